@@ -1,0 +1,52 @@
+"""Errors that a user can mend: each message names the value, the choices, its origin and the mend."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class LcrpError(Exception):
+    """Base of every error that is reported to the user as one line, without a traceback."""
+
+
+class ConfigError(LcrpError):
+    """A setting has a value that makes no sense, or two settings contradict each other."""
+
+
+class DataError(LcrpError):
+    """A dataset, picture or annotation file is missing, empty or cannot be read."""
+
+
+class CheckpointError(LcrpError):
+    """A checkpoint is missing, unsafe, damaged or does not fit the network."""
+
+
+class TargetError(LcrpError):
+    """The decision to be explained does not exist: unknown class, no such detection, empty mask."""
+
+
+class LayerError(LcrpError):
+    """A layer or a concept is not in the network."""
+
+
+class StoreError(LcrpError):
+    """Stored statistics are missing, damaged, incomplete or belong to another configuration."""
+
+
+def nearest(value: str, choices: Iterable[str], limit: int = 5) -> str:
+    """Valid choices as one comma-separated text, the ones most similar to `value` first.
+
+    Args:
+        value: what the user gave.
+        choices: everything that would have been valid.
+        limit: at most so many choices are listed; the number of the others follows.
+
+    Returns:
+        For example ``'layer4.0', 'layer4.1' and 14 more``; ``none`` without choices.
+    """
+    pool = list(dict.fromkeys(choices))
+    if not pool:
+        return "none"
+    similar = difflib.get_close_matches(value, pool, n=limit, cutoff=0.0)
+    listed = ", ".join(f"'{choice}'" for choice in similar)
+    rest = len(pool) - len(similar)
+    return f"{listed} and {rest} more" if rest > 0 else listed

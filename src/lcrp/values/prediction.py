@@ -1,0 +1,57 @@
+"""Predictions: what a network says, raw and selected.
+
+Axes: B batch, M box of the raw output, D detection, K class, H W picture.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorOutput:
+    """Raw output of a dense detector, differentiable, before any selection.
+
+    Attributes:
+        boxes: [B, M, 4] xyxy in input pixels.
+        class_logits: [B, M, K] before the sigmoid (or, with a leading background column, softmax).
+        objectness_logits: [B, M] before the sigmoid; None for detectors without objectness.
+    """
+
+    boxes: torch.Tensor
+    class_logits: torch.Tensor
+    objectness_logits: torch.Tensor | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detections:
+    """Boxes of one image that survived the thresholds and NMS, by descending confidence.
+
+    Attributes:
+        rows: [D] int64, rows of the raw output.
+        boxes: [D, 4] xyxy in input pixels.
+        confidence: [D] objectness times the best class probability.
+        labels: [D] int64, the best class.
+        probabilities: [D, K] class probabilities.
+        objectness: [D] objectness (ones for detectors without).
+    """
+
+    rows: torch.Tensor
+    boxes: torch.Tensor
+    confidence: torch.Tensor
+    labels: torch.Tensor
+    probabilities: torch.Tensor
+    objectness: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassMap:
+    """The class of every pixel of one image.
+
+    Attributes:
+        labels: [H, W] int64, argmax over the classes.
+        logits: [K, H, W].
+    """
+
+    labels: torch.Tensor
+    logits: torch.Tensor

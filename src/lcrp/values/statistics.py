@@ -1,0 +1,109 @@
+"""Concept statistics: what one pass over a dataset found for every concept (no torch).
+
+Axes: K class, C concept, N rank.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget
+
+FloatArray = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopTable:
+    """The best-ranked samples of every concept, best first.
+
+    Rows are ordered by score down, then sample, class and item up. Entries from `filled` on are padding
+    (score 0, all indices -1).
+
+    Attributes:
+        score: [..., C, N] float32, relevance or activation divided by the layer's sum of absolute values.
+        sample: [..., C, N] int64, index in the dataset.
+        class_id: [..., C, N] int32, class of the explained target; -1 where it does not matter.
+        item: [..., C, N] int32, item of the explained target; -1 where it does not matter.
+        peak: [..., C, N] int32, flat index (y * width + x) of the concept's strongest neuron.
+        filled: [..., C] int32, number of valid entries.
+    """
+
+    score: FloatArray
+    sample: IntArray
+    class_id: IntArray
+    item: IntArray
+    peak: IntArray
+    filled: IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moments:
+    """Exact sums of every concept's normalised relevance, per class, as fixed point numbers.
+
+    Attributes:
+        class_ids: [K] int32, classes that were seen, ascending.
+        count: [K] int64, targets explained.
+        total: [K, C] int64, sum in units of 2^-32.
+        square_high: [K, C] int64, sum of squares, limb in units of 2^-32.
+        square_low: [K, C] int64, sum of squares, limb in units of 2^-64.
+    """
+
+    class_ids: IntArray
+    count: IntArray
+    total: IntArray
+    square_high: IntArray
+    square_low: IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerStatistics:
+    """Statistics of one layer's concepts.
+
+    Attributes:
+        map_size: (height, width) of the layer's feature map.
+        relevance: best samples by relevance, [C, N].
+        relevance_by_class: the same per class, [K, C, N]; row k belongs to `moments.class_ids[k]`.
+        activation: best samples by activation, [C, N].
+        activation_by_class: the same per class, [K, C, N].
+        moments: counts and sums per class.
+    """
+
+    map_size: tuple[int, int]
+    relevance: TopTable
+    relevance_by_class: TopTable
+    activation: TopTable
+    activation_by_class: TopTable
+    moments: Moments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsHeader:
+    """What a statistics file says of itself.
+
+    Attributes:
+        config: what determines the numbers, as plain nested values (stored as YAML).
+        config_hash: hash of `config`.
+        class_names: names of the model's classes.
+        dataset_fingerprint: hash of the dataset's samples and their order.
+        num_samples: samples of the dataset.
+        complete: whether the whole dataset was seen.
+    """
+
+    config: Mapping[str, object]
+    config_hash: str
+    class_names: tuple[str, ...]
+    dataset_fingerprint: str
+    num_samples: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetLog:
+    """Every target that was explained or skipped, and every sample that could not be read."""
+
+    explained: tuple[ExplainedTarget, ...]
+    skipped_targets: tuple[SkippedTarget, ...]
+    skipped_samples: tuple[SkippedSample, ...]
