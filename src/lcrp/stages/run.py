@@ -1,0 +1,1 @@
+"""One run: its folder, its progress and its provenance."""
