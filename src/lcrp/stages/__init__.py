@@ -1,0 +1,1 @@
+"""The stages: what one command does, wired from attribution, data, storage and figures."""
