@@ -1,0 +1,1 @@
+"""Datasets behind one protocol, and the chunks in which they are read."""

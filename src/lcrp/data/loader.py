@@ -1,0 +1,127 @@
+"""Chunks of a dataset: the unit of compute, checkpoint and shard.
+
+A dataset is cut into chunks of `batch_size` consecutive samples. A chunk depends on the dataset, the batch size and
+its number alone: not on how many processes read it, nor on where reading began.
+"""
+
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch.utils.data import DataLoader, get_worker_info
+
+from lcrp.data.dataset import Dataset
+from lcrp.errors import DataError
+from lcrp.values.sample import Batch, Sample
+from lcrp.values.target import SkippedSample
+
+OnError = Literal["skip", "raise"]
+
+
+def num_chunks(num_samples: int, batch_size: int) -> int:
+    """Chunks that `num_samples` samples fill, the last one perhaps in part."""
+    return -(-num_samples // batch_size)
+
+
+def chunks(
+    dataset: Dataset,
+    *,
+    batch_size: int,
+    num_workers: int,
+    on_error: OnError,
+    indices: Sequence[int] | None = None,
+    first_chunk: int = 0,
+    end_chunk: int | None = None,
+) -> Iterator[Batch]:
+    """The chunks of a dataset, in order.
+
+    Args:
+        dataset: the samples.
+        batch_size: rows of every chunk; the last one is filled up with zeros.
+        num_workers: processes that read ahead; 0 reads in this one.
+        on_error: 'skip' lists samples that cannot be read in `Batch.broken`, 'raise' stops at the first.
+        indices: the samples that are cut into chunks, in this order; all by default.
+        first_chunk: number of the first chunk returned.
+        end_chunk: number of the chunk before which to stop; None goes on to the last.
+
+    Yields:
+        Batches whose `images` all have the shape [batch_size, 3, height, width].
+
+    Raises:
+        DataError: if a sample cannot be read and `on_error` is 'raise'.
+    """
+    chosen = range(len(dataset)) if indices is None else indices
+    total = num_chunks(len(chosen), batch_size)
+    numbers = range(first_chunk, total if end_chunk is None else min(end_chunk, total))
+    loader = DataLoader(
+        _Readable(dataset),
+        batch_sampler=[list(chosen[number * batch_size : (number + 1) * batch_size]) for number in numbers],
+        num_workers=num_workers,
+        collate_fn=_Collate(batch_size, (dataset.transform.height, dataset.transform.width)),
+        generator=torch.Generator(),  # else the loader draws from, and so alters, the global one
+    )
+    for number, parcel in zip(numbers, loader, strict=True):
+        batch = replace(parcel.unpacked(), chunk=number)
+        if batch.broken and on_error == "raise":
+            raise DataError(f"{batch.broken[0].reason}; stage.on_error=skip goes on without it")
+        yield batch
+
+
+class _Readable(torch.utils.data.Dataset[Sample | SkippedSample]):
+    """A dataset whose broken samples are values, so that they cross processes without a traceback."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, index: int) -> Sample | SkippedSample:
+        try:
+            return self.dataset[index]
+        except DataError as error:
+            return SkippedSample(sample=index, key=self.dataset.key(index), reason=str(error))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parcel:
+    """A batch on its way between processes.
+
+    Shared memory costs one file handle per tensor, and a batch's annotations hold hundreds of small ones: all but the
+    images travel as bytes.
+    """
+
+    images: torch.Tensor
+    rest: Batch | bytes
+
+    def unpacked(self) -> Batch:
+        if isinstance(self.rest, Batch):
+            return self.rest
+        rest: Batch = pickle.loads(self.rest)
+        pairs = zip(rest.samples, rest.rows, strict=True)
+        return replace(
+            rest, images=self.images, samples=tuple(replace(sample, image=self.images[row]) for sample, row in pairs)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Collate:
+    """Puts samples into the rows of one batch."""
+
+    batch_size: int
+    size: tuple[int, int]
+
+    def __call__(self, results: list[Sample | SkippedSample]) -> _Parcel:
+        images = torch.zeros(self.batch_size, 3, *self.size)
+        good = [(row, result) for row, result in enumerate(results) if isinstance(result, Sample)]
+        for row, sample in good:
+            images[row] = sample.image
+        in_worker = get_worker_info() is not None
+        nothing = torch.empty(0)
+        batch = Batch(
+            samples=tuple(replace(sample, image=nothing if in_worker else images[row]) for row, sample in good),
+            rows=tuple(row for row, _ in good),
+            images=nothing if in_worker else images,
+            broken=tuple(result for result in results if isinstance(result, SkippedSample)),
+            chunk=-1,
+        )
+        return _Parcel(images=images, rest=pickle.dumps(batch) if in_worker else batch)

@@ -1,0 +1,168 @@
+"""How a picture becomes a model's input, together with what is known of it.
+
+Axes: N object, H W picture or input. Boxes are xyxy in pixels.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar, get_args
+
+import torch
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+from lcrp.errors import ConfigError, DataError, nearest
+from lcrp.values.geometry import Geometry
+from lcrp.values.sample import Annotation
+
+ResizeName = Literal["letterbox", "stretch", "none", "shorter_crop"]
+GREY = 114  # of the bars beside a letterboxed picture, as YOLOv5 and YOLOv6
+VOID = 255  # class of pixels that belong to no picture
+
+_Tensor = TypeVar("_Tensor", bound=torch.Tensor)
+
+
+@dataclass(frozen=True, slots=True)
+class InputTransform:
+    """Places a picture in an input of fixed size, with its boxes and masks.
+
+    Pictures are resized bilinearly with antialiasing (torchvision), masks to the nearest pixel. The forerunner
+    resizes with OpenCV (area when shrinking, bilinear when enlarging): pixels differ slightly, sizes and paddings
+    do not.
+
+    - 'letterbox': the longer side fills the input, size (int(h r), int(w r)); centred on grey 114, with bars of
+      round(d - 0.1) and round(d + 0.1) pixels (YOLOv5 and YOLOv6 preprocessing).
+    - 'stretch': both sides fill the input, the aspect ratio is lost (SSD, Cityscapes).
+    - 'shorter_crop': the shorter side fills the input, the rest is cut off around the centre (VOC).
+    - 'none': the picture has the input's size already.
+
+    Attributes:
+        height: of the input, in pixels.
+        width: of the input, in pixels.
+        resize: which of the above.
+    """
+
+    height: int
+    width: int
+    resize: ResizeName = "letterbox"
+
+    def __post_init__(self) -> None:
+        if self.resize not in get_args(ResizeName):
+            choices = nearest(self.resize, get_args(ResizeName))
+            raise ConfigError(f"resize '{self.resize}' is unknown; choices: {choices}. Set the model's input.resize")
+        if self.height < 1 or self.width < 1:
+            raise ConfigError(f"an input of {self.height}x{self.width} pixels is empty; both sides must be positive")
+
+    def __call__(
+        self, picture: torch.Tensor, annotation: Annotation | None
+    ) -> tuple[torch.Tensor, Annotation | None, Geometry]:
+        """Input image, annotation in the input's pixels, and where the picture lies in the input.
+
+        Objects that the crop cuts away, and boxes without area, are dropped.
+
+        Args:
+            picture: [3, H, W] uint8 RGB.
+            annotation: what is in it, in pixels of the picture.
+
+        Returns:
+            Image [3, height, width] float32 in [0, 1]; annotation; geometry.
+
+        Raises:
+            DataError: if resize is 'none' and the picture has another size.
+        """
+        geometry, size = self._placement((picture.shape[-2], picture.shape[-1]))
+        pads = self._pads(geometry, size)
+
+        def place(values: _Tensor, fill: int) -> _Tensor:
+            return _placed(values, size, pads, fill)
+
+        image = functional.to_dtype(place(tv_tensors.Image(picture), GREY), torch.float32, scale=True)
+        moved = None if annotation is None else _place_annotation(annotation, geometry, place)
+        return image.as_subclass(torch.Tensor), moved, geometry
+
+    def description(self) -> dict[str, object]:
+        """Plain values that determine the numbers, for fingerprints and files."""
+        return {"height": self.height, "width": self.width, "resize": self.resize}
+
+    def _placement(self, picture_size: tuple[int, int]) -> tuple[Geometry, tuple[int, int]]:
+        """Where a picture goes, and its size (height, width) after resizing."""
+        height, width = picture_size
+        vertical, horizontal = self.height / height, self.width / width
+        size = (self.height, self.width)
+        if self.resize == "none" and picture_size != size:
+            raise DataError(
+                f"the picture has {height}x{width} pixels, the model takes {self.height}x{self.width} as they are; "
+                "set the model's input.resize to 'letterbox', 'stretch' or 'shorter_crop'"
+            )
+        if self.resize == "letterbox":
+            ratio = min(vertical, horizontal)
+            size = (max(1, int(height * ratio)), max(1, int(width * ratio)))
+            offset = tuple(float(round((full - part) / 2 - 0.1)) for full, part in zip(self._size, size, strict=True))
+        elif self.resize == "shorter_crop":
+            by_height = vertical >= horizontal
+            size = (
+                (self.height, max(self.width, int(self.height * width / height)))
+                if by_height
+                else (max(self.height, int(self.width * height / width)), self.width)
+            )
+            offset = tuple(-float(round((part - full) / 2)) for full, part in zip(self._size, size, strict=True))
+        else:
+            offset = (0.0, 0.0)
+        geometry = Geometry(
+            picture_size=picture_size,
+            input_size=self._size,
+            scale=(size[0] / height, size[1] / width),
+            offset=(offset[0], offset[1]),
+        )
+        return geometry, size
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return (self.height, self.width)
+
+    def _pads(self, geometry: Geometry, size: tuple[int, int]) -> list[int]:
+        """Pixels added at left, top, right and bottom; negative ones are cut off."""
+        top, left = (int(value) for value in geometry.offset)
+        return [left, top, self.width - size[1] - left, self.height - size[0] - top]
+
+
+def _placed(values: _Tensor, size: tuple[int, int], pads: list[int], fill: int) -> _Tensor:
+    """A picture, mask or boxes after resizing to `size` and padding or cutting by `pads`."""
+    if tuple(functional.get_size(values)) != size:
+        values = functional.resize(values, list(size), interpolation=v2.InterpolationMode.BILINEAR, antialias=True)
+    left, top, right, bottom = pads
+    if min(pads) < 0:
+        return functional.crop(values, -top, -left, size[0] + top + bottom, size[1] + left + right)  # type: ignore[no-any-return]
+    if max(pads) > 0:
+        return functional.pad(values, pads, fill=fill)  # type: ignore[no-any-return]
+    return values
+
+
+def _place_annotation(
+    annotation: Annotation, geometry: Geometry, place: Callable[[torch.Tensor, int], torch.Tensor]
+) -> Annotation:
+    """The annotation in input pixels; `place` moves one tensor, with the fill for what lies beside the picture."""
+
+    def placed_mask(mask: torch.Tensor, fill: int) -> torch.Tensor:
+        raw = mask.to(torch.uint8) if mask.dtype == torch.bool else mask
+        moved = place(tv_tensors.Mask(raw), fill).as_subclass(torch.Tensor)
+        return moved.to(mask.dtype)
+
+    boxes = tv_tensors.BoundingBoxes(
+        annotation.boxes.to(torch.float32).reshape(-1, 4),
+        format=tv_tensors.BoundingBoxFormat.XYXY,
+        canvas_size=geometry.picture_size,
+    )
+    moved_boxes = place(boxes, 0).as_subclass(torch.Tensor)
+    kept = (moved_boxes[:, 2:] > moved_boxes[:, :2]).all(dim=1)
+    masks, class_mask, context = annotation.masks, annotation.class_mask, annotation.context
+    return replace(
+        annotation,
+        boxes=moved_boxes[kept],
+        labels=annotation.labels[kept],
+        masks=None if masks is None else placed_mask(masks[kept], 0),
+        class_mask=None if class_mask is None else placed_mask(class_mask, VOID),
+        parts={name: placed_mask(part, 0) for name, part in annotation.parts.items()},
+        context=None if context is None else placed_mask(context, VOID),
+    )
