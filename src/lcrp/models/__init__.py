@@ -1,0 +1,1 @@
+"""Networks with the published sub-module names, and the reader of their checkpoints (torch only)."""
