@@ -1,0 +1,233 @@
+"""Checkpoints: published and user-trained weights in, small plain files out."""
+
+import hashlib
+import io
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lcrp.errors import CheckpointError, nearest
+from lcrp.models.unpickling import MAX_FILE_BYTES, Inert, read_inert
+
+_log = logging.getLogger(__name__)
+
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+MAX_MODULES = 10_000
+MAX_KEY_LENGTH = 500
+MAX_LISTED = 10
+_CONTAINERS = ("ema", "model", "model_state", "state_dict", "model_state_dict")  # in order of preference
+
+# sha256 of published files: releases 7.0 of YOLOv5 and 0.1.0 of YOLOv6.
+PUBLISHED = {
+    "4f180cf23ba0717ada0badd6c685026d73d48f184d00fc159c2641284b2ac0a3": "yolov5n",
+    "8b3b748c1e592ddd8868022e8732fde20025197328490623cc16c6f24d0782ee": "yolov5s",
+    "61d933360ba5a7733a36764996c800287d973889d875227f5beedd2473a97a56": "yolov5m",
+    "2f603b7354c25454d1270663a14d8ddc1eea98e5eebc1d84ce0c6e3150fa155f": "yolov5l",
+    "a33dcf6137aad6f952ea5e78e94a2a559697161579c00e292e91470157d1aac9": "yolov6n",
+    "a7b05fef6f9bdf1fc9f8c201bf50f6ac3ce77b7a91ece9ab32d2e2b6b8518723": "yolov6s",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """Weights as they lie in a file.
+
+    Attributes:
+        state: parameters and buffers by key; floating point ones in float32.
+        class_names: names of the classes, if the file has them.
+        sha256: of the file.
+        path: the file.
+    """
+
+    state: Mapping[str, Tensor]
+    class_names: tuple[str, ...] | None
+    sha256: str
+    path: Path
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint without running anything in it.
+
+    Understood are pickled YOLOv5 and YOLOv6 modules as their releases and trainers save them (the averaged weights,
+    `ema`, before `model`), state dicts, and state dicts under 'model', 'model_state', 'state_dict' or
+    'model_state_dict'. A leading 'module.' of every key is dropped.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged, too large, unsafe, or holds no weights.
+    """
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not there"
+        choices = sorted(other.name for other in path.parent.glob("*.pt*")) if path.parent.is_dir() else []
+        raise CheckpointError(f"checkpoint '{path}' {what}; nearest in '{path.parent}': {nearest(path.name, choices)}")
+    try:
+        with path.open("rb") as file:
+            content = read_inert(file, path)
+            file.seek(0)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"checkpoint '{path}' cannot be opened: {error.strerror or error}") from error
+    state, names = _weights(content, path)
+    if sha256 not in PUBLISHED and path.resolve().parent != WEIGHTS_FOLDER.resolve():
+        _log.warning("checkpoint '%s' is no published file (sha256 %s); it is used as it is", path, sha256)
+    return Checkpoint(state=_float32(state, path), class_names=names, sha256=sha256, path=path)
+
+
+def load_state(network: nn.Module, checkpoint: Checkpoint) -> None:
+    """Copy a checkpoint's weights into a network; every key must fit.
+
+    BatchNorm's `num_batches_tracked` may be missing. The network is not touched if anything does not fit.
+
+    Raises:
+        CheckpointError: if keys are missing, left over or of another shape; at most ten of each are listed.
+    """
+    own, state = network.state_dict(), checkpoint.state
+    missing = [f"'{key}'" for key in own if key not in state and not key.endswith(".num_batches_tracked")]
+    unknown = [f"'{key}'" for key in state if key not in own]
+    differing = [
+        f"'{key}' (file {tuple(state[key].shape)}, network {tuple(value.shape)})"
+        for key, value in own.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    labelled = (("missing", missing), ("not in the network", unknown), ("of another shape", differing))
+    misfits = [f"{label}: {_listed(items)}" for label, items in labelled if items]
+    if misfits:
+        name = type(network).__name__
+        raise CheckpointError(f"checkpoint '{checkpoint.path}' does not fit {name}; {'; '.join(misfits)}")
+    network.load_state_dict(dict(state), strict=False)
+
+
+def save_checkpoint(path: Path, network: nn.Module, *, class_names: Sequence[str], half: bool = True) -> None:
+    """Write a network's weights as {'model_state', 'class_names'}: plain tensors and texts.
+
+    Equal weights give equal bytes, whatever the file is called. The file appears whole or not at all.
+
+    Args:
+        path: file to write; its folder is made.
+        network: the network, not prepared for explaining.
+        class_names: names of its classes; index = class id.
+        half: store floating point numbers as float16.
+
+    Raises:
+        CheckpointError: if a weight is not finite in the stored precision.
+    """
+    state = {}
+    for key, value in network.state_dict().items():
+        narrow = value.detach().cpu()
+        if half and narrow.is_floating_point():
+            narrow = narrow.half()
+        if narrow.is_floating_point() and not bool(narrow.isfinite().all()):
+            raise CheckpointError(f"'{key}' has values that are not finite as {narrow.dtype}; '{path}' is not written")
+        state[key] = narrow.contiguous().clone()
+    buffer = io.BytesIO()  # torch.save writes the name of a file into it
+    torch.save({"model_state": state, "class_names": list(class_names)}, buffer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("wb") as file:
+        file.write(buffer.getvalue())
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def embedded_checkpoint(name: str) -> Path:
+    """Path of a checkpoint that comes with the package, for example 'yolov6_scenes'.
+
+    Raises:
+        CheckpointError: if there is none of that name.
+    """
+    choices = {file.stem: file for file in sorted(WEIGHTS_FOLDER.glob("*.pt"))}
+    if name not in choices:
+        raise CheckpointError(f"no checkpoint '{name}' comes with lcrp; nearest: {nearest(name, choices)}")
+    return choices[name]
+
+
+def _weights(content: object, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:
+    """State dict and class names in what a file holds."""
+    candidates = [content]
+    own_names = None
+    if isinstance(content, dict):
+        candidates = [*(content[key] for key in _CONTAINERS if content.get(key) is not None), content]
+        own_names = _class_names(content.get("class_names"))
+    for candidate in candidates:
+        if isinstance(candidate, Inert) and isinstance(candidate.content, dict):
+            state = _module_state(candidate, path)
+            names = _class_names(candidate.content.get("names"))
+        elif isinstance(candidate, dict):
+            state = {str(key): value for key, value in candidate.items() if isinstance(value, Tensor)}
+            names = None
+            if len(state) < len(candidate):
+                continue
+        else:
+            continue
+        if state:
+            return _without_prefix(state), own_names or names
+    raise CheckpointError(f"checkpoint '{path}' holds no weights: neither a known network nor a state_dict is in it")
+
+
+def _module_state(root: Inert, path: Path) -> dict[str, Tensor]:
+    """What `state_dict()` of the module behind a stand-in would give, in the same order."""
+    state: dict[str, Tensor] = {}
+    pending: list[tuple[str, Inert]] = [("", root)]
+    visited = 0
+    while pending:
+        prefix, module = pending.pop()
+        visited += 1
+        if visited > MAX_MODULES or len(prefix) > MAX_KEY_LENGTH:  # modules that contain themselves never end
+            raise CheckpointError(f"checkpoint '{path}' is refused: its modules are nested without end")
+        content = module.content if isinstance(module.content, dict) else {}
+        hidden = content.get("_non_persistent_buffers_set") or ()
+        for name, value in (*_items(content, "_parameters"), *_items(content, "_buffers")):
+            if isinstance(value, Tensor) and name not in hidden:
+                state[f"{prefix}{name}"] = value
+        children = [(f"{prefix}{name}.", child) for name, child in _items(content, "_modules")]
+        pending.extend((key, child) for key, child in reversed(children) if isinstance(child, Inert))
+    return state
+
+
+def _items(content: dict[object, object], name: str) -> list[tuple[object, object]]:
+    members = content.get(name)
+    return list(members.items()) if isinstance(members, dict) else []
+
+
+def _class_names(value: object) -> tuple[str, ...] | None:
+    """Class names from a list, or from a dictionary by class number; None if they are anything else."""
+    if isinstance(value, dict):
+        value = [value.get(index) for index in range(len(value))]
+    if isinstance(value, list | tuple) and value and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    return None
+
+
+def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Keys without the 'module.' that data parallel training puts before every one."""
+    if all(key.startswith("module.") for key in state):
+        return {key.removeprefix("module."): value for key, value in state.items()}
+    return state
+
+
+def _float32(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Own dense copies on the CPU, floating point numbers as float32."""
+    for key, value in state.items():
+        if value.layout is not torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_complex():
+            raise CheckpointError(f"'{key}' in checkpoint '{path}' is not a plain dense tensor")
+    declared = 4 * sum(value.numel() for value in state.values())
+    if declared > MAX_FILE_BYTES:
+        raise CheckpointError(
+            f"checkpoint '{path}' declares tensors of {declared} bytes in float32, the limit is {MAX_FILE_BYTES}"
+        )
+    return {
+        key: value.detach()
+        .to(torch.float32 if value.is_floating_point() else value.dtype)
+        .clone(memory_format=torch.contiguous_format)
+        for key, value in state.items()
+    }
+
+
+def _listed(items: Sequence[str]) -> str:
+    rest = len(items) - MAX_LISTED
+    return ", ".join(items[:MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")
