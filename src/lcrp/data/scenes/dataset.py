@@ -1,0 +1,112 @@
+"""Scenes as a dataset."""
+
+from typing import Literal
+
+import torch
+
+from lcrp.data.dataset import checked_index, find_key, fingerprint_of
+from lcrp.data.scenes.draw import Drawing, draw
+from lcrp.data.scenes.names import CLASS_NAMES, DRAWING_VERSION
+from lcrp.data.scenes.plan import SPLITS, plan
+from lcrp.data.scenes.scene import Scene
+from lcrp.data.transforms import InputTransform
+from lcrp.errors import DataError, nearest
+from lcrp.values.sample import Annotation, Sample
+
+SIZE = 256
+
+
+class ScenesDataset:
+    """Procedural pictures of 256x256 pixels with boxes, masks, parts and contexts.
+
+    Labels are 0 to 5 for detection; for segmentation they are 1 to 6, as in the class mask, and 0 is the background.
+    """
+
+    def __init__(
+        self,
+        split: Literal["train", "val"] = "val",
+        *,
+        context_bias: float = 0.95,
+        segmentation: bool = False,
+        transform: InputTransform | None = None,
+    ) -> None:
+        """Pictures of one split.
+
+        Args:
+            split: 'train' (5,000 pictures) or 'val' (500).
+            context_bias: chance in [0, 1] that an object stands in its own context, else in any.
+            segmentation: whether the background is class 0.
+            transform: how a picture becomes the model's input; None leaves it as it is.
+
+        Raises:
+            DataError: if there is no such split, or the bias is not a probability.
+        """
+        if split not in SPLITS:
+            raise DataError(f"scenes has no split '{split}'; choose from {nearest(split, SPLITS)}. Set dataset.split.")
+        if not 0 <= context_bias <= 1:
+            raise DataError(f"context_bias is {context_bias}, but it is a probability: choose from 0 to 1.")
+        self.split = split
+        self.context_bias = context_bias
+        self.segmentation = segmentation
+        self.transform = transform or InputTransform(SIZE, SIZE, "none")
+
+    @property
+    def name(self) -> str:
+        """The dataset's name in messages and figures."""
+        return f"scenes {self.split}"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, for segmentation with the background."""
+        return ("background", *CLASS_NAMES) if self.segmentation else CLASS_NAMES
+
+    def __len__(self) -> int:
+        return SPLITS[self.split]
+
+    def __getitem__(self, index: int) -> Sample:
+        """Draw sample `index`."""
+        return self.sample(self.scene(index))
+
+    def scene(self, index: int) -> Scene:
+        """Description of picture `index`, for interventions and ground truth."""
+        checked_index(index, len(self), self.name)
+        return plan(self.split, index, context_bias=self.context_bias, size=SIZE)
+
+    def sample(self, scene: Scene) -> Sample:
+        """Draw a scene, for example one with its context swapped, as a sample of this dataset."""
+        drawing = draw(scene)
+        picture = torch.from_numpy(drawing.image).permute(2, 0, 1)
+        image, annotation, geometry = self.transform(picture, self._annotation(drawing))
+        return Sample(
+            index=scene.index, key=self.key(scene.index), image=image, annotation=annotation, geometry=geometry
+        )
+
+    def key(self, index: int) -> str:
+        """Split and number, as 'val/00012'."""
+        return f"{self.split}/{index:05d}"
+
+    def index_of(self, key: str) -> int:
+        """Index of the sample called `key`; DataError if there is none."""
+        return find_key([self.key(index) for index in range(len(self))], key, self.name)
+
+    def fingerprint(self) -> str:
+        """Hash of all that determines the pictures."""
+        options = {
+            "drawing_version": DRAWING_VERSION,
+            "split": self.split,
+            "context_bias": self.context_bias,
+            "segmentation": self.segmentation,
+            "size": SIZE,
+            "transform": self.transform.description(),
+        }
+        return fingerprint_of("scenes", ((self.key(index), 0) for index in range(len(self))), options)
+
+    def _annotation(self, drawing: Drawing) -> Annotation:
+        return Annotation(
+            boxes=torch.from_numpy(drawing.boxes),
+            labels=torch.from_numpy(drawing.labels + int(self.segmentation)),
+            masks=torch.from_numpy(drawing.masks),
+            class_mask=torch.from_numpy(drawing.class_mask),
+            parts={name: torch.from_numpy(mask) for name, mask in drawing.parts.items()},
+            context=torch.from_numpy(drawing.context),
+        )
