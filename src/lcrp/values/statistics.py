@@ -14,6 +14,8 @@ from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
 
+FIXED_POINT_BITS = 32  # sums of relevance are stored in units of 2^-32
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopTable:
@@ -56,6 +58,19 @@ class Moments:
     total: IntArray
     square_high: IntArray
     square_low: IntArray
+
+    def mean(self) -> npt.NDArray[np.float64]:
+        """[K, C] mean of the normalised relevance over the targets of every class."""
+        total = np.ldexp(self.total.astype(np.float64), -FIXED_POINT_BITS)
+        mean: npt.NDArray[np.float64] = total / self.count[:, None]
+        return mean
+
+    def variance(self) -> npt.NDArray[np.float64]:
+        """[K, C] variance (divided by the count) of the normalised relevance."""
+        high = np.ldexp(self.square_high.astype(np.float64), -FIXED_POINT_BITS)
+        low = np.ldexp(self.square_low.astype(np.float64), -2 * FIXED_POINT_BITS)
+        variance = (high + low) / self.count[:, None] - self.mean() ** 2
+        return np.maximum(variance, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
