@@ -1,0 +1,1 @@
+"""Attributions: targets, seeds, and relevance of pixels and concepts."""

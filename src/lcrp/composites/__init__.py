@@ -1,0 +1,1 @@
+"""LRP rules, canonizers and composites, on zennit."""

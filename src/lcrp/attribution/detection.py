@@ -1,0 +1,253 @@
+"""Detection: which boxes are kept, which of them are targets, and how each is seeded.
+
+Axes: B batch, M box of the raw output, D detection, K class, H W picture.
+"""
+
+import logging
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torchvision.ops import box_iou, nms
+
+from lcrp.attribution.task import Box, NetworkOutput, Prediction, Targets
+from lcrp.errors import ConfigError, TargetError
+from lcrp.values.prediction import Detections, DetectorOutput
+from lcrp.values.sample import Annotation, Sample
+from lcrp.values.target import ExplainedTarget, SkippedTarget, Target
+
+MAX_CANDIDATES = 30_000
+CLASS_SHIFT = 7_680.0  # pixels; moves the classes apart, so that one NMS serves them all
+LISTED_DETECTIONS = 5
+
+logger = logging.getLogger(__name__)
+
+
+class DetectionTask:
+    """Explains single detections.
+
+    Kept are the boxes with objectness > `confidence` and objectness * max_c p_c > `confidence` that survive a
+    class-wise NMS, the `max_detections` most confident. Item k of class t is the k-th kept box by p_t among those with
+    p_t > `confidence` (ties: by confidence, then by row). The seed is 1 at the chosen logit, its sigmoid passed through
+    (Dreyer et al. 2023, section 3.2).
+
+    With `score='objectness'` the objectness logit is explained and ranks the boxes of a class. A detector with one
+    class never trained its class score: there, objectness takes the place of the class probability.
+    """
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        *,
+        score: Literal["class", "objectness"] = "class",
+        confidence: float = 0.25,
+        iou: float = 0.45,
+        max_detections: int = 25,
+    ) -> None:
+        self.class_names = tuple(class_names)
+        self.score = score
+        self.confidence = confidence
+        self.iou = iou
+        self.max_detections = max_detections
+        self._has_told = False
+
+    def predictions(self, output: NetworkOutput) -> list[Detections]:
+        """The boxes kept of every image, on the CPU, in at least float32.
+
+        Raises:
+            ConfigError: the class names do not fit the output, or it has no objectness where that is to be explained.
+        """
+        assert isinstance(output, DetectorOutput)
+        self._check(output)
+        dtype = torch.promote_types(output.class_logits.dtype, torch.float32)
+        logits = output.class_logits.detach().to(dtype)
+        has_background = logits.shape[2] > len(self.class_names)
+        probabilities = logits.softmax(dim=2)[..., 1:] if has_background else logits.sigmoid()  # [B, M, K]
+        objectness = torch.ones_like(probabilities[..., 0])  # [B, M]
+        if output.objectness_logits is not None:
+            objectness = output.objectness_logits.detach().to(dtype).sigmoid()
+        if len(self.class_names) == 1 and output.objectness_logits is not None:
+            probabilities = torch.ones_like(probabilities)
+            self._tell()
+        boxes = output.boxes.detach().to(dtype)
+        return [self._kept(*image) for image in zip(boxes, objectness, probabilities, strict=True)]
+
+    def _explains_objectness(self, output: DetectorOutput) -> bool:
+        return self.score == "objectness" or (len(self.class_names) == 1 and output.objectness_logits is not None)
+
+    def _tell(self) -> None:
+        if not self._has_told:
+            logger.info("one class: the class score is untrained, objectness is explained")
+            self._has_told = True
+
+    def _check(self, output: DetectorOutput) -> None:
+        columns, num_classes = output.class_logits.shape[2], len(self.class_names)
+        if columns not in (num_classes, num_classes + 1):
+            raise ConfigError(f"the detector has {columns} classes, but {num_classes} class names are given")
+        if output.objectness_logits is None and self.score == "objectness":
+            raise ConfigError("score 'objectness' cannot be explained: the detector has none; choose score 'class'")
+
+    def _kept(self, boxes: torch.Tensor, objectness: torch.Tensor, probabilities: torch.Tensor) -> Detections:
+        """Detections of one image of boxes [M, 4], objectness [M] and class probabilities [M, K]."""
+        best, labels = probabilities.max(dim=1)  # [M]
+        confidence = objectness * best
+        rows = ((objectness > self.confidence) & (confidence > self.confidence)).nonzero()[:, 0]
+        rows = rows[confidence[rows].argsort(descending=True, stable=True)[:MAX_CANDIDATES]]
+        shifted = boxes[rows].double() + CLASS_SHIFT * labels[rows, None]  # double: exact far from the origin too
+        rows = rows[nms(shifted, confidence[rows].double(), self.iou)[: self.max_detections]]
+        return Detections(
+            rows=rows.cpu(),
+            boxes=boxes[rows].cpu(),
+            confidence=confidence[rows].cpu(),
+            labels=labels[rows].cpu(),
+            probabilities=probabilities[rows].cpu(),
+            objectness=objectness[rows].cpu(),
+        )
+
+    def present_classes(self, annotation: Annotation) -> list[int]:
+        """Class ids of the annotated boxes, ascending."""
+        return sorted(set(annotation.labels.tolist()))
+
+    def annotated_targets(self, prediction: Prediction, sample: Sample) -> Targets:
+        """Best item of every annotated class; the classes that are not detected are skipped.
+
+        Raises:
+            TargetError: the sample has no annotation.
+        """
+        if sample.annotation is None:
+            raise TargetError(f"{sample.key} has no annotation; explain its predicted targets instead")
+        explained, skipped = [], []
+        for class_id in self.present_classes(sample.annotation):
+            target = Target(sample=sample.index, class_id=class_id)
+            members = self._members(prediction, class_id)
+            if members:
+                explained.append(self._explained(prediction, members[0], target, sample.key))
+            else:
+                reason = f"not detected: no kept box has a class probability above {self.confidence:g}"
+                skipped.append(SkippedTarget(target=target, key=sample.key, reason=reason))
+        return explained, skipped
+
+    def predicted_targets(self, prediction: Prediction, sample: Sample) -> Targets:
+        """Every kept detection, most confident first: its best class, and its rank among the boxes of that class."""
+        assert isinstance(prediction, Detections)
+        labels = prediction.labels.tolist()
+        members = {class_id: self._members(prediction, class_id) for class_id in set(labels)}
+        explained = []
+        for place, class_id in enumerate(labels):
+            target = Target(sample=sample.index, class_id=class_id, item=members[class_id].index(place))
+            explained.append(self._explained(prediction, place, target, sample.key))
+        return explained, []
+
+    def find(self, prediction: Prediction, sample_index: int, key: str, class_id: int, item: int) -> ExplainedTarget:
+        """Item `item` (0 = best) of class `class_id`.
+
+        Raises:
+            TargetError: no such class, or fewer detections of it; the message says what is detected instead.
+        """
+        assert isinstance(prediction, Detections)
+        if not 0 <= class_id < len(self.class_names):
+            raise TargetError(f"class {class_id} does not exist: there are 0 to {len(self.class_names) - 1}")
+        members = self._members(prediction, class_id)
+        if not 0 <= item < len(members):
+            name = f"'{self.class_names[class_id]}'"
+            wanted = f"no item {item} of {name} (there are {len(members)})" if members else f"no {name}"
+            raise TargetError(f"{wanted} in {key}: {self._listed(prediction)}")
+        target = Target(sample=sample_index, class_id=class_id, item=item)
+        return self._explained(prediction, members[item], target, key)
+
+    def match_box(self, prediction: Prediction, sample_index: int, key: str, box: Box) -> ExplainedTarget:
+        """The detection with the highest IoU with `box`, xyxy in input pixels; its best class.
+
+        Raises:
+            TargetError: no detection overlaps the box.
+        """
+        assert isinstance(prediction, Detections)
+        wanted = torch.tensor([box], dtype=prediction.boxes.dtype)
+        overlap = box_iou(prediction.boxes, wanted)[:, 0]  # [D]
+        if not (overlap > 0).any():
+            corners = ", ".join(f"{value:g}" for value in box)
+            raise TargetError(f"no detection overlaps the box ({corners}) in {key}: {self._listed(prediction)}")
+        place = int(overlap.argmax())
+        class_id = int(prediction.labels[place])
+        item = self._members(prediction, class_id).index(place)
+        return self._explained(prediction, place, Target(sample=sample_index, class_id=class_id, item=item), key)
+
+    def seed(
+        self,
+        output: NetworkOutput,
+        explained: Sequence[ExplainedTarget | None],
+        masks: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """1 at the logit of every target's box.
+
+        Args:
+            output: raw output for B images.
+            explained: B targets; None for an image that takes no part.
+            masks: must be None, a box is explained as a whole.
+
+        Returns:
+            Class logits and their seed [B, M, K], or objectness logits and their seed [B, M].
+
+        Raises:
+            TargetError: masks are given.
+        """
+        assert isinstance(output, DetectorOutput)
+        if masks is not None:
+            raise TargetError("a detection is explained as a whole: only segmentation can be restricted to a mask")
+        if self._explains_objectness(output):
+            assert output.objectness_logits is not None
+            logits = output.objectness_logits
+        else:
+            logits = output.class_logits
+        background = output.class_logits.shape[2] - len(self.class_names)
+        seed = torch.zeros_like(logits)
+        for image, one in enumerate(explained):
+            if one is not None:
+                column = () if logits.ndim == 2 else (one.target.class_id + background,)
+                seed[(image, one.row, *column)] = 1
+        return logits, seed
+
+    def object_mask(self, prediction: Prediction, explained: ExplainedTarget, size: tuple[int, int]) -> torch.Tensor:  # noqa: ARG002
+        """[H, W] bool, every pixel that the target's box touches, in a picture of `size` (height, width)."""
+        assert explained.box is not None
+        height, width = size
+        left, top, right, bottom = explained.box
+        mask = torch.zeros(size, dtype=torch.bool)
+        rows = slice(max(0, math.floor(top)), max(0, min(height, math.ceil(bottom))))
+        mask[rows, max(0, math.floor(left)) : max(0, min(width, math.ceil(right)))] = True
+        return mask
+
+    def _members(self, prediction: Prediction, class_id: int) -> list[int]:
+        """Places of a class's detections among the kept ones, best first."""
+        assert isinstance(prediction, Detections)
+        probability = prediction.probabilities[:, class_id]
+        rank_by = prediction.objectness if self.score == "objectness" else probability
+        order = rank_by.argsort(descending=True, stable=True)  # detections lie by confidence, then row
+        return [place for place in order.tolist() if probability[place] > self.confidence]
+
+    def _explained(self, prediction: Prediction, place: int, target: Target, key: str) -> ExplainedTarget:
+        assert isinstance(prediction, Detections)
+        probability, objectness = prediction.probabilities[place, target.class_id], prediction.objectness[place]
+        left, top, right, bottom = prediction.boxes[place].tolist()
+        confidence = objectness * probability
+        score = objectness if self.score == "objectness" else probability
+        if len(self.class_names) == 1:  # one of the two factors is 1
+            score = confidence
+        return ExplainedTarget(
+            target=target,
+            key=key,
+            score=float(score),
+            confidence=float(confidence),
+            box=(left, top, right, bottom),
+            row=int(prediction.rows[place]),
+        )
+
+    def _listed(self, prediction: Detections) -> str:
+        """What is detected, in words."""
+        pairs = zip(prediction.labels.tolist(), prediction.confidence.tolist(), strict=True)
+        texts = [f"'{self.class_names[label]}' {confidence:.2f}" for label, confidence in pairs]
+        if not texts:
+            return f"nothing is detected with a confidence above {self.confidence:g}"
+        rest = f" and {len(texts) - LISTED_DETECTIONS} more" if len(texts) > LISTED_DETECTIONS else ""
+        return f"detected are {', '.join(texts[:LISTED_DETECTIONS])}{rest}"

@@ -1,0 +1,224 @@
+"""The engine: one forward pass per batch, then one backward round per target.
+
+Axes: B batch, C concept, H W picture, h w feature map.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+
+import torch
+from torch import nn
+from zennit.core import Composite
+
+from lcrp.attribution.task import NetworkOutput, Task
+from lcrp.errors import LayerError, nearest
+from lcrp.values.attribution import Attribution
+from lcrp.values.target import ExplainedTarget
+
+
+class Trace:
+    """One forward pass, kept for as many backward rounds as there are targets.
+
+    It is valid until the next forward pass of its attributor, and within the attributor's context.
+
+    Attributes:
+        output: what the network returned, differentiable.
+        activation: layer name to [B, C, h, w], detached.
+    """
+
+    def __init__(
+        self, task: Task, inputs: torch.Tensor, output: NetworkOutput, recorded: Mapping[str, torch.Tensor]
+    ) -> None:
+        self.output = output
+        self.activation = {name: tensor.detach() for name, tensor in recorded.items()}
+        self.is_valid = True
+        self._task = task
+        self._inputs = inputs
+        self._recorded = dict(recorded)
+
+    def explain(self, explained: Sequence[ExplainedTarget | None], masks: torch.Tensor | None = None) -> Attribution:
+        """One backward round for one target (or none) of every image, seeded by the task.
+
+        Args:
+            explained: B targets; images without one get zeros.
+            masks: [B, H, W] bool, the part of each picture that is explained (segmentation only).
+        """
+        return self.attribute(*self._task.seed(self.output, explained, masks))
+
+    def attribute(self, explained_output: torch.Tensor, seed: torch.Tensor) -> Attribution:
+        """One backward round from the network's output.
+
+        Args:
+            explained_output: the tensor of `output` that is explained, [B, ...].
+            seed: its relevance, of the same shape.
+
+        Returns:
+            Relevance of the input and of every recorded layer; zero for layers that do not lead to the output.
+
+        Raises:
+            LayerError: the relevance of a layer is NaN or infinite.
+        """
+        heatmap, relevance = self._backward(explained_output, seed, self._recorded)
+        return Attribution(heatmap=heatmap, relevance=relevance, activation=self.activation)
+
+    def conditional(self, layer: str, relevance: torch.Tensor) -> torch.Tensor:
+        """Heatmaps of relevance that restarts at one layer; every path around the layer is excluded.
+
+        Args:
+            layer: name of a recorded layer.
+            relevance: [B, C, h, w] at its output, usually masked to one concept per image.
+
+        Returns:
+            [B, H, W] relevance of the input, summed over its channels.
+
+        Raises:
+            LayerError: the layer is not recorded, or the relevance of the input is NaN or infinite.
+        """
+        if layer not in self._recorded:
+            raise LayerError(f"layer '{layer}' is not recorded; nearest: {nearest(layer, self._recorded)}")
+        return self._backward(self._recorded[layer], relevance, {})[0]
+
+    def _backward(
+        self, start: torch.Tensor, seed: torch.Tensor, layers: Mapping[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Heatmap [B, H, W] and relevance of `layers`, from relevance `seed` of `start`."""
+        if not self.is_valid:
+            raise RuntimeError("this trace is over: its attributor was closed or has seen another batch")
+        tensors = [self._inputs, *layers.values()]
+        gradients = torch.autograd.grad(start, tensors, seed.to(start), retain_graph=True, allow_unused=True)
+        pixels, *relevance = (
+            torch.zeros_like(tensor) if gradient is None else gradient
+            for tensor, gradient in zip(tensors, gradients, strict=True)
+        )
+        heatmap = pixels.sum(dim=1)  # [B, H, W]
+        by_layer = dict(zip(layers, relevance, strict=True))
+        _check_finite({"input": heatmap, **by_layer})
+        return heatmap, by_layer
+
+
+class Attributor:
+    """Explains one network by one composite, within a context.
+
+    Inside the context the network carries the composite's canonizers and rules, is in evaluation mode, has no gradients
+    for its parameters and works out of place. Afterwards it is bit for bit what it was, also after an error.
+
+    Args:
+        network: any network that takes [B, 3, H, W].
+        composite: builds the composite for the network.
+        task: reads and seeds the network's output.
+        layers: names of the layers whose relevance and activation are recorded.
+        mean: subtracted from RGB images in [0, 1], per channel.
+        std: divided by afterwards, per channel.
+
+    Raises:
+        LayerError: a layer is not in the network.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        composite: Callable[[nn.Module], Composite],
+        task: Task,
+        *,
+        layers: Sequence[str],
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        self.network = network
+        self.composite = composite
+        self.task = task
+        self.mean = torch.tensor(mean, dtype=torch.float64)[:, None, None]  # [3, 1, 1]
+        self.std = torch.tensor(std, dtype=torch.float64)[:, None, None]
+        modules = dict(network.named_modules())
+        for name in layers:
+            if name not in modules:
+                raise LayerError(
+                    f"layer '{name}' is not in {type(network).__name__}; nearest: {nearest(name, modules)}"
+                )
+        self._modules = {name: modules[name] for name in layers}
+        self._recorded: dict[str, torch.Tensor] = {}
+        self._trace: Trace | None = None
+        self._undo = ExitStack()
+
+    def __enter__(self) -> "Attributor":
+        with ExitStack() as stack:
+            stack.enter_context(_plain(self.network))
+            composite = self.composite(self.network)
+            stack.callback(composite.remove)
+            composite.register(self.network)
+            for name, module in self._modules.items():  # after the rules, so that what they return is recorded
+                stack.callback(module.register_forward_hook(self._recorder(name)).remove)
+            self._undo = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._close_trace()
+        self._undo.close()
+
+    def forward(self, images: torch.Tensor) -> Trace:
+        """One forward pass; the trace of the pass before is over.
+
+        Args:
+            images: [B, 3, H, W] RGB in [0, 1]; moved to the network's device and dtype.
+
+        Raises:
+            LayerError: a recorded layer is used more than once, or not at all.
+        """
+        self._close_trace()
+        images = images.to(next(self.network.parameters()))
+        inputs = ((images - self.mean.to(images)) / self.std.to(images)).detach().requires_grad_()
+        with torch.enable_grad():
+            output = self.network(inputs)
+        recorded, self._recorded = self._recorded, {}
+        for name in self._modules:
+            if name not in recorded:
+                raise LayerError(f"layer '{name}' takes no part in the forward pass of {type(self.network).__name__}")
+        self._trace = Trace(self.task, inputs, output, {name: recorded[name] for name in self._modules})
+        return self._trace
+
+    def _recorder(self, name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
+        def record(module: nn.Module, inputs: object, output: torch.Tensor) -> None:  # noqa: ARG001
+            if name in self._recorded:
+                raise LayerError(f"layer '{name}' is used more than once in a forward pass; leave it out")
+            self._recorded[name] = output
+
+        return record
+
+    def _close_trace(self) -> None:
+        self._recorded = {}
+        if self._trace is not None:
+            self._trace.is_valid = False
+            self._trace = None
+
+
+@contextmanager
+def _plain(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode, no gradients for parameters and nothing in place; all given back afterwards."""
+    training = [(module, module.training) for module in network.modules()]
+    with_gradient = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    in_place = [module for module in network.modules() if getattr(module, "inplace", False) is True]
+    try:
+        network.eval()
+        for parameter in with_gradient:
+            parameter.requires_grad_(False)
+        for module in in_place:
+            module.inplace = False  # type: ignore[assignment]
+        yield
+    finally:
+        for module, was_training in training:
+            module.training = was_training
+        for parameter in with_gradient:
+            parameter.requires_grad_(True)
+        for module in in_place:
+            module.inplace = True  # type: ignore[assignment]
+
+
+def _check_finite(relevance: Mapping[str, torch.Tensor]) -> None:
+    """One look at all layers; names the one nearest to the output where relevance broke."""
+    finite = torch.stack([tensor.isfinite().all() for tensor in relevance.values()])
+    if not finite.all():
+        name = [name for name, fine in zip(relevance, finite.tolist(), strict=True) if not fine][-1]
+        raise LayerError(f"relevance at '{name}' is NaN or infinite: weights, input or number format are to blame")

@@ -1,0 +1,83 @@
+"""Composites: which rule explains which layer of a network.
+
+Each function builds a fresh composite for one network; zennit registers it in a context and removes it again. The
+mappings are those of L-CRP (Dreyer et al. 2023, section 3.2 and supplement). Layers that are not named here (max
+pooling, upsampling, concatenation) propagate as the gradient does.
+
+`canonizers` replaces the default ones: exact merging of BatchNorm.
+"""
+
+from collections.abc import Sequence
+
+from torch import nn
+from zennit.canonizers import Canonizer
+from zennit.core import Composite, Hook
+from zennit.rules import Epsilon, Flat, Norm, Pass, ReLUGuidedBackprop, ZPlus
+from zennit.types import Activation, AvgPool, BatchNorm, Convolution, Linear
+
+from lcrp.composites.canonizers import MergeBatchNorm
+from lcrp.composites.rules import GeneralisedGamma
+from lcrp.models.layers import Sum
+
+RuleMap = Sequence[tuple[type | tuple[type, ...], Hook]]  # the first type that fits wins
+Canonizers = Sequence[Canonizer] | None
+
+MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+
+
+def epsilon_plus_flat(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
+    """Flat for the first layer, z+ for convolutions, epsilon for the rest; the default but for YOLOv6."""
+    return _composite(network, _rules(convolution=ZPlus()), canonizers, first=Flat())
+
+
+def epsilon_gamma_flat(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
+    """Flat for the first layer, generalised gamma (0.25) for convolutions, epsilon for the rest; YOLOv6's default."""
+    return _composite(network, _rules(convolution=GeneralisedGamma(0.25)), canonizers, first=Flat())
+
+
+def epsilon_flat(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
+    """Flat for the first layer, epsilon for the rest, convolutions included."""
+    return _composite(network, _rules(convolution=Epsilon()), canonizers, first=Flat())
+
+
+def epsilon_plus(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
+    """z+ for convolutions, the first too, epsilon for the rest."""
+    return _composite(network, _rules(convolution=ZPlus()), canonizers)
+
+
+def all_flat(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
+    """Flat for every linear layer, pool and sum: what the architecture alone says of where relevance goes."""
+    rules = [((Linear, AvgPool, *MAX_POOLS, Sum), Flat()), ((Activation, BatchNorm), Pass())]
+    return _composite(network, rules, canonizers)
+
+
+def gradient(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
+    """The plain gradient."""
+    return _composite(network, [], canonizers)
+
+
+def guided_backprop(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
+    """The gradient, stopped at every ReLU where it is negative (Springenberg et al. 2015)."""
+    return _composite(network, [(nn.ReLU, ReLUGuidedBackprop())], canonizers)
+
+
+def _rules(convolution: Hook) -> RuleMap:
+    """Rules of every composite of L-CRP but the one for convolutions."""
+    return [
+        (Activation, Pass()),
+        ((Sum, AvgPool), Norm()),
+        (Convolution, convolution),
+        ((nn.Linear, BatchNorm), Epsilon()),
+    ]
+
+
+def _composite(network: nn.Module, rules: RuleMap, canonizers: Canonizers, first: Hook | None = None) -> Composite:
+    """Composite of rules by type, with a rule of its own for the first linear layer in module order."""
+    hooks: dict[str, Hook | None] = {}
+    for name, module in network.named_modules():
+        if first is not None and isinstance(module, Linear):
+            hooks[name], first = first, None
+        else:
+            hooks[name] = next((hook for types, hook in rules if isinstance(module, types)), None)
+    chosen = [MergeBatchNorm()] if canonizers is None else list(canonizers)
+    return Composite(lambda _, name, __: hooks.get(name), canonizers=chosen)
