@@ -1,0 +1,1 @@
+"""Figures of explanations: numpy and matplotlib only, so that a stored explanation redraws anywhere."""

@@ -1,0 +1,105 @@
+"""Reference crops: the part of a sample that one neuron looked at.
+
+The recipe is the forerunner's (gaussian blur with kernel 13 and sigma 2.3, mask above 5 %, crop to what is above
+1 % of the largest value), with two differences: the last row and column belong to the crop, and the crop keeps
+the picture's aspect: it is as square as the picture permits and never smaller than `MIN_SIDE` pixels.
+
+Axes: H W picture, h w crop.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lcrp.values.explanation import Mask, Picture
+
+Array = npt.NDArray[np.floating]
+Window = tuple[int, int, int, int]
+
+KERNEL = 13
+SIGMA = 0.3 * ((KERNEL - 1) / 2 - 1) + 0.8
+VISIBLE = 0.05
+CROPPED = 0.01
+MIN_SIDE = 24
+CONTEXT = 1.08
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferenceCrop:
+    """What is shown of a reference sample.
+
+    Attributes:
+        picture: [h, w, 3] the cropped picture.
+        visibility: [h, w] blurred positive relevance in [0, 1]; visible above `VISIBLE`. All ones if the heatmap
+            has no positive relevance, so that the whole picture is visible.
+    """
+
+    picture: Picture
+    visibility: Array
+
+    @property
+    def mask(self) -> Mask:
+        """[h, w] what stays bright."""
+        return np.asarray(self.visibility > VISIBLE)
+
+
+def reference_crop(picture: Picture, heatmap: Array) -> ReferenceCrop:
+    """Crop of a picture [H, W, 3] around the positive part of its heatmap [H, W]."""
+    visibility = relative_visibility(heatmap)
+    if visibility is None:
+        return ReferenceCrop(picture=picture, visibility=np.ones(heatmap.shape))
+    top, left, bottom, right = square_window(bounding_window(visibility > CROPPED), heatmap.shape)
+    return ReferenceCrop(picture=picture[top:bottom, left:right], visibility=visibility[top:bottom, left:right])
+
+
+def relative_visibility(heatmap: Array) -> Array | None:
+    """Blurred heatmap divided by its largest value; None where nothing is positive."""
+    blurred = gaussian_blur(heatmap)
+    top = float(blurred.max(initial=0.0))
+    return np.clip(blurred / top, 0.0, 1.0) if top > 0.0 else None
+
+
+def gaussian_blur(values: Array, kernel: int = KERNEL, sigma: float = SIGMA) -> Array:
+    """Separable gaussian blur of [H, W] with mirrored borders."""
+    offsets = np.arange(kernel) - (kernel - 1) / 2
+    weights = np.exp(-0.5 * (offsets / sigma) ** 2)
+    weights /= weights.sum()
+    result: Array = np.asarray(values, dtype=np.float64)
+    for axis in (0, 1):
+        result = _along_axis(result, weights, axis)
+    return result
+
+
+def bounding_window(mask: Mask) -> Window:
+    """(top, left, bottom, right) around the true pixels; bottom and right are exclusive ends of a slice.
+
+    The last true row and column lie inside. An empty mask gives the whole picture.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return 0, 0, mask.shape[0], mask.shape[1]
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def square_window(window: Window, size: tuple[int, ...], min_side: int = MIN_SIDE, context: float = CONTEXT) -> Window:
+    """Smallest square around a window, with context, shifted (then cut) into a picture of the given size."""
+    top, left, bottom, right = window
+    side = max(min_side, round(context * max(bottom - top, right - left)))
+    first, last = _shifted(top, bottom, side, size[0])
+    start, stop = _shifted(left, right, side, size[1])
+    return first, start, last, stop
+
+
+def _shifted(start: int, stop: int, side: int, extent: int) -> tuple[int, int]:
+    side = min(side, extent)
+    first = min(max(0, round((start + stop - side) / 2)), extent - side)
+    return first, first + side
+
+
+def _along_axis(values: Array, weights: Array, axis: int) -> Array:
+    reach = len(weights) // 2
+    padding = [(reach, reach) if place == axis else (0, 0) for place in (0, 1)]
+    padded = np.pad(values, padding, mode="reflect" if values.shape[axis] > reach else "symmetric")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, len(weights), axis=axis)
+    return np.asarray(windows @ weights)
