@@ -2,12 +2,13 @@
 
 The result depends on the set of targets alone, not on how they were cut into chunks nor on the order.
 
-Axes: T target, B image of a chunk, K class, C concept, N rank, R row of a table.
+Axes: T target, B image of a chunk, K class, C concept, N rank.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 import torch
 
@@ -19,6 +20,7 @@ from lcrp.values.statistics import LayerStatistics
 from lcrp.values.target import Target
 
 _GROUP_WIDTH = 16  # entries of a class merged at once: bounds the padding where one class has most targets
+_ENTRIES_AT_ONCE = 1 << 22  # entries of tables merged at once: bounds the memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,35 +36,11 @@ class LayerShape:
     map_size: tuple[int, int]
 
 
-@dataclass(slots=True, kw_only=True)
-class _Layer:
-    """Tables of one layer. Those per class have the row slot * C + concept."""
-
-    shape: LayerShape
-    relevance: Ranked  # [C, N]
-    activation: Ranked  # [C, N]
-    relevance_by_class: Ranked  # [K * C, N]
-    activation_by_class: Ranked  # [K * C, N]
-    sums: FixedPointSums  # [K, C]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entries:
-    """Entries of one kind of table, the same for every layer.
-
-    Attributes:
-        keys: [M] keys, ascending.
-        rows: [M] rows of the scores.
-        parts: slots [K] and, for each, the numbers of its entries; merged one part after the other.
-    """
-
-    keys: torch.Tensor
-    rows: torch.Tensor
-    parts: list[tuple[torch.Tensor, list[list[int]]]]
-
-
 class StatisticsAccumulator:
     """Gathers the statistics of a fixed set of layers.
+
+    The concepts of all layers lie side by side in one table of each kind, so that a chunk costs a few large
+    operations and not many small ones for every layer.
 
     Args:
         shapes: name and shape of every layer.
@@ -74,10 +52,17 @@ class StatisticsAccumulator:
     def __init__(
         self, shapes: Mapping[str, LayerShape], *, top_n: int = 40, top_n_per_class: int = 15, device: torch.device
     ) -> None:
-        self._top_n, self._top_n_per_class, self._device = top_n, top_n_per_class, device
+        ends = list(accumulate((shape.num_concepts for shape in shapes.values()), initial=0))
+        self._shapes, self._spans = dict(shapes), dict(zip(shapes, pairwise(ends), strict=True))
+        self._num_concepts, self._device = ends[-1], device
+        self._top_n, self._top_n_per_class = top_n, top_n_per_class
         self._slots: dict[int, int] = {}
         self._counts: Counter[int] = Counter()
-        self._layers = {name: self._empty_layer(shape) for name, shape in shapes.items()}
+        self._relevance = Ranked.empty(self._num_concepts, top_n, device=device)  # [C, N]
+        self._activation = self._relevance.copy()  # [C, N]
+        self._relevance_by_class = Ranked.empty(0, top_n_per_class, device=device)  # [K * C, N], row slot * C + concept
+        self._activation_by_class = self._relevance_by_class.copy()  # [K * C, N]
+        self._sums = FixedPointSums.zeros(0, self._num_concepts, device)  # [K, C]
 
     @classmethod
     def from_statistics(
@@ -94,18 +79,19 @@ class StatisticsAccumulator:
             for name, layer in layers.items()
         }
         accumulator = cls(shapes, top_n=top_n, top_n_per_class=top_n_per_class, device=device)
-        for name, statistics in layers.items():
-            own = statistics.moments
-            accumulator._counts = Counter(dict(zip(own.class_ids.tolist(), own.count.tolist(), strict=True)))
-            accumulator._slots = {class_id: slot for slot, class_id in enumerate(own.class_ids.tolist())}
-            accumulator._layers[name] = _Layer(
-                shape=shapes[name],
-                relevance=ranked(statistics.relevance, top_n, device),
-                activation=ranked(statistics.activation, top_n, device),
-                relevance_by_class=_flat(ranked(statistics.relevance_by_class, top_n_per_class, device)),
-                activation_by_class=_flat(ranked(statistics.activation_by_class, top_n_per_class, device)),
-                sums=sums(own, device),
-            )
+        seen = next(iter(layers.values())).moments
+        class_ids: list[int] = seen.class_ids.tolist()
+        accumulator._add_classes(class_ids)
+        accumulator._counts.update(dict(zip(class_ids, seen.count.tolist(), strict=True)))
+        slots = torch.arange(len(class_ids), device=device)
+        for name, layer in layers.items():
+            concepts = accumulator._concepts(name)
+            rows = accumulator._rows(slots, concepts)
+            accumulator._relevance.write(concepts, ranked(layer.relevance, top_n, device))
+            accumulator._activation.write(concepts, ranked(layer.activation, top_n, device))
+            accumulator._relevance_by_class.write(rows, ranked(layer.relevance_by_class, top_n_per_class, device))
+            accumulator._activation_by_class.write(rows, ranked(layer.activation_by_class, top_n_per_class, device))
+            accumulator._sums.write(concepts, sums(layer.moments, device))
         return accumulator
 
     def update(
@@ -128,70 +114,53 @@ class StatisticsAccumulator:
         """
         if not targets:
             return
-        self._add_classes(target.class_id for target in targets)
-        self._counts.update(target.class_id for target in targets)
         by_target = {target: row for row, target in enumerate(targets)}
         by_class = {replace(target, item=-1): row for target, row in zip(targets, images, strict=True)}
         by_sample = {replace(target, class_id=-1): row for target, row in by_class.items()}
-        overall, per_class = self._overall(by_target), self._per_class(by_target)
-        active, active_per_class = self._overall(by_sample), self._per_class(by_class)
+        relevant, active = self._side_by_side(relevance), self._side_by_side(activation)
+        self._check_finite("relevance", relevant.score, by_target)
+        self._check_finite("activation", active.score, by_sample)
+        self._add_classes(target.class_id for target in targets)
+        self._counts.update(target.class_id for target in targets)
+        self._insert(self._relevance, relevant, by_target)
+        self._insert(self._activation, active, by_sample)
+        self._insert_by_class(self._relevance_by_class, relevant, by_target)
+        self._insert_by_class(self._activation_by_class, active, by_class)
         slots = torch.tensor([self._slots[target.class_id] for target in targets], device=self._device)
-        for name, layer in self._layers.items():
-            _check_finite(relevance[name].score, by_target, f"relevance of layer '{name}'")
-            _check_finite(activation[name].score, by_sample, f"activation of layer '{name}'")
-            _add(layer.relevance, overall, relevance[name])
-            _add(layer.relevance_by_class, per_class, relevance[name])
-            _add(layer.activation, active, activation[name])
-            _add(layer.activation_by_class, active_per_class, activation[name])
-            layer.sums = added(layer.sums, class_sums(relevance[name].score, slots, len(self._slots)))
+        self._sums = added(self._sums, class_sums(relevant.score, slots, len(self._slots)))
 
     def merge(self, other: "StatisticsAccumulator") -> None:
         """Add what another accumulator of the same layers and sizes found in other targets."""
         self._add_classes(other._slots)
         self._counts.update(other._counts)
-        slots = torch.tensor([self._slots[class_id] for class_id in other._slots], dtype=torch.int64)
-        slots = slots.to(self._device)
-        for name, layer in self._layers.items():
-            found = other._layers[name]
-            rows = _rows(slots, layer.shape.num_concepts)
-            layer.relevance = merge(layer.relevance, found.relevance, self._top_n)
-            layer.activation = merge(layer.activation, found.activation, self._top_n)
-            for table, new in (
-                (layer.relevance_by_class, found.relevance_by_class),
-                (layer.activation_by_class, found.activation_by_class),
-            ):
-                table.write(rows, merge(table[rows], new, self._top_n_per_class))
-            layer.sums = added(layer.sums, placed(found.sums, slots, len(self._slots)))
+        slots = self._tensor([self._slots[class_id] for class_id in other._slots])
+        rows, size = self._rows(slots, self._concepts()).flatten(), self._top_n_per_class
+        self._relevance = merge(self._relevance, other._relevance, self._top_n)
+        self._activation = merge(self._activation, other._activation, self._top_n)
+        for table, found in (
+            (self._relevance_by_class, other._relevance_by_class),
+            (self._activation_by_class, other._activation_by_class),
+        ):
+            table.write(rows, merge(table[rows], found, size))
+        self._sums = added(self._sums, placed(other._sums, slots, len(self._slots)))
 
     def results(self) -> Iterator[tuple[str, LayerStatistics]]:
         """Name and statistics of every layer, one at a time; classes ascending."""
         class_ids = sorted(self._slots)
-        slots = torch.tensor([self._slots[class_id] for class_id in class_ids], dtype=torch.int64).to(self._device)
+        slots = self._tensor([self._slots[class_id] for class_id in class_ids])
         counts = [self._counts[class_id] for class_id in class_ids]
-        for name, layer in self._layers.items():
-            rows = _rows(slots, layer.shape.num_concepts).view(len(class_ids), layer.shape.num_concepts)
-            yield (
-                name,
-                LayerStatistics(
-                    map_size=layer.shape.map_size,
-                    relevance=top_table(layer.relevance),
-                    relevance_by_class=top_table(layer.relevance_by_class[rows]),
-                    activation=top_table(layer.activation),
-                    activation_by_class=top_table(layer.activation_by_class[rows]),
-                    moments=moments(class_ids, counts, layer.sums, slots),
-                ),
+        for name, shape in self._shapes.items():
+            concepts = self._concepts(name)
+            rows = self._rows(slots, concepts)
+            layer = LayerStatistics(
+                map_size=shape.map_size,
+                relevance=top_table(self._relevance[concepts]),
+                relevance_by_class=top_table(self._relevance_by_class[rows]),
+                activation=top_table(self._activation[concepts]),
+                activation_by_class=top_table(self._activation_by_class[rows]),
+                moments=moments(class_ids, counts, self._sums[slots, concepts]),
             )
-
-    def _empty_layer(self, shape: LayerShape) -> _Layer:
-        num_concepts, device = shape.num_concepts, self._device
-        return _Layer(
-            shape=shape,
-            relevance=Ranked.empty(num_concepts, self._top_n, device=device),
-            activation=Ranked.empty(num_concepts, self._top_n, device=device),
-            relevance_by_class=Ranked.empty(0, self._top_n_per_class, device=device),
-            activation_by_class=Ranked.empty(0, self._top_n_per_class, device=device),
-            sums=FixedPointSums.zeros(0, num_concepts, device),
-        )
+            yield name, layer
 
     def _add_classes(self, class_ids: Iterable[int]) -> None:
         """Give every class that is new a slot, and its rows in the tables."""
@@ -200,57 +169,71 @@ class StatisticsAccumulator:
             return
         known = torch.arange(len(self._slots), device=self._device)
         self._slots.update({class_id: len(known) + number for number, class_id in enumerate(new)})
-        for layer in self._layers.values():
-            num_rows = len(self._slots) * layer.shape.num_concepts
-            layer.relevance_by_class = layer.relevance_by_class.extended(num_rows)
-            layer.activation_by_class = layer.activation_by_class.extended(num_rows)
-            layer.sums = placed(layer.sums, known, len(self._slots))
+        num_rows = len(self._slots) * self._num_concepts
+        self._relevance_by_class = self._relevance_by_class.extended(num_rows)
+        self._activation_by_class = self._activation_by_class.extended(num_rows)
+        self._sums = placed(self._sums, known, len(self._slots))
 
-    def _overall(self, row_of: Mapping[Target, int]) -> _Entries:
-        return self._entries(row_of, [([0], [list(range(len(row_of)))])])
-
-    def _per_class(self, row_of: Mapping[Target, int]) -> _Entries:
-        groups: dict[int, list[int]] = {}
-        for number, target in enumerate(sorted(row_of)):
-            groups.setdefault(self._slots[target.class_id], []).append(number)
-        parts = []
-        for start in range(0, max(map(len, groups.values())), _GROUP_WIDTH):
-            part = {slot: group[start : start + _GROUP_WIDTH] for slot, group in groups.items() if len(group) > start}
-            parts.append((list(part), list(part.values())))
-        return self._entries(row_of, parts)
-
-    def _entries(self, row_of: Mapping[Target, int], parts: list[tuple[list[int], list[list[int]]]]) -> _Entries:
+    def _insert(self, table: Ranked, scores: ConceptScores, row_of: Mapping[Target, int]) -> None:
         targets = sorted(row_of)
-        return _Entries(
-            keys=entry_keys(targets, self._device),
-            rows=torch.tensor([row_of[target] for target in targets], device=self._device),
-            parts=[(torch.tensor(slots, device=self._device), groups) for slots, groups in parts],
+        found = self._selected(scores, targets, row_of)
+        entries = candidates(*found, [list(range(len(targets)))])
+        insert(table, self._concepts(), entries)
+
+    def _insert_by_class(self, table: Ranked, scores: ConceptScores, row_of: Mapping[Target, int]) -> None:
+        targets = sorted(row_of)
+        groups: dict[int, list[int]] = {}
+        for number, target in enumerate(targets):
+            groups.setdefault(self._slots[target.class_id], []).append(number)
+        found = self._selected(scores, targets, row_of)
+        classes_at_once = max(1, _ENTRIES_AT_ONCE // (self._num_concepts * self._top_n_per_class))
+        for part in _parts(groups, classes_at_once):
+            rows = self._rows(self._tensor(list(part)), self._concepts()).flatten()
+            insert(table, rows, candidates(*found, list(part.values())))
+
+    def _selected(
+        self, scores: ConceptScores, targets: Sequence[Target], row_of: Mapping[Target, int]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        rows = self._tensor([row_of[target] for target in targets])
+        return scores.score[rows], scores.peak[rows], entry_keys(targets, self._device)
+
+    def _side_by_side(self, scores: Mapping[str, ConceptScores]) -> ConceptScores:
+        """Scores of all layers in one table [T, C]."""
+        ordered = [scores[name] for name in self._shapes]
+        return ConceptScores(
+            score=torch.cat([layer.score for layer in ordered], dim=1),
+            peak=torch.cat([layer.peak for layer in ordered], dim=1),
+        )
+
+    def _concepts(self, layer: str | None = None) -> torch.Tensor:
+        """Columns [C] of a layer's concepts, or of all."""
+        start, end = (0, self._num_concepts) if layer is None else self._spans[layer]
+        return torch.arange(start, end, device=self._device)
+
+    def _rows(self, slots: torch.Tensor, concepts: torch.Tensor) -> torch.Tensor:
+        """Rows [K, C] of the tables per class."""
+        return slots[:, None] * self._num_concepts + concepts
+
+    def _tensor(self, numbers: Sequence[int]) -> torch.Tensor:
+        return torch.tensor(numbers, dtype=torch.int64, device=self._device)
+
+    def _check_finite(self, what: str, score: torch.Tensor, row_of: Mapping[Target, int]) -> None:
+        targets = list(row_of)
+        is_finite = score[self._tensor([row_of[target] for target in targets])].isfinite()  # [M, C]
+        if bool(is_finite.all()):
+            return
+        row, column = torch.nonzero(~is_finite)[0].tolist()
+        layer = next(name for name, (_, end) in self._spans.items() if column < end)
+        target = targets[row]
+        raise TargetError(
+            f"{what} of layer '{layer}' is not a finite number for sample {target.sample}, class {target.class_id}, "
+            f"item {target.item} (-1: any). The weights or the input overflow, or the composite does not suit them."
         )
 
 
-def _add(table: Ranked, entries: _Entries, scores: ConceptScores) -> None:
-    score, peak = scores.score[entries.rows], scores.peak[entries.rows]  # [M, C]
-    for slots, groups in entries.parts:
-        insert(table, _rows(slots, score.shape[1]), candidates(score, peak, entries.keys, groups))
-
-
-def _rows(slots: torch.Tensor, num_concepts: int) -> torch.Tensor:
-    """Rows [K * C] of the concepts of some classes."""
-    return (slots[:, None] * num_concepts + torch.arange(num_concepts, device=slots.device)).flatten()
-
-
-def _flat(table: Ranked) -> Ranked:
-    return Ranked(score=table.score.flatten(0, 1), key=table.key.flatten(0, 1), peak=table.peak.flatten(0, 1))
-
-
-def _check_finite(score: torch.Tensor, row_of: Mapping[Target, int], what: str) -> None:
-    is_finite = score.isfinite()
-    if bool(is_finite.all()):
-        return
-    broken = set(torch.nonzero(~is_finite.all(dim=1)).flatten().tolist())
-    for target, row in row_of.items():
-        if row in broken:
-            raise TargetError(
-                f"{what} is not a finite number for sample {target.sample}, class {target.class_id}, item "
-                f"{target.item} (-1: any). The weights or the input overflow, or the composite does not suit the model."
-            )
+def _parts(groups: Mapping[int, list[int]], classes_at_once: int) -> Iterator[dict[int, list[int]]]:
+    """Groups cut into parts of bounded size: few classes, and few entries of each, at a time."""
+    for start in range(0, max(map(len, groups.values())), _GROUP_WIDTH):
+        longer = [(slot, group[start : start + _GROUP_WIDTH]) for slot, group in groups.items() if len(group) > start]
+        for first in range(0, len(longer), classes_at_once):
+            yield dict(longer[first : first + classes_at_once])

@@ -40,6 +40,21 @@ class FixedPointSums:
         total, high, low = torch.zeros(3, num_classes, num_concepts, dtype=torch.int64, device=device)
         return cls(total=total, square_high=high, square_low=low)
 
+    def __getitem__(self, index: tuple[torch.Tensor, torch.Tensor]) -> "FixedPointSums":
+        """Sums of some rows [K'] and some concepts [C']."""
+        rows, concepts = index[0][:, None], index[1]
+        return FixedPointSums(
+            total=self.total[rows, concepts],
+            square_high=self.square_high[rows, concepts],
+            square_low=self.square_low[rows, concepts],
+        )
+
+    def write(self, concepts: torch.Tensor, columns: "FixedPointSums") -> None:
+        """Replace the sums of some concepts, in place."""
+        self.total[:, concepts] = columns.total
+        self.square_high[:, concepts] = columns.square_high
+        self.square_low[:, concepts] = columns.square_low
+
 
 def fixed_point(value: torch.Tensor) -> torch.Tensor:
     """round(value * 2^32) as int64, ties to even.
@@ -89,14 +104,14 @@ def placed(given: FixedPointSums, rows: torch.Tensor, num_classes: int) -> Fixed
     )
 
 
-def moments(class_ids: Sequence[int], counts: Sequence[int], given: FixedPointSums, rows: torch.Tensor) -> Moments:
-    """Sums as they are stored; `rows` [K] finds the sums of every class."""
+def moments(class_ids: Sequence[int], counts: Sequence[int], given: FixedPointSums) -> Moments:
+    """Sums [K, C] as they are stored."""
     return Moments(
         class_ids=np.array(class_ids, dtype=np.int32),
         count=np.array(counts, dtype=np.int64),
-        total=given.total[rows].cpu().numpy(),
-        square_high=given.square_high[rows].cpu().numpy(),
-        square_low=given.square_low[rows].cpu().numpy(),
+        total=given.total.cpu().numpy(),
+        square_high=given.square_high.cpu().numpy(),
+        square_low=given.square_low.cpu().numpy(),
     )
 
 

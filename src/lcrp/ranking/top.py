@@ -46,6 +46,10 @@ class Ranked:
             peak=torch.full(shape, -1, dtype=torch.int32, device=device),
         )
 
+    def copy(self) -> "Ranked":
+        """The same entries in memory of their own."""
+        return Ranked(score=self.score.clone(), key=self.key.clone(), peak=self.peak.clone())
+
     def __getitem__(self, index: torch.Tensor) -> "Ranked":
         """Some rows of the first axis (a copy)."""
         return Ranked(score=self.score[index], key=self.key[index], peak=self.peak[index])
