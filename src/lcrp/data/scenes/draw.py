@@ -159,8 +159,8 @@ def _finished(picture: Field, scene: Scene) -> npt.NDArray[np.uint8]:
     tint = np.array((1 + 0.06 * light.warmth, 1, 1 - 0.08 * light.warmth), dtype=np.float32) * light.gain
     row, column = (scene.index * 37) % 256, (scene.index * 91) % 256
     grain = tile("grain")[row : row + size, column : column + size]
-    image = picture * (vignette[..., None] * tint) + 2.2 * grain[..., None]
-    return np.clip(image + 0.5, 0, 255).astype(np.uint8)
+    image = picture * (vignette[..., None] * tint) + (2.2 * grain + 0.5)[..., None]
+    return np.clip(image, 0, 255, out=image).astype(np.uint8)
 
 
 def _drawing(
@@ -173,7 +173,7 @@ def _drawing(
     class_mask = np.zeros(owner.shape, dtype=np.int64)
     for mask, label in zip(masks, labels, strict=True):
         class_mask[mask] = label + 1
-    present = np.unique(part)
+    present = np.flatnonzero(np.bincount(part.ravel() + 1, minlength=len(PART_NAMES) + 1)[1:])
     return Drawing(
         image=image,
         numbers=numbers,
@@ -181,7 +181,7 @@ def _drawing(
         labels=labels,
         masks=masks,
         class_mask=class_mask,
-        parts={PART_NAMES[i]: part == i for i in present.tolist() if i >= 0},
+        parts={PART_NAMES[i]: part == i for i in present.tolist()},
         context=context,
     )
 

@@ -6,12 +6,14 @@ object's context from P(c | L) by Bayes' rule, its class from P(k | c); this lea
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from lcrp.data.scenes.names import CLASS_NAMES, CONTEXT_NAMES, DRAWING_VERSION, OWN_CONTEXT
-from lcrp.data.scenes.objects import layers
+from lcrp.data.scenes.objects import layers, proportions
 from lcrp.data.scenes.palette import between
 from lcrp.data.scenes.scene import Band, Companion, Light, Scene, SceneObject
 from lcrp.data.scenes.shapes import silhouette
@@ -149,48 +151,56 @@ class _Placement:
         """Objects that fit; those for which no room is found in many tries are left out."""
         largest = LARGEST - 0.06 * max(0, len(wanted) - 2)
         for name, band in wanted:
-            size = SMALLEST + (largest - SMALLEST) * float(self._generator.beta(1.7, 2.3))
+            size = SMALLEST + (largest - SMALLEST) * float(self._generator.beta(2.0, 2.2))
+            look = self._look(name)
             for attempt in range(TRIES):
                 near = overlap and bool(self._objects) and attempt < TRIES - 4
-                item = self._candidate(name, band, size, near)
+                item = self._stood(look, band, size, near)
                 if self._fits(item, overlap=overlap, must=near):
                     self._objects.append(item)
                     break
                 size = max(SMALLEST, size * 0.93)
         return tuple(self._objects)
 
-    def _candidate(self, name: str, band: int, size: float, near: bool) -> SceneObject:
+    def _look(self, name: str) -> SceneObject:
+        """An object with its pose and colours, not yet at its place."""
         generator = self._generator
-        top, bottom = self._range(band)
-        flies = self._bands[band].context == "sky"
-        size = min(size, max(bottom - 0.02, SMALLEST)) if flies else size
-        share = float(np.clip(0.75 * generator.random() + 0.55 * (size - SMALLEST) / LARGEST, 0, 1))
-        foot = top + share * (bottom - top)
-        if flies:
-            foot = between(generator, min(size + 0.015, bottom), bottom)
         tilt = {"kite": 32.0, "boat": 7.0}.get(name, 3.0)
-        foot = min(max(foot, 0.85 * size + 0.01), 0.985)
-        x = between(generator, 0.5 * size + 0.01, 0.99 - 0.5 * size)
-        if near:
-            other = self._objects[int(generator.random() * len(self._objects))]
-            x = other.x + between(generator, -0.5, 0.5) * (size + other.size)
-            x = min(max(x, 0.5 * size + 0.01), 0.99 - 0.5 * size)
         return SceneObject(
             class_name=name,
-            band=band,
-            x=x,
-            foot=foot,
-            size=size,
+            band=0,
+            x=0.5,
+            foot=0.5,
+            size=SMALLEST,
             flip=bool(generator.random() < 0.5),
             angle=between(generator, -tilt, tilt),
             seed=int(generator.random() * 2**31),
-            companion=self._companion(x, foot, band) if name == "kite" else None,
         )
 
-    def _range(self, band: int) -> tuple[float, float]:
-        """Heights between which an object in the band has its foot."""
-        bottom = self._bands[band + 1].top if band + 1 < len(self._bands) else 0.985
-        return self._bands[band].top + 0.035, bottom - 0.015
+    def _stood(self, look: SceneObject, band: int, size: float, near: bool) -> SceneObject:
+        """The object at a random place in its band: large ones mostly in front, on demand near another object."""
+        generator = self._generator
+        width, height = proportions(look)
+        flies = self._bands[band].context == "sky"
+        if flies:
+            size = min(size, max((self._range(band, 0.5)[1] - 0.03) / height, SMALLEST))
+        half, tall = 0.5 * size * width + 0.012, size * height + 0.012
+        x = between(generator, half, 1 - half)
+        if near:
+            other = self._objects[int(generator.random() * len(self._objects))]
+            x = min(max(other.x + between(generator, -0.5, 0.5) * (size + other.size), half), 1 - half)
+        top, bottom = self._range(band, x)
+        share = float(np.clip(0.75 * generator.random() + 0.55 * (size - SMALLEST) / LARGEST, 0, 1))
+        foot = between(generator, min(tall, bottom), bottom) if flies else top + share * (bottom - top)
+        foot = min(max(foot, tall), 0.985)
+        companion = self._companion(x, foot, band) if look.class_name == "kite" else None
+        return replace(look, band=band, x=x, foot=foot, size=size, companion=companion)
+
+    def _range(self, band: int, x: float) -> tuple[float, float]:
+        """Heights between which an object in the band has its foot, at column `x`."""
+        edges = [item.top + item.slope * (x - 0.5) for item in self._bands]
+        bottom = edges[band + 1] if band + 1 < len(edges) else 1.0
+        return edges[band] + 0.02, bottom - 0.015
 
     def _companion(self, x: float, foot: float, band: int) -> Companion:
         generator = self._generator
@@ -202,20 +212,25 @@ class _Placement:
 
     def _fits(self, item: SceneObject, *, overlap: bool, must: bool) -> bool:
         """Whether all objects stay visible enough, and overlap as is wished."""
-        side = round(self._size * COARSE)
         objects = [*self._objects, item]
-        placed = [(layer, n) for n, other in enumerate(objects) for layer in layers(other, self._size)]
-        placed.sort(key=lambda pair: pair[0].depth)
-        owner = np.full((side, side), -1)
-        full: dict[int, npt.NDArray[np.bool_]] = {}
-        for layer, number in placed:
-            mask = silhouette(layer.shapes, side, COARSE)
-            owner[mask] = number if layer.is_object else -1
-            if layer.is_object:
-                full[number] = mask
+        placed = [(*found, n) for n, other in enumerate(objects) for found in _silhouettes(other, self._size)]
+        placed.sort(key=lambda found: found[1])
+        owner = np.full(placed[0][0].shape, -1)
+        for mask, _, is_object, number in placed:
+            owner[mask] = number if is_object else -1
+        full = {number: mask for mask, _, is_object, number in placed if is_object}
         for number, mask in full.items():
             visible = int((owner == number).sum())
             if visible < LEAST_VISIBLE * int(mask.sum()) or visible < LEAST_PIXELS:
                 return False
         touching = any(bool((full[len(objects) - 1] & full[n]).any()) for n in range(len(objects) - 1))
         return touching if must else overlap or not touching
+
+
+@lru_cache(maxsize=16)
+def _silhouettes(item: SceneObject, size: int) -> tuple[tuple[npt.NDArray[np.bool_], float, bool], ...]:
+    """Coarse mask, depth and kind of each of an object's layers."""
+    side = round(size * COARSE)
+    return tuple(
+        (silhouette(layer.shapes, side, COARSE), layer.depth, layer.is_object) for layer in layers(item, size)
+    )

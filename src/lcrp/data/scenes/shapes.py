@@ -4,7 +4,7 @@ Axes: n corner, H W picture, h w crop. Points are [n, 2] as (x, y), y down.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 Points = npt.NDArray[np.float64]
 Colour = tuple[int, int, int]
 SUPERSAMPLING = 3
+CIRCLE: Points = np.array([(np.cos(angle), np.sin(angle)) for angle in np.arange(28) * (2 * np.pi / 28)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,30 +71,36 @@ def smooth(*corners: tuple[float, float], steps: int = 6) -> Points:
 
 def ellipse(x: float, y: float, width: float, height: float | None = None) -> Points:
     """Ellipse with the given half axes (a circle if there is one only)."""
-    angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
-    return np.stack((x + width * np.cos(angle), y + (height or width) * np.sin(angle)), -1)
+    return CIRCLE * (width, height or width) + (x, y)
 
 
 def stroke(points: Points, *widths: float) -> Points:
     """Outline of a line along the points, its width going through `widths`."""
-    along = np.gradient(points, axis=0)
-    normal = np.stack((-along[:, 1], along[:, 0]), -1) / (np.linalg.norm(along, axis=1, keepdims=True) + 1e-9)
-    place = np.linspace(0, len(widths) - 1, len(points))
-    half = np.interp(place, np.arange(len(widths)), widths)[:, None] / 2
-    return np.concatenate((points + normal * half, (points - normal * half)[::-1]))
+    along = np.empty_like(points)
+    along[1:-1] = points[2:] - points[:-2]
+    along[0], along[-1] = points[1] - points[0], points[-1] - points[-2]
+    half = np.full(len(points), widths[0] / 2)
+    if len(widths) > 1:
+        half = np.interp(np.arange(len(points)) * ((len(widths) - 1) / (len(points) - 1)), range(len(widths)), widths) / 2
+    normal = along[:, ::-1] * (-1.0, 1.0) * (half / (np.sqrt((along * along).sum(1)) + 1e-9))[:, None]
+    return np.concatenate((points + normal, (points - normal)[::-1]))
 
 
 def limb(*joints: tuple[float, float], widths: Sequence[float]) -> Points:
     """Outline of a bent line through the joints, rounded at them, `widths` at its joints."""
     corners = polygon(*joints)
-    place = np.linspace(0, len(corners) - 1, 4 * len(corners))
-    bent = np.stack([np.interp(place, np.arange(len(corners)), corners[:, axis]) for axis in (0, 1)], -1)
+    count = 4 * len(corners)
+    place = np.arange(count) * ((len(corners) - 1) / (count - 1))
+    bent = np.empty((count, 2))
+    for axis in (0, 1):
+        bent[:, axis] = np.interp(place, range(len(corners)), corners[:, axis])
     return stroke(bent, *widths)
 
 
 def moved(shapes: Iterable[Shape], scale: float, x: float, y: float) -> list[Shape]:
     """Shapes scaled about the origin, then shifted."""
-    return [replace(shape, points=shape.points * scale + (x, y)) for shape in shapes]
+    shift = np.array((x, y))
+    return [Shape(part=item.part, points=item.points * scale + shift, colour=item.colour) for item in shapes]
 
 
 def turned(shapes: Iterable[Shape], flip: bool, degrees: float) -> list[Shape]:
@@ -101,7 +108,7 @@ def turned(shapes: Iterable[Shape], flip: bool, degrees: float) -> list[Shape]:
     angle = np.deg2rad(degrees)
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = np.diag([-1.0 if flip else 1.0, 1.0]) @ rotation
-    return [replace(shape, points=shape.points @ matrix) for shape in shapes]
+    return [Shape(part=item.part, points=item.points @ matrix, colour=item.colour) for item in shapes]
 
 
 def extent(shapes: Sequence[Shape]) -> tuple[Points, Points]:
@@ -112,11 +119,11 @@ def extent(shapes: Sequence[Shape]) -> tuple[Points, Points]:
 
 def silhouette(shapes: Sequence[Shape], size: int, scale: float) -> npt.NDArray[np.bool_]:
     """[size, size] bool: what the shapes cover after scaling, without anti-aliasing."""
-    image = Image.new("1", (size, size))
+    image = Image.new("L", (size, size))
     pen = ImageDraw.Draw(image)
     for shape in shapes:
         pen.polygon((shape.points * scale).ravel().tolist(), fill=1)
-    return np.array(image)
+    return np.asarray(image) > 0
 
 
 def rasterise(shapes: Sequence[Shape], size: int) -> Sprite | None:
@@ -157,10 +164,12 @@ def _reduced(
     mask = coverage >= 0.5
     fine = np.asarray(numbers)
     middle = SUPERSAMPLING // 2
-    centre = fine[middle::SUPERSAMPLING, middle::SUPERSAMPLING].astype(np.int16)
-    height, width = mask.shape
-    largest = fine.reshape(height, SUPERSAMPLING, width, SUPERSAMPLING).max((1, 3)).astype(np.int16)
-    parts = np.where(mask, np.where(centre > 0, centre, largest) - 1, -1).astype(np.int16)
+    parts = fine[middle::SUPERSAMPLING, middle::SUPERSAMPLING].astype(np.int16)
+    rows, columns = np.nonzero(mask & (parts == 0))
+    around = np.arange(SUPERSAMPLING)
+    blocks = fine[rows[:, None, None] * SUPERSAMPLING + around[:, None], columns[:, None, None] * SUPERSAMPLING + around]
+    parts[rows, columns] = blocks.max((1, 2))
+    parts = np.where(mask, parts - 1, -1)
     return Sprite(
         top=corner[0],
         left=corner[1],

@@ -86,10 +86,10 @@ def water(seen: View, generator: np.random.Generator) -> Field:
     deep, light = _tones(generator, WATER)
     near = sampled("wave", seen.u, seen.v * 1.1)
     swell = sampled("wave", seen.u * 0.37 + 77, seen.v * 0.45 + 31)
-    wave = (0.65 * near + 0.6 * swell) * (0.35 + 0.65 * seen.detail)
+    wave = (0.8 * near + 0.4 * swell) * (0.35 + 0.65 * seen.detail)
     haze = 1 - seen.detail
     tone = np.clip(0.36 + 0.17 * wave + 0.35 * haze, 0, 1.1)
-    glint = np.maximum(wave - 1.25 + 0.25 * haze, 0) * between(generator, 40, 110)
+    glint = np.maximum(near + 0.35 * swell - 1.7 + 0.5 * haze, 0) * between(generator, 30, 90)
     return _mix(deep, light, tone) + glint[..., None]
 
 

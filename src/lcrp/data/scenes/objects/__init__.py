@@ -4,14 +4,15 @@
 colours come from the object's seed alone, never from the context.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
 
 from lcrp.data.scenes.objects import bird, boat, car, horse, kite, rider
-from lcrp.data.scenes.scene import SceneObject
+from lcrp.data.scenes.scene import Companion, SceneObject
 from lcrp.data.scenes.shapes import Shape, extent, moved, turned
 
 BUILDERS: Mapping[str, Callable[[np.random.Generator], list[Shape]]] = MappingProxyType(
@@ -41,41 +42,54 @@ class Layer:
     is_object: bool
 
 
+@lru_cache(maxsize=32)
 def layers(item: SceneObject, size: int) -> tuple[Layer, ...]:
     """The object and its companions in pixels of a picture of side `size`, far ones first.
 
     The longer side of the object's box measures exactly `item.size * size` pixels.
     """
-    generator = np.random.default_rng(item.seed)
-    local = turned(BUILDERS[item.class_name](generator), item.flip, item.angle)
-    low, high = extent(local)
+    shapes, around = _local(item.class_name, item.seed, item.flip, item.angle)
+    low, high = extent(shapes)
     scale = item.size * size / float((high - low).max())
     x = item.x * size - scale * float(low[0] + high[0]) / 2
     y = item.foot * size - scale * float(high[1])
-    found = [Layer(shapes=_kept(moved(local, scale, x, y), item), depth=item.foot * size, is_object=True)]
-    companion = _companion(item, generator, size, (scale, x, y))
-    if companion.shapes:
-        found.append(companion)
-    return tuple(sorted(found, key=lambda layer: layer.depth))
-
-
-def _companion(
-    item: SceneObject, generator: np.random.Generator, size: int, placed: tuple[float, float, float]
-) -> Layer:
-    scale, x, y = placed
-    shapes: list[Shape] = []
-    depth = item.foot * size - 0.5
-    if item.class_name == "horse":
-        shapes = moved(turned(horse.bar(generator), item.flip, item.angle), scale, x, y)
+    found = [Layer(shapes=_kept(moved(shapes, scale, x, y), item), depth=item.foot * size, is_object=True)]
     if item.companion is not None:
-        where, depth = item.companion, item.companion.foot * size
-        height, mirror = where.height * size, where.x > item.x
-        foot = (where.x * size, where.foot * size)
-        hand = (foot[0] + (-1 if mirror else 1) * kite.HAND[0] * height, foot[1] + kite.HAND[1] * height)
-        person = moved(turned(kite.person(generator), mirror, 0.0), height, *foot)
-        shapes = [kite.string((x, y), hand, 1.3 * size / 256), *person]
-    return Layer(shapes=_kept(shapes, item), depth=depth, is_object=False)
+        flyer = _flyer(item.companion, around, (x, y), size)
+        found.append(Layer(shapes=_kept(flyer, item), depth=item.companion.foot * size, is_object=False))
+    elif around:
+        bar = moved(around, scale, x, y)
+        found.append(Layer(shapes=_kept(bar, item), depth=item.foot * size - 0.5, is_object=False))
+    return tuple(sorted((layer for layer in found if layer.shapes), key=lambda layer: layer.depth))
 
 
-def _kept(shapes: list[Shape], item: SceneObject) -> tuple[Shape, ...]:
+def proportions(item: SceneObject) -> tuple[float, float]:
+    """Width and height of the object's box, the longer one being 1."""
+    low, high = extent(_local(item.class_name, item.seed, item.flip, item.angle)[0])
+    width, height = (high - low) / (high - low).max()
+    return float(width), float(height)
+
+
+@lru_cache(maxsize=64)
+def _local(class_name: str, seed: int, flip: bool, angle: float) -> tuple[tuple[Shape, ...], tuple[Shape, ...]]:
+    """An object and its companion in the object's own coordinates; a kite's person stands upright."""
+    generator = np.random.default_rng(seed)
+    shapes = turned(BUILDERS[class_name](generator), flip, angle)
+    around: list[Shape] = []
+    if class_name == "horse":
+        around = turned(horse.bar(generator), flip, angle)
+    elif class_name == "kite":
+        around = kite.person(generator)
+    return tuple(shapes), tuple(around)
+
+
+def _flyer(where: Companion, person: Iterable[Shape], kite_at: tuple[float, float], size: int) -> list[Shape]:
+    """The person who flies a kite, turned to it, and the string."""
+    height, foot = where.height * size, (where.x * size, where.foot * size)
+    mirror = foot[0] > kite_at[0]
+    hand = (foot[0] + (-1 if mirror else 1) * kite.HAND[0] * height, foot[1] + kite.HAND[1] * height)
+    return [kite.string(kite_at, hand, 1.1 * size / 256), *moved(turned(person, mirror, 0.0), height, *foot)]
+
+
+def _kept(shapes: Iterable[Shape], item: SceneObject) -> tuple[Shape, ...]:
     return tuple(shape for shape in shapes if shape.part not in item.removed)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lcrp.data.scenes.palette import between, chosen, shaded
-from lcrp.data.scenes.shapes import Colour, Points, Shape, ellipse, limb, polygon, smooth, stroke
+from lcrp.data.scenes.shapes import Colour, Points, Shape, ellipse, limb, moved, polygon, smooth, stroke
 
 PLUMAGES: tuple[tuple[Colour, Colour], ...] = (
     ((240, 240, 236), (120, 130, 142)),
@@ -33,8 +33,8 @@ def shapes(generator: np.random.Generator) -> list[Shape]:
         _part("wing", stroke(polygon((-0.3, -0.43), (-0.1, -0.47), (0.08, -0.53)), 0.02), shaded(wing, 0.65)),
         *_head(head, shaded(plumage, 0.97), beak, between(generator, 0.2, 0.38)),
     ]
-    raised = [Shape(part=item.part, points=item.points + (0.0, lift), colour=item.colour) for item in upper]
-    return [*_leg(-0.03, -stride, lift, shaded(beak, 0.7)), *_leg(0.08, stride, lift, shaded(beak, 0.9)), *raised]
+    legs = [*_leg(-0.03, -stride, lift, shaded(beak, 0.7)), *_leg(0.08, stride, lift, shaded(beak, 0.9))]
+    return [*legs, *moved(upper, 1.0, 0.0, lift)]
 
 
 def _head(centre: tuple[float, float], colour: Colour, beak: Colour, length: float) -> list[Shape]:
