@@ -270,6 +270,6 @@ def _sentence(summary: ContextSummary, class_name: str, home: str) -> str:
     changes = ", ".join(f"{value:+.2f} on {name}" for name, value in summary.change.items())
     return (
         f"{summary.num_objects} {class_name}s on {home}: in the median {summary.relevance_share:.1%} of positive "
-        f"relevance lies on the {home}, which is {summary.area_share:.1%} of the picture; the read-out is {summary.readout:.2f} "
-        f"there and changes by {changes}"
+        f"relevance lies on the {home}, which is {summary.area_share:.1%} of the picture; the read-out is "
+        f"{summary.readout:.2f} there and changes by {changes}"
     )
