@@ -6,6 +6,7 @@ inert stand-in for every listed class. The real classes are never imported.
 """
 
 import pickletools
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,7 +55,6 @@ _TORCH_NAMES = frozenset(
         *_names("torch", "Size device bool uint8 int8 int16 int32 int64 float16 float32 float64 bfloat16"),
         *_names("torch", "FloatStorage HalfStorage DoubleStorage BFloat16Storage LongStorage IntStorage ShortStorage"),
         *_names("torch", "CharStorage ByteStorage BoolStorage"),
-        *_names("torch.storage", "UntypedStorage"),
     ]
 )
 
@@ -203,6 +203,7 @@ def _as_checkpoint_error(path: Path, hint: str = "") -> Iterator[None]:
     except CheckpointError:
         raise
     except Exception as error:  # a hostile or damaged file can make the unpickler fail in any way
+        name = re.search(r"GLOBAL ([\w.]+)", str(error))
         lines = str(error).strip().splitlines() or [""]
-        reason = next((line for line in lines if "Unsupported" in line), lines[0]).strip()[:200]
-        raise CheckpointError(f"checkpoint '{path}' cannot be read ({type(error).__name__}: {reason}){hint}") from error
+        reason = f"it names '{name[1]}'" if name else f"{type(error).__name__}: {lines[0][:200]}"
+        raise CheckpointError(f"checkpoint '{path}' cannot be read ({reason}){hint}") from error

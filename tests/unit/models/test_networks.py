@@ -1,0 +1,261 @@
+"""What all networks have in common, and the decoding of the detectors, at small widths."""
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lcrp.errors import CheckpointError
+from lcrp.models.layers import Sum
+from lcrp.models.unet import UNet
+from lcrp.models.yolov5 import ANCHORS, YOLOv5
+from lcrp.models.yolov6 import RepVGGBlock, YOLOv6
+from lcrp.values.prediction import DetectorOutput
+
+Builder = Callable[[], nn.Module]
+BUILDERS: dict[str, Builder] = {
+    "yolov5": lambda: YOLOv5(num_classes=3, depth=0.33, width=0.125),
+    "yolov6": lambda: YOLOv6(num_classes=3, depth=0.25, width=0.125),
+    "unet": lambda: UNet(num_classes=4, width=0.0625),
+}
+CLASSES = {"yolov5": YOLOv5, "yolov6": YOLOv6, "unet": UNet}
+
+
+@pytest.fixture(params=sorted(BUILDERS))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def small(name: str) -> nn.Module:
+    """Network with random weights and BatchNorm statistics, in evaluation mode."""
+    generator = torch.Generator().manual_seed(7)
+    network = BUILDERS[name]().eval()
+    network.initialise(generator)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for value, low, high in ((module.running_var, 0.5, 1.5), (module.running_mean, -0.2, 0.2)):
+                value.uniform_(low, high, generator=generator)
+            nn.init.uniform_(module.weight, 0.7, 1.3, generator=generator)
+            nn.init.uniform_(module.bias, -0.1, 0.1, generator=generator)
+    return network
+
+
+def leaves(module: nn.Module) -> Iterator[nn.Module]:
+    """Modules without children in the order of registration, the order in which zennit pairs them."""
+    children = list(module.children())
+    if not children:
+        yield module
+    for child in children:
+        yield from leaves(child)
+
+
+def picture(height: int = 64, width: int = 96) -> Tensor:
+    return torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(1))
+
+
+def test_arguments_are_read_off_the_state(name: str) -> None:
+    for build in (lambda: small(name), CLASSES[name]):
+        network = build()
+        rebuilt = CLASSES[name](**CLASSES[name].arguments_of(network.state_dict()))
+        shapes = {key: value.shape for key, value in network.state_dict().items()}
+        assert {key: value.shape for key, value in rebuilt.state_dict().items()} == shapes
+
+
+@pytest.mark.parametrize("other", sorted(BUILDERS))
+def test_weights_of_another_architecture_are_refused(name: str, other: str) -> None:
+    if name == other:
+        return
+    with pytest.raises(CheckpointError, match=r"do not belong to .*they look like (YOLO|UNet)"):
+        CLASSES[name].arguments_of(BUILDERS[other]().state_dict())
+
+
+def test_every_conv_has_its_batch_norm_right_behind_it(name: str) -> None:
+    """A module registered in between would leave BatchNorm unmerged."""
+    order = list(leaves(small(name)))
+    without_bias = [(a, b) for a, b in pairwise(order) if isinstance(a, nn.Conv2d) and a.bias is None]
+    assert without_bias
+    assert all(isinstance(b, nn.BatchNorm2d) and b.num_features == a.out_channels for a, b in without_bias)
+    with_bias = [b for a, b in pairwise(order) if isinstance(a, nn.Conv2d | nn.ConvTranspose2d) and a.bias is not None]
+    assert not any(isinstance(b, nn.BatchNorm2d) for b in with_bias)
+
+
+def test_no_module_is_used_twice_and_none_works_in_place(name: str) -> None:
+    network, uses = small(name), {}
+
+    def count(module: nn.Module, _arguments: object) -> None:
+        uses[module] = uses.get(module, 0) + 1
+
+    for module in leaves(network):
+        module.register_forward_pre_hook(count)
+        assert not getattr(module, "inplace", False)
+    with torch.no_grad():
+        network(picture())
+    assert set(uses.values()) == {1}
+    assert len(uses) == len(list(leaves(network)))
+
+
+def test_double_precision_stays(name: str) -> None:
+    output = small(name).double()(picture().double())
+    values = [output] if isinstance(output, Tensor) else [output.boxes, output.class_logits, output.objectness_logits]
+    assert all(value.dtype == torch.float64 for value in values)
+
+
+def test_initialise_is_drawn_from_the_generator_alone(name: str) -> None:
+    states = []
+    for seed in (3, 3, 4):
+        network = BUILDERS[name]()
+        network.initialise(torch.Generator().manual_seed(seed))
+        states.append(network.state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert not all(torch.equal(states[0][key], states[2][key]) for key in states[0])
+
+
+@pytest.mark.parametrize("detector", ["yolov5", "yolov6"])
+def test_fresh_detectors_believe_in_nothing(detector: str) -> None:
+    """Without the prior on the biases, the negatives dominate the first epochs."""
+    network = BUILDERS[detector]()
+    network.initialise(torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        output = network.eval()(torch.zeros(1, 3, 64, 64))
+    assert output.class_logits.sigmoid().median().item() == pytest.approx(0.01, abs=0.003)
+    assert output.objectness_logits.sigmoid().median().item() == pytest.approx(0.01, abs=0.003)
+
+
+@pytest.mark.parametrize("detector", ["yolov5", "yolov6"])
+def test_rows_are_images_of_their_own(detector: str) -> None:
+    network, images = small(detector).double(), picture().double()
+    with torch.no_grad():
+        both, alone = network(images), network(images[1:])
+    torch.testing.assert_close(both.boxes[1:], alone.boxes)
+    torch.testing.assert_close(both.class_logits[1:], alone.class_logits)
+
+
+def test_yolov5_decodes_as_published() -> None:
+    """Restated cell by cell: anchor-major channels, rows by level, anchor, row, column."""
+    detect = small("yolov5").model[-1]
+    generator = torch.Generator().manual_seed(2)
+    maps = [torch.randn(1, conv.in_channels, 4 >> i, 8 >> i, generator=generator) for i, conv in enumerate(detect.m)]
+    output: DetectorOutput = detect(maps)
+    row = 0
+    for level, stride in enumerate((8, 16, 32)):
+        raw = detect.m[level](maps[level])[0].tolist()
+        for anchor in range(3):
+            for y in range(4 >> level):
+                for x in range(8 >> level):
+                    t = [raw[anchor * 8 + i][y][x] for i in range(8)]
+                    s = [1 / (1 + math.exp(-value)) for value in t]
+                    cx, cy = (2 * s[0] - 0.5 + x) * stride, (2 * s[1] - 0.5 + y) * stride
+                    w, h = ((2 * s[2 + i]) ** 2 * ANCHORS[level][anchor][i] for i in range(2))
+                    box = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
+                    assert output.boxes[0, row].tolist() == pytest.approx(box, rel=1e-4, abs=1e-3)
+                    assert output.objectness_logits[0, row].item() == pytest.approx(t[4], rel=1e-5)
+                    assert output.class_logits[0, row].tolist() == pytest.approx(t[5:], rel=1e-5)
+                    row += 1
+    assert row == output.boxes.shape[1]
+
+
+def test_yolov6_decodes_as_published() -> None:
+    """Restated cell by cell; classes come from the class branch, objectness from the box branch."""
+    detect = small("yolov6").detect
+    generator = torch.Generator().manual_seed(2)
+    maps = [
+        torch.randn(1, conv.in_channels, 4 >> i, 8 >> i, generator=generator) for i, conv in enumerate(detect.cls_preds)
+    ]
+    output: DetectorOutput = detect(maps)
+    row = 0
+    for level, stride in enumerate((8, 16, 32)):
+        stem = detect.stems[level](maps[level])
+        box_features = detect.reg_convs[level](stem)
+        t = detect.reg_preds[level](box_features)[0].tolist()
+        objectness = detect.obj_preds[level](box_features)[0, 0].tolist()
+        classes = detect.cls_preds[level](detect.cls_convs[level](stem))[0]
+        for y in range(4 >> level):
+            for x in range(8 >> level):
+                cx, cy = (t[0][y][x] + x) * stride, (t[1][y][x] + y) * stride
+                w, h = math.exp(t[2][y][x]) * stride, math.exp(t[3][y][x]) * stride
+                box = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
+                assert output.boxes[0, row].tolist() == pytest.approx(box, rel=1e-4, abs=1e-3)
+                assert output.objectness_logits[0, row].item() == pytest.approx(objectness[y][x], rel=1e-5)
+                assert output.class_logits[0, row].tolist() == pytest.approx(classes[:, y, x].tolist(), rel=1e-5)
+                row += 1
+    assert row == output.boxes.shape[1]
+
+
+@pytest.mark.parametrize("detector", ["yolov5", "yolov6"])
+def test_cells_follow_the_rows(detector: str) -> None:
+    """With zero weights in the head every box sits where `cells` says; a wrong order of rows would show."""
+    network = small(detector)
+    head = network.model[-1].m if detector == "yolov5" else network.detect.reg_preds
+    for conv in head:
+        nn.init.zeros_(conv.weight)
+        nn.init.zeros_(conv.bias)
+    cells = network.cells(64, 96)
+    with torch.no_grad():
+        boxes = network(picture(64, 96)).boxes[0]
+    centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    shift = 0.0 if detector == "yolov5" else cells.stride[:, None] / 2  # YOLOv6 counts from the cell's corner
+    torch.testing.assert_close(centre, cells.centre - shift)
+    torch.testing.assert_close(size, cells.stride[:, None].expand(-1, 2) if cells.size is None else cells.size)
+    assert cells.stride.tolist() == sorted(cells.stride.tolist())
+
+
+@pytest.mark.parametrize(("stride", "inputs"), [(1, 8), (2, 8), (1, 3)])
+def test_fused_block_equals_its_branches(stride: int, inputs: int) -> None:
+    generator = torch.Generator().manual_seed(5)
+    block = RepVGGBlock(inputs, 8, stride=stride).eval()
+    for value in block.state_dict().values():
+        if value.is_floating_point():
+            value.uniform_(0.2, 1.0, generator=generator)
+    x = torch.rand(2, inputs, 10, 10, generator=generator)
+    with torch.no_grad():
+        before = block(x)
+        block.fuse()
+        after = block(x)
+    assert (block.rbr_identity, block.rbr_dense, block.rbr_1x1) == (None, None, None)
+    torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
+
+
+def test_prepare_fuses_the_stem_alone_and_once() -> None:
+    network, images = small("yolov6").double(), picture().double()
+    with torch.no_grad():
+        before = network(images)
+        network.prepare()
+        fused = network.backbone.stem.rbr_reparam
+        network.prepare()
+        after = network(images)
+    assert network.backbone.stem.rbr_reparam is fused
+    torch.testing.assert_close(after.class_logits, before.class_logits)
+    linear = [key for key, module in network.named_modules() if isinstance(module, nn.Conv2d)]
+    assert linear[0] == "backbone.stem.rbr_reparam"
+    assert sum(key.endswith("rbr_reparam") for key in linear) == 1
+    assert fused.training is False
+
+
+@pytest.mark.parametrize(("detector", "sums"), [("yolov5", 7), ("yolov6", 2 + 3 + 4 + 2 + 4 * 3 + 5)])
+def test_sums_are_modules(detector: str, sums: int) -> None:
+    network = small(detector)
+    assert sum(isinstance(module, Sum) for module in network.modules()) == sums
+
+
+def test_repvgg_stacks_dense_pointwise_identity() -> None:
+    """The order of the summands is that of the forerunner."""
+    block, x, seen = RepVGGBlock(4, 4).eval(), torch.rand(1, 4, 5, 5), {}
+    nn.init.uniform_(block.rbr_identity.weight, 0.5, 1.0, generator=torch.Generator().manual_seed(0))
+    block.add.register_forward_pre_hook(lambda _module, arguments: seen.update(stacked=arguments[0]))
+    block(x)
+    expected = torch.stack((block.rbr_dense(x), block.rbr_1x1(x), block.rbr_identity(x)), dim=-1)
+    assert torch.equal(seen["stacked"], expected)
+
+
+def test_unet_keeps_the_size_and_reads_its_skips() -> None:
+    network, seen = small("unet"), []
+    for block in network.decoder.blocks:
+        if block.concat is not None:
+            block.concat.register_forward_pre_hook(lambda _module, arguments: seen.append(arguments[0]))
+    with torch.no_grad():
+        assert network(picture()).shape == (2, 4, 64, 96)
+    assert [tuple(skip.shape[1:]) for _, skip in seen] == [(32, 4, 6), (32, 8, 12), (16, 16, 24), (8, 32, 48)]
+    assert all(up.shape[-2:] == skip.shape[-2:] for up, skip in seen)
