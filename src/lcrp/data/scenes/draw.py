@@ -125,10 +125,10 @@ def _reflect(sprite: Sprite, foot: int, picture: Field, context: Context) -> Non
 def _shade(sprite: Sprite, foot: float, picture: Field, light: Light) -> None:
     """Darken the ground around the foot, longer on the side away from the light."""
     size = picture.shape[0]
-    covered = np.flatnonzero(sprite.mask.any(0))
+    covered = np.flatnonzero(sprite.mask[-max(4, sprite.mask.shape[0] // 5) :].any(0))
     if not covered.size:
         return
-    reach = max(0.55 * (covered[-1] - covered[0] + 1), 2.0)
+    reach = max(0.6 * (covered[-1] - covered[0] + 1), 2.0)
     middle = sprite.left + (covered[0] + covered[-1]) / 2 - 0.3 * light.side * reach
     depth = max(0.16 * reach, 1.5)
     top, bottom = max(0, int(foot - depth - 2)), min(size, int(foot + depth + 2))

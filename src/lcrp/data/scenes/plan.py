@@ -19,6 +19,8 @@ from lcrp.data.scenes.scene import Band, Companion, Light, Scene, SceneObject
 from lcrp.data.scenes.shapes import silhouette
 from lcrp.errors import DataError, nearest
 
+GOLDEN = (5**0.5 - 1) / 2
+"""Step of the layouts from picture to picture: every run of pictures holds all of them in fair shares."""
 SPLITS = {"train": 5000, "val": 500}
 LAYOUTS: tuple[tuple[str, ...], ...] = (
     ("sky", "water"),
@@ -64,7 +66,7 @@ def plan(split: str, index: int, *, context_bias: float = 0.95, size: int = 256)
     """
     _check(split, index, context_bias)
     generator = np.random.default_rng((list(SPLITS).index(split), index, DRAWING_VERSION))
-    layout, wanted = _contents(generator, context_bias)
+    layout, wanted = _contents(generator, context_bias, turn=(index * GOLDEN + 0.5) % 1)
     bands = _bands(generator, layout, tuple(band for _, band in wanted))
     light = Light(
         side=1.0 if generator.random() < 0.5 else -1.0,
@@ -84,26 +86,28 @@ def _check(split: str, index: int, context_bias: float) -> None:
         raise DataError(f"context_bias is {context_bias}, but it is a probability: choose from 0 to 1.")
 
 
-def _contents(generator: np.random.Generator, bias: float) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
-    """The layout, and class and band of each object."""
+def _contents(
+    generator: np.random.Generator, bias: float, turn: float
+) -> tuple[tuple[str, ...], list[tuple[str, int]]]:
+    """The layout, chosen by `turn` in [0, 1) instead of by chance, and class and band of each object."""
     joint = np.array(
         [[bias * (OWN_CONTEXT[name] == context) + (1 - bias) / 5 for context in CONTEXT_NAMES] for name in CLASS_NAMES]
     ) / len(CLASS_NAMES)  # [K, contexts]
     holds = np.array([[context in layout for context in CONTEXT_NAMES] for layout in LAYOUTS], dtype=np.float64)
     by_context = joint.sum(0) * holds / holds.sum(0)  # [layouts, contexts] P(L, c)
-    layout = _drawn(generator, by_context.sum(1))
+    layout = _drawn(turn, by_context.sum(1))
     wanted = []
-    for _ in range(_drawn(generator, COUNTS) + 1):
-        context = _drawn(generator, by_context[layout])
-        name = CLASS_NAMES[_drawn(generator, joint[:, context])]
+    for _ in range(_drawn(generator.random(), COUNTS) + 1):
+        context = _drawn(generator.random(), by_context[layout])
+        name = CLASS_NAMES[_drawn(generator.random(), joint[:, context])]
         wanted.append((name, LAYOUTS[layout].index(CONTEXT_NAMES[context])))
     return LAYOUTS[layout], wanted
 
 
-def _drawn(generator: np.random.Generator, weights: Sequence[float] | npt.NDArray[np.floating]) -> int:
-    """Index drawn in proportion to the weights."""
+def _drawn(uniform: float, weights: Sequence[float] | npt.NDArray[np.floating]) -> int:
+    """Index drawn in proportion to the weights, by a number uniform in [0, 1)."""
     total = np.cumsum(weights)
-    return int(min(np.searchsorted(total, generator.random() * total[-1], side="right"), len(total) - 1))
+    return int(min(np.searchsorted(total, uniform * total[-1], side="right"), len(total) - 1))
 
 
 def _bands(generator: np.random.Generator, layout: tuple[str, ...], used: tuple[int, ...]) -> tuple[Band, ...]:

@@ -88,7 +88,7 @@ def _flyer(where: Companion, person: Iterable[Shape], kite_at: tuple[float, floa
     height, foot = where.height * size, (where.x * size, where.foot * size)
     mirror = foot[0] > kite_at[0]
     hand = (foot[0] + (-1 if mirror else 1) * kite.HAND[0] * height, foot[1] + kite.HAND[1] * height)
-    return [kite.string(kite_at, hand, 1.1 * size / 256), *moved(turned(person, mirror, 0.0), height, *foot)]
+    return [kite.string(kite_at, hand, 0.8 * size / 256), *moved(turned(person, mirror, 0.0), height, *foot)]
 
 
 def _kept(shapes: Iterable[Shape], item: SceneObject) -> tuple[Shape, ...]:
