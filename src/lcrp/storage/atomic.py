@@ -1,0 +1,48 @@
+"""Files that are either there in full or not there at all."""
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lcrp.errors import StoreError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it replaces `path` once the block has ended without an error.
+
+    What was written is on the disk before the replacement, so neither a crash nor a loss of power leaves half a
+    file. Several processes may write the same path: the last one to finish wins.
+
+    Raises:
+        StoreError: the folder cannot be made, or nothing can be written there.
+    """
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            _sync(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync(path.parent)
+    except OSError as error:
+        raise StoreError(f"cannot write '{path}': {error.strerror or error}") from error
+
+
+def write_json(path: Path, content: Mapping[str, object]) -> None:
+    """Write plain nested values as indented JSON, in the order given."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,170 @@
+"""Where statistics lie, and how they are found again without a path.
+
+<root>/statistics/<model>_<dataset>_<composite>/<identity>-<settings>.h5
+
+The first hash covers what is explained (model, checkpoint, input, dataset, composite), the second one how the
+statistics were made. Both are the first eight hexadecimal digits of the sha256 of canonical JSON.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from lcrp.errors import StoreError
+from lcrp.storage.statistics import read_header
+from lcrp.values.statistics import StatisticsHeader
+
+SETTINGS_NODE = "statistics"  # of the configuration that a file carries: how the statistics were made
+_HASH_DIGITS = 8
+_MAX_DIFFERENCES = 5
+_MAX_VALUE_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsKey:
+    """What determines statistics.
+
+    Attributes:
+        model: the model's name in the configuration.
+        dataset: the dataset's.
+        composite: the composite's.
+        identity: what model, checkpoint, dataset and composite contribute to the numbers, plain nested values.
+        settings: the statistics' own settings, plain nested values.
+    """
+
+    model: str
+    dataset: str
+    composite: str
+    identity: Mapping[str, object]
+    settings: Mapping[str, object]
+
+    def config(self) -> dict[str, object]:
+        """Identity and settings as a file carries them: lists instead of tuples, names as keys."""
+        plain: dict[str, object] = json.loads(json.dumps({**self.identity, SETTINGS_NODE: self.settings}))
+        return plain
+
+    def command(self) -> str:
+        """The command that makes the statistics."""
+        names = f"model={self.model} dataset={self.dataset} composite={self.composite}"
+        return f"python -m lcrp stage=glocal {names}"
+
+
+def content_hash(content: Mapping[str, object]) -> str:
+    """The sha256 of plain nested values as canonical JSON, 64 hexadecimal digits."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def statistics_path(root: Path, key: StatisticsKey) -> Path:
+    """The place of these statistics below `root`, whether they are there or not."""
+    identity, settings = (content_hash(part)[:_HASH_DIGITS] for part in (key.identity, key.settings))
+    return _folder(root, key) / f"{identity}-{settings}.h5"
+
+
+def find_statistics(root: Path, key: StatisticsKey, *, given: Path | None = None) -> Path:
+    """The statistics of a model, checkpoint, dataset and composite.
+
+    The file made with the very same settings comes first; else the one complete file of the same identity.
+
+    Args:
+        root: folder of what runs share.
+        key: what is asked for.
+        given: a file that the user names; its identity must fit all the same.
+
+    Returns:
+        A complete file of the same identity.
+
+    Raises:
+        StoreError: there is none, only such of another identity, or several; the message names what differs.
+    """
+    path = statistics_path(root, key) if given is None else given
+    if given is not None or path.exists():
+        _check(path, read_header(path), key)
+        return path
+    readable = dict(_readable(_folder(root, key)))
+    complete = {path: header for path, header in readable.items() if header.complete}
+    fitting = {path: header for path, header in complete.items() if not _identity_differences(header, key)}
+    if len(fitting) == 1:
+        return next(iter(fitting))
+    raise StoreError(_several(fitting, key) if fitting else _none(_folder(root, key), complete, key))
+
+
+def _folder(root: Path, key: StatisticsKey) -> Path:
+    return root / "statistics" / re.sub(r"[^\w.-]", "_", f"{key.model}_{key.dataset}_{key.composite}")
+
+
+def _readable(folder: Path) -> Iterator[tuple[Path, StatisticsHeader]]:
+    for path in sorted(folder.glob("*.h5")):
+        try:
+            yield path, read_header(path)
+        except StoreError:  # damaged or of another version: no choice for the user
+            continue
+
+
+def _check(path: Path, header: StatisticsHeader, key: StatisticsKey) -> None:
+    if not header.complete:
+        raise StoreError(f"'{path}' is incomplete: its run was stopped. Go on with: {key.command()}")
+    differences = _identity_differences(header, key)
+    if differences:
+        raise StoreError(f"'{path}' does not fit: {_listed(differences)}. Make statistics that do: {key.command()}")
+
+
+def _several(fitting: Mapping[Path, StatisticsHeader], key: StatisticsKey) -> str:
+    wanted = {SETTINGS_NODE: key.config()[SETTINGS_NODE]}
+    files = (
+        f"'{path}' ({_listed(_differences({SETTINGS_NODE: header.config.get(SETTINGS_NODE)}, wanted))})"
+        for path, header in fitting.items()
+    )
+    return f"{len(fitting)} statistics files fit: {', '.join(files)}. Choose one: stage.statistics=PATH"
+
+
+def _none(folder: Path, stale: Mapping[Path, StatisticsHeader], key: StatisticsKey) -> str:
+    if not stale:
+        return f"there are no statistics in '{folder}'. Make them: {key.command()}"
+    found = {path: _identity_differences(header, key) for path, header in stale.items()}
+    nearest = min(found, key=lambda path: len(found[path]))
+    return f"the statistics '{nearest}' are stale: {_listed(found[nearest])}. Make them anew: {key.command()}"
+
+
+def _identity_differences(header: StatisticsHeader, key: StatisticsKey) -> list[str]:
+    there, here = dict(header.config), key.config()
+    there.pop(SETTINGS_NODE, None)
+    here.pop(SETTINGS_NODE)
+    return _differences(there, here)
+
+
+def _differences(there: Mapping[str, object], here: Mapping[str, object]) -> list[str]:
+    """What differs between a file's configuration and the present one, by dotted key."""
+    old, new = dict(_flat(there)), dict(_flat(here))
+    return [
+        f"{key} is {_shown(old, key)} there and {_shown(new, key)} here"
+        for key in sorted(old.keys() | new.keys())
+        if (key in old, old.get(key)) != (key in new, new.get(key))
+    ]
+
+
+def _flat(node: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _flat(cast(Mapping[str, object], value), f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _shown(values: Mapping[str, object], key: str) -> str:
+    if key not in values:
+        return "not set"
+    text = repr(values[key])
+    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}..."
+
+
+def _listed(differences: list[str]) -> str:
+    if not differences:
+        return "the same settings"
+    rest = len(differences) - _MAX_DIFFERENCES
+    listed = "; ".join(differences[:_MAX_DIFFERENCES])
+    return f"{listed}; and {rest} more" if rest > 0 else listed

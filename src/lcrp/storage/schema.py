@@ -1,0 +1,99 @@
+"""Layout of a statistics file: every name, dtype and version in one place.
+
+/                      format, format_version, complete, config (YAML), config_hash, class_names,
+                       dataset_fingerprint, num_samples
+/targets               one row per explained target, ordered by (sample, class, item)
+/skipped_targets       one row per target that was not there, and why
+/skipped               one row per sample that could not be read, and why
+/layer_names           in the order of the network
+/layers/<name>         map_size; moments; four top tables
+/records/<name>        [targets, concepts] float16, relevance of every target of /targets (statistics.record)
+
+Columns that say the same everywhere are left out: the class where a table has one row per class, class and
+item of activations.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import h5py
+import numpy as np
+
+from lcrp.storage.hdf5 import Array, read_array, write_array
+from lcrp.values.statistics import IntArray, LayerStatistics, Moments, TopTable
+
+FORMAT: Final = "lcrp-statistics"
+VERSION: Final = 1
+
+TARGETS: Final = "targets"
+SKIPPED_TARGETS: Final = "skipped_targets"
+SKIPPED_SAMPLES: Final = "skipped"
+LAYER_NAMES: Final = "layer_names"
+LAYERS: Final = "layers"
+RECORDS: Final = "records"
+
+_MAP_SIZE: Final = "map_size"
+_MOMENTS: Final = "moments"
+_MOMENT_COLUMNS: Final = {
+    "class_ids": np.int32,
+    "count": np.int64,
+    "total": np.int64,
+    "square_high": np.int64,
+    "square_low": np.int64,
+}
+_TOP_COLUMNS: Final = {  # dtype on disk: ranking holds samples below 2^31
+    "score": np.float32,
+    "sample": np.int32,
+    "class_id": np.int32,
+    "item": np.int32,
+    "peak": np.int32,
+    "filled": np.int32,
+}
+_LEFT_OUT: Final[Mapping[str, frozenset[str]]] = {
+    "relevance": frozenset(),
+    "relevance_by_class": frozenset({"class_id"}),
+    "activation": frozenset({"class_id", "item"}),
+    "activation_by_class": frozenset({"class_id", "item"}),
+}
+
+
+def write_layer(group: h5py.Group, layer: LayerStatistics, *, compress: bool) -> None:
+    """Write one layer's statistics into an empty group."""
+    group.attrs[_MAP_SIZE] = np.array(layer.map_size, dtype=np.int64)
+    _write_columns(group.create_group(_MOMENTS), layer.moments, _MOMENT_COLUMNS, compress)
+    for name, left_out in _LEFT_OUT.items():
+        columns = {column: dtype for column, dtype in _TOP_COLUMNS.items() if column not in left_out}
+        _write_columns(group.create_group(name), getattr(layer, name), columns, compress)
+
+
+def _write_columns(group: h5py.Group, table: TopTable | Moments, columns: Mapping[str, type], compress: bool) -> None:
+    for column, dtype in columns.items():
+        write_array(group, column, getattr(table, column).astype(dtype), compress=compress)
+
+
+def read_layer(group: h5py.Group) -> LayerStatistics:
+    """One layer's statistics as they were written."""
+    height, width = (int(side) for side in group.attrs[_MAP_SIZE])
+    moments = Moments(**{column: read_array(group[_MOMENTS], column) for column in _MOMENT_COLUMNS})
+    no_class = np.array(-1, dtype=np.int32)
+    of_row = moments.class_ids[:, None, None]
+    return LayerStatistics(
+        map_size=(height, width),
+        relevance=_read_table(group, "relevance", no_class),
+        relevance_by_class=_read_table(group, "relevance_by_class", of_row),
+        activation=_read_table(group, "activation", no_class),
+        activation_by_class=_read_table(group, "activation_by_class", of_row),
+        moments=moments,
+    )
+
+
+def _read_table(group: h5py.Group, name: str, class_id: IntArray) -> TopTable:
+    """A top table; `class_id` stands in where the column is left out."""
+    columns: dict[str, Array] = {
+        column: read_array(group[name], column) for column in _TOP_COLUMNS if column not in _LEFT_OUT[name]
+    }
+    score, filled = columns["score"], columns["filled"]
+    is_entry = np.arange(score.shape[-1]) < filled[..., None]
+    columns.setdefault("class_id", np.where(is_entry, class_id, np.int32(-1)))
+    columns.setdefault("item", np.full(score.shape, -1, dtype=np.int32))
+    return TopTable(**(columns | {"sample": columns["sample"].astype(np.int64)}))

@@ -1,0 +1,121 @@
+"""Explanations come back as they were, but for pictures, which are rounded to 8 bits."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lcrp.errors import StoreError
+from lcrp.storage.explanation import explanation_json, read_explanation, write_explanation
+from lcrp.values.explanation import ConceptExplanation, Explanation, Reference
+from lcrp.values.target import ExplainedTarget, Target
+
+HEIGHT, WIDTH = 6, 8
+
+
+def explanation() -> Explanation:
+    rng = np.random.default_rng(0)
+    references = tuple(
+        Reference(
+            key=f"{sample}.jpg",
+            sample=sample,
+            class_name="boat",
+            score=0.25 / (sample + 1),
+            picture=rng.random((HEIGHT, WIDTH, 3), dtype=np.float32),
+            heatmap=rng.standard_normal((HEIGHT, WIDTH)).astype(np.float32),
+        )
+        for sample in range(11)
+    )
+    concepts = tuple(
+        ConceptExplanation(
+            concept=17 - rank,
+            share=-0.1 * rank,
+            heatmap=rng.standard_normal((HEIGHT, WIDTH)).astype(np.float32),
+            outside=0.3,
+            references=references if rank == 0 else (),
+        )
+        for rank in range(2)
+    )
+    return Explanation(
+        title="yolov6 on scenes, epsilon_gamma_flat",
+        mode="relevance",
+        layer="backbone.conv",
+        explained=ExplainedTarget(
+            target=Target(sample=4, class_id=1, item=2),
+            key="val/4",
+            score=0.91,
+            confidence=0.83,
+            box=(1.0, 2.0, 5.5, 4.0),
+            row=321,
+        ),
+        class_name="Käfer",
+        picture=rng.random((HEIGHT, WIDTH, 3), dtype=np.float32),
+        content=(0, 1, 6, 7),
+        mask=rng.random((HEIGHT, WIDTH)) > 0.5,
+        heatmap=rng.standard_normal((HEIGHT, WIDTH)).astype(np.float32),
+        outside=0.4,
+        outside_area=0.9,
+        concepts=concepts,
+    )
+
+
+def assert_rounded(found: np.ndarray, picture: np.ndarray) -> None:
+    assert found.dtype == np.float32
+    assert np.abs(found - picture).max() <= 0.5 / 255 + 1e-6
+
+
+def test_everything_comes_back(tmp_path: Path) -> None:
+    path, given = tmp_path / "x.h5", explanation()
+    write_explanation(path, given)
+    found = read_explanation(path)
+    for name in ("title", "mode", "layer", "explained", "class_name", "content", "outside", "outside_area"):
+        assert getattr(found, name) == getattr(given, name), name
+    assert_rounded(found.picture, given.picture)
+    np.testing.assert_array_equal(found.mask, given.mask, strict=True)
+    np.testing.assert_array_equal(found.heatmap, given.heatmap, strict=True)
+    for ours, theirs in zip(found.concepts, given.concepts, strict=True):
+        assert (ours.concept, ours.share, ours.outside) == (theirs.concept, theirs.share, theirs.outside)
+        np.testing.assert_array_equal(ours.heatmap, theirs.heatmap, strict=True)
+        for reference, expected in zip(ours.references, theirs.references, strict=True):
+            for name in ("key", "sample", "class_name", "score"):
+                assert getattr(reference, name) == getattr(expected, name), name
+            assert_rounded(reference.picture, expected.picture)
+            np.testing.assert_array_equal(reference.heatmap, expected.heatmap, strict=True)
+
+
+def test_what_was_read_is_written_to_the_same_bytes(tmp_path: Path) -> None:
+    write_explanation(tmp_path / "a.h5", explanation())
+    write_explanation(tmp_path / "b.h5", read_explanation(tmp_path / "a.h5"))
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_a_mask_target_has_an_area_and_no_box(tmp_path: Path) -> None:
+    target = ExplainedTarget(target=Target(sample=4, class_id=1), key="4", score=3.5, confidence=0.5, area=0)
+    write_explanation(tmp_path / "x.h5", replace(explanation(), explained=target))
+    assert read_explanation(tmp_path / "x.h5").explained == target
+
+
+def test_json_holds_the_numbers() -> None:
+    content = json.loads(json.dumps(explanation_json(explanation()), allow_nan=False))
+    assert content["box"] == [1.0, 2.0, 5.5, 4.0]
+    assert (content["class"], content["class_id"], content["item"], content["area"]) == ("Käfer", 1, 2, None)
+    assert [concept["concept"] for concept in content["concepts"]] == [17, 16]
+    assert content["concepts"][0]["references"][2]["key"] == "2.jpg"
+
+
+def test_numbers_from_numpy_are_plain() -> None:
+    given = explanation()
+    concept = replace(given.concepts[0], concept=int(np.int64(3)), share=np.float32(0.5))
+    json.dumps(explanation_json(replace(given, concepts=(concept,), outside=np.float64(0.25))))
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no file"):
+        read_explanation(tmp_path / "absent.h5")
+    path = tmp_path / "x.h5"
+    write_explanation(path, explanation())
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(StoreError, match="truncated file"):
+        read_explanation(path)
