@@ -2,8 +2,8 @@
 
 Six classes of objects, made of parts, stand in five contexts: boat on water, car and rider on road, kite in the sky,
 horse on grass, bird on sand. Companions come with an object without being part of it: the person who flies a kite and
-its string, the striped bar beside a horse. They have part masks, but belong to neither instance mask nor box, for they are
-what a model may use although it is not the object.
+its string, the striped bar beside a horse. They have part masks, but belong to neither instance mask nor box: a model
+may use them although they are not the object.
 """
 
 from lcrp.data.scenes.dataset import ScenesDataset
@@ -19,8 +19,8 @@ __all__ = [
     "OWN_CONTEXT",
     "PARTS",
     "Drawing",
-    "ScenesDataset",
     "Scene",
+    "ScenesDataset",
     "draw",
     "plan",
     "with_context_swapped",

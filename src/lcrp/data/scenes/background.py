@@ -107,7 +107,8 @@ def _thing(context: str, generator: np.random.Generator) -> list[Shape]:
         green: Colour = shaded((46, 96, 40), between(generator, 0.8, 1.3))
         shapes = [(stroke(polygon((0, 0), (0, -0.5)), 0.14), (92, 66, 44))] if generator.random() < 0.5 else []
         lift = 0.35 if shapes else 0.0
-        shapes += [(ellipse(x, -0.4 - lift + y, r), shaded(green, f)) for x, y, r, f in ((-0.3, 0.1, 0.34, 0.75), (0.3, 0.08, 0.36, 0.85), (0, -0.12, 0.42, 1.0), (-0.1, -0.22, 0.2, 1.25))]
+        leaves = ((-0.3, 0.1, 0.34, 0.75), (0.3, 0.08, 0.36, 0.85), (0, -0.12, 0.42, 1.0), (-0.1, -0.22, 0.2, 1.25))
+        shapes += [(ellipse(x, y - 0.4 - lift, radius), shaded(green, tone)) for x, y, radius, tone in leaves]
     elif context == "water":
         shapes = [
             (smooth((-0.3, 0), (-0.2, -0.5), (0.2, -0.5), (0.3, 0)), (226, 70, 40)),
@@ -123,7 +124,10 @@ def _thing(context: str, generator: np.random.Generator) -> list[Shape]:
     else:
         grey = shaded((142, 130, 116), between(generator, 0.7, 1.15))
         shapes = [
-            (smooth((-0.7, 0.02), (-0.55, -0.4), (-0.1, -0.62), (0.4, -0.45), (0.7, 0.0), (0, 0.1)), shaded(grey, 0.75)),
+            (
+                smooth((-0.7, 0.02), (-0.55, -0.4), (-0.1, -0.62), (0.4, -0.45), (0.7, 0.0), (0, 0.1)),
+                shaded(grey, 0.75),
+            ),
             (smooth((-0.5, -0.2), (-0.35, -0.45), (0.0, -0.55), (0.3, -0.4), (0.0, -0.25)), shaded(grey, 1.15)),
         ]
     return [Shape(part="thing", points=points, colour=colour) for points, colour in shapes]

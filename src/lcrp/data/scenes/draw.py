@@ -148,7 +148,8 @@ def _lit(sprite: Sprite, light: Light) -> Field:
     fall = np.linspace(0.07, -0.1, height, dtype=np.float32)[:, None]
     grain = 0.025 * tile("grain")[:height, :width]
     shade = 1 + np.clip(bevel, -0.3, 0.3) + fall + grain
-    return np.clip(sprite.colour * shade[..., None], 0, 255).astype(np.float32)
+    colour: Field = np.clip(sprite.colour * shade[..., None], 0, 255)
+    return colour.astype(np.float32)
 
 
 def _finished(picture: Field, scene: Scene) -> npt.NDArray[np.uint8]:
@@ -163,9 +164,7 @@ def _finished(picture: Field, scene: Scene) -> npt.NDArray[np.uint8]:
     return np.clip(image, 0, 255, out=image).astype(np.uint8)
 
 
-def _drawing(
-    scene: Scene, image: npt.NDArray[np.uint8], owner: Context, part: Context, context: Context
-) -> Drawing:
+def _drawing(scene: Scene, image: npt.NDArray[np.uint8], owner: Context, part: Context, context: Context) -> Drawing:
     """Derive boxes, masks and labels from who owns each pixel."""
     numbers = tuple(number for number in range(len(scene.objects)) if (owner == number).any())
     masks = np.stack([owner == number for number in numbers]) if numbers else np.zeros((0, *owner.shape), np.bool_)

@@ -31,6 +31,4 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """What always comes with an object without being it: part masks, but neither instance mask nor box."""
 
-PART_NAMES = tuple(
-    part for name in CLASS_NAMES for part in (*PARTS[name], *COMPANIONS.get(name, ()))
-)
+PART_NAMES = tuple(part for name in CLASS_NAMES for part in (*PARTS[name], *COMPANIONS.get(name, ())))

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-Field = npt.NDArray[np.float32]
+Field = npt.NDArray[np.floating]
 Kind = Literal["grain", "cloud", "patch", "wave", "blade"]
 TILE = 512
 
@@ -30,7 +30,7 @@ def tile(kind: Kind) -> Field:
         "cloud": radius**-1.75,
         "patch": np.exp(-((radius * 60) ** 2) / 2),
         "wave": sum(
-            weight * np.exp(-((x * 5 * octave) ** 2) - ((y * octave - 0.25) ** 2 + (y * octave + 0.25) ** 2 - 0.125) ** 2 * 60)
+            weight * np.exp(-((x * 5 * octave) ** 2) - 240 * (y * octave) ** 4)
             for octave, weight in ((3.0, 1.0), (7.0, 2.2), (16.0, 4.0))
         ),
         "blade": np.exp(-((y * 14) ** 2)) * radius**0.2 * np.exp(-((x / 0.36) ** 2)),
@@ -49,4 +49,5 @@ def sampled(kind: Kind, x: npt.NDArray[np.floating], y: npt.NDArray[np.floating]
     """Noise at the given texel coordinates, which broadcast: [H, W]; the tile repeats for ever."""
     columns = x.astype(np.int32) & (TILE - 1)
     rows = y.astype(np.int32) & (TILE - 1)
-    return tile(kind)[rows, columns]
+    found: Field = tile(kind)[rows, columns]
+    return found

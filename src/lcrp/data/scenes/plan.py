@@ -81,7 +81,7 @@ def _check(split: str, index: int, context_bias: float) -> None:
     if split not in SPLITS:
         raise DataError(f"scenes has no split '{split}'; choose from {nearest(split, SPLITS)}.")
     if not 0 <= index < SPLITS[split]:
-        raise DataError(f"picture {index} is not in split '{split}' of scenes, which counts from 0 to {SPLITS[split] - 1}.")
+        raise DataError(f"scenes has no picture {index} in split '{split}': it counts from 0 to {SPLITS[split] - 1}.")
     if not 0 <= context_bias <= 1:
         raise DataError(f"context_bias is {context_bias}, but it is a probability: choose from 0 to 1.")
 
@@ -163,7 +163,8 @@ class _Placement:
                 if self._fits(item, overlap=overlap, must=near):
                     self._objects.append(item)
                     break
-                size = max(SMALLEST, size * 0.93)
+                # Alone it was too small to see; among others it found no room.
+                size = max(SMALLEST, size * 0.93) if self._objects else size * 1.2
         return tuple(self._objects)
 
     def _look(self, name: str) -> SceneObject:
@@ -235,6 +236,4 @@ class _Placement:
 def _silhouettes(item: SceneObject, size: int) -> tuple[tuple[npt.NDArray[np.bool_], float, bool], ...]:
     """Coarse mask, depth and kind of each of an object's layers."""
     side = round(size * COARSE)
-    return tuple(
-        (silhouette(layer.shapes, side, COARSE), layer.depth, layer.is_object) for layer in layers(item, size)
-    )
+    return tuple((silhouette(layer.shapes, side, COARSE), layer.depth, layer.is_object) for layer in layers(item, size))

@@ -105,7 +105,8 @@ class Scene:
 def with_context_swapped(scene: Scene, context: str, *, number: int | None = None) -> Scene:
     """The same objects at the same pixels over another context.
 
-    Pixels of instance masks and of companions stay the same bit for bit; the context, its shadows and reflections change.
+    Pixels of instance masks and of companions stay the same bit for bit; the context changes, and with it shadows and
+    reflections.
 
     Args:
         scene: the picture.

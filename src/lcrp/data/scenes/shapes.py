@@ -81,7 +81,8 @@ def stroke(points: Points, *widths: float) -> Points:
     along[0], along[-1] = points[1] - points[0], points[-1] - points[-2]
     half = np.full(len(points), widths[0] / 2)
     if len(widths) > 1:
-        half = np.interp(np.arange(len(points)) * ((len(widths) - 1) / (len(points) - 1)), range(len(widths)), widths) / 2
+        place = np.arange(len(points)) * ((len(widths) - 1) / (len(points) - 1))
+        half = np.interp(place, range(len(widths)), widths) / 2
     normal = along[:, ::-1] * (-1.0, 1.0) * (half / (np.sqrt((along * along).sum(1)) + 1e-9))[:, None]
     return np.concatenate((points + normal, (points - normal)[::-1]))
 
@@ -154,9 +155,7 @@ def rasterise(shapes: Sequence[Shape], size: int) -> Sprite | None:
     return _reduced(colours, numbers, (top, left), names)
 
 
-def _reduced(
-    colours: Image.Image, numbers: Image.Image, corner: tuple[int, int], names: tuple[str, ...]
-) -> Sprite:
+def _reduced(colours: Image.Image, numbers: Image.Image, corner: tuple[int, int], names: tuple[str, ...]) -> Sprite:
     """Average the supersampled pictures; half covered pixels become opaque."""
     pixels = np.asarray(colours.reduce(SUPERSAMPLING), dtype=np.float32)
     coverage = pixels[..., 3] / 255
@@ -166,8 +165,8 @@ def _reduced(
     middle = SUPERSAMPLING // 2
     parts = fine[middle::SUPERSAMPLING, middle::SUPERSAMPLING].astype(np.int16)
     rows, columns = np.nonzero(mask & (parts == 0))
-    around = np.arange(SUPERSAMPLING)
-    blocks = fine[rows[:, None, None] * SUPERSAMPLING + around[:, None], columns[:, None, None] * SUPERSAMPLING + around]
+    down, right = np.indices((SUPERSAMPLING, SUPERSAMPLING))
+    blocks = fine[rows[:, None, None] * SUPERSAMPLING + down, columns[:, None, None] * SUPERSAMPLING + right]
     parts[rows, columns] = blocks.max((1, 2))
     parts = np.where(mask, parts - 1, -1)
     return Sprite(

@@ -35,7 +35,11 @@ SAND: tuple[Tones, ...] = (
     ((200, 172, 128), (248, 232, 200)),
     ((170, 132, 88), (226, 190, 138)),
 )
-ROAD: tuple[Tones, ...] = (((62, 62, 68), (116, 116, 120)), ((82, 80, 80), (138, 136, 132)), ((48, 50, 56), (98, 100, 106)))
+ROAD: tuple[Tones, ...] = (
+    ((62, 62, 68), (116, 116, 120)),
+    ((82, 80, 80), (138, 136, 132)),
+    ((48, 50, 56), (98, 100, 106)),
+)
 SKY: tuple[Tones, ...] = (
     ((58, 118, 200), (184, 214, 238)),
     ((96, 150, 210), (220, 232, 240)),
@@ -152,7 +156,8 @@ def sky(seen: View, generator: np.random.Generator) -> Field:
     lit = thick - sampled("cloud", x, y - 7)
     cover = np.clip((thick - between(generator, -0.2, 1.0)) * 0.8, 0, 1) * between(generator, 0.55, 0.95)
     white = np.clip(244 + 16 * lit, 190, 255)[..., None]
-    return colour + (white - colour) * cover[..., None]
+    colour += (white - colour) * cover[..., None]
+    return colour
 
 
 TEXTURES: Mapping[str, Callable[[View, np.random.Generator], Field]] = MappingProxyType(

@@ -26,9 +26,19 @@ def shapes(generator: np.random.Generator) -> list[Shape]:
     lift = -leg
     upper = [
         _part("tail", polygon((-0.2, -0.52), (-0.62, -0.4), (-0.6, -0.29), (-0.2, -0.32)), shaded(wing, 0.8)),
-        _part("body", smooth((-0.38, -0.4), (-0.18, -0.6), (0.1, -0.64), (0.29, -0.56), (0.3, -0.4), (0.12, -0.27), (-0.15, -0.27)), plumage),
+        _part(
+            "body",
+            smooth(
+                (-0.38, -0.4), (-0.18, -0.6), (0.1, -0.64), (0.29, -0.56), (0.3, -0.4), (0.12, -0.27), (-0.15, -0.27)
+            ),
+            plumage,
+        ),
         _part("body", limb((0.19, -0.48), (0.27, -0.62 - 0.5 * neck), head, widths=(0.22, 0.13, 0.12)), plumage),
-        _part("wing", smooth((-0.44, -0.36), (-0.2, -0.56), (0.08, -0.58), (0.17, -0.46), (0.0, -0.34), (-0.2, -0.31)), wing),
+        _part(
+            "wing",
+            smooth((-0.44, -0.36), (-0.2, -0.56), (0.08, -0.58), (0.17, -0.46), (0.0, -0.34), (-0.2, -0.31)),
+            wing,
+        ),
         _part("wing", stroke(polygon((-0.36, -0.37), (-0.1, -0.4), (0.1, -0.48)), 0.02), shaded(wing, 0.65)),
         _part("wing", stroke(polygon((-0.3, -0.43), (-0.1, -0.47), (0.08, -0.53)), 0.02), shaded(wing, 0.65)),
         *_head(head, shaded(plumage, 0.97), beak, between(generator, 0.2, 0.38)),
@@ -49,8 +59,21 @@ def _head(centre: tuple[float, float], colour: Colour, beak: Colour, length: flo
 def _leg(x: float, stride: float, lift: float, colour: Colour) -> list[Shape]:
     foot = x + stride
     return [
-        _part("legs", limb((x, -0.32 + lift), (x + 0.2 * stride - 0.02, -0.16 + 0.5 * lift), (foot, 0.0), widths=(0.06, 0.045, 0.045)), colour),
-        _part("legs", polygon((foot - 0.04, -0.012), (foot + 0.02, -0.045), (foot + 0.13, 0.0), (foot - 0.04, 0.01)), colour),
+        _part(
+            "legs",
+            limb(
+                (x, -0.32 + lift),
+                (x + 0.2 * stride - 0.02, -0.16 + 0.5 * lift),
+                (foot, 0.0),
+                widths=(0.06, 0.045, 0.045),
+            ),
+            colour,
+        ),
+        _part(
+            "legs",
+            polygon((foot - 0.04, -0.012), (foot + 0.02, -0.045), (foot + 0.13, 0.0), (foot - 0.04, 0.01)),
+            colour,
+        ),
     ]
 
 

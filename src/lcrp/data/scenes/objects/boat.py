@@ -32,7 +32,9 @@ def _hull(generator: np.random.Generator) -> list[Shape]:
     paint = chosen(generator, PAINT)
     trim = chosen(generator, ((245, 245, 240), (230, 200, 140), (40, 40, 50)))
     hull = [
-        _part("hull", smooth((-0.52, -0.17), (0.0, -0.14), (0.62, -0.21), (0.47, -0.05), (0.3, 0.0), (-0.42, 0.0)), paint),
+        _part(
+            "hull", smooth((-0.52, -0.17), (0.0, -0.14), (0.62, -0.21), (0.47, -0.05), (0.3, 0.0), (-0.42, 0.0)), paint
+        ),
         _part("hull", stroke(polygon((-0.52, -0.165), (0.0, -0.145), (0.6, -0.205)), 0.045), trim),
         _part("hull", stroke(polygon((-0.45, -0.025), (0.38, -0.025)), 0.05), shaded(paint, 0.55)),
     ]

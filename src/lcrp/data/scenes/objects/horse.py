@@ -23,7 +23,19 @@ def shapes(generator: np.random.Generator) -> list[Shape]:
     return [
         *_leg(-0.2, -swing, far),
         *_leg(0.2, swing, far),
-        _part("tail", smooth((-0.33, -0.68), (-0.46, -0.62), (-0.54, -0.4), (-0.5, -0.2), (-0.43, -0.32), (-0.43, -0.5), (-0.34, -0.58)), mane),
+        _part(
+            "tail",
+            smooth(
+                (-0.33, -0.68),
+                (-0.46, -0.62),
+                (-0.54, -0.4),
+                (-0.5, -0.2),
+                (-0.43, -0.32),
+                (-0.43, -0.5),
+                (-0.34, -0.58),
+            ),
+            mane,
+        ),
         *_leg(-0.27, swing, coat),
         *_leg(0.27, -swing, coat),
         _part("body", _trunk(), coat),
@@ -65,9 +77,26 @@ def _leg(x: float, swing: float, colour: Colour) -> list[Shape]:
 
 
 def _head(coat: Colour, mane: Colour, nod: float) -> list[Shape]:
-    neck = smooth((0.16, -0.69), (0.36, -0.52), (0.5, -0.76 + nod), (0.54, -0.9 + nod), (0.42, -0.99 + nod), (0.31, -0.86 + nod))
-    skull = smooth((0.42, -1.0 + nod), (0.52, -0.98 + nod), (0.67, -0.8 + nod), (0.67, -0.71 + nod), (0.6, -0.71 + nod), (0.47, -0.82 + nod))
-    hair = smooth((0.14, -0.69), (0.24, -0.88 + nod), (0.36, -1.01 + nod), (0.46, -1.03 + nod), (0.4, -0.93 + nod), (0.32, -0.8 + nod), (0.26, -0.66))
+    neck = smooth(
+        (0.16, -0.69), (0.36, -0.52), (0.5, -0.76 + nod), (0.54, -0.9 + nod), (0.42, -0.99 + nod), (0.31, -0.86 + nod)
+    )
+    skull = smooth(
+        (0.42, -1.0 + nod),
+        (0.52, -0.98 + nod),
+        (0.67, -0.8 + nod),
+        (0.67, -0.71 + nod),
+        (0.6, -0.71 + nod),
+        (0.47, -0.82 + nod),
+    )
+    hair = smooth(
+        (0.14, -0.69),
+        (0.24, -0.88 + nod),
+        (0.36, -1.01 + nod),
+        (0.46, -1.03 + nod),
+        (0.4, -0.93 + nod),
+        (0.32, -0.8 + nod),
+        (0.26, -0.66),
+    )
     return [
         _part("head", neck, coat),
         _part("head", skull, coat),

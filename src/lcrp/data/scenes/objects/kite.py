@@ -29,13 +29,15 @@ def shapes(generator: np.random.Generator) -> list[Shape]:
 
 
 def _tail(generator: np.random.Generator, colours: tuple[Colour, Colour]) -> list[Shape]:
-    length, swing = between(generator, 0.5, 0.85), between(generator, 0.05, 0.1) * (1 if generator.random() < 0.5 else -1)
+    length, swing = between(generator, 0.5, 0.85), between(generator, 0.05, 0.1)
+    swing *= 1 if generator.random() < 0.5 else -1
     place = np.linspace(0, 1, 24)
     line = np.stack((swing * np.sin(place * 7), 0.6 + place * length), -1)
     found = [_part("tail", stroke(line, 0.03), (80, 60, 60))]
     for number, i in enumerate((5, 11, 17, 23)):
         x, y = line[i]
-        bow = polygon((x, y), (x - 0.11, y - 0.06), (x - 0.11, y + 0.06), (x, y), (x + 0.11, y - 0.06), (x + 0.11, y + 0.06))
+        left, right = x - 0.11, x + 0.11
+        bow = polygon((x, y), (left, y - 0.06), (left, y + 0.06), (x, y), (right, y - 0.06), (right, y + 0.06))
         found.append(_part("tail", bow, colours[number % 2]))
     return found
 

@@ -21,7 +21,9 @@ def shapes(generator: np.random.Generator) -> list[Shape]:
         *wheel("rider.wheels", (0.34, -0.25), 0.25, spokes=8, tyre=0.2),
         *_bicycle(frame),
         *_leg(turn, trousers),
-        _person(smooth((-0.21, -0.68), (-0.12, -0.92), (0.0, -1.06), (0.11, -1.04), (0.1, -0.9), (-0.03, -0.64)), shirt),
+        _person(
+            smooth((-0.21, -0.68), (-0.12, -0.92), (0.0, -1.06), (0.11, -1.04), (0.1, -0.9), (-0.03, -0.64)), shirt
+        ),
         _person(limb(SHOULDER, (0.13, -0.8), (0.28, -0.69), widths=(0.1, 0.08, 0.06)), shaded(shirt, 1.15)),
         _person(ellipse(0.29, -0.69, 0.035), skin),
         _person(ellipse(0.14, -1.16, 0.085, 0.1), skin),
@@ -44,9 +46,10 @@ def _bicycle(paint: Colour) -> list[Shape]:
 def _leg(turn: float, colour: Colour) -> list[Shape]:
     foot = (CRANK[0] + 0.12 * float(np.cos(turn)), CRANK[1] + 0.12 * float(np.sin(turn)))
     knee = ((HIP[0] + foot[0]) / 2 + 0.17, (HIP[1] + foot[1]) / 2 - 0.03)
+    shoe = polygon((-0.05, -0.03), (0.1, 0.005), (0.1, 0.035), (-0.05, 0.035))
     return [
         _person(limb(HIP, knee, foot, widths=(0.15, 0.11, 0.075)), colour),
-        _person(polygon((foot[0] - 0.05, foot[1] - 0.03), (foot[0] + 0.1, foot[1] + 0.005), (foot[0] + 0.1, foot[1] + 0.035), (foot[0] - 0.05, foot[1] + 0.035)), (236, 236, 236)),
+        _person(shoe + foot, (236, 236, 236)),
     ]
 
 
