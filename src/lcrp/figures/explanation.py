@@ -24,6 +24,7 @@ _METADATA: dict[str, dict[str, Any]] = {  # no date and no version in a file: eq
     ".svg": {"Date": None, "Creator": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
+FORMATS = tuple(suffix.removeprefix(".") for suffix in _METADATA)
 _STYLE: Any = {  # whatever a user's matplotlibrc says
     "font.family": [wording.FONT],
     "svg.hashsalt": "lcrp",
@@ -65,7 +66,7 @@ def draw_explanation(
         if path.suffix.lower() not in _METADATA:
             raise ConfigError(
                 f"a figure cannot be written as '{path.suffix}' ({path.name}); formats: "
-                f"{nearest(path.suffix.lstrip('.'), [suffix.lstrip('.') for suffix in _METADATA])}."
+                f"{nearest(path.suffix.removeprefix('.'), FORMATS)}."
             )
     with matplotlib.rc_context(_STYLE):
         figure = explanation_figure(explanation, num_references=num_references)

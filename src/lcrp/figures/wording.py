@@ -113,12 +113,14 @@ def shortened(text: str, width: float, size: float, weight: str = "normal") -> s
     """Text whose middle is left out ('…') until it is at most `width` inches wide."""
     if SLACK * text_width(text, size, weight) <= width:
         return text
-    for kept in range(len(text) - 1, 1, -1):
-        head = (kept + 1) // 2
-        candidate = f"{text[:head].rstrip()}…{text[len(text) - (kept - head) :].lstrip()}"
-        if SLACK * text_width(candidate, size, weight) <= width:
-            return candidate
-    return "…"
+    fits, fails = 0, len(text)  # characters kept
+    while fails - fits > 1:
+        kept = (fits + fails) // 2
+        if SLACK * text_width(_without_middle(text, kept), size, weight) <= width:
+            fits = kept
+        else:
+            fails = kept
+    return _without_middle(text, fits)
 
 
 def captioned(name: str, number: str, width: float, size: float) -> str:
@@ -126,3 +128,8 @@ def captioned(name: str, number: str, width: float, size: float) -> str:
     if not name:
         return number
     return f"{shortened(name, width - text_width(f'  {number}', size), size)}  {number}"
+
+
+def _without_middle(text: str, kept: int) -> str:
+    head = (kept + 1) // 2
+    return f"{text[:head].rstrip()}…{text[len(text) - (kept - head) :].lstrip()}"
