@@ -1,7 +1,7 @@
 """What a stage works on: one trained network, its dataset and its composite."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 import torch
@@ -11,6 +11,7 @@ from zennit.core import Composite
 from lcrp.attribution.task import Task
 from lcrp.data.dataset import Dataset
 from lcrp.data.transforms import InputTransform
+from lcrp.storage.location import StatisticsKey
 
 TaskName = Literal["detection", "segmentation"]
 
@@ -91,3 +92,14 @@ class StatisticsSettings:
     batch_size: int
     num_samples: int | None
     record: bool
+
+
+def statistics_key(subject: Subject, statistics: StatisticsSettings) -> StatisticsKey:
+    """What determines the statistics of a subject: their place, and whether a file fits."""
+    return StatisticsKey(
+        model=subject.model.name,
+        dataset=subject.dataset.name,
+        composite=subject.composite_name,
+        identity=subject.identity,
+        settings=asdict(statistics),
+    )
