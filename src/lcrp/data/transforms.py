@@ -77,9 +77,9 @@ class InputTransform:
         def place(values: _Tensor, fill: int) -> _Tensor:
             return _placed(values, size, pads, fill)
 
-        image = functional.to_dtype(place(tv_tensors.Image(picture), GREY), torch.float32, scale=True)
+        image = place(tv_tensors.Image(picture), GREY).as_subclass(torch.Tensor).float() / 255
         moved = None if annotation is None else _place_annotation(annotation, geometry, place)
-        return image.as_subclass(torch.Tensor), moved, geometry
+        return image, moved, geometry
 
     def description(self) -> dict[str, object]:
         """Plain values that determine the numbers, for fingerprints and files."""

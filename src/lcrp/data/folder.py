@@ -1,0 +1,90 @@
+"""A user's own pictures: a file, a folder or a glob pattern, without annotations."""
+
+import glob
+import os
+import re
+from pathlib import Path
+
+from lcrp.data.dataset import checked_index, find_key, fingerprint_of
+from lcrp.data.pictures import read_picture
+from lcrp.data.transforms import InputTransform
+from lcrp.errors import DataError
+from lcrp.values.sample import Sample
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+
+
+class FolderDataset:
+    """Pictures by path, in natural order ('2.png' before '10.png'), turned as their EXIF orientation says."""
+
+    def __init__(self, path: str | Path, transform: InputTransform, class_names: tuple[str, ...]) -> None:
+        """Find the pictures.
+
+        Args:
+            path: a picture, a folder (not its sub-folders), or a glob pattern such as 'photos/**/*.jpg'.
+            transform: how a picture becomes the model's input.
+            class_names: of the model, for labels in figures.
+
+        Raises:
+            DataError: if there is no picture.
+        """
+        self.class_names = class_names
+        self.transform = transform
+        paths = _pictures(Path(path).expanduser())
+        base = paths[0].parent if len(paths) == 1 else Path(os.path.commonpath([found.parent for found in paths]))
+        self._paths = {found.relative_to(base).as_posix(): found for found in paths}
+        self._keys = tuple(sorted(self._paths, key=natural_order))
+
+    @property
+    def name(self) -> str:
+        """'pictures', whatever folder they lie in."""
+        return "pictures"
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Sample `index`; DataError if its picture cannot be read."""
+        key = self.key(index)
+        image, _, geometry = self.transform(read_picture(self._paths[key], oriented=True), None)
+        return Sample(index=index, key=key, image=image, annotation=None, geometry=geometry)
+
+    def key(self, index: int) -> str:
+        """Path of sample `index` below the folder that all pictures share."""
+        return self._keys[checked_index(index, len(self), self.name)]
+
+    def index_of(self, key: str) -> int:
+        """Index of the picture called `key`; DataError if there is none."""
+        return find_key(self._keys, key, self.name)
+
+    def fingerprint(self) -> str:
+        """Hash of keys, file sizes and transform."""
+        files = ((key, self._paths[key].stat().st_size) for key in self._keys)
+        return fingerprint_of(self.name, files, {"transform": self.transform.description()})
+
+
+def natural_order(key: str) -> list[tuple[bool, int, str]]:
+    """Sort key under which numbers inside a name count as numbers; ties break by the name itself."""
+    parts = re.split(r"([0-9]+)", key)
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts if part]
+
+
+def _pictures(given: Path) -> list[Path]:
+    """Absolute paths of the pictures that a path or pattern means."""
+    if given.is_file():
+        return [given.absolute()]
+    if given.is_dir():
+        found, where = [child for child in given.iterdir() if child.is_file()], f"folder {given}"
+    else:
+        hits = map(Path, glob.glob(str(given), recursive=True))  # noqa: PTH207 - pathlib's takes no absolute pattern
+        found, where = [hit for hit in hits if hit.is_file()], f"'{given}'"
+        if not found and not glob.has_magic(str(given)):
+            raise DataError(f"{where} is not there; give a picture, a folder of pictures or a glob pattern")
+    pictures = [child.absolute() for child in found if _is_picture(child)]
+    if not pictures:
+        raise DataError(f"{where} holds no pictures among its {len(found)} files; known are {', '.join(SUFFIXES)}")
+    return pictures
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")

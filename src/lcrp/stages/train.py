@@ -1,0 +1,201 @@
+"""Stage train: a small network learns a dataset; its quality is measured on the weights as they are stored."""
+
+import copy
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from lcrp.attribution.detection import DetectionTask
+from lcrp.data.dataset import Dataset
+from lcrp.data.loader import chunks
+from lcrp.models.checkpoint import load_state, read_checkpoint, save_checkpoint
+from lcrp.stages.run import Run
+from lcrp.stages.subject import NetworkSpec
+from lcrp.training.losses import Losses, detection_losses, segmentation_losses
+from lcrp.training.pictures import NO_OBJECT, Pictures, Truth
+from lcrp.training.quality import average_precision_50, confusion_matrix, mean_iou
+from lcrp.training.trainer import Lesson, Objective, Schedule, fit
+
+log = logging.getLogger(__name__)
+
+METRICS_FILE = "metrics.json"
+READING_BATCH = 16  # pictures per chunk while reading and measuring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSubject:
+    """What is trained, on what, and where its quality is measured.
+
+    Attributes:
+        model: a network with fresh weights that is not prepared for explaining (nothing fused).
+        train: the pictures to learn from.
+        validation: datasets by the name under which their quality is reported.
+        num_workers: processes that draw or decode pictures.
+    """
+
+    model: NetworkSpec
+    train: Dataset
+    validation: Mapping[str, Dataset]
+    num_workers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """How a network is trained, and where its weights go.
+
+    Attributes:
+        schedule: epochs, sizes and rates.
+        output: file for the weights (float16); a JSON of the same name beside it holds the quality.
+    """
+
+    schedule: Schedule
+    output: Path
+
+
+def train(subject: TrainSubject, settings: TrainSettings, run: Run) -> Path:
+    """Train a network, measure it and write its weights.
+
+    After every epoch the state is kept below `run.output_root`; the same command goes on from it, and it is deleted
+    when the weights are written.
+
+    Returns:
+        The file with the weights.
+    """
+    state_path = run.output_root / "training" / f"{subject.model.name}_{_identity(subject, settings)}.pt"
+    pictures = load_pictures(subject.train, subject.num_workers, run)
+    schedule = settings.schedule
+    with run.progress(schedule.num_epochs * len(pictures), f"train {subject.model.name}", "pictures") as progress:
+        lesson = Lesson(
+            pictures=pictures,
+            normalise=_normalisation(subject.model),
+            objective=_objective(subject.model),
+            state_path=state_path,
+            advance=progress.advance,
+        )
+        trained = fit(subject.model.network, lesson, schedule)
+    save_checkpoint(settings.output, trained, class_names=subject.model.class_names, half=True)
+    load_state(trained, read_checkpoint(settings.output))
+    metrics = {name: measure(trained, subject, dataset, run) for name, dataset in subject.validation.items()}
+    text = json.dumps(metrics, indent=2) + "\n"
+    (run.folder / METRICS_FILE).write_text(text, encoding="utf-8")
+    settings.output.with_suffix(".json").write_text(text, encoding="utf-8")
+    for name, values in metrics.items():
+        log.info("%s: %s", name, ", ".join(f"{key} {value:.3f}" for key, value in values.items()))
+    state_path.unlink(missing_ok=True)
+    return settings.output
+
+
+def load_pictures(dataset: Dataset, num_workers: int, run: Run) -> Pictures:
+    """All pictures of a dataset in memory; kept below `run.output_root`, since drawing takes longer than reading."""
+    kept = run.output_root / "cache" / f"pictures_{dataset.fingerprint()[:16]}.npz"
+    if not kept.is_file():
+        arrays = _read_all(dataset, num_workers, run)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_suffix(".partial.npz")
+        np.savez(partial, **arrays)  # type: ignore[arg-type]
+        partial.replace(kept)
+    with np.load(kept) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    truth = Truth(
+        boxes=torch.from_numpy(arrays["boxes"]),
+        labels=torch.from_numpy(arrays["labels"]),
+        class_mask=torch.from_numpy(arrays["class_mask"]) if "class_mask" in arrays else None,
+    )
+    return Pictures(images=torch.from_numpy(arrays["images"]), truth=truth)
+
+
+@torch.no_grad()
+def measure(network: nn.Module, subject: TrainSubject, dataset: Dataset, run: Run) -> dict[str, float]:
+    """Quality on a dataset: AP50 (confidence above 0.001, NMS at IoU 0.6, 100 boxes) or mean IoU, and by class."""
+    network = copy.deepcopy(network).eval()
+    normalise = _normalisation(subject.model)
+    names = subject.model.class_names
+    task = DetectionTask(names, confidence=0.001, iou=0.6, max_detections=100)
+    detections, annotations = [], []
+    confusion = torch.zeros(len(names), len(names), dtype=torch.int64)
+    batches = chunks(dataset, batch_size=READING_BATCH, num_workers=subject.num_workers, on_error="raise")
+    with run.progress(len(dataset), f"measure {subject.model.name}", "pictures") as progress:
+        for batch in batches:
+            output = network(normalise(batch.images))
+            known = [sample.annotation for sample in batch.samples if sample.annotation is not None]
+            if subject.model.task_name == "detection":
+                detections += task.predictions(output)[: len(known)]
+                annotations += known
+            else:
+                for logits, annotation in zip(output, known, strict=False):
+                    assert annotation.class_mask is not None
+                    confusion += confusion_matrix(logits.argmax(dim=0), annotation.class_mask, len(names))
+            progress.advance(len(batch.samples))
+    if subject.model.task_name == "detection":
+        return average_precision_50(detections, annotations, names)
+    return mean_iou(confusion, names)
+
+
+def _objective(model: NetworkSpec) -> Objective:
+    if model.task_name == "segmentation":
+        return lambda network, images, truth: segmentation_losses(network(images), truth)
+
+    def objective(network: nn.Module, images: torch.Tensor, truth: Truth) -> Losses:
+        height, width = images.shape[-2:]
+        return detection_losses(network(images), network.cells(height, width), truth)  # type: ignore[operator]
+
+    return objective
+
+
+def _normalisation(model: NetworkSpec) -> "Normalisation":
+    return Normalisation(mean=torch.tensor(model.mean).view(3, 1, 1), std=torch.tensor(model.std).view(3, 1, 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Normalisation:
+    """(x - mean) / std per channel.
+
+    Attributes:
+        mean: [3, 1, 1].
+        std: [3, 1, 1].
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Normalised images [B, 3, H, W]."""
+        return (images - self.mean) / self.std
+
+
+def _identity(subject: TrainSubject, settings: TrainSettings) -> str:
+    """Hash of what determines a training's course but for the initial weights, which follow from the seed."""
+    shapes = {key: tuple(value.shape) for key, value in subject.model.network.state_dict().items()}
+    facts = (subject.model.name, shapes, subject.train.fingerprint(), settings.schedule)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
+
+
+def _read_all(dataset: Dataset, num_workers: int, run: Run) -> dict[str, np.ndarray]:
+    """Images uint8 [P, 3, H, W], boxes [P, N, 4], labels [P, N] and, if there are any, class masks uint8 [P, H, W]."""
+    images, boxes, labels, masks = [], [], [], []
+    batches = chunks(dataset, batch_size=READING_BATCH, num_workers=num_workers, on_error="raise")
+    with run.progress(len(dataset), f"draw {dataset.name}", "pictures") as progress:
+        for batch in batches:
+            for sample in batch.samples:
+                assert sample.annotation is not None
+                images.append((sample.image * 255).round().to(torch.uint8).numpy())
+                boxes.append(sample.annotation.boxes.numpy())
+                labels.append(sample.annotation.labels.numpy())
+                if sample.annotation.class_mask is not None:
+                    masks.append(sample.annotation.class_mask.to(torch.uint8).numpy())
+            progress.advance(len(batch.samples))
+    most = max(len(values) for values in labels)
+    padded_boxes = np.zeros((len(images), most, 4), dtype=np.float32)
+    padded_labels = np.full((len(images), most), NO_OBJECT, dtype=np.int64)
+    for row, (own_boxes, own_labels) in enumerate(zip(boxes, labels, strict=True)):
+        padded_boxes[row, : len(own_boxes)] = own_boxes
+        padded_labels[row, : len(own_labels)] = own_labels
+    arrays = {"images": np.stack(images), "boxes": padded_boxes, "labels": padded_labels}
+    return arrays | ({"class_mask": np.stack(masks)} if masks else {})

@@ -1,0 +1,69 @@
+"""What training minimises, for dense detectors and for segmenters.
+
+Axes: B batch, N object (padded), M row of the output, K class, H W picture.
+"""
+
+import torch
+from torch.nn import functional
+from torchvision.ops import complete_box_iou_loss
+
+from lcrp.training.assignment import assign
+from lcrp.training.pictures import VOID, Truth
+from lcrp.values.prediction import Cells, DetectorOutput
+
+BOX_WEIGHT = 3.0
+
+Losses = dict[str, torch.Tensor]  # scalars by name; training minimises their sum
+
+
+def detection_losses(output: DetectorOutput, cells: Cells, truth: Truth) -> Losses:
+    """Losses of a dense detector, anchor-based or anchor-free.
+
+    Classes and objectness: binary cross entropy over all rows, background included, so that a class score alone says
+    that there is an object; the target of a row is the quality of its assignment (soft, as TOOD's). Boxes: complete IoU
+    loss (Zheng et al., AAAI 2020) over the rows that answer for an object. The first two are divided by the sum of the
+    qualities (at least 1), the last by the number of such rows.
+
+    Args:
+        output: of the network, B images, M rows.
+        cells: of the rows.
+        truth: what is in the images.
+    """
+    boxes = output.boxes.float()
+    assignment = assign(boxes.detach(), output.class_logits.detach().sigmoid(), cells.centre, truth.boxes, truth.labels)
+    foreground, quality = assignment.foreground, assignment.quality
+    classes = truth.labels.gather(1, assignment.object_index)[foreground]
+    class_target = torch.zeros_like(output.class_logits)
+    class_target[foreground] = functional.one_hot(classes, class_target.shape[-1]) * quality[foreground][:, None]
+    weight = quality.sum().clamp(min=1)
+    losses = {"class": _cross_entropy(output.class_logits, class_target) / weight}
+    if output.objectness_logits is not None:
+        losses["objectness"] = _cross_entropy(output.objectness_logits, quality) / weight
+    target_boxes = truth.boxes.gather(1, assignment.object_index[..., None].expand(-1, -1, 4))
+    deviation = complete_box_iou_loss(boxes[foreground], target_boxes[foreground], reduction="sum")
+    return losses | {"box": BOX_WEIGHT * deviation / foreground.sum().clamp(min=1)}
+
+
+def segmentation_losses(logits: torch.Tensor, truth: Truth) -> Losses:
+    """Cross entropy of every pixel, and 1 - Dice (Milletari et al., 3DV 2016) averaged over the classes present.
+
+    Void pixels do not count.
+
+    Args:
+        logits: [B, K, H, W].
+        truth: with a class mask.
+    """
+    assert truth.class_mask is not None
+    target = truth.class_mask.long()
+    known = target != VOID
+    probability = logits.softmax(dim=1) * known[:, None]
+    one_hot = functional.one_hot(target.masked_fill(~known, 0), logits.shape[1]).permute(0, 3, 1, 2) * known[:, None]
+    common = 2 * (probability * one_hot).sum(dim=(0, 2, 3))
+    total = (probability + one_hot).sum(dim=(0, 2, 3))
+    present = one_hot.sum(dim=(0, 2, 3)) > 0
+    dice = (common / total.clamp(min=1e-6))[present].mean()
+    return {"pixel": functional.cross_entropy(logits, target, ignore_index=VOID), "dice": 1 - dice}
+
+
+def _cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return functional.binary_cross_entropy_with_logits(logits, target, reduction="sum")

@@ -1,0 +1,148 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pycocotools import mask as coding
+
+from lcrp.data.coco import CATEGORY_IDS, CLASS_NAMES, CocoDataset
+from lcrp.data.transforms import InputTransform
+from lcrp.errors import DataError
+
+TRANSFORM = InputTransform(64, 64)
+
+
+def annotation(number, image, category, box, **options):
+    left, top, width, height = box
+    right, bottom = left + width, top + height
+    return {
+        "id": number,
+        "image_id": image,
+        "category_id": category,
+        "bbox": list(box),
+        "area": width * height,
+        "iscrowd": 0,
+        "segmentation": [[left, top, right, top, right, bottom, left, bottom]],
+        **options,
+    }
+
+
+def crowd(number, image):
+    counts = coding.encode(np.asfortranarray(np.ones((32, 64), dtype=np.uint8)))
+    segmentation = {"size": [32, 64], "counts": counts["counts"].decode()}
+    return annotation(number, image, 1, (0, 0, 64, 32), iscrowd=1, segmentation=segmentation)
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "val2017").mkdir()
+    (tmp_path / "annotations").mkdir()
+    names = ("000000000030.jpg", "000000000010.jpg", "000000000020.jpg")
+    for name in names:
+        Image.new("RGB", (64, 32), (10, 200, 30)).save(tmp_path / "val2017" / name)
+    write(
+        tmp_path,
+        images=[{"id": int(name[:-4]), "file_name": name, "height": 32, "width": 64} for name in names],
+        annotations=[
+            annotation(1, 20, 90, (10, 4, 20, 8)),
+            annotation(2, 20, 1, (40, 0, 20, 30)),
+            crowd(3, 20),
+            crowd(4, 10),
+            annotation(5, 30, 13, (1, 1, 0, 5)),
+        ],
+    )
+    return tmp_path
+
+
+def write(root, **content):
+    categories = [{"id": number, "name": name} for number, name in zip(CATEGORY_IDS, CLASS_NAMES, strict=True)]
+    text = json.dumps({"categories": categories, **content})
+    (root / "annotations" / "instances_val2017.json").write_text(text)
+
+
+def test_class_ids_skip_the_unused_categories():
+    assert len(CLASS_NAMES) == len(CATEGORY_IDS) == 80
+    names = dict(zip(CATEGORY_IDS, CLASS_NAMES, strict=True))
+    assert [names[number] for number in (1, 13, 44, 90)] == ["person", "stop sign", "bottle", "toothbrush"]
+
+
+def test_samples_are_sorted_by_file_and_objects_are_placed(root):
+    pictures = CocoDataset(root, TRANSFORM)
+    assert [pictures.key(index) for index in range(3)] == [f"0000000000{n}.jpg" for n in (10, 20, 30)]
+    assert pictures.index_of("000000000020.jpg") == 1
+    sample = pictures[1]
+    assert sample.annotation.labels.tolist() == [79, 0]  # without the crowd
+    assert sample.annotation.boxes.tolist() == [[10, 20, 30, 28], [40, 16, 60, 46]]
+    for mask, (left, top, right, bottom) in zip(sample.annotation.masks, sample.annotation.boxes.int(), strict=True):
+        expected = torch.zeros(64, 64, dtype=torch.bool)
+        expected[top:bottom, left:right] = True
+        assert torch.equal(mask, expected)
+
+
+def test_pictures_without_objects_count(root):
+    pictures = CocoDataset(root, TRANSFORM)
+    for index in (0, 2):  # a crowd only, a box without area only
+        assert pictures[index].annotation.boxes.shape == (0, 4)
+        assert pictures[index].annotation.masks.shape == (0, 64, 64)
+
+
+def test_nothing_is_printed(root, capsys):
+    CocoDataset(root, TRANSFORM)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_missing_files_say_what_to_download(root):
+    (root / "val2017").rename(root / "val")
+    with pytest.raises(DataError, match=rf"misses .*val2017; download http.*val2017\.zip \(816 MB\).* into {root}"):
+        CocoDataset(root, TRANSFORM)
+    with pytest.raises(DataError, match=r"download http.*annotations_trainval2017\.zip \(253 MB\)"):
+        CocoDataset(root / "val", TRANSFORM)
+
+
+def test_a_missing_or_misfit_picture_is_a_broken_sample(root):
+    pictures = CocoDataset(root, TRANSFORM)
+    (root / "val2017" / "000000000010.jpg").unlink()
+    Image.new("RGB", (32, 64)).save(root / "val2017" / "000000000030.jpg")
+    with pytest.raises(DataError, match=r"000000000010\.jpg is missing"):
+        pictures[0]
+    with pytest.raises(DataError, match=r"000000000030\.jpg has 64x32 pixels, its annotation 32x64"):
+        pictures[2]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({"images": [], "annotations": []}, "it lists no images"),
+        ({"images": [{"id": 1, "file_name": "a"}], "annotations": [annotation(1, 1, 12, (0, 0, 1, 1))]}, r"ids \[12\]"),
+    ],
+)
+def test_other_annotations_are_refused(root, content, reason):
+    write(root, **content)
+    with pytest.raises(DataError, match=rf"not a COCO instances file: .*{reason}"):
+        CocoDataset(root, TRANSFORM)
+
+
+def test_damaged_annotations_are_refused(root):
+    (root / "annotations" / "instances_val2017.json").write_text("[1, 2")
+    with pytest.raises(DataError, match="not a COCO instances file"):
+        CocoDataset(root, TRANSFORM)
+
+
+def test_fingerprint_knows_the_annotations(root):
+    before = CocoDataset(root, TRANSFORM).fingerprint()
+    assert CocoDataset(root, TRANSFORM).fingerprint() == before
+    write(root, images=[{"id": 30, "file_name": "000000000030.jpg", "height": 32, "width": 64}], annotations=[])
+    assert CocoDataset(root, TRANSFORM).fingerprint() != before
+
+
+def test_real_pictures(shared):
+    pictures = CocoDataset(shared / "data" / "coco2017", InputTransform(640, 640))
+    assert len(pictures) >= 100
+    sample = pictures[pictures.index_of("000000000139.jpg")]
+    assert sample.image.shape == (3, 640, 640)
+    assert sample.annotation.labels.numel() == sample.annotation.masks.shape[0] > 0
+    for mask, box in zip(sample.annotation.masks, sample.annotation.boxes, strict=True):
+        rows, columns = torch.nonzero(mask, as_tuple=True)
+        extent = torch.stack((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+        assert torch.allclose(extent.float(), box, atol=2.5)
