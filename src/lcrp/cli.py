@@ -1,0 +1,146 @@
+"""The command line: Hydra composes the configuration, a stage does the work.
+
+A user's error ends as one line on stderr and exit code 1; HYDRA_FULL_ERROR=1 shows the traceback.
+"""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException, HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from lcrp import __version__
+from lcrp.config.check import checked
+from lcrp.config.messages import one_line
+from lcrp.config.paths import config_dir
+from lcrp.config.schema import register_schemas
+from lcrp.errors import ConfigError, LcrpError
+from lcrp.stages.run import Run
+
+log = logging.getLogger(__name__)
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
+EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
+
+
+class JobError(CompactHydraException):
+    """A user's error in one job of a sweep: Hydra goes on with the other jobs and reports it at the end."""
+
+
+def main() -> None:
+    """Run ``lcrp``: exit code 0, 1 after an error, 130 if interrupted."""
+    is_full = os.environ.get(FULL_ERROR) == "1"
+    try:
+        _refuse_unknown_flags(sys.argv[1:])
+        register_schemas()
+        with _hydra_raises():
+            _app()
+    except KeyboardInterrupt:
+        _stop("lcrp: interrupted", EXIT_INTERRUPTED)
+    except (LcrpError, HydraException, OmegaConfBaseException) as error:
+        if is_full:
+            raise
+        _stop(f"lcrp: error: {one_line(error)}", EXIT_ERROR)
+    except SystemExit as stop:
+        if not isinstance(stop.__cause__, LcrpError):
+            raise
+        if is_full:
+            raise stop.__cause__ from None
+        _stop(f"lcrp: error: {one_line(stop.__cause__)}", EXIT_ERROR)
+
+
+@hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")
+def _app(config: DictConfig) -> None:
+    """One job: a single run, or one of a sweep."""
+    logging.captureWarnings(True)
+    is_single = HydraConfig.get().mode == RunMode.RUN
+    try:
+        _perform(config)
+    except LcrpError as error:
+        if is_single:  # past Hydra, which would add lines of its own to an ordinary exception
+            raise SystemExit(EXIT_ERROR) from error
+        log.error("%s", one_line(error))
+        raise JobError(str(error)) from error
+    except Exception:
+        if not is_single:  # Hydra reports the first failure of a sweep only, and only at its end
+            log.exception("this job failed, the others go on")
+        raise
+
+
+def _perform(config: DictConfig) -> None:
+    """Check the settings, build what the stage needs, run it, and name what it wrote."""
+    settings = checked(config)
+    began = time.monotonic()
+    import torch  # takes seconds: --help and wrong settings need not wait
+
+    from lcrp.config.build import build_job
+
+    hydra_config = HydraConfig.get()
+    origin = Path(hydra_config.runtime.cwd)
+    torch.set_num_threads(settings.threads or _default_threads())
+    run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / "outputs")
+    job = build_job(settings, origin)
+    written = job.stage(run)
+    facts = {
+        "command": {"overrides": list(hydra_config.overrides.task), "folder": str(origin)},
+        "device": settings.device,
+        "threads": torch.get_num_threads(),
+        **job.facts,
+    }
+    run.write_provenance(facts, seconds=time.monotonic() - began)
+    for path in [written] if isinstance(written, Path) else written:
+        sys.stdout.write(f"{path}\n")
+    sys.stdout.flush()
+
+
+@cache
+def _default_threads() -> int:
+    """Threads that torch takes by itself, asked before any job of a sweep has changed them."""
+    import torch
+
+    return torch.get_num_threads()
+
+
+@contextmanager
+def _hydra_raises() -> Iterator[None]:
+    """Hydra raises its own errors instead of printing them over several lines."""
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[FULL_ERROR]
+        else:
+            os.environ[FULL_ERROR] = before
+
+
+def _refuse_unknown_flags(arguments: list[str]) -> None:
+    """Answer ``--version``; refuse in one line what argparse would refuse with a page of usage."""
+    if "--version" in arguments:
+        sys.stdout.write(f"lcrp {__version__}\n")
+        raise SystemExit(0)
+    parser = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise ConfigError(f"{message}; settings are given as key=value, 'lcrp --help' shows how")
+
+    parser.error = refuse  # type: ignore[method-assign]
+    parser.parse_args(arguments)
+
+
+def _stop(line: str, code: int) -> NoReturn:
+    sys.stderr.write(line + "\n")
+    raise SystemExit(code)

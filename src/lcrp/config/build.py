@@ -1,0 +1,171 @@
+"""From checked settings to a stage that is ready to run.
+
+Nothing beyond this package knows how a run was configured.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from lcrp.attribution.detection import DetectionTask
+from lcrp.attribution.segmentation import SegmentationTask
+from lcrp.attribution.task import Task
+from lcrp.config import schema
+from lcrp.config.dataset import build_dataset, dataset_options, has_class_names
+from lcrp.config.network import fresh_model, trained_model
+from lcrp.config.stages import stage_settings, train_settings
+from lcrp.config.targets import locate
+from lcrp.data.dataset import Dataset
+from lcrp.errors import ConfigError
+from lcrp.stages.run import Run
+from lcrp.stages.subject import NetworkSpec, StatisticsSettings, Subject
+from lcrp.stages.train import TrainSubject
+
+LOW_CONTEXT_BIAS = 0.2  # of the pictures on which a trained network is measured a second time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A stage with all that it takes.
+
+    Attributes:
+        stage: runs it; returns the file or files that it wrote.
+        facts: what provenance.json says of model, dataset and composite.
+    """
+
+    stage: Callable[[Run], Path | Sequence[Path]]
+    facts: Mapping[str, object]
+
+
+def build_job(config: schema.Config, origin: Path) -> Job:
+    """Everything that one run needs, built from its settings.
+
+    Args:
+        config: checked settings.
+        origin: folder where the command was given; a user's paths are relative to it.
+
+    Raises:
+        LcrpError: a file is missing or wrong, a name leads nowhere, or the parts do not fit each other.
+    """
+    stage = locate(config.stage._target_, "stage._target_")
+    device = _device(config.device)
+    if isinstance(config.stage, schema.TrainStage):
+        pupil = _train_subject(config, config.stage, device, origin)
+        output = origin / "outputs" / "weights" / f"{config.model.name}_{config.dataset.name}.pt"
+        settings = train_settings(config.stage, output, origin)
+        facts = {"model": {"name": config.model.name}, "dataset": {"fingerprint": pupil.train.fingerprint()}}
+        return Job(stage=partial(stage, pupil, settings), facts=facts)
+    subject = build_subject(config, device, origin)
+    ready = partial(stage, subject, _statistics(config.statistics), stage_settings(config.stage, origin))
+    return Job(stage=ready, facts=subject.identity)
+
+
+def build_subject(config: schema.Config, device: torch.device, origin: Path) -> Subject:
+    """The network, its dataset and its composite.
+
+    Raises:
+        LcrpError: as `build_job`.
+    """
+    dataset = build_dataset(config.dataset, config.model, origin) if has_class_names(config.dataset) else None
+    known_names = None if dataset is None else dataset.class_names
+    model, arguments = trained_model(config.model, known_names, device, origin)
+    if dataset is None:
+        dataset = build_dataset(config.dataset, config.model, origin, model.class_names)
+    return Subject(
+        model=model,
+        task=build_task(config, model.class_names),
+        dataset=dataset,
+        composite_name=config.composite.name,
+        composite=locate(config.composite._target_, "composite._target_"),
+        device=device,
+        num_workers=config.workers,
+        identity=_identity(config, model, arguments, dataset),
+    )
+
+
+def build_task(config: schema.Config, class_names: tuple[str, ...]) -> Task:
+    """How decisions are selected and seeded."""
+    return (
+        DetectionTask(class_names, **_task_settings(config))  # type: ignore[arg-type]
+        if config.model.task == "detection"
+        else SegmentationTask(class_names, **_task_settings(config))  # type: ignore[arg-type]
+    )
+
+
+def _task_settings(config: schema.Config) -> dict[str, object]:
+    """What a task's decisions and seeds depend on."""
+    model = config.model
+    if model.task == "segmentation":
+        return {"seed": config.statistics.seed, "min_area": model.min_area}
+    keys = ("score", "confidence", "iou", "max_detections")
+    return {key: getattr(model, key) for key in keys}
+
+
+def _identity(
+    config: schema.Config, model: NetworkSpec, arguments: Mapping[str, object], dataset: Dataset
+) -> dict[str, object]:
+    """What alters the numbers, as plain values; never a path."""
+    return {
+        "model": {
+            "name": model.name,
+            "network": {"_target_": config.model.network["_target_"], **arguments},
+            "checkpoint_sha256": model.checkpoint_sha256,
+            "class_names": list(model.class_names),
+            "input": model.transform.description(),
+            "mean": list(model.mean),
+            "std": list(model.std),
+            "task": {"name": config.model.task, **_task_settings(config)},
+        },
+        "dataset": {
+            "name": config.dataset.name,
+            "fingerprint": dataset.fingerprint(),
+            "num_samples": len(dataset),
+            **dataset_options(config.dataset),
+        },
+        "composite": {"name": config.composite.name, "_target_": config.composite._target_},
+    }
+
+
+def _statistics(statistics: schema.Statistics) -> StatisticsSettings:
+    return StatisticsSettings(
+        targets=statistics.targets,  # type: ignore[arg-type]
+        layers=tuple(statistics.layers),
+        top_n=statistics.top_n,
+        top_n_per_class=statistics.top_n_per_class,
+        batch_size=statistics.batch_size,
+        num_samples=statistics.num_samples,
+        record=statistics.record,
+    )
+
+
+def _train_subject(config: schema.Config, stage: schema.TrainStage, device: torch.device, origin: Path) -> TrainSubject:
+    """A fresh network, the pictures it learns, and those on which it is measured."""
+    if not isinstance(config.dataset, schema.ScenesDataset):
+        raise ConfigError(f"stage=train learns the embedded pictures, not '{config.dataset.name}'; use dataset=scenes")
+
+    def pictures(split: str, context_bias: float) -> Dataset:
+        settings = replace(config.dataset, split=split, context_bias=context_bias)  # type: ignore[call-arg]
+        return build_dataset(settings, config.model, origin)
+
+    bias = config.dataset.context_bias
+    train = pictures("train", bias)
+    validation = {f"val, context_bias {value}": pictures("val", value) for value in (bias, LOW_CONTEXT_BIAS)}
+    return TrainSubject(
+        model=fresh_model(config.model, train.class_names, stage.seed, device),
+        train=train,
+        validation=validation,
+        num_workers=config.workers,
+    )
+
+
+def _device(name: str) -> torch.device:
+    """The device, if this machine has it."""
+    device = torch.device(name)
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= count:
+        found = f"{count} CUDA devices are there" if count else "torch finds no CUDA device"
+        raise ConfigError(f"device='{name}' is not on this machine: {found}; use device=cpu")
+    return device

@@ -1,0 +1,79 @@
+"""What Hydra and omegaconf complain of, in one line that helps."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
+
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    ValidationError,
+)
+
+from lcrp.errors import nearest
+
+
+def one_line(error: BaseException) -> str:
+    """The error's message without line breaks; Hydra's own ones with the valid choices and the mend."""
+    causes = list(_causes(error))
+    omegaconf_errors = [cause for cause in causes if isinstance(cause, OmegaConfBaseException) and cause.full_key]
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+        return unknown_choice(error.missing_cfg_file, error.options)
+    if isinstance(error, OverrideParseException):
+        return f"'{error.override}' is not a setting of the form key=value; quote special characters: 'key=\"value\"'"
+    if omegaconf_errors:
+        return _setting_error(omegaconf_errors[0])
+    if isinstance(error, ConfigCompositionException) and "Ambiguous value" in str(error):
+        argument = str(error).split("'")[1]
+        return f"'{argument}' has several values; -m runs them all, [brackets] make a list of them"
+    return _flat(str(error)) or type(error).__name__
+
+
+def unknown_choice(path: str, options: Iterable[str]) -> str:
+    """Message for a group without such an option, ``model/yolo7`` say."""
+    group, _, choice = path.rpartition("/")
+    if not group:
+        return f"configuration '{choice}' is not found; the default one is 'config'"
+    return f"{group} '{choice}' does not exist; nearest: {nearest(choice, options)}"
+
+
+def unknown_setting(key: str, known: Iterable[str]) -> str:
+    """Message for a key that no schema has, ``statistics.topn`` say."""
+    parent, _, name = key.rpartition(".")
+    where = f"'{parent}' has" if parent else "there are"
+    return f"'{key}' is not a setting; {where} {nearest(name, known)}. 'lcrp --cfg job' shows all"
+
+
+def known_settings(kind: object) -> tuple[str, ...]:
+    """Keys of a schema class, without those that Hydra reads."""
+    assert is_dataclass(kind)
+    return tuple(entry.name for entry in fields(kind) if not entry.name.startswith("_"))
+
+
+def _setting_error(error: OmegaConfBaseException) -> str:
+    """Message for one setting that does not exist, has no value or a value of the wrong type."""
+    key = str(error.full_key)
+    if isinstance(error, ConfigAttributeError | ConfigKeyError):
+        if is_dataclass(error.object_type):
+            return unknown_setting(key, known_settings(error.object_type))
+        known = ", ".join(f"'{name}'" for name in error.parent_node or ())
+        return f"'{key}' is not set yet; there are {known or 'none'}. Write +{key}=... to add it"
+    if isinstance(error, MissingMandatoryValue):
+        return f"'{key}' has no value; write {key}=..."
+    if isinstance(error, ValidationError) and "is not Optional" in str(error):
+        return f"'{key}' cannot be null"
+    return f"'{key}': {_flat(str(error.msg).splitlines()[0] if error.msg else str(error))}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was raised from, outermost first."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())

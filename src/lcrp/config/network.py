@@ -1,0 +1,131 @@
+"""From the model's settings to a network with weights."""
+
+import logging
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lcrp.config import schema
+from lcrp.config.checkpoints import OFFICIAL, RANDOM, find_checkpoint
+from lcrp.config.dataset import input_transform
+from lcrp.config.targets import call, locate, takes
+from lcrp.data.coco import CLASS_NAMES as COCO_CLASS_NAMES
+from lcrp.errors import ConfigError
+from lcrp.models.checkpoint import Checkpoint, load_state
+from lcrp.stages.subject import NetworkSpec
+
+log = logging.getLogger(__name__)
+
+RANDOM_SEED = 0  # of the weights of model.checkpoint=random
+
+
+def trained_model(
+    model: schema.Model, dataset_names: tuple[str, ...] | None, device: torch.device, origin: Path
+) -> tuple[NetworkSpec, dict[str, object]]:
+    """The network that is explained, and the arguments it was built with.
+
+    Args:
+        model: its settings.
+        dataset_names: class names of the dataset, background included for segmentation; None if it has none.
+        device: where it goes.
+        origin: folder to which the checkpoint's path is relative.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged or does not fit.
+        ConfigError: no checkpoint or no class names are given, or the network cannot be built.
+    """
+    if model.checkpoint is None:
+        raise ConfigError(
+            f"model.checkpoint has no value: with this dataset, model '{model.name}' has no weights of its own; "
+            "write model.checkpoint=PATH, official:NAME, embedded:NAME or random"
+        )
+    checkpoint = find_checkpoint(model.checkpoint, origin)
+    names = _known_names(model, checkpoint, dataset_names)
+    network, arguments = _network(model, checkpoint, names)
+    if checkpoint is not None:
+        load_state(network, checkpoint)
+    prepare = getattr(network, "prepare", None)
+    if callable(prepare):
+        prepare()
+    network.eval().requires_grad_(False).to(device)
+    spec = _spec(model, network, _checked_names(names, arguments), checkpoint)
+    return spec, arguments
+
+
+def fresh_model(model: schema.Model, class_names: tuple[str, ...], seed: int, device: torch.device) -> NetworkSpec:
+    """The network to be trained: initial weights, nothing prepared for explaining.
+
+    Args:
+        model: its settings; its checkpoint is left alone.
+        class_names: of the dataset that it learns.
+        seed: of the initial weights.
+        device: where it goes.
+    """
+    network, _ = _network(model, None, class_names)
+    initialise = getattr(network, "initialise", None)
+    if not callable(initialise):
+        raise ConfigError(f"model '{model.name}' cannot be trained: its network has no method 'initialise'")
+    initialise(torch.Generator().manual_seed(seed))
+    return _spec(model, network.to(device), class_names, None)
+
+
+def _network(
+    model: schema.Model, checkpoint: Checkpoint | None, names: tuple[str, ...] | None
+) -> tuple[nn.Module, dict[str, object]]:
+    """A network of the checkpoint's size, or of the configured one."""
+    kind = locate(str(model.network["_target_"]), "model.network._target_")
+    arguments = {key: value for key, value in model.network.items() if key != "_target_"}
+    if checkpoint is not None and hasattr(kind, "arguments_of"):
+        arguments |= kind.arguments_of(checkpoint.state)
+    elif names is not None and "num_classes" not in arguments and takes(kind, "num_classes"):
+        arguments["num_classes"] = len(names)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(RANDOM_SEED)
+        network = call(kind, arguments, "model.network")
+    if not isinstance(network, nn.Module):
+        raise ConfigError(f"model.network._target_='{model.network['_target_']}' gives no torch.nn.Module")
+    return network, arguments
+
+
+def _known_names(
+    model: schema.Model, checkpoint: Checkpoint | None, dataset_names: tuple[str, ...] | None
+) -> tuple[str, ...] | None:
+    """Class names from the settings, the checkpoint, the official checkpoints' dataset or the present dataset."""
+    if model.class_names is not None:
+        return tuple(model.class_names)
+    if checkpoint is not None and checkpoint.class_names is not None:
+        return checkpoint.class_names
+    if model.checkpoint is not None and model.checkpoint.startswith(OFFICIAL):
+        return COCO_CLASS_NAMES
+    return dataset_names
+
+
+def _checked_names(names: tuple[str, ...] | None, arguments: dict[str, object]) -> tuple[str, ...]:
+    """Class names, one for each of the network's classes."""
+    if names is None:
+        raise ConfigError("nothing says what the model's classes are called; write model.class_names=[name,name,...]")
+    num_classes = arguments.get("num_classes", len(names))
+    if num_classes != len(names):
+        raise ConfigError(
+            f"the model has {num_classes} classes, but {len(names)} class names are known ({names[0]}, ...); "
+            "write model.class_names=[name,name,...]"
+        )
+    return names
+
+
+def _spec(
+    model: schema.Model, network: nn.Module, class_names: tuple[str, ...], checkpoint: Checkpoint | None
+) -> NetworkSpec:
+    return NetworkSpec(
+        name=model.name,
+        task_name=model.task,  # type: ignore[arg-type]
+        network=network,
+        class_names=class_names,
+        mean=tuple(model.mean),
+        std=tuple(model.std),
+        transform=input_transform(model),
+        layer=model.layer,
+        checkpoint=RANDOM if checkpoint is None else checkpoint.path.name,
+        checkpoint_sha256="" if checkpoint is None else checkpoint.sha256,
+    )

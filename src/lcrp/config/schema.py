@@ -1,0 +1,180 @@
+"""Names and types of every setting: what is not here is refused.
+
+The root is `Config`. A group's file that needs more keys than its group's base names one of `SCHEMAS` as its
+first default, for example ``/schema/stage@_here_: render``. What the settings mean stands beside them in conf/.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+
+@dataclass
+class Input:
+    """How a picture becomes the model's input."""
+
+    height: int = MISSING
+    width: int = MISSING
+    resize: str = MISSING
+
+
+@dataclass
+class Model:
+    """A network, its checkpoint and how its decisions are selected."""
+
+    name: str = MISSING
+    task: str = MISSING
+    network: dict[str, Any] = MISSING
+    checkpoint: str | None = None
+    class_names: list[str] | None = None
+    input: Input = field(default_factory=Input)
+    mean: list[float] = MISSING
+    std: list[float] = MISSING
+    layer: str = MISSING
+    score: str | None = None
+    confidence: float | None = None
+    iou: float | None = None
+    max_detections: int | None = None
+    min_area: int | None = None
+
+
+@dataclass
+class Dataset:
+    """Base of the datasets: a class, a name for files and figures, and further arguments for a user's own class."""
+
+    _target_: str = MISSING
+    name: str = MISSING
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class ScenesDataset(Dataset):
+    """The embedded pictures."""
+
+    split: str = MISSING
+    context_bias: float = MISSING
+
+
+@dataclass
+class CocoDataset(Dataset):
+    """COCO, or anything annotated in its format."""
+
+    root: str = MISSING
+    annotations: str = MISSING
+    images: str = MISSING
+
+
+@dataclass
+class FolderDataset(Dataset):
+    """Pictures without annotations."""
+
+    path: str = MISSING
+
+
+@dataclass
+class Composite:
+    """Which rule explains which layer."""
+
+    _target_: str = MISSING
+    name: str = MISSING
+
+
+@dataclass
+class Stage:
+    """Base of the stages: a function, and a name for folders."""
+
+    _target_: str = MISSING
+    name: str = MISSING
+
+
+@dataclass
+class GlocalStage(Stage):
+    """Concept statistics of a dataset."""
+
+    output: str | None = None
+    on_error: str = MISSING
+    overwrite: bool = MISSING
+
+
+@dataclass
+class RenderStage(Stage):
+    """Explanations of single decisions."""
+
+    image: str | None = None
+    samples: list[Any] | None = None
+    class_name: str | None = None
+    item: int | None = None
+    box: list[float] | None = None
+    max_targets: int = MISSING
+    mode: str = MISSING
+    layer: str | None = None
+    n_concepts: int = MISSING
+    n_references: int = MISSING
+    concepts: list[int] | None = None
+    formats: list[str] = MISSING
+    statistics: str | None = None
+
+
+@dataclass
+class ContextStage(Stage):
+    """How much a class leans on its context, by swapping it."""
+
+    class_name: str = MISSING
+    num_targets: int = MISSING
+
+
+@dataclass
+class TrainStage(Stage):
+    """A network trained from scratch on the embedded pictures."""
+
+    output: str | None = None
+    epochs_at: list[list[int]] = MISSING
+    batch_size: int = MISSING
+    learning_rate: float = MISSING
+    weight_decay: float = MISSING
+    seed: int = MISSING
+
+
+@dataclass
+class Statistics:
+    """What changes concept statistics, shared by all stages."""
+
+    targets: str = MISSING
+    layers: list[str] = MISSING
+    top_n: int = MISSING
+    top_n_per_class: int = MISSING
+    seed: str = MISSING
+    batch_size: int = MISSING
+    num_samples: int | None = None
+    record: bool = MISSING
+
+
+@dataclass
+class Config:
+    """The root."""
+
+    model: Model = field(default_factory=Model)
+    dataset: Dataset = field(default_factory=Dataset)
+    composite: Composite = field(default_factory=Composite)
+    stage: Stage = field(default_factory=Stage)
+    statistics: Statistics = field(default_factory=Statistics)
+    device: str = MISSING
+    threads: int | None = None
+    workers: int = MISSING
+
+
+SCHEMAS: dict[str, dict[str, type]] = {
+    "dataset": {"scenes": ScenesDataset, "coco": CocoDataset, "folder": FolderDataset},
+    "stage": {"glocal": GlocalStage, "render": RenderStage, "context": ContextStage, "train": TrainStage},
+}
+
+
+def register_schemas() -> None:
+    """Tell Hydra of the types; a second time changes nothing."""
+    store = ConfigStore.instance()
+    store.store(name="lcrp_schema", node=Config)
+    for group, nodes in SCHEMAS.items():
+        for name, node in nodes.items():
+            store.store(group=f"schema/{group}", name=name, node=node)

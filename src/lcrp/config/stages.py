@@ -1,0 +1,81 @@
+"""From a stage's settings to the value that its function takes."""
+
+from functools import singledispatch
+from pathlib import Path
+
+from lcrp.config import schema
+from lcrp.config.paths import absolute
+from lcrp.errors import ConfigError
+from lcrp.stages.context import ContextSettings
+from lcrp.stages.decisions import ConceptChoice
+from lcrp.stages.glocal import GlocalSettings
+from lcrp.stages.render import RenderSettings
+from lcrp.stages.selection import Selection
+from lcrp.stages.train import TrainSettings
+from lcrp.training.trainer import Schedule
+
+
+@singledispatch
+def stage_settings(stage: schema.Stage, origin: Path) -> object:  # noqa: ARG001
+    """The settings of a stage, a user's paths made absolute.
+
+    Args:
+        stage: checked settings.
+        origin: folder where the command was given.
+    """
+    raise ConfigError(f"stage '{stage.name}' names no schema: its file must begin with /schema/stage@_here_: NAME")
+
+
+@stage_settings.register
+def _(stage: schema.GlocalStage, origin: Path) -> GlocalSettings:
+    return GlocalSettings(
+        output=_absolute(stage.output, origin),
+        on_error=stage.on_error,  # type: ignore[arg-type]
+        overwrite=stage.overwrite,
+    )
+
+
+@stage_settings.register
+def _(stage: schema.RenderStage, origin: Path) -> RenderSettings:
+    selection = Selection(
+        image=None if stage.image is None else str(absolute(stage.image, origin)),
+        samples=None if stage.samples is None else tuple(stage.samples),
+        class_name=stage.class_name,
+        item=stage.item,
+        box=None if stage.box is None else tuple(stage.box),  # type: ignore[arg-type]
+        max_targets=stage.max_targets,
+    )
+    choice = ConceptChoice(
+        mode=stage.mode,  # type: ignore[arg-type]
+        layer=stage.layer,
+        n_concepts=stage.n_concepts,
+        n_references=stage.n_references,
+        concepts=None if stage.concepts is None else tuple(stage.concepts),
+    )
+    return RenderSettings(
+        selection=selection,
+        choice=choice,
+        formats=tuple(stage.formats),
+        statistics=_absolute(stage.statistics, origin),
+    )
+
+
+@stage_settings.register
+def _(stage: schema.ContextStage, origin: Path) -> ContextSettings:  # noqa: ARG001
+    return ContextSettings(class_name=stage.class_name, num_targets=stage.num_targets)
+
+
+def train_settings(stage: schema.TrainStage, default_output: Path, origin: Path) -> TrainSettings:
+    """Settings of the training; the weights go to `default_output` if the user names no file."""
+    schedule = Schedule(
+        epochs_at=tuple((side, count) for side, count in stage.epochs_at),
+        batch_size=stage.batch_size,
+        learning_rate=stage.learning_rate,
+        weight_decay=stage.weight_decay,
+        seed=stage.seed,
+    )
+    return TrainSettings(schedule=schedule, output=_absolute(stage.output, origin) or default_output)
+
+
+def _absolute(path: str | None, origin: Path) -> Path | None:
+    return None if path is None else absolute(path, origin)
