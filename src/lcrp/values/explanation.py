@@ -23,7 +23,7 @@ class Reference:
         sample: its index.
         class_name: class under which it was ranked; empty for activation.
         score: its normalised relevance or activation for the concept.
-        picture: [H, W, 3] the model input.
+        picture: [H, W, 3] the model input without its padding.
         heatmap: [H, W] heatmap of the concept's receptive-field neuron on it.
     """
 
