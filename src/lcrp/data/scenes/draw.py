@@ -48,9 +48,10 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Placed:
-    """A layer as pixels: whose it is (-1 for a companion), how deep, and its foot's context."""
+    """A layer as pixels: what is drawn of it, its light [h, w], whose it is (-1 for a companion), its depth."""
 
     sprite: Sprite
+    shade: Field
     number: int
     depth: float
 
@@ -72,7 +73,7 @@ def draw(scene: Scene) -> Drawing:
     part = np.full(context.shape, -1, dtype=np.int64)
     for item in placed:
         window, sprite = item.sprite.window, item.sprite
-        colour = _lit(sprite, scene.light)
+        colour = np.clip(sprite.colour * item.shade[..., None], 0, 255)
         alpha = sprite.alpha[..., None]
         picture[window] = picture[window] * (1 - alpha) + colour * alpha
         owner[window][sprite.mask] = item.number
@@ -86,9 +87,13 @@ def _placed(scene: Scene) -> list[_Placed]:
     found = []
     for number, item in enumerate(scene.objects):
         for layer in layers(item, scene.size):
-            sprite = rasterise(layer.shapes, scene.size)
-            if sprite is not None:
-                found.append(_Placed(sprite=sprite, number=number if layer.is_object else -1, depth=layer.depth))
+            sprite = whole = rasterise(layer.shapes, scene.size)
+            if layer.removed:
+                sprite = rasterise(layer.shapes, scene.size, layer.removed)
+            if sprite is not None and whole is not None:
+                owner = number if layer.is_object else -1
+                shade = _relief(whole, scene.light)
+                found.append(_Placed(sprite=sprite, shade=shade, number=owner, depth=layer.depth))
     return sorted(found, key=lambda item: item.depth)
 
 
@@ -138,8 +143,8 @@ def _shade(sprite: Sprite, foot: float, picture: Field, light: Light) -> None:
     picture[top:bottom] *= (1 - 0.5 * dark).astype(np.float32)[..., None]
 
 
-def _lit(sprite: Sprite, light: Light) -> Field:
-    """Give flat colours volume: bright on the side of the light, dark below."""
+def _relief(sprite: Sprite, light: Light) -> Field:
+    """Light that gives flat colours volume [h, w]: bright on the side of the light, dark below; 1 on average."""
     height, width = sprite.mask.shape
     radius = max(1.0, 0.035 * max(height, width))
     flat = Image.fromarray((sprite.alpha * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
@@ -147,9 +152,8 @@ def _lit(sprite: Sprite, light: Light) -> Field:
     bevel = (light.side * -slope_x + slope_y * 1.0) * radius * 0.55
     fall = np.linspace(0.07, -0.1, height, dtype=np.float32)[:, None]
     grain = 0.025 * tile("grain")[:height, :width]
-    shade = 1 + np.clip(bevel, -0.3, 0.3) + fall + grain
-    colour: Field = np.clip(sprite.colour * shade[..., None], 0, 255)
-    return colour.astype(np.float32)
+    shade: Field = 1 + np.clip(bevel, -0.3, 0.3) + fall + grain
+    return shade.astype(np.float32)
 
 
 def _finished(picture: Field, scene: Scene) -> npt.NDArray[np.uint8]:

@@ -236,4 +236,4 @@ class _Placement:
 def _silhouettes(item: SceneObject, size: int) -> tuple[tuple[npt.NDArray[np.bool_], float, bool], ...]:
     """Coarse mask, depth and kind of each of an object's layers."""
     side = round(size * COARSE)
-    return tuple((silhouette(layer.shapes, side, COARSE), layer.depth, layer.is_object) for layer in layers(item, size))
+    return tuple((silhouette(layer.kept, side, COARSE), layer.depth, layer.is_object) for layer in layers(item, size))

@@ -126,6 +126,8 @@ def with_context_swapped(scene: Scene, context: str, *, number: int | None = Non
 def without_part(scene: Scene, number: int, part: str) -> Scene:
     """The same picture without one part or companion of object `number`.
 
+    What is left of the object keeps its place, colour and light; what lay behind the part comes into view.
+
     Raises:
         DataError: if there is no such object, or its class has no such part.
     """

@@ -3,7 +3,7 @@
 Axes: n corner, H W picture, h w crop. Points are [n, 2] as (x, y), y down.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,12 +127,13 @@ def silhouette(shapes: Sequence[Shape], size: int, scale: float) -> npt.NDArray[
     return np.asarray(image) > 0
 
 
-def rasterise(shapes: Sequence[Shape], size: int) -> Sprite | None:
+def rasterise(shapes: Sequence[Shape], size: int, removed: Container[str] = ()) -> Sprite | None:
     """Draw shapes anti-aliased, later ones over earlier ones.
 
     Args:
         shapes: in pixels of the picture.
         size: side of the picture.
+        removed: parts that are not drawn; the crop does not depend on them.
 
     Returns:
         The sprite within the picture; None if nothing lies inside.
@@ -148,7 +149,7 @@ def rasterise(shapes: Sequence[Shape], size: int) -> Sprite | None:
     colours, numbers = Image.new("RGBA", shape), Image.new("L", shape)
     names = tuple(dict.fromkeys(item.part for item in shapes))
     pen, marker = ImageDraw.Draw(colours), ImageDraw.Draw(numbers)
-    for item in shapes:
+    for item in (shape for shape in shapes if shape.part not in removed):
         corners = ((item.points - (left, top)) * SUPERSAMPLING).ravel().tolist()
         pen.polygon(corners, fill=(*item.colour, 255))
         marker.polygon(corners, fill=names.index(item.part) + 1)

@@ -32,14 +32,21 @@ class Layer:
     """Shapes in pixels at one depth.
 
     Attributes:
-        shapes: without the removed parts.
+        shapes: all of them, removed parts too: these shape the light on what is left.
+        removed: names of the parts that are not drawn.
         depth: lower end in pixels; larger is nearer.
         is_object: False for a companion, which has neither instance mask nor box.
     """
 
     shapes: tuple[Shape, ...]
+    removed: frozenset[str]
     depth: float
     is_object: bool
+
+    @property
+    def kept(self) -> tuple[Shape, ...]:
+        """The shapes that are drawn."""
+        return tuple(shape for shape in self.shapes if shape.part not in self.removed)
 
 
 @lru_cache(maxsize=32)
@@ -53,14 +60,14 @@ def layers(item: SceneObject, size: int) -> tuple[Layer, ...]:
     scale = item.size * size / float((high - low).max())
     x = item.x * size - scale * float(low[0] + high[0]) / 2
     y = item.foot * size - scale * float(high[1])
-    found = [Layer(shapes=_kept(moved(shapes, scale, x, y), item), depth=item.foot * size, is_object=True)]
+    depth = item.foot * size
+    found = [_layer(item, moved(shapes, scale, x, y), depth, is_object=True)]
     if item.companion is not None:
         flyer = _flyer(item.companion, around, (x, y), size)
-        found.append(Layer(shapes=_kept(flyer, item), depth=item.companion.foot * size, is_object=False))
+        found.append(_layer(item, flyer, item.companion.foot * size, is_object=False))
     elif around:
-        bar = moved(around, scale, x, y)
-        found.append(Layer(shapes=_kept(bar, item), depth=item.foot * size - 0.5, is_object=False))
-    return tuple(sorted((layer for layer in found if layer.shapes), key=lambda layer: layer.depth))
+        found.append(_layer(item, moved(around, scale, x, y), depth - 0.5, is_object=False))
+    return tuple(sorted(found, key=lambda layer: layer.depth))
 
 
 def proportions(item: SceneObject) -> tuple[float, float]:
@@ -91,5 +98,5 @@ def _flyer(where: Companion, person: Iterable[Shape], kite_at: tuple[float, floa
     return [kite.string(kite_at, hand, 0.8 * size / 256), *moved(turned(person, mirror, 0.0), height, *foot)]
 
 
-def _kept(shapes: Iterable[Shape], item: SceneObject) -> tuple[Shape, ...]:
-    return tuple(shape for shape in shapes if shape.part not in item.removed)
+def _layer(item: SceneObject, shapes: Iterable[Shape], depth: float, *, is_object: bool) -> Layer:
+    return Layer(shapes=tuple(shapes), removed=item.removed, depth=depth, is_object=is_object)
