@@ -79,7 +79,7 @@ def _seamed(upper: str, lower: str, below: Field, colour: Field) -> Field:
 
 
 def _scatter(scene: Scene, number: int, picture: Field, context: Context) -> None:
-    """Lay rocks, bushes, buoys or cones on a band, at random; they belong to the context."""
+    """Lay trees, buoys, drain covers or rocks on a band, at random; they belong to the context."""
     band, size = scene.bands[number], scene.size
     if band.context == "sky":
         return
