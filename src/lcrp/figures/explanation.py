@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
 
 from lcrp.errors import ConfigError, nearest
 from lcrp.figures import colours, crops, panels, wording
@@ -105,9 +106,8 @@ def _draw_band(canvas: _Canvas) -> None:
     one_line = f"{first} {second}".strip()
     size = wording.fitted_size(one_line, band.width, 15.0, 11.5, "bold")
     if wording.text_width(one_line, size, "bold") <= band.width:
-        _write(canvas, first, band.left, 0.36, size=size, weight="bold")
-        start = band.left + wording.text_width(first, size, "bold") + 0.16
-        _write(canvas, second, start, 0.36, size=size, color=colours.FAINT)
+        written = _write(canvas, first, band.left, 0.36, size=size, weight="bold")
+        _append(canvas, written, second, size=size, color=colours.FAINT)
     else:
         size = wording.fitted_size(first, band.width, 13.0, 8.0, "bold")
         _write(canvas, wording.shortened(first, band.width, size, "bold"), band.left, 0.30, size=size, weight="bold")
@@ -181,10 +181,9 @@ def _draw_concept(canvas: _Canvas, concept: ConceptExplanation, row: Row) -> Non
     scale: colours.Scale = "sequential" if explanation.mode == "activation" else "diverging"
     name, part = wording.concept_title(concept, explanation.mode)
     baseline = row.title.bottom - 0.09
-    _write(canvas, name, row.title.left, baseline, size=10.5, weight="bold")
-    start = row.title.left + wording.text_width(name, 10.5, "bold") + 0.12
-    size = wording.fitted_size(part, row.title.right - start, 10.0, 6.5)
-    _write(canvas, part, start, baseline, size=size)
+    written = _write(canvas, name, row.title.left, baseline, size=10.5, weight="bold")
+    room = row.title.width - wording.text_width(name, 10.5, "bold") - 0.15
+    _append(canvas, written, part, size=wording.fitted_size(part, room, 10.0, 6.5))
     ground = colours.overlay(explanation.picture, concept.heatmap, colours.shading(concept.heatmap, scale))
     panels.draw_panel(canvas.figure, row.panel, ground, canvas.shown, outline=0.9)
     for reference, cell in zip(concept.references, row.cells, strict=False):
@@ -257,8 +256,24 @@ def _write(
     weight: str = "normal",
     color: str = colours.INK,
     ha: str = "left",
-) -> None:
+) -> Text:
     width, height = canvas.layout.size
-    canvas.figure.text(
+    return canvas.figure.text(
         left / width, 1.0 - baseline / height, text, fontsize=size, weight=weight, color=color, ha=ha, va="baseline"
     )
+
+
+def _append(canvas: _Canvas, before: Text, text: str, *, size: float, color: str = colours.INK) -> None:
+    """Write on, on the same baseline, wherever the text before ends when it is drawn."""
+    after = Annotation(
+        text,
+        xy=(1.0, before.get_position()[1]),
+        xycoords=(before, "figure fraction"),
+        xytext=(0.75 * size, 0.0),
+        textcoords="offset points",
+        fontsize=size,
+        color=color,
+        va="baseline",
+        annotation_clip=False,
+    )
+    canvas.figure.add_artist(after)

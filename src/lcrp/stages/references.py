@@ -119,11 +119,22 @@ def _jobs(source: ReferenceSource, concept: int) -> list[_Job]:
 
 
 def _computed(attributor: Attributor, source: ReferenceSource, jobs: Sequence[_Job], read: _Read) -> _Heatmaps:
-    """Heatmaps of jobs, batched across concepts; those without a target are missing."""
-    ordered = [(job, sample) for job in jobs if (sample := _readable(read, job)) is not None]
+    """Heatmaps of jobs, batched across concepts; those without a target are missing.
+
+    Concepts share samples: each target is explained once, and has one further backward round per neuron. Targets with
+    many neurons go together, so that few rounds run for a part of a batch only.
+    """
+    by_target: dict[tuple[int, int, int], list[_Job]] = {}
+    for job in jobs:
+        by_target.setdefault(job.neuron[:3], []).append(job)
+    queues = [
+        (sample, queue)
+        for queue in sorted(by_target.values(), key=len, reverse=True)
+        if (sample := _readable(read, queue[0])) is not None
+    ]
     heatmaps: _Heatmaps = {}
-    for start in range(0, len(ordered), source.batch_size):
-        heatmaps.update(_of_batch(attributor, source, ordered[start : start + source.batch_size]))
+    for start in range(0, len(queues), source.batch_size):
+        heatmaps.update(_of_batch(attributor, source, queues[start : start + source.batch_size]))
     return heatmaps
 
 
@@ -135,36 +146,45 @@ def _readable(read: _Read, job: _Job) -> Sample | None:
         return None
 
 
-def _of_batch(attributor: Attributor, source: ReferenceSource, batch: Sequence[tuple[_Job, Sample]]) -> _Heatmaps:
-    trace = attributor.forward(torch.stack([sample.image for _, sample in batch]))
-    activation = trace.activation[source.layer]
+def _of_batch(
+    attributor: Attributor, source: ReferenceSource, batch: Sequence[tuple[Sample, Sequence[_Job]]]
+) -> _Heatmaps:
+    """Heatmaps of all neurons of a batch: one sample and target per row, one neuron of each per round."""
+    trace = attributor.forward(torch.stack([sample.image for sample, _ in batch]))
+    restart, found = _restart(attributor.task, trace, source, batch)  # [B, C, h, w]
+    heatmaps: _Heatmaps = {}
+    for number in range(max(len(queue) for _, queue in batch)):
+        rows = [row for row, (_, queue) in enumerate(batch) if number < len(queue) and found[row]]
+        if not rows:
+            continue
+        seed = torch.zeros_like(restart)
+        jobs = [batch[row][1][number] for row in rows]
+        concepts = torch.tensor([job.concept for job in jobs], device=restart.device)
+        peaks = torch.tensor([job.neuron.peak for job in jobs], device=restart.device)
+        seed[rows] = only_neuron(restart[rows], concepts, peaks)
+        maps = trace.conditional(source.layer, seed)[rows].float().cpu().numpy()
+        heatmaps.update({(job.concept, job.neuron): one for job, one in zip(jobs, maps, strict=True)})
+    return heatmaps
+
+
+def _restart(
+    task: Task, trace: Trace, source: ReferenceSource, batch: Sequence[tuple[Sample, Sequence[_Job]]]
+) -> tuple[torch.Tensor, list[bool]]:
+    """What restarts at the layer, [B, C, h, w], and which rows have their target."""
     if source.mode == "activation":
-        restart, found = activation, [True] * len(batch)
-    else:
-        explained = _targets(attributor.task, trace, batch)
-        found = [one is not None for one in explained]
-        if not any(found):
-            return {}
-        restart = trace.explain(explained).relevance[source.layer]
-    concepts = torch.tensor([job.concept for job, _ in batch], device=restart.device)
-    peaks = torch.tensor([job.neuron.peak for job, _ in batch], device=restart.device)
-    heatmaps = trace.conditional(source.layer, only_neuron(restart, concepts, peaks)).float().cpu().numpy()  # [B, H, W]
-    return {
-        (job.concept, job.neuron): heatmap
-        for (job, _), heatmap, there in zip(batch, heatmaps, found, strict=True)
-        if there
-    }
-
-
-def _targets(task: Task, trace: Trace, batch: Sequence[tuple[_Job, Sample]]) -> list[ExplainedTarget | None]:
+        return trace.activation[source.layer], [True] * len(batch)
     explained: list[ExplainedTarget | None] = []
-    for (job, sample), prediction in zip(batch, task.predictions(trace.output), strict=True):
+    for (sample, queue), prediction in zip(batch, task.predictions(trace.output), strict=True):
+        neuron = queue[0].neuron
         try:
-            explained.append(task.find(prediction, sample.index, sample.key, job.neuron.class_id, job.neuron.item))
+            explained.append(task.find(prediction, sample.index, sample.key, neuron.class_id, neuron.item))
         except TargetError as error:
             log.debug("%s", error)
             explained.append(None)
-    return explained
+    found = [one is not None for one in explained]
+    if not any(found):
+        return torch.zeros_like(trace.activation[source.layer]), found
+    return trace.explain(explained).relevance[source.layer], found
 
 
 def _remember(source: ReferenceSource, computed: Mapping[tuple[int, NeuronKey], Heatmap]) -> None:

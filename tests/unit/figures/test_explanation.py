@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.text import Text
 
 from lcrp.errors import ConfigError
 from lcrp.figures.content import without_padding
@@ -21,7 +22,7 @@ Make = Callable[..., Explanation]
 
 
 def _texts(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.texts]
+    return [text.get_text() for text in figure.findobj(Text)]
 
 
 def test_equal_explanations_give_equal_bytes(make: Make, tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ def test_no_text_leaves_the_figure(make: Make) -> None:
         figure = explanation_figure(explanation, num_references=num_references)
         renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
         width = figure.bbox.width
-        for text in [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]:
+        for text in figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_text()):
             extent = text.get_window_extent(renderer)
             assert extent.x0 >= 0, text.get_text()
             assert extent.x1 <= width, text.get_text()

@@ -1,0 +1,199 @@
+"""stage=render: what it writes, and what it says where it cannot."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import colour_world
+import numpy as np
+import pytest
+import torch
+from colour_world import Squares
+from PIL import Image
+
+from lcrp.errors import ConfigError, DataError, LayerError, StoreError, TargetError
+from lcrp.figures.explanation import draw_explanation
+from lcrp.stages.decisions import ConceptChoice
+from lcrp.stages.glocal import GlocalSettings, glocal
+from lcrp.stages.render import RenderSettings, render
+from lcrp.stages.selection import Selection
+from lcrp.stages.subject import Subject
+from lcrp.storage.explanation import read_explanation
+from lcrp.values.explanation import Explanation
+
+SELECTION = Selection(image=None, samples=None, class_name=None, item=None, box=None, max_targets=5)
+CHOICE = ConceptChoice(mode="relevance", layer=None, n_concepts=2, n_references=0)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn in their own tests; here only a few are."""
+
+    def write(explanation: Explanation, paths: Sequence[Path], *, num_references: int) -> None:  # noqa: ARG001
+        for path in paths:
+            path.write_bytes(b"figure")
+
+    monkeypatch.setattr("lcrp.stages.render.draw_explanation", write)
+
+
+@pytest.fixture
+def drawn(_quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn, coarsely."""
+    monkeypatch.setattr("lcrp.stages.render.draw_explanation", partial(draw_explanation, dpi=40))
+
+
+def settings(
+    *, formats: tuple[str, ...] = ("png",), statistics: Path | None = None, **changes: object
+) -> RenderSettings:
+    of_choice = {name: value for name, value in changes.items() if hasattr(CHOICE, name)}
+    of_selection = {name: value for name, value in changes.items() if name not in of_choice}
+    return RenderSettings(
+        selection=replace(SELECTION, **of_selection),
+        choice=replace(CHOICE, **of_choice),
+        formats=formats,
+        statistics=statistics,
+    )
+
+
+def rendered(folder: Path, chosen: RenderSettings, subject: Subject | None = None) -> list[Path]:
+    return render(subject or colour_world.subject(), colour_world.statistics(), chosen, colour_world.run(folder))
+
+
+def with_statistics(folder: Path) -> Path:
+    return glocal(colour_world.subject(), colour_world.statistics(), GlocalSettings(), colour_world.run(folder))
+
+
+@pytest.mark.usefixtures("drawn")
+def test_figure_numbers_and_maps_of_one_decision(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with_statistics(tmp_path)
+    with caplog.at_level(logging.INFO):
+        (figure,) = rendered(tmp_path, settings(samples=(3,), n_references=2))
+    assert figure == tmp_path / "run" / "squares-03_boat_0_2.png"
+    assert caplog.messages[-1] == str(figure)
+    with Image.open(figure) as picture:
+        assert picture.width > 200
+    numbers = json.loads(figure.with_suffix(".json").read_text())
+    assert numbers["class"] == "boat"
+    assert numbers["title"] == "colours · squares · epsilon_plus_flat"
+    assert numbers["concepts"][0]["concept"] == 0
+    references = numbers["concepts"][0]["references"]
+    assert len(references) == 2
+    assert {reference["class"] for reference in references} == {"boat"}
+    assert {reference["sample"] for reference in references} <= {1, 3, 5}
+
+
+@pytest.mark.usefixtures("drawn")
+def test_the_figure_redraws_from_its_file_byte_by_byte(tmp_path: Path) -> None:
+    with_statistics(tmp_path)
+    (figure,) = rendered(tmp_path, settings(samples=(3,), n_references=2))
+    stored = read_explanation(figure.with_suffix(".h5"))
+    draw_explanation(stored, [tmp_path / "again.png"], num_references=2, dpi=40)
+    assert (tmp_path / "again.png").read_bytes() == figure.read_bytes()
+
+
+def test_a_second_run_finds_its_references_kept(tmp_path: Path) -> None:
+    path = with_statistics(tmp_path)
+    (first,) = rendered(tmp_path, settings(samples=(3,), n_references=2))
+    before = first.with_suffix(".h5").read_bytes()
+    kept = sorted((path.parent / "references").iterdir())
+    assert len(kept) == 2  # one per concept
+    (second,) = rendered(tmp_path, settings(samples=(3,), n_references=2))
+    assert second.with_suffix(".h5").read_bytes() == before
+    assert sorted((path.parent / "references").iterdir()) == kept
+
+
+def test_activation_mode(tmp_path: Path) -> None:
+    with_statistics(tmp_path)
+    (figure,) = rendered(tmp_path, settings(samples=("squares/02",), mode="activation", n_references=1))
+    shown = read_explanation(figure.with_suffix(".h5"))
+    assert shown.mode == "activation"
+    assert [reference.class_name for reference in shown.concepts[0].references] == [""]
+
+
+def test_the_first_sample_with_a_target_is_the_default(tmp_path: Path) -> None:
+    chosen = settings(class_name="car")
+    (figure,) = rendered(tmp_path, chosen)
+    assert figure.name == "squares-02_car_0_2.png"
+
+
+def test_all_samples_and_formats_asked_for(tmp_path: Path) -> None:
+    figures = rendered(tmp_path, settings(samples=(1, 2), formats=("svg", "pdf")))
+    assert [figure.name for figure in figures] == [
+        "squares-01_boat_0_2.svg",
+        "squares-01_boat_0_2.pdf",
+        "squares-02_car_0_2.svg",
+        "squares-02_car_0_2.pdf",
+    ]
+    assert all(figure.is_file() for figure in figures)
+
+
+def test_the_users_own_pictures(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pixels = (Squares()[1].image.permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    Image.fromarray(pixels).save(folder / "my picture.png")
+    (folder / "broken.png").write_bytes(b"nothing")
+    (figure,) = rendered(tmp_path, settings(image=str(folder)))
+    assert figure.name == "my-picture.png_boat_0_2.png"
+    shown = read_explanation(figure.with_name("my-picture.png_boat_0_2.h5"))
+    assert shown.title == "colours · references from squares · epsilon_plus_flat"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"layer": "3"}, LayerError, r"layer '3' is not in colours; nearest: '[024]'.*Set stage.layer"),
+        ({"class_name": "cat"}, TargetError, "class 'cat' is not known .*'car'"),
+        ({"samples": (9,)}, DataError, "squares has no sample 9: it has 6"),
+        ({"samples": (1,), "class_name": "car"}, TargetError, "no 'car' in squares/01.*'background'"),
+        ({"samples": (1,), "class_name": "boat", "item": 1}, TargetError, "no item 1 of 'boat'"),
+        ({"samples": (1,), "concepts": (4,)}, LayerError, "concept 4 is not in layer '2'"),
+        ({"image": "nowhere.png"}, DataError, "'nowhere.png' is not there"),
+    ],
+)
+def test_what_is_not_there_is_told_in_one_line(
+    tmp_path: Path, changes: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        rendered(tmp_path, settings(**changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_one_missing_target_does_not_stop_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    figures = rendered(tmp_path, settings(samples=(1, 2, 3), class_name="boat"))
+    assert len(figures) == 2
+    assert "no 'boat' in squares/02" in caplog.text
+
+
+def test_nothing_explained_at_all_is_an_error(tmp_path: Path) -> None:
+    subject = colour_world.subject(Squares(length=1))
+    with pytest.raises(TargetError, match=r"no 'boat' in squares/00.*predicted are 'background' 100"):
+        rendered(tmp_path, settings(class_name="boat"), subject)
+    with pytest.raises(TargetError, match=r"nothing to explain in 2 pictures of squares; the first: no 'boat'"):
+        rendered(tmp_path, settings(class_name="boat", samples=(2, 4)))
+
+
+def test_missing_statistics_are_told_with_the_command(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="stage=glocal model=colours"):
+        rendered(tmp_path, settings(samples=(1,), n_references=1))
+
+
+def test_unknown_formats_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"figures cannot be written as 'gif'; formats: .*'png'"):
+        settings(formats=("gif",))
+    with pytest.raises(ConfigError, match="figures cannot be written as ''"):
+        settings(formats=())
+
+
+def test_the_network_is_given_back_as_it_was(tmp_path: Path) -> None:
+    subject = colour_world.subject()
+    before = {name: value.clone() for name, value in subject.model.network.state_dict().items()}
+    rendered(tmp_path, settings(samples=(1,)), subject)
+    after = subject.model.network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    with pytest.raises(LayerError):
+        rendered(tmp_path, settings(samples=(1,), concepts=(99,)), subject)
+    assert all(not module._forward_hooks for module in subject.model.network.modules())
