@@ -5,7 +5,6 @@ from itertools import pairwise
 
 from torch import nn
 from zennit.canonizers import SequentialMergeBatchNorm
-from zennit.core import collect_leaves
 from zennit.types import ConvolutionTranspose
 
 
@@ -19,7 +18,8 @@ class MergeBatchNorm(SequentialMergeBatchNorm):  # type: ignore[misc]
 
     def apply(self, root_module: nn.Module) -> list["MergeBatchNorm"]:
         """Merge all pairs of a network in evaluation mode; one canonizer per pair is returned, each to be removed."""
-        leaves = [*collect_leaves(root_module), None]
+        modules = [module for _, module in root_module.named_modules(remove_duplicate=False)]
+        leaves = [*(module for module in modules if next(module.children(), None) is None), None]
         before: dict[nn.Module | None, set[nn.Module]] = defaultdict(set)
         after: dict[nn.Module, set[nn.Module | None]] = defaultdict(set)
         for first, second in pairwise(leaves):
