@@ -5,7 +5,7 @@ Axes: B batch (one picture), C concept, H W picture, h w feature map.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,8 @@ from torch.nn.functional import interpolate
 from lcrp.attribution.concepts import activation_scores, only_concept, relevance_scores
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.task import Prediction
-from lcrp.errors import ConfigError, LayerError
+from lcrp.errors import ConfigError, LayerError, nearest
+from lcrp.stages.references import Mode
 from lcrp.stages.selection import Selection, chosen_targets
 from lcrp.values.attribution import Attribution
 from lcrp.values.explanation import ConceptExplanation, Explanation, Mask
@@ -41,13 +42,17 @@ class ConceptChoice:
         concepts: these concepts instead, in this order.
     """
 
-    mode: Literal["relevance", "activation"]
+    mode: Mode
     layer: str | None
     n_concepts: int
     n_references: int
     concepts: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise ConfigError(
+                f"mode '{self.mode}' is unknown; choices: {nearest(self.mode, get_args(Mode))}. Set stage.mode."
+            )
         count = self.n_concepts if self.concepts is None else len(self.concepts)
         if not 1 <= count <= MAX_CONCEPTS:
             raise ConfigError(f"a figure shows 1 to {MAX_CONCEPTS} concepts, not {count}: set stage.n_concepts.")

@@ -65,6 +65,11 @@ def test_more_than_a_figure_can_show_is_refused(changes: dict[str, object]) -> N
         choice(**changes)
 
 
+def test_unknown_modes_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"mode 'active' is unknown; choices: 'activation'.*stage.mode"):
+        choice(mode="active")
+
+
 def test_a_red_square_is_explained_by_red_inside_the_square() -> None:
     shown = explanation(1, 1, choice())
     assert shown.class_name == "boat"
