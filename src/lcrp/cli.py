@@ -49,12 +49,12 @@ def main() -> None:
             _app()
     except KeyboardInterrupt:
         _stop("lcrp: interrupted", EXIT_INTERRUPTED)
-    except (LcrpError, HydraException, OmegaConfBaseException) as error:
+    except (LcrpError, OSError, HydraException, OmegaConfBaseException) as error:
         if is_full:
             raise
         _stop(f"lcrp: error: {one_line(error)}", EXIT_ERROR)
     except SystemExit as stop:
-        if not isinstance(stop.__cause__, LcrpError):
+        if not isinstance(stop.__cause__, LcrpError | OSError):
             raise
         if is_full:
             raise stop.__cause__ from None
@@ -68,11 +68,11 @@ def _app(config: DictConfig) -> None:
     is_single = HydraConfig.get().mode == RunMode.RUN
     try:
         _perform(config)
-    except LcrpError as error:
+    except (LcrpError, OSError) as error:  # wrong settings and files, a full disk, a folder without permission
         if is_single:  # past Hydra, which would add lines of its own to an ordinary exception
             raise SystemExit(EXIT_ERROR) from error
         log.error("%s", one_line(error))
-        raise JobError(str(error)) from error
+        raise JobError(one_line(error)) from error
     except Exception:
         if not is_single:  # Hydra reports the first failure of a sweep only, and only at its end
             log.exception("this job failed, the others go on")
@@ -92,7 +92,10 @@ def _perform(config: DictConfig) -> None:
     torch.set_num_threads(settings.threads or _default_threads())
     run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / "outputs")
     job = build_job(settings, origin)
-    written = job.stage(run)
+    try:
+        written = job.stage(run)
+    except torch.OutOfMemoryError as error:
+        raise ConfigError(f"device '{settings.device}' is out of memory; lower statistics.batch_size") from error
     facts = {
         "command": {"overrides": list(hydra_config.overrides.task), "folder": str(origin)},
         "device": settings.device,

@@ -43,7 +43,7 @@ def unknown_setting(key: str, known: Iterable[str]) -> str:
     """Message for a key that no schema has, ``statistics.topn`` say."""
     parent, _, name = key.rpartition(".")
     where = f"'{parent}' has" if parent else "there are"
-    return f"'{key}' is not a setting; {where} {nearest(name, known)}. 'lcrp --cfg job' shows all"
+    return f"'{key}' is not a setting; {where} {nearest(name, known, limit=10)}. 'lcrp --cfg job' shows all"
 
 
 def known_settings(kind: object) -> tuple[str, ...]:

@@ -1,0 +1,49 @@
+# Every target makes the environment that it needs. VENV=path shares one between clones, PYTHON=path picks another Python.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+DEMO := statistics.num_samples=60
+WEIGHTS := src/lcrp/models/weights
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast lint types format weights clean environment dev-environment
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: environment ## statistics of a few embedded pictures, then a figure; the last line is its path
+	@$(BIN)/python -m lcrp stage=glocal $(DEMO)
+	@$(BIN)/python -m lcrp stage=render $(DEMO)
+
+test: dev-environment ## all tests
+	@$(BIN)/python -m pytest
+
+test-fast: dev-environment ## tests of single parts, without those that take seconds each
+	@$(BIN)/python -m pytest -q -m "not slow" tests/unit tests/property tests/config
+
+lint: types ## style, types, and who may import whom
+	@$(BIN)/ruff check src tests
+	@$(BIN)/ruff format --check src tests
+	@$(BIN)/lint-imports
+
+types: dev-environment ## mypy, strict
+	@$(BIN)/mypy
+
+format: dev-environment ## put the code in order
+	@$(BIN)/ruff check --fix src tests
+	@$(BIN)/ruff format src tests
+
+weights: environment ## train the embedded checkpoints anew (minutes to an hour each; goes on where it was stopped)
+	@for model in yolov5 yolov6 unet; do \
+	  $(BIN)/python -m lcrp stage=train model=$$model dataset=scenes stage.output=$(WEIGHTS)/$${model}_scenes.pt || exit 1; \
+	done
+
+clean: ## delete caches and builds, never outputs
+	@rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find src tests -type d -name __pycache__ -exec rm -rf {} +
+
+environment:
+	@.ci/environment "$(VENV)" "$(PYTHON)"
+
+dev-environment:
+	@.ci/environment "$(VENV)" "$(PYTHON)" "[dev]"

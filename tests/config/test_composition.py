@@ -1,0 +1,184 @@
+"""Every choice of groups composes, and what is not in the schema is refused."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from lcrp.config import schema
+from lcrp.config.check import checked
+from lcrp.config.paths import config_dir
+from lcrp.config.schema import register_schemas
+from lcrp.errors import ConfigError
+
+
+def choices(group: str) -> list[str]:
+    return sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
+
+
+GIVEN = {"folder": ["dataset.path=pictures"]}  # what a choice leaves to the user
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hydra() -> Iterator[None]:
+    register_schemas()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        yield
+
+
+def composed(*overrides: str) -> schema.Config:
+    return checked(compose("config", overrides=list(overrides)))
+
+
+def raw(*overrides: str) -> DictConfig:
+    return compose("config", overrides=list(overrides), return_hydra_config=True)
+
+
+@pytest.mark.parametrize(("model", "dataset"), list(itertools.product(choices("model"), choices("dataset"))))
+def test_every_model_and_dataset_compose(model: str, dataset: str) -> None:
+    config = composed(f"model={model}", f"dataset={dataset}", *GIVEN.get(dataset, []))
+    assert (config.model.name, config.dataset.name) == (model, dataset)
+
+
+@pytest.mark.parametrize("stage", choices("stage"))
+def test_every_stage_composes_and_names_itself(stage: str) -> None:
+    assert composed(f"stage={stage}").stage.name == stage
+
+
+@pytest.mark.parametrize("composite", choices("composite"))
+def test_every_composite_composes_and_wins_over_the_models_choice(composite: str) -> None:
+    config = composed("model=yolov6", f"composite={composite}")
+    assert config.composite.name == composite
+    assert config.composite._target_.endswith(f".{composite}")
+
+
+@pytest.mark.parametrize("path", sorted((config_dir() / "dataset_model").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_pair_belongs_to_a_dataset_and_a_model(path: Path) -> None:
+    """A misspelt pair would silently never be used."""
+    dataset, _, model = path.stem.rpartition("_")
+    assert dataset in choices("dataset")
+    assert model in choices("model")
+    assert composed(f"model={model}", f"dataset={dataset}", *GIVEN.get(dataset, [])).model.checkpoint is not None
+
+
+def test_without_arguments_the_embedded_pictures_are_analysed() -> None:
+    config = composed()
+    assert (config.stage.name, config.model.name, config.dataset.name) == ("glocal", "yolov6", "scenes")
+    assert config.model.checkpoint == "embedded:yolov6_scenes"
+    assert config.model.input == schema.Input(height=256, width=256, resize="none")
+
+
+def test_the_composite_follows_the_model() -> None:
+    assert composed("model=yolov6").composite.name == "epsilon_gamma_flat"
+    assert composed("model=yolov5").composite.name == "epsilon_plus_flat"
+    assert composed("model=unet").composite.name == "epsilon_plus_flat"
+
+
+def test_coco_brings_official_checkpoints_and_their_input() -> None:
+    config = composed("model=yolov5", "dataset=coco2017")
+    assert config.model.checkpoint == "official:yolov5m"
+    assert config.model.input == schema.Input(height=640, width=640, resize="letterbox")
+
+
+def test_statistics_stay_when_the_stage_changes() -> None:
+    glocal, render = (composed(f"stage={stage}", "statistics.top_n=7") for stage in ("glocal", "render"))
+    assert glocal.statistics == render.statistics
+    assert glocal.model == render.model
+
+
+def test_run_folders_tell_stage_model_and_dataset() -> None:
+    config = raw("stage=render", "model=unet")
+    folder = Path(config.hydra.run.dir)
+    assert folder.parent == Path("outputs/runs")
+    assert folder.name.endswith("_render_unet_scenes")
+
+
+def test_sweep_folder_does_not_depend_on_what_is_swept() -> None:
+    """Jobs of one sweep would be scattered over several folders."""
+    node = OmegaConf.to_container(raw().hydra.sweep, resolve=False)
+    assert isinstance(node, dict)
+    assert node["dir"] == "multirun/${now:%Y-%m-%d_%H-%M-%S}"
+    assert node["subdir"] == "${hydra.job.num}_${stage.name}_${model.name}_${dataset.name}"
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "known"),
+    [
+        ("+foo=1", "foo", "'model'"),
+        ("++statistics.topn=1", "statistics.topn", "'top_n'"),
+        ("+stage.x=1", "stage.x", "'overwrite'"),
+        ("+model.input.depth=1", "model.input.depth", "'width'"),
+        ("+experiment=figure", "experiment", "'statistics'"),
+    ],
+)
+def test_added_keys_are_refused_with_the_known_ones(override: str, key: str, known: str) -> None:
+    """Hydra's ``+`` opens the schema."""
+    with pytest.raises(ConfigError, match=f"^'{key}' is not a setting; .*{known}"):
+        composed(override)
+
+
+def test_arguments_of_a_network_can_be_added() -> None:
+    assert composed("+model.network.extra=1").model.network["extra"] == 1
+
+
+def test_all_problems_are_reported_together() -> None:
+    with pytest.raises(ConfigError) as caught:
+        composed("statistics.batch_size=-1", "device=gpu", "model.confidence=3")
+    message = str(caught.value)
+    assert "statistics.batch_size=-1 is too small; the least is 1" in message
+    assert "device='gpu' is unknown" in message
+    assert "model.confidence=3.0 is out of range" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("statistics.targets=all", r"statistics.targets='all' is unknown; nearest: 'annotated'"),
+        ("statistics.seed=zplus", r"statistics.seed='zplus' is unknown"),
+        ("statistics.num_samples=0", r"statistics.num_samples=0 is too small"),
+        ("threads=0", r"threads=0 is too small"),
+        ("workers=-1", r"workers=-1 is too small"),
+        ("device=cuda:x", r"device='cuda:x' is unknown"),
+        ("model.task=naming", r"model.task='naming' is unknown"),
+        ("model.score=box", r"model.score='box' is unknown"),
+        ("model.iou=null", r"'model.iou' has no value, but detection needs it"),
+        ("model.min_area=4", r"'model.min_area' says nothing to model 'yolov6'"),
+        ("model.input.height=250", r"model.input.height=250 is not a multiple of 32"),
+        ("model.input.resize=zoom", r"model.input.resize='zoom' is unknown"),
+        ("model.mean=[0.5]", r"model.mean has 1 values"),
+        ("model.std=[1,0,1]", r"model.std=.* is divided by"),
+        ("~model.network._target_", r"'model.network._target_' has no value"),
+        ("dataset.split=test", r"dataset.split='test' is unknown"),
+        ("dataset.context_bias=2", r"dataset.context_bias=2.0 is out of range"),
+        ("stage.on_error=stop", r"stage.on_error='stop' is unknown"),
+        ("statistics.seed=${nothing}", r"'statistics.seed': .*'nothing' not found"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        composed(override)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("stage.mode=gradient", r"stage.mode='gradient' is unknown"),
+        ("stage.formats=[png,bmp]", r"stage.formats='bmp' is unknown"),
+        ("stage.box=[3,3,1,9]", r"stage.box=.* is no box"),
+        ("stage.samples=[1.5]", r"stage.samples: 1.5 is neither an index nor a key"),
+        ("stage.n_concepts=0", r"stage.n_concepts=0 is too small"),
+    ],
+)
+def test_render_settings_that_make_no_sense_are_refused(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        composed("stage=render", override)
+
+
+def test_samples_keep_their_type() -> None:
+    stage = composed("stage=render", "stage.samples=[3,val-00007]").stage
+    assert isinstance(stage, schema.RenderStage)
+    assert stage.samples == [3, "val-00007"]

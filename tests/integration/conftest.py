@@ -1,0 +1,48 @@
+"""The command line, run inside the test's own process: importing torch anew takes seconds."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lcrp.cli import main
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a command left behind: exit code and the lines it wrote."""
+
+    code: int
+    out: list[str]
+    err: list[str]
+
+
+@pytest.fixture
+def lcrp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Outcome]:
+    """Runs ``lcrp`` with the given arguments in the test's own folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def run(*arguments: str) -> Outcome:
+        monkeypatch.setattr("sys.argv", ["lcrp", *arguments])
+        root = logging.getLogger()
+        handlers, level = root.handlers[:], root.level
+        capsys.readouterr()
+        code: object = None
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code
+        finally:  # Hydra's handlers write to streams that end with the test
+            logging.captureWarnings(False)
+            for handler in set(root.handlers) - set(handlers):
+                handler.close()
+            root.handlers[:] = handlers
+            root.setLevel(level)
+        captured = capsys.readouterr()
+        assert code is None or isinstance(code, int)
+        return Outcome(code=code or 0, out=captured.out.splitlines(), err=captured.err.splitlines())
+
+    return run
