@@ -1,0 +1,131 @@
+"""Which classes are there, and how their masks are seeded."""
+
+import pytest
+import torch
+
+from lcrp.attribution.segmentation import SegmentationTask
+from lcrp.errors import ConfigError, TargetError
+from lcrp.values.geometry import Geometry
+from lcrp.values.sample import Annotation, Sample
+from lcrp.values.target import ExplainedTarget, Target
+
+NAMES = ("background", "horse", "kite")
+
+
+def scene():
+    """Logits [1, 3, 2, 4]: horse on the left half, kite (negative logits) on the lower right, background elsewhere."""
+    logits = torch.full((1, 3, 2, 4), -2.0, dtype=torch.float64)
+    logits[0, 0, 0, 2:] = torch.tensor([3.0, 1.0])
+    logits[0, 1, :, :2] = torch.tensor([[1.0, 2.0], [4.0, -1.0]])
+    logits[0, 2, 1, 2:] = -1.0
+    return logits
+
+
+def sample(class_mask):
+    annotation = Annotation(
+        boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64), class_mask=torch.tensor(class_mask)
+    )
+    return Sample(
+        index=5, key="val/5", image=torch.zeros(3, 2, 4), annotation=annotation, geometry=Geometry.identity((2, 4))
+    )
+
+
+def target(class_id):
+    return ExplainedTarget(target=Target(sample=5, class_id=class_id), key="val/5", score=0.0, confidence=0.0)
+
+
+def test_predictions():
+    (found,) = SegmentationTask(NAMES).predictions(scene())
+    assert found.labels.tolist() == [[1, 1, 0, 0], [1, 1, 2, 2]]
+    with pytest.raises(ConfigError, match="the segmenter has 3 classes, but 2 class names are given"):
+        SegmentationTask(("a", "b")).predictions(scene())
+
+
+def test_seed_values():
+    """Each mode by hand, on the horse's mask of logits 1, 2, 4, -1."""
+    probability = scene().softmax(dim=1)[0, 1, :, :2].flatten()
+    expected = {
+        "positive_logit": [1 / 7, 2 / 7, 4 / 7, 0],
+        "ones": [1 / 4] * 4,
+        "prob": (probability / probability.sum()).tolist(),
+        "logit": [1 / 6, 2 / 6, 4 / 6, -1 / 6],
+    }
+    for mode, values in expected.items():
+        logits, seed = SegmentationTask(NAMES, seed=mode).seed(scene(), [target(1)])
+        assert torch.equal(logits, scene())
+        assert seed[0, 1, :, :2].flatten().tolist() == pytest.approx(values, rel=1e-9)
+        seed[0, 1, :, :2] = 0
+        assert not seed.any()
+
+
+def test_every_image_is_normalised_alone():
+    task = SegmentationTask(NAMES)
+    logits = scene().repeat(3, 1, 1, 1) * torch.tensor([1.0, 1.0, 5.0])[:, None, None, None]
+    _, seed = task.seed(logits, [target(0), None, target(1)])
+    assert seed.sum(dim=(1, 2, 3)).tolist() == pytest.approx([1, 0, 1])
+    _, alone = task.seed(logits[2:], [target(1)])
+    assert torch.equal(seed[2], alone[0])
+
+
+def test_mask_restricts_the_seed():
+    task = SegmentationTask(NAMES)
+    mask = torch.zeros(1, 2, 4, dtype=torch.bool)
+    mask[0, 0] = True
+    _, seed = task.seed(scene(), [target(1)], mask)
+    assert seed[0, 1].flatten().tolist() == pytest.approx([1 / 3, 2 / 3, 0, 0, 0, 0, 0, 0])
+    mask[0, 0, :2] = False
+    with pytest.raises(TargetError, match="nothing of 'horse' in val/5 lies within the mask"):
+        task.seed(scene(), [target(1)], mask)
+
+
+def test_annotated_targets():
+    """Void is no class; a class without positive seed, without pixels or too small is skipped with its reason."""
+    task = SegmentationTask(NAMES)
+    (found,) = task.predictions(scene())
+    assert task.present_classes(sample([[0, 1, 255, 255]] * 2).annotation) == [0, 1]
+    explained, skipped = task.annotated_targets(found, sample([[0, 1, 2, 255]] * 2))
+    assert [one.target for one in explained] == [Target(sample=5, class_id=0), Target(sample=5, class_id=1)]
+    assert [(one.target.class_id, one.reason) for one in skipped] == [(2, "its mask of 2 pixels has no positive seed")]
+    _, skipped = SegmentationTask(NAMES, min_area=3).annotated_targets(found, sample([[0, 1, 1, 1]] * 2))
+    assert [one.reason for one in skipped] == ["its mask has 2 pixels, at least 3 are needed"]
+    explained, skipped = SegmentationTask(NAMES, seed="ones").predicted_targets(found, sample([[0] * 4] * 2))
+    assert [one.target.class_id for one in explained] == [0, 1, 2]
+    assert skipped == []
+
+
+def test_explained_numbers():
+    task = SegmentationTask(NAMES)
+    (found,) = task.predictions(scene())
+    horse = task.find(found, 5, "val/5", 1, 0)
+    assert horse.score == pytest.approx(6 / 4)
+    assert horse.confidence == pytest.approx(scene().softmax(dim=1)[0, 1, :, :2].mean().item())
+    assert (horse.area, horse.box, horse.row) == (4, None, -1)
+    assert task.object_mask(found, horse, (2, 4)).tolist() == [[True, True, False, False]] * 2
+
+
+def test_missing_class_says_what_is_there():
+    task = SegmentationTask(NAMES)
+    (found,) = task.predictions(scene()[..., :2])
+    with pytest.raises(
+        TargetError, match=r"no 'kite' in val/5 \(its mask has 0 pixels, .*\): predicted are 'horse' 100"
+    ):
+        task.find(found, 5, "val/5", 2, 0)
+    with pytest.raises(TargetError, match="class -1 does not exist: there are 0 to 2"):
+        task.find(found, 5, "val/5", -1, 0)
+    with pytest.raises(TargetError, match="a class has one mask, item 0"):
+        task.find(found, 5, "val/5", 1, 1)
+
+
+def test_a_box_takes_the_class_that_covers_most_of_it():
+    task = SegmentationTask(NAMES)
+    (found,) = task.predictions(scene())
+    horse = task.match_box(found, 5, "val/5", (0.0, 1.0, 3.0, 2.0))  # two pixels of horse, one of kite
+    assert horse.target == Target(sample=5, class_id=1)
+    assert horse.area == 2
+    assert horse.score == pytest.approx((4.0 - 1.0) / 2)
+    assert task.match_box(found, 5, "val/5", (1.0, 0.0, 4.0, 1.0)).target.class_id == 1  # though background covers more
+    assert task.match_box(found, 5, "val/5", (2.0, 0.0, 4.0, 1.0)).target.class_id == 0  # for want of anything else
+    with pytest.raises(TargetError, match=r"no 'kite' in val/5: its mask of 2 pixels has no positive seed"):
+        task.match_box(found, 5, "val/5", (2.0, 1.0, 4.0, 2.0))
+    with pytest.raises(TargetError, match=r"the box \(7, 0, 9, 1\) holds no pixel of val/5"):
+        task.match_box(found, 5, "val/5", (7.0, 0.0, 9.0, 1.0))
