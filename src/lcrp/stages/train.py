@@ -101,6 +101,8 @@ def load_pictures(dataset: Dataset, num_workers: int, run: Run) -> Pictures:
         partial = kept.with_suffix(".partial.npz")
         np.savez(partial, **arrays)  # type: ignore[arg-type]
         partial.replace(kept)
+        size = kept.stat().st_size / 2**30
+        log.info("%d pictures are kept in %s (%.1f GiB) for further trainings", len(dataset), kept, size)
     with np.load(kept) as stored:
         arrays = {name: stored[name] for name in stored.files}
     truth = Truth(

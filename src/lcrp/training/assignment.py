@@ -18,11 +18,13 @@ class Assignment:
     Attributes:
         object_index: [B, M] int64, index of the row's object; meaningless in the background.
         foreground: [B, M] bool, whether the row answers for an object.
+        certainty: [B, M] in [0, 1], 0 in the background; the best row of an object has 1.
         quality: [B, M] in [0, 1], 0 in the background; the best row of an object has its best IoU.
     """
 
     object_index: torch.Tensor
     foreground: torch.Tensor
+    certainty: torch.Tensor
     quality: torch.Tensor
 
 
@@ -38,9 +40,9 @@ def assign(
 
     A row's alignment with an object is t = s u^6, with s its score for the object's class and u the IoU of their
     boxes. The ten best-aligned rows whose cell has its centre in the object answer for it (the nearest cells if there
-    is no such row); a row wanted by several objects takes the one that it overlaps most. The quality is t, scaled for
-    each object so that its maximum is the best IoU. Differs from the paper in s instead of s^1 u^6 over levels: anchors
-    and anchor-free cells are treated alike.
+    is no such row); a row wanted by several objects takes the one that it overlaps most. Certainty and quality are t,
+    scaled for each object so that the maximum is 1 and the object's best IoU (the paper has the latter only). Rows of
+    anchors and of anchor-free cells are treated alike.
 
     Args:
         boxes: [B, M, 4] predicted.
@@ -59,9 +61,15 @@ def assign(
     chosen = torch.zeros_like(candidates).scatter_(-1, best, True) & candidates
     object_index = overlap.masked_fill(~chosen, -1).argmax(dim=1)  # [B, M]
     chosen &= torch.zeros_like(chosen).scatter_(1, object_index[:, None], True)
-    alignment, overlap = alignment * chosen, overlap * chosen
-    scaled = alignment / alignment.amax(-1, keepdim=True).clamp(min=1e-30) * overlap.amax(-1, keepdim=True)
-    return Assignment(object_index=object_index, foreground=chosen.any(dim=1), quality=scaled.amax(dim=1))
+    alignment = alignment * chosen
+    certainty = alignment / alignment.amax(-1, keepdim=True).clamp(min=1e-30)  # [B, N, M]
+    quality = certainty * (overlap * chosen).amax(-1, keepdim=True)
+    return Assignment(
+        object_index=object_index,
+        foreground=chosen.any(dim=1),
+        certainty=certainty.amax(dim=1),
+        quality=quality.amax(dim=1),
+    )
 
 
 def pairwise_iou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

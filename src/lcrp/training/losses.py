@@ -20,9 +20,10 @@ def detection_losses(output: DetectorOutput, cells: Cells, truth: Truth) -> Loss
     """Losses of a dense detector, anchor-based or anchor-free.
 
     Classes and objectness: binary cross entropy over all rows, background included, so that a class score alone says
-    that there is an object; the target of a row is the quality of its assignment (soft, as TOOD's). Boxes: complete IoU
-    loss (Zheng et al., AAAI 2020) over the rows that answer for an object. The first two are divided by the sum of the
-    qualities (at least 1), the last by the number of such rows.
+    that there is an object. Their soft targets are the certainty and the quality of a row's assignment: the class score
+    tells that there is one, objectness how good the box is. Boxes: complete IoU loss (Zheng et al., AAAI 2020) over the
+    rows that answer for an object. The first two are divided by the sum of their targets (at least 1), the last by the
+    number of such rows.
 
     Args:
         output: of the network, B images, M rows.
@@ -31,14 +32,13 @@ def detection_losses(output: DetectorOutput, cells: Cells, truth: Truth) -> Loss
     """
     boxes = output.boxes.float()
     assignment = assign(boxes.detach(), output.class_logits.detach().sigmoid(), cells.centre, truth.boxes, truth.labels)
-    foreground, quality = assignment.foreground, assignment.quality
+    foreground, certainty = assignment.foreground, assignment.certainty
     classes = truth.labels.gather(1, assignment.object_index)[foreground]
     class_target = torch.zeros_like(output.class_logits)
-    class_target[foreground] = functional.one_hot(classes, class_target.shape[-1]) * quality[foreground][:, None]
-    weight = quality.sum().clamp(min=1)
-    losses = {"class": _cross_entropy(output.class_logits, class_target) / weight}
+    class_target[foreground] = functional.one_hot(classes, class_target.shape[-1]) * certainty[foreground][:, None]
+    losses = {"class": _cross_entropy(output.class_logits, class_target)}
     if output.objectness_logits is not None:
-        losses["objectness"] = _cross_entropy(output.objectness_logits, quality) / weight
+        losses["objectness"] = _cross_entropy(output.objectness_logits, assignment.quality)
     target_boxes = truth.boxes.gather(1, assignment.object_index[..., None].expand(-1, -1, 4))
     deviation = complete_box_iou_loss(boxes[foreground], target_boxes[foreground], reduction="sum")
     return losses | {"box": BOX_WEIGHT * deviation / foreground.sum().clamp(min=1)}
@@ -66,4 +66,6 @@ def segmentation_losses(logits: torch.Tensor, truth: Truth) -> Losses:
 
 
 def _cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return functional.binary_cross_entropy_with_logits(logits, target, reduction="sum")
+    """Binary cross entropy over the sum of its targets."""
+    total = functional.binary_cross_entropy_with_logits(logits, target, reduction="sum")
+    return total / target.sum().clamp(min=1)
