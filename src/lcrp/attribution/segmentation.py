@@ -15,6 +15,7 @@ from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, SkippedTarget, Target
 
 VOID = 255
+BACKGROUND = "background"
 NORM_STABILIZER = 1e-12
 LISTED_CLASSES = 5
 
@@ -109,13 +110,26 @@ class SegmentationTask:
             raise TargetError(f"no '{name}' in {key} ({reason}): predicted are {self._listed(prediction)}")
         return _explained(prediction, Target(sample=sample_index, class_id=class_id), key)
 
-    def match_box(self, prediction: Prediction, sample_index: int, key: str, box: Box) -> ExplainedTarget:  # noqa: ARG002
-        """Not possible: a mask has no box.
+    def match_box(self, prediction: Prediction, sample_index: int, key: str, box: Box) -> ExplainedTarget:
+        """The class that covers most of `box`, xyxy in input pixels; background only where there is nothing else.
+
+        Score, confidence and area are those of the mask's part within the box.
 
         Raises:
-            TargetError: always.
+            TargetError: the box holds no pixel, or its class is no target.
         """
-        raise TargetError(f"a segmenter has no boxes to match in {key}: name one of its classes instead")
+        assert isinstance(prediction, ClassMap)
+        region = box_region(box, prediction.labels)
+        areas = _areas(prediction.labels[region])
+        if not areas:
+            corners = ", ".join(f"{value:g}" for value in box)
+            raise TargetError(f"the box ({corners}) holds no pixel of {key}")
+        named = {one: area for one, area in areas.items() if self.class_names[one] != BACKGROUND} or areas
+        class_id = max(named, key=lambda one: named[one])
+        reason = self._missing(prediction, class_id)
+        if reason:
+            raise TargetError(f"no '{self.class_names[class_id]}' in {key}: {reason}")
+        return _explained(prediction, Target(sample=sample_index, class_id=class_id), key, region)
 
     def seed(
         self,
@@ -195,8 +209,19 @@ def _areas(labels: torch.Tensor) -> dict[int, int]:
     return {class_id: count for class_id, count in enumerate(counts) if count}
 
 
-def _explained(prediction: ClassMap, target: Target, key: str) -> ExplainedTarget:
+def box_region(box: Box, labels: torch.Tensor) -> torch.Tensor:
+    """[H, W] bool, the pixels of `labels` [H, W] whose centre lies in `box`, xyxy in input pixels."""
+    left, top, right, bottom = box
+    height, width = labels.shape
+    y = torch.arange(height, device=labels.device) + 0.5
+    x = torch.arange(width, device=labels.device) + 0.5
+    return ((y >= top) & (y < bottom))[:, None] & ((x >= left) & (x < right))  # [H, W]
+
+
+def _explained(prediction: ClassMap, target: Target, key: str, region: torch.Tensor | None = None) -> ExplainedTarget:
     mask = prediction.labels == target.class_id  # [H, W]
+    if region is not None:
+        mask = mask & region
     probability = prediction.logits.softmax(dim=0)[target.class_id]
     return ExplainedTarget(
         target=target,

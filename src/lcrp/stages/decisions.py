@@ -14,12 +14,14 @@ from torch.nn.functional import interpolate
 
 from lcrp.attribution.concepts import activation_scores, only_concept, relevance_scores
 from lcrp.attribution.engine import Attributor, Trace
+from lcrp.attribution.segmentation import box_region
 from lcrp.attribution.task import Prediction
 from lcrp.errors import ConfigError, LayerError, nearest
 from lcrp.stages.references import Mode
-from lcrp.stages.selection import Selection, chosen_targets
+from lcrp.stages.selection import Selection, chosen_targets, input_box
 from lcrp.values.attribution import Attribution
 from lcrp.values.explanation import ConceptExplanation, Explanation, Mask
+from lcrp.values.prediction import ClassMap
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
 
@@ -65,12 +67,13 @@ class ConceptChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _View:
-    """One picture after its forward pass."""
+    """One picture after its forward pass; `region` [H, W] is the part of a class mask that is explained."""
 
     sample: Sample
     trace: Trace
     prediction: Prediction
     layer: str
+    region: torch.Tensor | None
 
 
 def explained_decisions(
@@ -92,7 +95,10 @@ def explained_decisions(
     assert choice.layer is not None
     trace = attributor.forward(sample.image[None])
     prediction = attributor.task.predictions(trace.output)[0]
-    view = _View(sample=sample, trace=trace, prediction=prediction, layer=choice.layer)
+    region = None
+    if selection.box is not None and isinstance(prediction, ClassMap):
+        region = box_region(input_box(sample, selection.box), prediction.labels)
+    view = _View(sample=sample, trace=trace, prediction=prediction, layer=choice.layer, region=region)
     chosen = chosen_targets(attributor.task, prediction, sample, selection, class_id)
     return [_explanation(attributor, view, explained, choice) for explained in chosen]
 
@@ -133,12 +139,13 @@ def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> lis
 
 
 def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget, choice: ConceptChoice) -> Explanation:
-    attribution = view.trace.explain([explained])
+    attribution = view.trace.explain([explained], None if view.region is None else view.region[None])
     scores = _scores(attribution, view.layer, choice)
     shown = top_concepts(scores, choice, view.layer)
     content = view.sample.geometry.content()
     height, width = view.sample.image.shape[-2:]
-    mask = attributor.task.object_mask(view.prediction, explained, (height, width)).cpu().numpy()
+    pixels = attributor.task.object_mask(view.prediction, explained, (height, width))
+    mask: Mask = (pixels if view.region is None else pixels & view.region).cpu().numpy()
     heatmap = _array(attribution.heatmap[0])
     top, left, bottom, right = content
     return Explanation(

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lcrp.attribution.segmentation import BACKGROUND
 from lcrp.attribution.task import Box, Prediction, Task
 from lcrp.data.dataset import Dataset
 from lcrp.errors import ConfigError, DataError, TargetError, nearest
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
-
-BACKGROUND = "background"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +22,8 @@ class Selection:
         samples: indices or keys; None takes all pictures of `image`, or the dataset's first sample with a target.
         class_name: name or id of the class; None takes everything that is predicted, best first.
         item: rank among the detections of the class, 0 = best; None is 0 where a class is given.
-        box: (left, top, right, bottom) in pixels of the picture on disk; takes the detection that overlaps most.
+        box: (left, top, right, bottom) in pixels of the picture on disk; takes the detection that overlaps most, or
+            the part within it of the class mask that covers most of it.
         max_targets: at most so many targets of one picture, where neither class nor box is given.
     """
 
@@ -82,8 +82,7 @@ def chosen_targets(
         TargetError: what was asked for is not there; the message says what is.
     """
     if selection.box is not None:
-        left, top, right, bottom = sample.geometry.to_input(np.array([selection.box]))[0].tolist()
-        return [task.match_box(prediction, sample.index, sample.key, (left, top, right, bottom))]
+        return [task.match_box(prediction, sample.index, sample.key, input_box(sample, selection.box))]
     if class_id is not None:
         return [task.find(prediction, sample.index, sample.key, class_id, selection.item or 0)]
     explained, _ = task.predicted_targets(prediction, sample)
@@ -92,6 +91,12 @@ def chosen_targets(
         raise TargetError(f"nothing to explain in {sample.key}: the model predicts nothing there with confidence.")
     best_first = sorted(named, key=lambda one: -one.confidence)  # stable: ties keep the task's order
     return best_first[: selection.max_targets]
+
+
+def input_box(sample: Sample, box: Box) -> Box:
+    """A box in pixels of the picture on disk, in pixels of the model input."""
+    left, top, right, bottom = sample.geometry.to_input(np.array([box]))[0].tolist()
+    return left, top, right, bottom
 
 
 def _index(dataset: Dataset, sample: int | str) -> int:

@@ -96,3 +96,20 @@ def test_activation_shows_the_layer_at_the_size_of_the_picture() -> None:
     assert red.heatmap.shape == (24, 24)
     assert red.heatmap[10, 7] == pytest.approx(1.0)  # in the middle of the square
     assert red.share == pytest.approx(1.0 / (1.0 + 1.0 + 0.2 + 0.42), abs=0.01)
+
+
+def test_a_box_restricts_the_mask_that_is_explained() -> None:
+    subject = colour_world.subject()
+    box = (3.0, 6.0, 11.0, 8.0)  # the upper two rows of the square
+    selection = Selection(image=None, samples=None, class_name=None, item=None, box=box, max_targets=1)
+    attributor = Attributor(
+        subject.model.network, subject.composite, subject.task, layers=["2"], mean=(0, 0, 0), std=(1, 1, 1)
+    )
+    with attributor:
+        (shown,) = explained_decisions(attributor, subject.dataset[1], selection, None, choice())
+    whole = explanation(1, 1, choice())
+    assert shown.class_name == "boat"
+    assert 0 < shown.mask.sum() <= 16 < whole.mask.sum()
+    assert not shown.mask[8:].any()
+    assert shown.heatmap[:10].sum() == pytest.approx(shown.heatmap.sum())
+    assert whole.heatmap[:10].sum() < 0.8 * whole.heatmap.sum()
