@@ -15,7 +15,7 @@ from torch import nn
 from lcrp.attribution.detection import DetectionTask
 from lcrp.data.dataset import Dataset
 from lcrp.data.loader import chunks
-from lcrp.models.checkpoint import load_state, read_checkpoint, save_checkpoint
+from lcrp.models.checkpoint import save_checkpoint
 from lcrp.stages.run import Run
 from lcrp.stages.subject import NetworkSpec
 from lcrp.training.losses import Losses, detection_losses, segmentation_losses
@@ -81,7 +81,7 @@ def train(subject: TrainSubject, settings: TrainSettings, run: Run) -> Path:
         )
         trained = fit(subject.model.network, lesson, schedule)
     save_checkpoint(settings.output, trained, class_names=subject.model.class_names, half=True)
-    load_state(trained, read_checkpoint(settings.output))
+    trained = trained.half().float()  # measured are the weights as they are stored
     metrics = {name: measure(trained, subject, dataset, run) for name, dataset in subject.validation.items()}
     text = json.dumps(metrics, indent=2) + "\n"
     (run.folder / METRICS_FILE).write_text(text, encoding="utf-8")
