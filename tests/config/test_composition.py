@@ -68,7 +68,7 @@ def test_without_arguments_the_embedded_pictures_are_analysed() -> None:
     config = composed()
     assert (config.stage.name, config.model.name, config.dataset.name) == ("glocal", "yolov6", "scenes")
     assert config.model.checkpoint == "embedded:yolov6_scenes"
-    assert config.model.input == schema.Input(height=256, width=256, resize="none")
+    assert config.model.input == schema.Input(height=256, width=256, resize="letterbox")
 
 
 def test_the_composite_follows_the_model() -> None:

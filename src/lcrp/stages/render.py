@@ -136,7 +136,7 @@ def _written(explanation: Explanation, settings: RenderSettings, folder: Path) -
     figures = [folder / f"{stem}.{name}" for name in settings.formats]
     draw_explanation(explanation, figures, num_references=settings.choice.n_references)
     for figure in figures:
-        log.info("%s", figure)
+        log.info("drawn: %s", figure.name)
     return figures
 
 
