@@ -72,7 +72,7 @@ def test_figure_numbers_and_maps_of_one_decision(tmp_path: Path, caplog: pytest.
     with caplog.at_level(logging.INFO):
         (figure,) = rendered(tmp_path, settings(samples=(3,), n_references=2))
     assert figure == tmp_path / "run" / "squares-03_boat_0_2.png"
-    assert caplog.messages[-1] == str(figure)
+    assert caplog.messages[-1] == f"drawn: {figure.name}"
     with Image.open(figure) as picture:
         assert picture.width > 200
     numbers = json.loads(figure.with_suffix(".json").read_text())
