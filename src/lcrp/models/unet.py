@@ -14,6 +14,7 @@ from lcrp.models.recognition import looks_like
 
 ENCODER = (64, 128, 256, 512, 512)  # channels of the five stages at width 1
 DECODER = (256, 128, 64, 32, 16)
+LEAST_DECODER = 8  # channels that narrow networks keep, so that the finest map can tell classes apart
 
 
 class Encoder(nn.Module):
@@ -81,13 +82,14 @@ class UNet(nn.Module):
 
     Args:
         num_classes: number of classes K, background included.
-        width: factor on the channels, rounded up to multiples of four; 1 as published.
+        width: factor on the channels, rounded up to multiples of four, at least eight in the decoder; 1 as
+            published.
     """
 
     def __init__(self, *, num_classes: int = 20, width: float = 1.0) -> None:
         super().__init__()
         encoder = tuple(scaled_channels(base, width, 4) for base in ENCODER)
-        decoder = tuple(scaled_channels(base, width, 4) for base in DECODER)
+        decoder = tuple(max(scaled_channels(base, width, 4), LEAST_DECODER) for base in DECODER)
         self.encoder = Encoder(encoder)
         self.decoder = Decoder(encoder, decoder)
         self.segmentation_head = nn.Sequential(nn.Conv2d(decoder[-1], num_classes, 3, padding=1))
