@@ -82,6 +82,7 @@ def build_subject(config: schema.Config, device: torch.device, origin: Path) -> 
         composite=locate(config.composite._target_, "composite._target_"),
         device=device,
         num_workers=config.workers,
+        dataset_name=config.dataset.name,
         identity=_identity(config, model, arguments, dataset),
     )
 

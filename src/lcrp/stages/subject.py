@@ -57,6 +57,7 @@ class Subject:
         composite: builds the composite for a network.
         device: where the network lies.
         num_workers: processes that load and decode samples.
+        dataset_name: the dataset's name in the configuration; empty takes the dataset's own.
         identity: what model, checkpoint, dataset and composite contribute to the numbers; plain
             nested values, hashed to find statistics again.
     """
@@ -68,6 +69,7 @@ class Subject:
     composite: Callable[[nn.Module], Composite]
     device: torch.device
     num_workers: int
+    dataset_name: str = ""
     identity: dict[str, object] = field(default_factory=dict)
 
 
@@ -98,7 +100,7 @@ def statistics_key(subject: Subject, statistics: StatisticsSettings) -> Statisti
     """What determines the statistics of a subject: their place, and whether a file fits."""
     return StatisticsKey(
         model=subject.model.name,
-        dataset=subject.dataset.name,
+        dataset=subject.dataset_name or subject.dataset.name,
         composite=subject.composite_name,
         identity=subject.identity,
         settings=asdict(statistics),
