@@ -46,7 +46,8 @@ def nearest(value: str, choices: Iterable[str], limit: int = 5) -> str:
     pool = list(dict.fromkeys(choices))
     if not pool:
         return "none"
-    similar = difflib.get_close_matches(value, pool, n=limit, cutoff=0.0)
+    longer = [choice for choice in pool if value and choice.startswith(value)]  # a name that was broken off
+    similar = list(dict.fromkeys([*longer, *difflib.get_close_matches(value, pool, n=limit, cutoff=0.0)]))[:limit]
     listed = ", ".join(f"'{choice}'" for choice in similar)
     rest = len(pool) - len(similar)
     return f"{listed} and {rest} more" if rest > 0 else listed

@@ -31,7 +31,9 @@ def test_box_readout_is_the_best_product_of_overlap_and_probability() -> None:
     for image, class_id in ((0, 2), (1, 0)):
         expected = max(
             iou(output.boxes[image, row].tolist(), boxes[image].tolist())
-            * float(output.class_logits[image, row, class_id].sigmoid() * output.objectness_logits[image, row].sigmoid())
+            * float(
+                output.class_logits[image, row, class_id].sigmoid() * output.objectness_logits[image, row].sigmoid()
+            )
             for row in range(7)
         )
         assert expected > 0
