@@ -13,7 +13,7 @@ help: ## this list
 
 demo: environment ## statistics of a few embedded pictures, then a figure; the last line is its path
 	@$(BIN)/python -m lcrp stage=glocal $(DEMO)
-	@$(BIN)/python -m lcrp stage=render $(DEMO)
+	@$(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[34] stage.class_name=boat
 
 test: dev-environment ## all tests
 	@$(BIN)/python -m pytest
