@@ -102,3 +102,21 @@ def test_rows_of_images_without_a_target_do_not_matter() -> None:
     found.update([Target(sample=3, class_id=1)], scores((0.5, 0.5)), scores((float("nan"), 0.0), (0.25, 0.75)), [1])
     ((_, layer),) = found.results()
     assert layer.activation.score[:, 0].tolist() == [0.25, 0.75]
+
+
+@pytest.mark.parametrize("entries_at_once", [1, 1 << 22])
+def test_a_crowd_in_one_chunk_is_cut_into_parts(monkeypatch: pytest.MonkeyPatch, entries_at_once: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    targets = [Target(sample=0, class_id=0, item=item) for item in range(40)]
+    targets += [Target(sample=1, class_id=class_id, item=item) for class_id in (1, 2) for item in range(17)]
+    score = torch.rand(len(targets), 2, generator=generator)
+    active = scores((0.5, 0.5), (0.25, 0.75))
+    one_by_one = accumulator(top_n_per_class=20)
+    for row, target in enumerate(targets):
+        one = ConceptScores(score=score[row : row + 1], peak=torch.full((1, 2), row))
+        one_by_one.update([target], {"conv": one}, active, [target.sample])
+    monkeypatch.setattr("lcrp.ranking.accumulator._ENTRIES_AT_ONCE", entries_at_once)
+    at_once = accumulator(top_n_per_class=20)
+    everything = ConceptScores(score=score, peak=torch.arange(len(targets))[:, None].expand(-1, 2))
+    at_once.update(targets, {"conv": everything}, active, [target.sample for target in targets])
+    assert_equal(dict(at_once.results())["conv"], dict(one_by_one.results())["conv"])
