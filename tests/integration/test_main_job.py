@@ -55,7 +55,7 @@ def test_context_needs_scenes(lcrp: CommandLine, tmp_path: Path) -> None:
 
 def test_mistakes_in_rendering_are_one_line_each(lcrp: CommandLine, tmp_path: Path) -> None:
     """What can only go wrong once there are statistics and pictures."""
-    job = ("model=yolov5", "statistics.num_samples=2", "statistics.layers=[model.8.cv3.conv]")
+    job = ("model=yolov5", "statistics.num_samples=2", "statistics.layers=[model.6.cv3.conv]")
     assert lcrp("stage=glocal", *job).code == 0
     (statistics,) = (tmp_path / "outputs" / "statistics").rglob("*.h5")
     (tmp_path / "truncated.h5").write_bytes(statistics.read_bytes()[:5000])
@@ -67,8 +67,8 @@ def test_mistakes_in_rendering_are_one_line_each(lcrp: CommandLine, tmp_path: Pa
         ("stage.samples=[0]", "stage.class_name=boat", "stage.item=9"): "no item 9 of 'boat'",
         ("stage.samples=[500]",): "has no sample 500",
         ("stage.samples=[val/x]",): "has no sample 'val/x'",
-        ("stage.samples=[0]", "stage.concepts=[9999]"): "concept 9999 is not in layer 'model.8.cv3.conv'",
-        ("stage.layer=model.8.cv3",): "layer 'model.8.cv3' is not in yolov5; nearest: 'model.8.cv3.conv'",
+        ("stage.samples=[0]", "stage.concepts=[9999]"): "concept 9999 is not in layer 'model.6.cv3.conv'",
+        ("stage.layer=model.6.cv3",): "layer 'model.6.cv3' is not in yolov5; nearest: 'model.6.cv3.conv'",
         ("stage.layer=model.1.conv",): "model.1.conv",
         ("stage.image=broken.jpg",): "broken.jpg",
         ("stage.statistics=truncated.h5",): "truncated.h5",
