@@ -2,7 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-DEMO := statistics.num_samples=40
+DEMO := statistics.num_samples=120
 WEIGHTS := src/lcrp/models/weights
 
 .DEFAULT_GOAL := help
