@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from traceback import walk_tb
 from typing import NoReturn
 
 import hydra
@@ -51,6 +52,10 @@ def main() -> None:
         _stop("lcrp: interrupted", EXIT_INTERRUPTED)
     except (LcrpError, OSError, HydraException, OmegaConfBaseException) as error:
         if is_full:
+            raise
+        _stop(f"lcrp: error: {one_line(error)}", EXIT_ERROR)
+    except ValueError as error:  # Hydra refuses some arguments (model=3, --resolve alone) by a plain one
+        if is_full or not _is_from_hydra(error):
             raise
         _stop(f"lcrp: error: {one_line(error)}", EXIT_ERROR)
     except SystemExit as stop:
@@ -142,6 +147,11 @@ def _refuse_unknown_flags(arguments: list[str]) -> None:
 
     parser.error = refuse  # type: ignore[method-assign]
     parser.parse_args(arguments)
+
+
+def _is_from_hydra(error: BaseException) -> bool:
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__", "")).startswith("hydra.")
 
 
 def _stop(line: str, code: int) -> NoReturn:

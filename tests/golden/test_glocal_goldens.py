@@ -4,7 +4,6 @@ The forerunner keeps one entry per target in RelMax and RelStats, and one per im
 counts for one of its classes only. All its tables are longer than the sixteen images need, so they hold every entry.
 """
 
-import importlib.util
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,8 +24,6 @@ from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.attribution.task import Task
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus_flat
 from lcrp.data.transforms import InputTransform
-from lcrp.models.unet import UNet
-from lcrp.models.yolov6 import YOLOv6
 from lcrp.stages.glocal import GlocalSettings, glocal
 from lcrp.stages.run import Run
 from lcrp.stages.subject import NetworkSpec, StatisticsSettings, Subject
@@ -49,7 +46,6 @@ class Case:
     """One golden pass.
 
     Attributes:
-        network_class: the architecture.
         composite: the model's composite.
         task: how its decisions are read.
         pixels: a photograph as the forerunner resizes it.
@@ -58,7 +54,6 @@ class Case:
         num_images: how many of the sixteen photographs are passed, to bound the time.
     """
 
-    network_class: type[YOLOv6 | UNet]
     composite: Callable[..., Composite]
     task: Callable[[int], Task]
     pixels: Callable[[Pixels], Pixels]
@@ -106,22 +101,20 @@ def letterboxed(pixels: Pixels) -> Pixels:
 
 CASES = {
     "unet": Case(
-        network_class=UNet,
         composite=epsilon_plus_flat,
         task=lambda num_classes: SegmentationTask(names(num_classes)),
         pixels=stretched,
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
-        num_images=6,
+        num_images=16,
     ),
     "yolov6n": Case(
-        network_class=YOLOv6,
         composite=epsilon_gamma_flat,
         task=lambda num_classes: DetectionTask(names(num_classes)),
         pixels=letterboxed,
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
-        num_images=10,
+        num_images=16,
     ),
 }
 
@@ -200,27 +193,19 @@ class Entries(NamedTuple):
     peak: Array
 
 
-def golden_network(shared: Path, name: str, network_class: type[YOLOv6 | UNet]) -> nn.Module:
-    spec = importlib.util.spec_from_file_location("golden_weights", shared / "goldens" / "weights.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    state = module.state_dict(name)
-    network = network_class(**network_class.arguments_of(state))
-    network.load_state_dict(state)
-    network.prepare()
-    return network.eval().requires_grad_(False)
-
-
 @pytest.fixture(scope="module", params=list(CASES))
-def golden(request: pytest.FixtureRequest, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pass]:
+def golden(
+    request: pytest.FixtureRequest,
+    shared: Path,
+    golden_network: Callable[[str], nn.Module],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Pass]:
     name, folder = request.param, tmp_path_factory.mktemp(request.param)
     case = CASES[name]
     with tarfile.open(shared / "goldens" / f"glocal_{name}.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     stored = dict(np.load(folder / f"{name}_dataset.npz"))
-    network = golden_network(shared, name, case.network_class)
+    network = golden_network(name)
     num_classes = 20 if name == "unet" else 80
     files = [str(file) for file in stored.pop("files")]
     dataset = Photographs(shared / "data" / "coco2017" / "val2017", files, stored, case, num_classes)

@@ -1,43 +1,23 @@
 """Plain predictions against those of the forerunner's networks on photographs."""
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-
-from lcrp.models.unet import UNet
-from lcrp.models.yolov5 import YOLOv5
-from lcrp.models.yolov6 import YOLOv6
+from torch import nn
 
 
-def golden_state(shared: Path, name: str) -> dict[str, Tensor]:
-    spec = importlib.util.spec_from_file_location("golden_weights", shared / "goldens" / "weights.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    state: dict[str, Tensor] = module.state_dict(name)
-    return state
-
-
-def golden_network(shared: Path, name: str, network_class: type[YOLOv5 | YOLOv6 | UNet]) -> nn.Module:
-    state = golden_state(shared, name)
-    network = network_class(**network_class.arguments_of(state))
-    network.load_state_dict(state)
-    network.prepare()
-    return network.eval()
-
-
-@pytest.mark.parametrize(("name", "network_class"), [("yolov5n", YOLOv5), ("yolov6n", YOLOv6)])
-def test_detector_output_is_the_forerunners(shared: Path, name: str, network_class: type[YOLOv5 | YOLOv6]) -> None:
+@pytest.mark.parametrize("name", ["yolov5n", "yolov6n"])
+def test_detector_output_is_the_forerunners(
+    shared: Path, golden_network: Callable[[str], nn.Module], name: str
+) -> None:
     """Sums of all columns, and every kept row; the goldens are float32, hence the tolerances."""
     golden = np.load(shared / "goldens" / f"{name}.npz")
     image = torch.from_numpy(golden["images_u8"][:1]).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
-        output = golden_network(shared, name, network_class)(image)
+        output = golden_network(name)(image)
     boxes, classes = output.boxes[0].double(), output.class_logits[0].double().sigmoid()
     centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     objectness = output.objectness_logits[0].double().sigmoid()[:, None]
@@ -51,12 +31,12 @@ def test_detector_output_is_the_forerunners(shared: Path, name: str, network_cla
         np.testing.assert_allclose(boxes[row].numpy(), box, atol=1e-2)
 
 
-def test_unet_logits_are_the_forerunners(shared: Path) -> None:
+def test_unet_logits_are_the_forerunners(shared: Path, golden_network: Callable[[str], nn.Module]) -> None:
     golden = np.load(shared / "goldens" / "unet.npz")
     image = torch.from_numpy(golden["images_u8"][:1]).permute(0, 3, 1, 2).float() / 255
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     with torch.no_grad():
-        logits = golden_network(shared, "unet", UNet)((image - mean[:, None, None]) / std[:, None, None])[0]
+        logits = golden_network("unet")((image - mean[:, None, None]) / std[:, None, None])[0]
     np.testing.assert_allclose(logits.double().sum(dim=(1, 2)).numpy(), golden["logits_sum"][0], rtol=1e-4)
     assert (logits.argmax(dim=0).numpy() == golden["argmax"][0]).mean() > 0.9999
     np.testing.assert_allclose(logits[:, ::4, ::4].numpy(), golden["logits_f16"][0], rtol=1e-3, atol=5e-3)

@@ -56,6 +56,8 @@ TINY = (
         (["~statistics.seed"], r"'statistics.seed': "),
         (["model"], r"'model' is not a setting of the form key=value"),
         (["model=["], r"'model=\[' is not a setting of the form key=value"),
+        (["model=3"], r"a group takes the name of one of its options, such as model=yolov6"),
+        (["--resolve"], r"The --resolve flag can only be used in conjunction with --cfg or --help"),
         (["model=yolov5,yolov6"], r"'model=yolov5,yolov6' has several values; -m runs them all"),
         (["--config-dir", "nowhere"], r"Additional config directory '.*nowhere' not found"),
         (["--config-name", "other"], r"Cannot find primary config 'other'"),

@@ -28,6 +28,8 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, ConfigCompositionException) and "Ambiguous value" in str(error):
         argument = str(error).split("'")[1]
         return f"'{argument}' has several values; -m runs them all, [brackets] make a list of them"
+    if isinstance(error, ValueError) and str(error).startswith("Config group override"):
+        return "a group takes the name of one of its options, such as model=yolov6; 'lcrp --help' lists them"
     return _flat(str(error)) or type(error).__name__
 
 
