@@ -51,7 +51,6 @@ class Case:
         pixels: a photograph as the forerunner resizes it.
         mean: of the normalisation.
         std: of the normalisation.
-        num_images: how many of the sixteen photographs are passed, to bound the time.
     """
 
     composite: Callable[..., Composite]
@@ -59,7 +58,6 @@ class Case:
     pixels: Callable[[Pixels], Pixels]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    num_images: int
 
 
 def source_pixels(count: int, full: int) -> tuple[Array, Array]:
@@ -106,7 +104,6 @@ CASES = {
         pixels=stretched,
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
-        num_images=16,
     ),
     "yolov6n": Case(
         composite=epsilon_gamma_flat,
@@ -114,7 +111,6 @@ CASES = {
         pixels=letterboxed,
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
-        num_images=16,
     ),
 }
 
@@ -169,7 +165,6 @@ class Pass:
 
     ours: StatisticsFile
     theirs: Path
-    num_images: int
 
 
 @dataclass(frozen=True)
@@ -236,12 +231,12 @@ def golden(
         top_n=40,
         top_n_per_class=40,
         batch_size=1,
-        num_samples=case.num_images,
+        num_samples=None,
         record=False,
     )
     path = glocal(subject, statistics, GlocalSettings(), Run(folder=folder, output_root=folder))
     with StatisticsFile(path) as file:
-        yield Pass(ours=file, theirs=folder / f"{name}_bs6_ck100", num_images=case.num_images)
+        yield Pass(ours=file, theirs=folder / f"{name}_bs6_ck100")
 
 
 def by_sample(sample: Array, score: Array, peak: Array) -> Entries:
@@ -250,11 +245,9 @@ def by_sample(sample: Array, score: Array, peak: Array) -> Entries:
     return Entries(*(np.take_along_axis(values, order, axis=0) for values in (sample, score, peak)))
 
 
-def theirs(folder: Path, stem: str, num_images: int) -> Entries:
-    """The forerunner's entries of the first images, by sample."""
-    entries = by_sample(*(np.load(folder / f"{stem}_{part}.npy") for part in ("data", "rel", "rf")))
-    (num_entries,) = set((entries.sample < num_images).sum(axis=0).tolist())
-    return Entries(*(values[:num_entries] for values in entries))
+def theirs(folder: Path, stem: str) -> Entries:
+    """The forerunner's entries, by sample."""
+    return by_sample(*(np.load(folder / f"{stem}_{part}.npy") for part in ("data", "rel", "rf")))
 
 
 def ours(table: TopTable, *row: int) -> Entries:
@@ -308,24 +301,23 @@ def test_the_layers_are_the_forerunners(golden: Pass) -> None:
 )
 def test_overall_tables(golden: Pass, kind: str, name: str, tolerance: Tolerance) -> None:
     pairs = [
-        (layer, ours(getattr(golden.ours.layer(layer), name)), theirs(golden.theirs / kind, layer, golden.num_images))
+        (layer, ours(getattr(golden.ours.layer(layer), name)), theirs(golden.theirs / kind, layer))
         for layer in golden.ours.layer_names
     ]
     assert_tables_agree(pairs, tolerance)
 
 
-def golden_classes(folder: Path, num_images: int) -> dict[int, Entries]:
-    """The forerunner's tables of every class that has one in these images."""
-    stems = sorted(file.name.removesuffix("_data.npy") for file in folder.glob("*_data.npy"))
-    tables = {int(stem): theirs(folder, stem, num_images) for stem in stems}
-    return {class_id: entries for class_id, entries in tables.items() if len(entries.sample)}
+def golden_classes(folder: Path) -> dict[int, Entries]:
+    """The forerunner's table of every class."""
+    stems = (file.name.removesuffix("_data.npy") for file in folder.glob("*_data.npy"))
+    return {int(stem): theirs(folder, stem) for stem in sorted(stems)}
 
 
 def test_relevance_tables_per_class(golden: Pass) -> None:
     pairs = []
     for name in golden.ours.layer_names:
         layer = golden.ours.layer(name)
-        expected = golden_classes(golden.theirs / "RelStats_sum_normed" / name, golden.num_images)
+        expected = golden_classes(golden.theirs / "RelStats_sum_normed" / name)
         assert layer.moments.class_ids.tolist() == sorted(expected)
         for row, class_id in enumerate(layer.moments.class_ids.tolist()):
             assert layer.moments.count[row] == len(expected[class_id].sample)
@@ -338,9 +330,7 @@ def test_activation_tables_per_class_hold_the_forerunners(golden: Pass) -> None:
     for name in golden.ours.layer_names:
         layer = golden.ours.layer(name)
         class_ids = layer.moments.class_ids.tolist()
-        for class_id, expected in golden_classes(
-            golden.theirs / "ActStats_max_normed" / name, golden.num_images
-        ).items():
+        for class_id, expected in golden_classes(golden.theirs / "ActStats_max_normed" / name).items():
             found = ours(layer.activation_by_class, class_ids.index(class_id))
             is_shared = np.isin(found.sample[:, 0], expected.sample)
             pairs.append((f"{name}, class {class_id}", Entries(*(values[is_shared] for values in found)), expected))
