@@ -8,11 +8,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lcrp.models.deeplabv3plus import DeepLabV3Plus
+from lcrp.models.ssd import SSD
 from lcrp.models.unet import UNet
 from lcrp.models.yolov5 import YOLOv5
 from lcrp.models.yolov6 import YOLOv6
 
-NETWORKS: dict[str, type[UNet | YOLOv5 | YOLOv6]] = {"unet": UNet, "yolov5n": YOLOv5, "yolov6n": YOLOv6}
+NETWORKS: dict[str, type[YOLOv5 | YOLOv6 | SSD | UNet | DeepLabV3Plus]] = {
+    "yolov5n": YOLOv5,
+    "yolov6n": YOLOv6,
+    "ssd512": SSD,
+    "unet": UNet,
+    "deeplabv3plus": DeepLabV3Plus,
+}
 
 # The forerunner folded YOLOv6's stem in float32, with sqrt(var + eps) one float beside the correctly rounded value in
 # six of its 32 channels: branch to (channels with the next larger float, with the next smaller one). Found from its

@@ -8,14 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from lcrp.errors import CheckpointError
+from lcrp.models.deeplabv3plus import DeepLabV3Plus
+from lcrp.models.ssd import SSD
 from lcrp.models.unet import UNet
 from lcrp.models.yolov5 import YOLOv5
 from lcrp.models.yolov6 import YOLOv6
 
-NETWORKS: dict[str, type[YOLOv5 | YOLOv6 | UNet]] = {
+Network = YOLOv5 | YOLOv6 | SSD | UNet | DeepLabV3Plus
+NETWORKS: dict[str, type[Network]] = {
     **{f"yolov5_{size}": YOLOv5 for size in "nsmlx"},
     **{f"yolov6_0.1.0_{size}": YOLOv6 for size in "nts"},
+    "ssd300_vgg16_coco": SSD,
+    "ssd512_vgg16_coco": SSD,
     "unet_vgg13": UNet,
+    "deeplabv3plus_resnet50": DeepLabV3Plus,
 }
 REFUSED = [
     (YOLOv6, "yolov6_0.2.0_n", "a later YOLOv6 release"),
@@ -26,7 +32,9 @@ REFUSED = [
     (YOLOv5, "yolov6_0.1.0_s", "YOLOv6 0.1.0"),
     (YOLOv5, "ssd300_vgg16_coco", "SSD"),
     (YOLOv6, "yolov5_m", "YOLOv5"),
-    (UNet, "deeplabv3plus_resnet50", r"DeepLabV3\+"),
+    (UNet, "deeplabv3plus_resnet50", r"DeepLabV3\+ with a ResNet-50"),
+    (SSD, "unet_vgg13", "UNet with a VGG13 encoder"),
+    (DeepLabV3Plus, "ssd512_vgg16_coco", "SSD on VGG-16"),
 ]
 
 
@@ -49,7 +57,7 @@ def test_state_dict_is_the_published_one(shared: Path, name: str) -> None:
 
 @pytest.mark.parametrize(("network_class", "name", "kind"), REFUSED)
 def test_other_releases_and_architectures_are_named(
-    shared: Path, network_class: type[YOLOv5 | YOLOv6 | UNet], name: str, kind: str
+    shared: Path, network_class: type[Network], name: str, kind: str
 ) -> None:
     with pytest.raises(CheckpointError, match=f"look like {kind}"):
         network_class.arguments_of(manifest(shared, name))

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from torch import nn
 from zennit.canonizers import Canonizer
 from zennit.core import Composite, Hook
-from zennit.rules import Epsilon, Flat, Norm, Pass, ReLUGuidedBackprop, ZPlus
+from zennit.rules import Epsilon, Flat, Norm, Pass, ReLUGuidedBackprop
 from zennit.types import Activation, AvgPool, BatchNorm, Convolution, Linear
 
 from lcrp.composites.canonizers import MergeBatchNorm
-from lcrp.composites.rules import GeneralisedGamma
-from lcrp.models.layers import Sum
+from lcrp.composites.rules import GeneralisedGamma, ZPlus
+from lcrp.models.layers import L2Norm, Sum
 
 RuleMap = Sequence[tuple[type | tuple[type, ...], Hook]]  # the first type that fits wins
 Canonizers = Sequence[Canonizer] | None
@@ -47,24 +47,24 @@ def epsilon_plus(network: nn.Module, *, canonizers: Canonizers = None) -> Compos
 
 def all_flat(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
     """Flat for every linear layer, pool and sum: what the architecture alone says of where relevance goes."""
-    rules = [((Linear, AvgPool, *MAX_POOLS, Sum), Flat()), ((Activation, BatchNorm), Pass())]
+    rules = [((Linear, AvgPool, *MAX_POOLS, Sum), Flat()), ((Activation, BatchNorm, L2Norm), Pass())]
     return _composite(network, rules, canonizers)
 
 
 def gradient(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
-    """The plain gradient."""
-    return _composite(network, [], canonizers)
+    """The plain gradient, but for L2 normalisation, which passes relevance on as it is."""
+    return _composite(network, [(L2Norm, Pass())], canonizers)
 
 
 def guided_backprop(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
     """The gradient, stopped at every ReLU where it is negative (Springenberg et al. 2015)."""
-    return _composite(network, [(nn.ReLU, ReLUGuidedBackprop())], canonizers)
+    return _composite(network, [(nn.ReLU, ReLUGuidedBackprop()), (L2Norm, Pass())], canonizers)
 
 
 def _rules(convolution: Hook) -> RuleMap:
     """Rules of every composite of L-CRP but the one for convolutions."""
     return [
-        (Activation, Pass()),
+        ((Activation, L2Norm), Pass()),
         ((Sum, AvgPool), Norm()),
         (Convolution, convolution),
         ((nn.Linear, BatchNorm), Epsilon()),

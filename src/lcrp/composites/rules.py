@@ -1,4 +1,4 @@
-"""LRP rules that zennit does not have.
+"""LRP rules that zennit does not have, or not in closed form.
 
 Notation: x input, W weight, b bias, y output, R relevance of the output; * the layer's linear map without bias, *T its
 adjoint; a+ = max(a, 0), a- = min(a, 0).
@@ -8,12 +8,58 @@ from typing import Any
 
 import torch
 from torch import nn
+from zennit import rules
 from zennit.core import Hook, RemovableHandleList
 from zennit.types import ConvolutionTranspose
 
 from lcrp.errors import LayerError
 
 Tensors = tuple[torch.Tensor, ...]
+STABILIZER = 1e-6  # added to the absolute value of denominators, as zennit does
+
+
+class ZPlus(Hook):  # type: ignore[misc]
+    """z+ rule (Montavon et al., Pattern Recognition 65, 2017, section 4), for inputs of either sign, in closed form.
+
+        R_in = x+ . (W+ *T s) + x- . (W- *T s),   s = R / stab(x+ * W+ + x- * W- + b+)
+
+    The second terms vanish where no input is negative, and are left out there. zennit has the same rule; its general
+    engine takes two maps forward and two adjoints for each round of relevance, this one a map for all of them and an
+    adjoint for each.
+    """
+
+    def copy(self) -> "ZPlus":
+        """Another hook, for another layer."""
+        return ZPlus()
+
+    def register(self, module: nn.Module) -> RemovableHandleList:
+        """Attach the rule to one layer; where it pads with other than a given number of zeros, zennit's form of it."""
+        if not _pads_zeros(module):
+            return rules.ZPlus().register(module)
+        return super().register(module)
+
+    def forward(self, module: nn.Module, input: Tensors, output: torch.Tensor) -> None:  # noqa: A002, ARG002
+        """Keep what the backward rounds need; the first of them adds the denominator."""
+        self.stored_tensors.update(input=input[0].detach(), denominator=None)
+
+    def backward(self, module: nn.Module, grad_input: Any, grad_output: Tensors) -> Tensors:  # noqa: ARG002
+        """Relevance of the input from that of the output."""
+        x, weight, upper = self.stored_tensors["input"], _weight(module), grad_output[0]
+        if self.stored_tensors["denominator"] is None:
+            self.stored_tensors["denominator"] = self._denominator(module, x, upper)
+        scaled = upper / self.stored_tensors["denominator"]
+        lower = x.clamp(min=0) * adjoint(module, scaled, x, weight.clamp(min=0))
+        if bool((x < 0).any()):
+            lower = lower + x.clamp(max=0) * adjoint(module, scaled, x, weight.clamp(max=0))
+        return (lower,)
+
+    def _denominator(self, module: nn.Module, x: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
+        """Stabilised denominator of every output."""
+        weight = _weight(module)
+        agreeing = linear_map(module, x.clamp(min=0), weight.clamp(min=0))
+        if bool((x < 0).any()):
+            agreeing = agreeing + linear_map(module, x.clamp(max=0), weight.clamp(max=0))
+        return agreeing + _bias(module, upper).clamp(min=0) + STABILIZER
 
 
 class GeneralisedGamma(Hook):  # type: ignore[misc]
@@ -35,7 +81,7 @@ class GeneralisedGamma(Hook):  # type: ignore[misc]
         stabilizer: added to the absolute value of the denominators.
     """
 
-    def __init__(self, gamma: float = 0.25, stabilizer: float = 1e-6) -> None:
+    def __init__(self, gamma: float = 0.25, stabilizer: float = STABILIZER) -> None:
         super().__init__()
         self.gamma = gamma
         self.stabilizer = stabilizer
@@ -50,7 +96,7 @@ class GeneralisedGamma(Hook):  # type: ignore[misc]
         Raises:
             LayerError: the layer pads its input with something other than a given number of zeros.
         """
-        if getattr(module, "padding_mode", "zeros") != "zeros" or isinstance(getattr(module, "padding", 0), str):
+        if not _pads_zeros(module):
             raise LayerError(f"the gamma rule needs a layer with numeric zero padding, not {module}")
         return super().register(module)
 
@@ -101,6 +147,11 @@ def adjoint(module: nn.Module, upper: torch.Tensor, x: torch.Tensor, weight: tor
     backward = torch.ops.aten.convolution_backward
     lower: torch.Tensor = backward(upper, x, weight, None, *_geometry(module), [True, False, False])[0]
     return lower
+
+
+def _pads_zeros(module: nn.Module) -> bool:
+    """Whether a layer pads its input with a given number of zeros, or not at all."""
+    return getattr(module, "padding_mode", "zeros") == "zeros" and not isinstance(getattr(module, "padding", 0), str)
 
 
 def _geometry(module: nn.Module) -> tuple[Any, ...]:

@@ -21,7 +21,8 @@ SPLITS = ("train", "val")
 MODES = ("relevance", "activation")
 FORMATS = ("png", "svg", "pdf")
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
-STRIDE = 32  # of lcrp's own networks: sides of their input are multiples of it
+STRIDE = 32  # sides of the input of these networks are multiples of it
+STRIDED = ("lcrp.models.yolov5.", "lcrp.models.yolov6.", "lcrp.models.unet.")
 DETECTOR_KEYS = ("score", "confidence", "iou", "max_detections")
 SEGMENTER_KEYS = ("min_area",)
 
@@ -118,10 +119,10 @@ def _task_keys(model: schema.Model) -> Problems:
 
 def _input(model: schema.Model) -> Problems:
     yield from _choice("model.input.resize", model.input.resize, RESIZES)
-    is_own = str(model.network.get("_target_", "")).startswith("lcrp.")
+    is_strided = str(model.network.get("_target_", "")).startswith(STRIDED)
     for name, side in (("height", model.input.height), ("width", model.input.width)):
         yield from _at_least(f"model.input.{name}", side, 1)
-        if is_own and side % STRIDE:
+        if is_strided and side % STRIDE:
             yield f"model.input.{name}={side} is not a multiple of {STRIDE}, as '{model.name}' needs it"
 
 

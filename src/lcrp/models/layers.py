@@ -31,6 +31,19 @@ class Concat(nn.Module):
         return torch.cat(list(maps), dim=1)
 
 
+class L2Norm(nn.Module):
+    """Every cell's channels scaled to unit length, then by a learned factor each (Liu et al., ParseNet, 2015)."""
+
+    def __init__(self, channels: int, scale: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """w_c x_c / (|x| + 1e-10): [B, C, h, w]."""
+        length = x.square().sum(dim=1, keepdim=True).sqrt() + 1e-10
+        return self.weight[:, None, None] * (x / length)
+
+
 class ConvBlock(nn.Module):
     """Convolution without bias, batch normalisation and activation, as YOLO builds it.
 

@@ -39,8 +39,13 @@ _SIGNS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         ("encoder.features.24.weight", "encoder.features.1.weight"),
     ),
     ("a UNet with another encoder", ("decoder.blocks.0.conv1.0.weight", "segmentation_head.0.weight"), ()),
-    ("SSD", ("backbone.vgg.0.weight", "box_head.predictor.cls_headers.0.weight"), ()),
-    ("DeepLabV3+", ("backbone.conv1.weight", "classifier.aspp.project.0.weight"), ()),
+    ("SSD on VGG-16", ("backbone.vgg.33.weight", "box_head.predictor.cls_headers.0.weight"), ()),
+    (
+        "DeepLabV3+ with a ResNet-50",
+        ("backbone.layer3.5.conv3.weight", "backbone.layer4.0.conv3.weight", "classifier.aspp.project.0.weight"),
+        ("backbone.layer3.6.conv3.weight",),
+    ),
+    ("a DeepLabV3+ with another backbone", ("classifier.aspp.project.0.weight",), ()),
 )
 
 

@@ -19,25 +19,30 @@ Losses = dict[str, torch.Tensor]  # scalars by name; training minimises their su
 def detection_losses(output: DetectorOutput, cells: Cells, truth: Truth) -> Losses:
     """Losses of a dense detector, anchor-based or anchor-free.
 
-    Classes and objectness: binary cross entropy over all rows, background included, so that a class score alone says
-    that there is an object. Their soft targets are the certainty and the quality of a row's assignment: the class score
-    tells that there is one, objectness how good the box is. Boxes: complete IoU loss (Zheng et al., AAAI 2020) over the
-    rows that answer for an object. The first two are divided by the sum of their targets (at least 1), the last by the
-    number of such rows.
+    Classes and objectness: cross entropy over all rows, background included, so that a class score alone says that
+    there is an object. Their soft targets are the certainty and the quality of a row's assignment: the class score
+    tells that there is one, objectness how good the box is. Both are sigmoids; a detector without objectness has a
+    softmax, whose background gets the rest of the certainty. Boxes: complete IoU loss (Zheng et al., AAAI 2020) over
+    the rows that answer for an object. The first two are divided by the sum of their targets (at least 1), the last by
+    the number of such rows.
 
     Args:
         output: of the network, B images, M rows.
         cells: of the rows.
         truth: what is in the images.
     """
-    boxes = output.boxes.float()
-    assignment = assign(boxes.detach(), output.class_logits.detach().sigmoid(), cells.centre, truth.boxes, truth.labels)
+    boxes, logits = output.boxes.float(), output.class_logits
+    softmax = output.objectness_logits is None
+    scores = logits.detach().softmax(dim=-1)[..., 1:] if softmax else logits.detach().sigmoid()
+    assignment = assign(boxes.detach(), scores, cells.centre, truth.boxes, truth.labels)
     foreground, certainty = assignment.foreground, assignment.certainty
     classes = truth.labels.gather(1, assignment.object_index)[foreground]
-    class_target = torch.zeros_like(output.class_logits)
+    class_target = torch.zeros_like(scores)
     class_target[foreground] = functional.one_hot(classes, class_target.shape[-1]) * certainty[foreground][:, None]
-    losses = {"class": _cross_entropy(output.class_logits, class_target)}
-    if output.objectness_logits is not None:
+    if output.objectness_logits is None:
+        losses = {"class": _soft_cross_entropy(logits, class_target)}
+    else:
+        losses = {"class": _cross_entropy(logits, class_target)}
         losses["objectness"] = _cross_entropy(output.objectness_logits, assignment.quality)
     target_boxes = truth.boxes.gather(1, assignment.object_index[..., None].expand(-1, -1, 4))
     deviation = complete_box_iou_loss(boxes[foreground], target_boxes[foreground], reduction="sum")
@@ -63,6 +68,13 @@ def segmentation_losses(logits: torch.Tensor, truth: Truth) -> Losses:
     present = one_hot.sum(dim=(0, 2, 3)) > 0
     dice = (common / total.clamp(min=1e-6))[present].mean()
     return {"pixel": functional.cross_entropy(logits, target, ignore_index=VOID), "dice": 1 - dice}
+
+
+def _soft_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of a softmax with a leading background column over the sum of the targets without it."""
+    background = 1 - target.sum(dim=-1, keepdim=True)
+    full = torch.cat((background, target), dim=-1)
+    return -(full * logits.log_softmax(dim=-1)).sum() / target.sum().clamp(min=1)
 
 
 def _cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

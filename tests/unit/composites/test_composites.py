@@ -3,12 +3,12 @@
 import pytest
 import torch
 from torch import nn
-from zennit.rules import Epsilon, Flat, Norm, Pass, ReLUGuidedBackprop, ZPlus
+from zennit.rules import Epsilon, Flat, Norm, Pass, ReLUGuidedBackprop
 
 from lcrp.composites import composites
-from lcrp.composites.rules import GeneralisedGamma
+from lcrp.composites.rules import GeneralisedGamma, ZPlus
 from lcrp.errors import LayerError
-from lcrp.models.layers import Concat, Sum
+from lcrp.models.layers import Concat, L2Norm, Sum
 
 
 class Network(nn.Module):
@@ -26,6 +26,7 @@ class Network(nn.Module):
         self.join = Concat()
         self.pool = nn.MaxPool2d(2)
         self.average = nn.AdaptiveAvgPool2d(1)
+        self.l2_norm = L2Norm(4, 20.0)
         self.linear = nn.Linear(4, 2)
 
 
@@ -37,16 +38,24 @@ def rules(builder):
     return {name: type(hook) for name, hook in found.items() if hook is not None}
 
 
-COMMON = {"activation": Pass, "norm": Epsilon, "relu": Pass, "add": Norm, "average": Norm, "linear": Epsilon}
+COMMON = {
+    "activation": Pass,
+    "l2_norm": Pass,
+    "norm": Epsilon,
+    "relu": Pass,
+    "add": Norm,
+    "average": Norm,
+    "linear": Epsilon,
+}
 FLAT = {"conv": Flat, "first": Flat, "up": Flat, "add": Flat, "pool": Flat, "average": Flat, "linear": Flat}
 EXPECTED = {
     "epsilon_plus_flat": COMMON | {"first": Flat, "conv": ZPlus, "up": ZPlus},
     "epsilon_gamma_flat": COMMON | {"first": Flat, "conv": GeneralisedGamma, "up": GeneralisedGamma},
     "epsilon_flat": COMMON | {"first": Flat, "conv": Epsilon, "up": Epsilon},
     "epsilon_plus": COMMON | {"first": ZPlus, "conv": ZPlus, "up": ZPlus},
-    "all_flat": FLAT | {"activation": Pass, "norm": Pass, "relu": Pass},
-    "gradient": {},
-    "guided_backprop": {"relu": ReLUGuidedBackprop},
+    "all_flat": FLAT | {"activation": Pass, "l2_norm": Pass, "norm": Pass, "relu": Pass},
+    "gradient": {"l2_norm": Pass},
+    "guided_backprop": {"relu": ReLUGuidedBackprop, "l2_norm": Pass},
 }
 
 

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lcrp.errors import CheckpointError
-from lcrp.models.layers import Sum
+from lcrp.errors import CheckpointError, ConfigError
+from lcrp.models.deeplabv3plus import DeepLabV3Plus
+from lcrp.models.layers import L2Norm, Sum
+from lcrp.models.ssd import SSD
 from lcrp.models.unet import UNet
 from lcrp.models.yolov5 import ANCHORS, YOLOv5
 from lcrp.models.yolov6 import RepVGGBlock, YOLOv6
@@ -19,9 +21,11 @@ Builder = Callable[[], nn.Module]
 BUILDERS: dict[str, Builder] = {
     "yolov5": lambda: YOLOv5(num_classes=3, depth=0.33, width=0.125),
     "yolov6": lambda: YOLOv6(num_classes=3, depth=0.25, width=0.125),
+    "ssd": lambda: SSD(num_classes=3, size=256, width=0.0625),
     "unet": lambda: UNet(num_classes=4, width=0.0625),
+    "deeplabv3plus": lambda: DeepLabV3Plus(num_classes=4, width=0.0625),
 }
-CLASSES = {"yolov5": YOLOv5, "yolov6": YOLOv6, "unet": UNet}
+CLASSES = {"yolov5": YOLOv5, "yolov6": YOLOv6, "ssd": SSD, "unet": UNet, "deeplabv3plus": DeepLabV3Plus}
 
 
 @pytest.fixture(params=sorted(BUILDERS))
@@ -68,7 +72,7 @@ def test_arguments_are_read_off_the_state(name: str) -> None:
 def test_weights_of_another_architecture_are_refused(name: str, other: str) -> None:
     if name == other:
         return
-    with pytest.raises(CheckpointError, match=r"do not belong to .*they look like (YOLO|UNet)"):
+    with pytest.raises(CheckpointError, match=r"do not belong to .*they look like (YOLO|SSD|UNet|DeepLab)"):
         CLASSES[name].arguments_of(BUILDERS[other]().state_dict())
 
 
@@ -76,7 +80,7 @@ def test_every_conv_has_its_batch_norm_right_behind_it(name: str) -> None:
     """A module registered in between would leave BatchNorm unmerged."""
     order = list(leaves(small(name)))
     without_bias = [(a, b) for a, b in pairwise(order) if isinstance(a, nn.Conv2d) and a.bias is None]
-    assert without_bias
+    assert without_bias or name == "ssd"
     assert all(isinstance(b, nn.BatchNorm2d) and b.num_features == a.out_channels for a, b in without_bias)
     with_bias = [b for a, b in pairwise(order) if isinstance(a, nn.Conv2d | nn.ConvTranspose2d) and a.bias is not None]
     assert not any(isinstance(b, nn.BatchNorm2d) for b in with_bias)
@@ -100,7 +104,7 @@ def test_no_module_is_used_twice_and_none_works_in_place(name: str) -> None:
 def test_double_precision_stays(name: str) -> None:
     output = small(name).double()(picture().double())
     values = [output] if isinstance(output, Tensor) else [output.boxes, output.class_logits, output.objectness_logits]
-    assert all(value.dtype == torch.float64 for value in values)
+    assert all(value.dtype == torch.float64 for value in values if value is not None)
 
 
 def test_initialise_is_drawn_from_the_generator_alone(name: str) -> None:
@@ -124,7 +128,15 @@ def test_fresh_detectors_believe_in_nothing(detector: str) -> None:
     assert output.objectness_logits.sigmoid().median().item() == pytest.approx(0.01, abs=0.003)
 
 
-@pytest.mark.parametrize("detector", ["yolov5", "yolov6"])
+def test_a_fresh_ssd_believes_in_the_background() -> None:
+    network = BUILDERS["ssd"]()
+    network.initialise(torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        output = network.eval()(torch.zeros(1, 3, 64, 64))
+    assert output.class_logits.softmax(dim=2)[..., 0].median().item() == pytest.approx(0.99, abs=1e-4)
+
+
+@pytest.mark.parametrize("detector", ["yolov5", "yolov6", "ssd"])
 def test_rows_are_images_of_their_own(detector: str) -> None:
     network, images = small(detector).double(), picture().double()
     with torch.no_grad():
@@ -184,11 +196,15 @@ def test_yolov6_decodes_as_published() -> None:
     assert row == output.boxes.shape[1]
 
 
-@pytest.mark.parametrize("detector", ["yolov5", "yolov6"])
+@pytest.mark.parametrize("detector", ["yolov5", "yolov6", "ssd"])
 def test_cells_follow_the_rows(detector: str) -> None:
     """With zero weights in the head every box sits where `cells` says; a wrong order of rows would show."""
     network = small(detector)
-    head = network.model[-1].m if detector == "yolov5" else network.detect.reg_preds
+    head = {
+        "yolov5": lambda: network.model[-1].m,
+        "yolov6": lambda: network.detect.reg_preds,
+        "ssd": lambda: network.box_head.predictor.reg_headers,
+    }[detector]()
     for conv in head:
         nn.init.zeros_(conv.weight)
         nn.init.zeros_(conv.bias)
@@ -196,10 +212,66 @@ def test_cells_follow_the_rows(detector: str) -> None:
     with torch.no_grad():
         boxes = network(picture(64, 96)).boxes[0]
     centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-    shift = 0.0 if detector == "yolov5" else cells.stride[:, None] / 2  # YOLOv6 counts from the cell's corner
+    shift = cells.stride[:, None] / 2 if detector == "yolov6" else 0.0  # YOLOv6 counts from the cell's corner
     torch.testing.assert_close(centre, cells.centre - shift)
     torch.testing.assert_close(size, cells.stride[:, None].expand(-1, 2) if cells.size is None else cells.size)
     assert cells.stride.tolist() == sorted(cells.stride.tolist())
+
+
+def test_ssd_decodes_as_published() -> None:
+    """Restated cell by cell: rows by level, row, column and prior; softmax columns with the background first."""
+    network = small("ssd").double()
+    with torch.no_grad():
+        maps = network.backbone(torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(3)).double())
+        output: DetectorOutput = network(
+            torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(3)).double()
+        )
+        heads = network.box_head.predictor
+        raw = [
+            (classes(x)[0], boxes(x)[0])
+            for classes, boxes, x in zip(heads.cls_headers, heads.reg_headers, maps, strict=False)
+        ]
+    scales, row = network.layout.scales, 0
+    for level, (classes, offsets) in enumerate(raw):
+        side = scales[level]
+        shapes = [(side, side), (math.sqrt(side * scales[level + 1]),) * 2]
+        for ratio in network.layout.ratios[level]:
+            shapes += [(side * ratio**0.5, side / ratio**0.5), (side / ratio**0.5, side * ratio**0.5)]
+        for y in range(classes.shape[1]):
+            for x in range(classes.shape[2]):
+                for prior, shape in enumerate(shapes):
+                    if (x + y) % 5 == 0 or level > 2:
+                        pw, ph = (min(value / 256, 1.0) for value in shape)
+                        step = network.layout.strides[level] / 256
+                        t = offsets[prior * 4 : prior * 4 + 4, y, x].tolist()
+                        cx, cy = 0.1 * t[0] * pw + (x + 0.5) * step, 0.1 * t[1] * ph + (y + 0.5) * step
+                        w, h = math.exp(0.2 * t[2]) * pw, math.exp(0.2 * t[3]) * ph
+                        box = [256 * value for value in (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2)]
+                        assert output.boxes[0, row].tolist() == pytest.approx(box, rel=1e-6, abs=1e-6)
+                        expected = classes[prior * 4 : prior * 4 + 4, y, x].tolist()
+                        assert output.class_logits[0, row].tolist() == pytest.approx(expected)
+                    row += 1
+    assert row == output.boxes.shape[1]
+    assert output.objectness_logits is None
+
+
+def test_ssd_priors_are_the_published_ones() -> None:
+    network = SSD(num_classes=1, size=512, width=0.03)
+    priors = network.priors([(side, side) for side in (64, 32, 16, 8, 4, 2, 1)], (512, 512), torch.zeros(1).double())
+    assert len(priors) == 24564
+    assert priors[0].tolist() == pytest.approx([0.0078125, 0.0078125, 0.04, 0.04])
+    assert priors[-1].tolist() == pytest.approx([0.5, 0.5, 0.6364, 1.0], abs=1e-4)
+
+
+def test_ssd_of_an_unknown_size_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no SSD for inputs of 400 pixels"):
+        SSD(size=400)
+
+
+def test_l2_norm_is_the_formula() -> None:
+    layer, x = L2Norm(3, 20.0), torch.rand(2, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    expected = 20 * x / (x**2).sum(1, keepdim=True).sqrt()
+    torch.testing.assert_close(layer(x), expected)
 
 
 @pytest.mark.parametrize(("stride", "inputs"), [(1, 8), (2, 8), (1, 3)])
@@ -234,7 +306,9 @@ def test_prepare_fuses_the_stem_alone_and_once() -> None:
     assert fused.training is False
 
 
-@pytest.mark.parametrize(("detector", "sums"), [("yolov5", 7), ("yolov6", 2 + 3 + 4 + 2 + 4 * 3 + 5)])
+@pytest.mark.parametrize(
+    ("detector", "sums"), [("yolov5", 7), ("yolov6", 2 + 3 + 4 + 2 + 4 * 3 + 5), ("deeplabv3plus", 16), ("ssd", 0)]
+)
 def test_sums_are_modules(detector: str, sums: int) -> None:
     network = small(detector)
     assert sum(isinstance(module, Sum) for module in network.modules()) == sums
@@ -259,3 +333,11 @@ def test_unet_keeps_the_size_and_reads_its_skips() -> None:
         assert network(picture()).shape == (2, 4, 64, 96)
     assert [tuple(skip.shape[1:]) for _, skip in seen] == [(32, 4, 6), (32, 8, 12), (16, 16, 24), (8, 32, 48)]
     assert all(up.shape[-2:] == skip.shape[-2:] for up, skip in seen)
+
+
+def test_deeplab_keeps_the_size_at_any_side() -> None:
+    network, seen = small("deeplabv3plus"), {}
+    network.backbone.layer4.register_forward_hook(lambda _module, _arguments, output: seen.update(coarse=output.shape))
+    with torch.no_grad():
+        assert network(picture(65, 97)).shape == (2, 4, 65, 97)
+    assert seen["coarse"][-2:] == (5, 7)

@@ -64,6 +64,16 @@ def test_pictures_without_objects_have_a_finite_loss_and_gradient(scene):
     sum(losses.values()).backward()
 
 
+def test_a_softmax_with_background_is_trained_on_all_rows(scene):
+    boxes, cells, truth = scene
+    logits = torch.tensor([[[-20.0, -20, 20], [0.0, 0, -20]]], requires_grad=True)  # the far row wavers
+    losses = detection_losses(DetectorOutput(boxes=boxes, class_logits=logits, objectness_logits=None), cells, truth)
+    assert losses["class"].detach() == pytest.approx(math.log(2), abs=1e-4)
+    assert set(losses) == {"class", "box"}
+    losses["class"].backward()
+    assert logits.grad[0, 1].tolist() == pytest.approx([-0.5, 0.5, 0], abs=1e-6)
+
+
 def mask_truth(mask):
     return Truth(boxes=torch.zeros(1, 0, 4), labels=torch.zeros(1, 0).long(), class_mask=mask)
 
