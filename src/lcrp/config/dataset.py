@@ -35,7 +35,7 @@ def build_dataset(
     arguments |= {key: absolute(value, origin) for key, value in vars(settings).items() if key in _PATHS}
     arguments["transform"] = input_transform(model)
     if takes(kind, "name"):
-        arguments["name"] = settings.name
+        arguments.setdefault("name", settings.name)
     if takes(kind, "segmentation"):
         arguments["segmentation"] = model.task == "segmentation"
     if class_names is not None:
