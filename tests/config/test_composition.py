@@ -83,6 +83,33 @@ def test_coco_brings_official_checkpoints_and_their_input() -> None:
     assert config.model.input == schema.Input(height=640, width=640, resize="letterbox")
 
 
+def test_coco2014_is_coco2017_with_other_pictures() -> None:
+    for model in ("yolov5", "yolov6"):
+        older, newer = (composed(f"model={model}", f"dataset=coco{year}") for year in (2014, 2017))
+        assert older.model == newer.model
+        assert isinstance(older.dataset, schema.CocoDataset)
+        assert (older.dataset.images, older.dataset.annotations) == ("val2014", "annotations/instances_val2014.json")
+
+
+@pytest.mark.parametrize("dataset", choices("dataset"))
+def test_every_dataset_composes_with_the_download(dataset: str) -> None:
+    """Also a folder without a path: there is nothing to download."""
+    config = composed("stage=download", f"dataset={dataset}")
+    assert isinstance(config.stage, schema.DownloadStage)
+    assert config.dataset.name == dataset
+
+
+@pytest.mark.parametrize(("dataset", "key"), [("voc2012", "split"), ("cityscapes", "split")])
+def test_splits_that_do_not_exist_are_refused(dataset: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^dataset\.{key}='test' is unknown; nearest: .*'train'"):
+        composed(f"dataset={dataset}", f"dataset.{key}=test")
+
+
+def test_a_mirror_is_an_address() -> None:
+    with pytest.raises(ConfigError, match=r"^stage.url_base='/data/mirror' is no address; write http"):
+        composed("stage=download", "stage.url_base=/data/mirror")
+
+
 def test_statistics_stay_when_the_stage_changes() -> None:
     glocal, render = (composed(f"stage={stage}", "statistics.top_n=7") for stage in ("glocal", "render"))
     assert glocal.statistics == render.statistics

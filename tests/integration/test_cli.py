@@ -42,7 +42,7 @@ TINY = (
         (["model=yolo7"], r"model 'yolo7' does not exist; nearest: 'yolov\d', .*'unet'"),
         (["composite=epsilon_gamma"], r"composite 'epsilon_gamma' does not exist; nearest: 'epsilon_gamma_flat'"),
         (["stage=renders"], r"stage 'renders' does not exist; nearest: 'render'"),
-        (["dataset=coco"], r"dataset 'coco' does not exist; nearest: 'coco2017'"),
+        (["dataset=coco"], r"dataset 'coco' does not exist; nearest: 'coco2014', 'coco2017'"),
         (["modle=yolov6"], r"'modle' is not a setting; there are 'model', "),
         (["statistics.topn=3"], r"'statistics.topn' is not a setting; 'statistics' has 'top_n', "),
         (["stage.overwrit=true"], r"'stage.overwrit' is not a setting; 'stage' has 'overwrite', "),
@@ -68,12 +68,22 @@ TINY = (
         (["device=gpu"], r"device='gpu' is unknown"),
         (["+top_n=1"], r"'top_n' is not a setting"),
         (["dataset=folder"], r"'dataset.path' has no value"),
+        (["dataset=voc2012", "dataset.split=test"], r"dataset.split='test' is unknown"),
+        (["stage=download", "stage.url_base=here"], r"stage.url_base='here' is no address"),
         # what is not there
         (["model.checkpoint=missing.pt"], r"missing.pt' is not there"),
         (["model.checkpoint=embedded:yolo"], r"no checkpoint 'yolo' comes with lcrp"),
         (["model.checkpoint=official:yolov7"], r"no official checkpoint is called 'yolov7'; nearest: 'yolov"),
         (["model.checkpoint=null"], r"model.checkpoint has no value"),
         (["dataset=coco2017", "dataset.root=missing"], r"coco2017 misses .*/missing/annotations"),
+        (["dataset=coco2014", "dataset.root=missing"], r"coco2014 misses .*'lcrp stage=download dataset=coco2014 data"),
+        (["dataset=voc2012", "model=unet"], r"voc2012 misses .*/datasets/voc2012/VOCdevkit.*; download http"),
+        (["dataset=cityscapes", "model=unet"], r"cityscapes misses .*; Cityscapes needs an account"),
+        (["stage=download", "dataset=cityscapes"], r"Cityscapes needs an account: register at https://www.citysc"),
+        (
+            ["stage=download", "dataset=coco2017", "stage.url_base=http://127.0.0.1:1"],
+            r"http://127.0.0.1:1/annotations_trainval2017.zip could not be fetched: Connection refused",
+        ),
         (["dataset=folder", "dataset.path=missing", "model.class_names=[a]", *TINY], r"missing' is not there"),
         (["dataset=folder", "dataset.path=.", *TINY[1:]], r"nothing says what the model's classes are called"),
         (["dataset=folder", "dataset.path=.", "model.class_names=[a]", *TINY], r"holds no pictures"),
@@ -158,6 +168,13 @@ def test_help_fits_a_page_and_tells_the_choices(lcrp: CommandLine) -> None:
 
 def test_version(lcrp: CommandLine) -> None:
     assert lcrp("--version").out == [f"lcrp {__version__}"]
+
+
+@pytest.mark.parametrize("dataset", ["scenes", "folder"])
+def test_what_needs_no_download_says_so_in_one_line(lcrp: CommandLine, dataset: str) -> None:
+    outcome = lcrp("stage=download", f"dataset={dataset}")
+    assert (outcome.code, outcome.err, len(outcome.out)) == (0, [], 1)
+    assert f"dataset '{dataset}' has nothing to download" in outcome.out[0]
 
 
 def test_settings_can_be_shown_without_a_run(lcrp: CommandLine, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from lcrp.attribution.task import Task
 from lcrp.config import schema
 from lcrp.config.dataset import build_dataset, dataset_options, has_class_names
 from lcrp.config.network import fresh_model, trained_model
-from lcrp.config.stages import stage_settings, train_settings
+from lcrp.config.stages import download_settings, stage_settings, train_settings
 from lcrp.config.targets import locate
 from lcrp.data.dataset import Dataset
 from lcrp.errors import ConfigError
@@ -51,6 +51,9 @@ def build_job(config: schema.Config, origin: Path) -> Job:
         LcrpError: a file is missing or wrong, a name leads nowhere, or the parts do not fit each other.
     """
     stage = locate(config.stage._target_, "stage._target_")
+    if isinstance(config.stage, schema.DownloadStage):
+        wanted = download_settings(config.stage, config.dataset, origin)
+        return Job(stage=partial(stage, wanted), facts={"dataset": {"name": config.dataset.name}})
     device = _device(config.device)
     if isinstance(config.stage, schema.TrainStage):
         pupil = _train_subject(config, config.stage, device, origin)

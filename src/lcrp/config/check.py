@@ -18,6 +18,7 @@ SEEDS = ("positive_logit", "ones", "prob", "logit")
 TARGETS = ("annotated", "predicted")
 ON_ERROR = ("skip", "raise")
 SPLITS = ("train", "val")
+VOC_SPLITS = ("train", "trainval", "val")
 MODES = ("relevance", "activation")
 FORMATS = ("png", "svg", "pdf")
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
@@ -36,6 +37,8 @@ def checked(config: DictConfig) -> schema.Config:
         ConfigError: settings are unknown, missing or make no sense; the message names all of them.
     """
     try:
+        if OmegaConf.get_type(config.stage) is schema.DownloadStage and OmegaConf.is_missing(config.dataset, "path"):
+            config.dataset.path = ""  # the user's own pictures: whatever they are, there is nothing to download
         _raise_all([*_unknown(config, ""), *_missing(config)])
         settings = OmegaConf.to_object(config)
     except OmegaConfBaseException as error:  # an interpolation that leads nowhere
@@ -131,6 +134,14 @@ def _scenes(key: str, dataset: schema.ScenesDataset) -> Problems:
     yield from _within(f"{key}.context_bias", dataset.context_bias, 0, 1)
 
 
+def _voc(key: str, dataset: schema.VocDataset) -> Problems:
+    yield from _choice(f"{key}.split", dataset.split, VOC_SPLITS)
+
+
+def _cityscapes(key: str, dataset: schema.CityscapesDataset) -> Problems:
+    yield from _choice(f"{key}.split", dataset.split, SPLITS)
+
+
 def _glocal(key: str, stage: schema.GlocalStage) -> Problems:
     yield from _choice(f"{key}.on_error", stage.on_error, ON_ERROR)
 
@@ -153,6 +164,11 @@ def _train(key: str, stage: schema.TrainStage) -> Problems:
         yield f"{key}.epochs_at={stage.epochs_at} is no list of [longer side in pixels, epochs]"
 
 
+def _download(key: str, stage: schema.DownloadStage) -> Problems:
+    if stage.url_base is not None and not stage.url_base.startswith(("http://", "https://")):
+        yield f"{key}.url_base='{stage.url_base}' is no address; write http://... or https://..."
+
+
 def _choice(key: str, value: str, choices: Iterable[str]) -> Problems:
     if value not in choices:
         yield f"{key}='{value}' is unknown; nearest: {nearest(value, choices)}"
@@ -170,7 +186,10 @@ def _within(key: str, value: float | None, low: float, high: float) -> Problems:
 
 _CHECKS: dict[type, Callable[[str, Any], Problems]] = {
     schema.ScenesDataset: _scenes,
+    schema.VocDataset: _voc,
+    schema.CityscapesDataset: _cityscapes,
     schema.GlocalStage: _glocal,
     schema.RenderStage: _render,
     schema.TrainStage: _train,
+    schema.DownloadStage: _download,
 }

@@ -23,7 +23,7 @@ def build_dataset(
 ) -> Dataset:
     """The samples in the model's input geometry.
 
-    The class named by `_target_` is called with its own settings, with `transform`, and, if it takes them, with
+    What `_target_` names is called with its own settings, with `transform`, and, if it takes them, with `name`,
     `segmentation` (whether labels count the background) and `class_names` (of the model).
 
     Raises:
@@ -34,6 +34,8 @@ def build_dataset(
     arguments = dataset_options(settings)
     arguments |= {key: absolute(value, origin) for key, value in vars(settings).items() if key in _PATHS}
     arguments["transform"] = input_transform(model)
+    if takes(kind, "name"):
+        arguments.setdefault("name", settings.name)
     if takes(kind, "segmentation"):
         arguments["segmentation"] = model.task == "segmentation"
     if class_names is not None:

@@ -67,6 +67,23 @@ class CocoDataset(Dataset):
 
 
 @dataclass
+class VocDataset(Dataset):
+    """PASCAL VOC 2012 with class masks."""
+
+    root: str = MISSING
+    split: str = MISSING
+
+
+@dataclass
+class CityscapesDataset(Dataset):
+    """Cityscapes with class masks."""
+
+    root: str = MISSING
+    split: str = MISSING
+    labels: str | None = None
+
+
+@dataclass
 class FolderDataset(Dataset):
     """Pictures without annotations."""
 
@@ -138,6 +155,14 @@ class TrainStage(Stage):
 
 
 @dataclass
+class DownloadStage(Stage):
+    """A public dataset, fetched."""
+
+    url_base: str | None = None
+    keep_archives: bool = MISSING
+
+
+@dataclass
 class Statistics:
     """What changes concept statistics, shared by all stages."""
 
@@ -166,8 +191,20 @@ class Config:
 
 
 SCHEMAS: dict[str, dict[str, type]] = {
-    "dataset": {"scenes": ScenesDataset, "coco": CocoDataset, "folder": FolderDataset},
-    "stage": {"glocal": GlocalStage, "render": RenderStage, "context": ContextStage, "train": TrainStage},
+    "dataset": {
+        "scenes": ScenesDataset,
+        "coco": CocoDataset,
+        "voc": VocDataset,
+        "cityscapes": CityscapesDataset,
+        "folder": FolderDataset,
+    },
+    "stage": {
+        "glocal": GlocalStage,
+        "render": RenderStage,
+        "context": ContextStage,
+        "train": TrainStage,
+        "download": DownloadStage,
+    },
 }
 
 

@@ -8,6 +8,7 @@ from lcrp.config.paths import absolute
 from lcrp.errors import ConfigError
 from lcrp.stages.context import ContextSettings
 from lcrp.stages.decisions import ConceptChoice
+from lcrp.stages.download import DownloadSettings
 from lcrp.stages.glocal import GlocalSettings
 from lcrp.stages.render import RenderSettings
 from lcrp.stages.selection import Selection
@@ -75,6 +76,16 @@ def train_settings(stage: schema.TrainStage, default_output: Path, origin: Path)
         seed=stage.seed,
     )
     return TrainSettings(schedule=schedule, output=_absolute(stage.output, origin) or default_output)
+
+
+def download_settings(stage: schema.DownloadStage, dataset: schema.Dataset, origin: Path) -> DownloadSettings:
+    """What to fetch, and where it goes: into the dataset's `root`."""
+    return DownloadSettings(
+        dataset=dataset.name,
+        root=_absolute(getattr(dataset, "root", None), origin),
+        url_base=stage.url_base,
+        keep_archives=stage.keep_archives,
+    )
 
 
 def _absolute(path: str | None, origin: Path) -> Path | None:

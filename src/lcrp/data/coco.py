@@ -14,6 +14,7 @@ from torchvision.datasets import CocoDetection
 
 from lcrp.data.dataset import checked_index, find_key, fingerprint_of
 from lcrp.data.pictures import read_picture
+from lcrp.data.published import missing, source
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
 from lcrp.values.sample import Annotation, Sample
@@ -33,11 +34,6 @@ CLASS_NAMES = (
 _UNUSED_IDS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
 CATEGORY_IDS = tuple(number for number in range(1, 91) if number not in _UNUSED_IDS)  # index = class id
 _CLASS_OF = {category: index for index, category in enumerate(CATEGORY_IDS)}
-
-_DOWNLOADS = {
-    "annotations": "http://images.cocodataset.org/annotations/annotations_trainval2017.zip (253 MB)",
-    "images": "http://images.cocodataset.org/zips/val2017.zip (816 MB)",
-}
 
 
 class CocoDataset:
@@ -63,7 +59,7 @@ class CocoDataset:
             transform: how a picture becomes the model's input.
             images: folder of the pictures, below `root`.
             annotations: COCO's JSON file, below `root`.
-            name: of the dataset.
+            name: of the dataset, as it is published.
 
         Raises:
             DataError: if a file or folder is missing, or the annotations are not COCO's instances.
@@ -72,7 +68,11 @@ class CocoDataset:
         self.transform = transform
         self._folder = root / images
         self._annotations = root / annotations
-        self._check(root)
+        if not self._annotations.is_file():
+            raise missing(name, root, annotations)
+        if not self._folder.is_dir():
+            raise missing(name, root, images)
+        self._origin = source(name, images) or f"the pictures of {annotations}"
         self._source = _read_annotations(self._folder, self._annotations)
         records = sorted(self._source.coco.imgs.values(), key=lambda record: str(record["file_name"]))
         self._records: tuple[Mapping[str, Any], ...] = tuple(records)
@@ -117,7 +117,7 @@ class CocoDataset:
         if size != tuple(picture.shape[-2:]):
             raise DataError(
                 f"picture {self._folder / self._keys[index]} has {picture.shape[-2]}x{picture.shape[-1]} pixels, its "
-                f"annotation {size[0]}x{size[1]}; download {_DOWNLOADS['images']} again"
+                f"annotation {size[0]}x{size[1]}; download {self._origin} again"
             )
         objects = [one for one in coco.loadAnns(coco.getAnnIds(imgIds=record["id"])) if not one.get("iscrowd", 0)]
         boxes = torch.tensor([one["bbox"] for one in objects], dtype=torch.float32).reshape(-1, 4)
@@ -131,15 +131,6 @@ class CocoDataset:
             masks=torch.from_numpy(np.stack(masks)) if masks else torch.zeros(0, *size, dtype=torch.bool),
         )
 
-    def _check(self, root: Path) -> None:
-        for what, path in (("annotations", self._annotations), ("images", self._folder)):
-            exists = path.is_file() if what == "annotations" else path.is_dir()
-            if not exists:
-                raise DataError(
-                    f"{self.name} misses {path}; download {_DOWNLOADS[what]} and unpack it into {root}, "
-                    "or set dataset.root to the folder that holds it"
-                )
-
 
 def _read_annotations(folder: Path, path: Path) -> CocoDetection:
     try:
@@ -150,7 +141,7 @@ def _read_annotations(folder: Path, path: Path) -> CocoDetection:
     unknown = _unknown_categories(source.coco.anns.values())
     if unknown or not source.coco.imgs:
         reason = f"category ids {unknown} are not COCO's" if unknown else "it lists no images"
-        raise DataError(f"{path} is not a COCO instances file: {reason}; download {_DOWNLOADS['annotations']}")
+        raise DataError(f"{path} is not a COCO instances file: {reason}; set dataset.annotations to one")
     return source
 
 

@@ -1,7 +1,8 @@
-"""Reading picture files of any common kind as RGB."""
+"""Reading picture files of any common kind as RGB, and masks as class ids."""
 
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ _DECODING_ERRORS = (
     zlib.error,
     Image.DecompressionBombError,
 )
+_NUMBER_MODES = ("1", "L", "P", "I", "I;16", "I;16B")  # of PIL: one number per pixel
 
 
 def read_picture(path: Path, *, oriented: bool) -> torch.Tensor:
@@ -38,16 +40,41 @@ def read_picture(path: Path, *, oriented: bool) -> torch.Tensor:
     Raises:
         DataError: if the file is missing, truncated or no picture.
     """
+
+    def pixels(opened: Image.Image) -> np.ndarray:
+        return np.array(_as_rgb(ImageOps.exif_transpose(opened) if oriented else opened))
+
+    return torch.from_numpy(_decoded(path, "picture", pixels)).permute(2, 0, 1).contiguous()
+
+
+def read_class_mask(path: Path) -> torch.Tensor:
+    """The numbers in a mask file: palette indices or grey values, not colours.
+
+    Returns:
+        [H, W] int64.
+
+    Raises:
+        DataError: if the file is missing, truncated, or holds colours instead of numbers.
+    """
+
+    def numbers(opened: Image.Image) -> np.ndarray:
+        if opened.mode not in _NUMBER_MODES:
+            raise DataError(f"mask {path} holds colours ({opened.mode}), not the class of every pixel")
+        return np.array(opened).astype(np.int64)
+
+    return torch.from_numpy(_decoded(path, "mask", numbers))
+
+
+def _decoded(path: Path, kind: str, pixels: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
+    """What `pixels` makes of the picture in a file."""
     try:
         with Image.open(path) as opened:
             opened.load()
-            upright = ImageOps.exif_transpose(opened) if oriented else opened
-            pixels = np.array(_as_rgb(upright))
+            return pixels(opened)
     except FileNotFoundError:
-        raise DataError(f"picture {path} is missing") from None
+        raise DataError(f"{kind} {path} is missing") from None
     except _DECODING_ERRORS as error:
-        raise DataError(f"picture {path} cannot be read ({str(error) or type(error).__name__})") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+        raise DataError(f"{kind} {path} cannot be read ({str(error) or type(error).__name__})") from error
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:

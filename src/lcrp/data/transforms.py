@@ -27,7 +27,7 @@ _Tensor = TypeVar("_Tensor", bound=torch.Tensor)
 class InputTransform:
     """Places a picture in an input of fixed size, with its boxes and masks.
 
-    Pictures are resized bilinearly with antialiasing (torchvision), masks to the nearest pixel. The forerunner
+    Pictures are resized bilinearly with antialiasing (torchvision), masks to the nearest pixel's centre. The forerunner
     resizes with OpenCV (area when shrinking, bilinear when enlarging): pixels differ slightly, sizes and paddings
     do not.
 
@@ -130,13 +130,23 @@ class InputTransform:
 def _placed(values: _Tensor, size: tuple[int, int], pads: list[int], fill: int) -> _Tensor:
     """A picture, mask or boxes after resizing to `size` and padding or cutting by `pads`."""
     if tuple(functional.get_size(values)) != size:
-        values = functional.resize(values, list(size), interpolation=v2.InterpolationMode.BILINEAR, antialias=True)
+        values = _resized(values, size)
     left, top, right, bottom = pads
     if min(pads) < 0:
         return functional.crop(values, -top, -left, size[0] + top + bottom, size[1] + left + right)  # type: ignore[no-any-return]
     if max(pads) > 0:
         return functional.pad(values, pads, fill=fill)  # type: ignore[no-any-return]
     return values
+
+
+def _resized(values: _Tensor, size: tuple[int, int]) -> _Tensor:
+    """Bilinear for pictures. A mask takes the class at the pixel's centre; torchvision's shifts it by up to half."""
+    if not isinstance(values, tv_tensors.Mask):
+        resized = functional.resize(values, list(size), interpolation=v2.InterpolationMode.BILINEAR, antialias=True)
+        return resized  # type: ignore[no-any-return]
+    stack = values.as_subclass(torch.Tensor).reshape(-1, *values.shape[-2:])  # [N, H, W]
+    moved = functional.resize(stack, list(size), interpolation=v2.InterpolationMode.NEAREST_EXACT)
+    return tv_tensors.wrap(moved.reshape(*values.shape[:-2], *size), like=values)  # type: ignore[no-any-return]
 
 
 def _place_annotation(

@@ -106,7 +106,8 @@ def test_a_missing_or_misfit_picture_is_a_broken_sample(root):
     Image.new("RGB", (32, 64)).save(root / "val2017" / "000000000030.jpg")
     with pytest.raises(DataError, match=r"000000000010\.jpg is missing"):
         pictures[0]
-    with pytest.raises(DataError, match=r"000000000030\.jpg has 64x32 pixels, its annotation 32x64"):
+    misfit = r"000000000030\.jpg has 64x32 pixels, its annotation 32x64; download http.*val2017\.zip \(816 MB\) again"
+    with pytest.raises(DataError, match=misfit):
         pictures[2]
 
 
@@ -136,13 +137,56 @@ def test_fingerprint_knows_the_annotations(root):
     assert CocoDataset(root, TRANSFORM).fingerprint() != before
 
 
-def test_real_pictures(shared):
-    pictures = CocoDataset(shared / "data" / "coco2017", InputTransform(640, 640))
-    assert len(pictures) >= 100
-    sample = pictures[pictures.index_of("000000000139.jpg")]
+def test_coco2014_has_names_of_its_own(root):
+    options = {"images": "val2014", "annotations": "annotations/instances_val2014.json", "name": "coco2014"}
+    with pytest.raises(DataError, match=r"coco2014 misses .*; download http.*annotations_trainval2014\.zip \(253 MB\)"):
+        CocoDataset(root, TRANSFORM, **options)
+    (root / "annotations/instances_val2017.json").rename(root / "annotations/instances_val2014.json")
+    with pytest.raises(DataError, match=r"val2014\.zip \(6\.7 GB\) .*'lcrp stage=download dataset=coco2014 data"):
+        CocoDataset(root, TRANSFORM, **options)
+    (root / "val2017").rename(root / "val2014")
+    assert CocoDataset(root, TRANSFORM, **options).name == "coco2014"
+    options["annotations"] = "annotations/instances_minival2014.json"
+    with pytest.raises(DataError, match=r"download http.*coco_minival2014\.tar\.gz and unpack it into .*annotations"):
+        CocoDataset(root, TRANSFORM, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "images", "key"),
+    [("coco2017", "val2017", "000000000139.jpg"), ("coco2014", "val2014", "COCO_val2014_000000000139.jpg")],
+)
+def test_real_pictures(shared, name, images, key):
+    annotations = f"annotations/instances_{images}.json"
+    folder = shared / "data" / name
+    pictures = CocoDataset(folder, InputTransform(640, 640), images=images, annotations=annotations, name=name)
+    sample = pictures[pictures.index_of(key)]
     assert sample.image.shape == (3, 640, 640)
     assert sample.annotation.labels.numel() == sample.annotation.masks.shape[0] > 0
     for mask, box in zip(sample.annotation.masks, sample.annotation.boxes, strict=True):
         rows, columns = torch.nonzero(mask, as_tuple=True)
         extent = torch.stack((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
         assert torch.allclose(extent.float(), box, atol=2.5)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools with numpy 2
+def test_real_boxes_and_masks_stretched_for_ssd(shared):
+    """Against the raw annotations: boxes scaled, masks the pixel under each centre."""
+    folder, side = shared / "data/coco2014", 512
+    annotations = folder / "annotations/instances_val2014.json"
+    pictures = CocoDataset(
+        folder, InputTransform(side, side, "stretch"), images="val2014", annotations=str(annotations), name="coco2014"
+    )
+    sample = pictures[pictures.index_of("COCO_val2014_000000000139.jpg")]
+    raw = json.loads(annotations.read_text())
+    (record,) = [one for one in raw["images"] if one["file_name"] == sample.key]
+    objects = [one for one in raw["annotations"] if one["image_id"] == record["id"] and not one["iscrowd"]]
+    height, width = record["height"], record["width"]
+    corners = np.array([[x, y, x + w, y + h] for x, y, w, h in (one["bbox"] for one in objects)])
+    expected = corners * (np.array([side, side] * 2) / np.array([width, height] * 2))
+    np.testing.assert_allclose(sample.annotation.boxes.numpy(), expected, atol=1e-3)
+    assert sample.annotation.labels.tolist() == [CATEGORY_IDS.index(one["category_id"]) for one in objects]
+    rows, columns = ((2 * np.arange(side) + 1) * length // (2 * side) for length in (height, width))
+    for mask, one in zip(sample.annotation.masks, objects, strict=True):
+        outline = coding.merge(coding.frPyObjects(one["segmentation"], height, width))
+        filled = coding.decode(outline)[np.ix_(rows, columns)]
+        np.testing.assert_array_equal(mask.numpy(), filled.astype(bool))

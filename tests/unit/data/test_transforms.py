@@ -69,6 +69,39 @@ def test_boxes_masks_and_geometry_agree(resize, size):
     assert moved.labels.tolist() == [3]
 
 
+@pytest.mark.parametrize("resize", ["letterbox", "stretch", "shorter_crop"])
+@pytest.mark.parametrize("size", [(512, 1024), (90, 70), (17, 40)])
+def test_masks_show_the_class_under_the_centre_of_each_pixel(resize, size):
+    """torchvision's nearest pixel lies up to half a pixel beside the picture's and the boxes'."""
+    height, width = size
+    numbers = torch.arange(height * width).reshape(height, width)  # every pixel is a class of its own
+    objects = Annotation(boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64), class_mask=numbers)
+    _, moved, geometry = InputTransform(64, 96, resize)(picture(height, width), objects)
+    y, x = (
+        ((np.arange(length) + 0.5 - offset) / scale)
+        for length, offset, scale in zip((64, 96), geometry.offset, geometry.scale, strict=True)
+    )
+    top, left, bottom, right = geometry.content()
+    rows, columns = np.floor(y[top:bottom] + 1e-9).astype(int), np.floor(x[left:right] + 1e-9).astype(int)
+    expected = numbers.numpy()[np.ix_(rows, columns)]
+    np.testing.assert_array_equal(moved.class_mask[top:bottom, left:right].numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("side", "size", "scaled", "offset"),
+    [
+        (513, (375, 500), (513, 684), (0, -86)),  # round(85.5) is even
+        (513, (500, 333), (770, 513), (-128, 0)),  # int(770.27); round(128.5) is even
+        (513, (513, 513), (513, 513), (0, 0)),
+    ],
+)
+def test_shorter_crop_has_the_forerunners_sizes_and_offsets(side, size, scaled, offset):
+    """torchvision's Resize(513) and CenterCrop(513)."""
+    _, _, geometry = InputTransform(side, side, "shorter_crop")(picture(*size), None)
+    assert geometry.scale == (scaled[0] / size[0], scaled[1] / size[1])
+    assert geometry.offset == offset
+
+
 def test_pixels_beside_a_letterboxed_picture_are_void_and_no_object():
     _, moved, geometry = InputTransform(64, 64)(picture(32, 64), annotation(32, 64, (0, 0, 64, 32)))
     top, _, bottom, _ = geometry.content()

@@ -1,0 +1,83 @@
+"""Cityscapes: street scenes of 1024x2048 pixels, 19 classes and all the rest."""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torchvision.datasets import Cityscapes
+
+from lcrp.data.masked import Classes, MaskedPicture, MaskedPictures
+from lcrp.data.pictures import read_class_mask
+from lcrp.data.published import missing
+from lcrp.data.transforms import InputTransform
+from lcrp.errors import DataError, nearest
+
+NAME = "cityscapes"
+SPLITS = ("train", "val")
+PICTURE, LABEL_IDS = "_leftImg8bit.png", "_gtFine_labelIds.png"
+_EVALUATED = [one for one in Cityscapes.classes if not one.ignore_in_eval]  # by ascending train_id
+REST = len(_EVALUATED)  # class of whatever is none of the 19: 'ground', as the forerunner calls it
+CLASSES = Classes(
+    names=(*(one.name for one in _EVALUATED), "ground"),
+    colours=(*(one.color for one in _EVALUATED), (81, 0, 81)),
+)
+
+
+def cityscapes(
+    root: Path,
+    transform: InputTransform,
+    *,
+    split: Literal["train", "val"] = "val",
+    labels: str | None = None,
+) -> MaskedPictures:
+    """Pictures of Cityscapes with their class masks, sorted by city and name.
+
+    The forerunner takes the files as the folder lists them, so that its indices differ from machine to machine.
+
+    Args:
+        root: folder that holds leftImg8bit and gtFine as published.
+        transform: how a picture becomes the model's input.
+        split: 'val' (500 pictures) or 'train' (2,975); masks of 'test' are not public.
+        labels: folder below `root` with masks of class ids 0 to 19 called CITY_SEQUENCE_FRAME.png, as the
+            forerunner makes them (meta/label_imgs); None takes gtFine's label ids.
+
+    Raises:
+        DataError: if pictures or masks are missing, or there is no such split.
+    """
+    if split not in SPLITS:
+        raise DataError(f"{NAME} has no split '{split}'; choose from {nearest(split, SPLITS)}. Set dataset.split.")
+    folder, masks = root / f"leftImg8bit/{split}", root / (labels or f"gtFine/{split}")
+    if labels and not masks.is_dir():
+        raise DataError(f"{masks} is not there; set dataset.labels to a folder of masks, or to null for gtFine's")
+    for path in (folder, masks):
+        if not path.is_dir():
+            raise missing(NAME, root, path.relative_to(root).as_posix())
+    pictures = sorted(folder.glob(f"*/*{PICTURE}"))
+    if not pictures:
+        raise DataError(f"{folder} holds no pictures called CITY/*{PICTURE}; unpack leftImg8bit_trainvaltest.zip anew")
+
+    def masked(picture: Path) -> MaskedPicture:
+        key = picture.name.removesuffix(PICTURE)
+        mask = masks / f"{key}.png" if labels else masks / picture.parent.name / f"{key}{LABEL_IDS}"
+        return MaskedPicture(key=key, picture=picture, mask=mask)
+
+    return MaskedPictures(
+        f"{NAME} {split}",
+        transform,
+        [masked(picture) for picture in pictures],
+        classes=CLASSES,
+        read_mask=read_class_mask if labels else read_label_ids,
+        options={"labels": labels},
+    )
+
+
+def read_label_ids(path: Path) -> torch.Tensor:
+    """Class ids 0 to 19 of a file with Cityscapes' label ids, [H, W] int64.
+
+    Raises:
+        DataError: if the file is missing, damaged or holds colours.
+    """
+    classes = torch.full((256,), REST)
+    for one in _EVALUATED:
+        classes[one.id] = one.train_id
+    return classes[read_class_mask(path)]

@@ -1,0 +1,132 @@
+"""Pictures that each have a class mask: what segmentation datasets share.
+
+Axes: H W picture.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lcrp.data.dataset import checked_index, find_key, fingerprint_of
+from lcrp.data.pictures import read_picture
+from lcrp.data.transforms import VOID, InputTransform
+from lcrp.errors import DataError
+from lcrp.values.sample import Annotation, Sample
+
+Colour = tuple[int, int, int]  # RGB, 0 to 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskedPicture:
+    """Where a picture and its class mask lie.
+
+    Attributes:
+        key: the sample's name.
+        picture: file of the picture.
+        mask: file of the mask.
+    """
+
+    key: str
+    picture: Path
+    mask: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classes:
+    """The classes of a segmentation dataset; index = class id.
+
+    Attributes:
+        names: what they are called.
+        colours: the dataset's own colours.
+    """
+
+    names: tuple[str, ...]
+    colours: tuple[Colour, ...]
+
+
+class MaskedPictures:
+    """Pictures with the class of every pixel, in the order given."""
+
+    def __init__(
+        self,
+        name: str,
+        transform: InputTransform,
+        pictures: Sequence[MaskedPicture],
+        *,
+        classes: Classes,
+        read_mask: Callable[[Path], torch.Tensor],
+        options: Mapping[str, object],
+    ) -> None:
+        """A dataset of these pictures.
+
+        Args:
+            name: of the dataset.
+            transform: how a picture becomes the model's input.
+            pictures: where they lie.
+            classes: of the masks.
+            read_mask: class ids [H, W] int64 of a mask's file, 255 = void.
+            options: whatever else determines the samples, as plain values.
+        """
+        self.name = name
+        self.transform = transform
+        self._pictures = tuple(pictures)
+        self._classes = classes
+        self._read_mask = read_mask
+        self._options = dict(options)
+        self._keys = tuple(one.key for one in pictures)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, index = class id in the masks."""
+        return self._classes.names
+
+    @property
+    def class_colours(self) -> tuple[Colour, ...]:
+        """The dataset's own colours, one per class."""
+        return self._classes.colours
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Sample `index`; DataError if its picture or mask cannot be read."""
+        one = self._pictures[checked_index(index, len(self), self.name)]
+        picture = read_picture(one.picture, oriented=False)
+        image, annotation, geometry = self.transform(picture, self._annotation(one, picture))
+        return Sample(index=index, key=one.key, image=image, annotation=annotation, geometry=geometry)
+
+    def key(self, index: int) -> str:
+        """Name of sample `index`."""
+        return self._keys[checked_index(index, len(self), self.name)]
+
+    def index_of(self, key: str) -> int:
+        """Index of the picture called `key`; DataError if there is none."""
+        return find_key(self._keys, key, self.name)
+
+    def fingerprint(self) -> str:
+        """Hash of keys, sizes of the files of pictures and masks, options and transform."""
+        files = ((one.key, _size(path)) for one in self._pictures for path in (one.picture, one.mask))
+        return fingerprint_of(self.name, files, self._options | {"transform": self.transform.description()})
+
+    def _annotation(self, one: MaskedPicture, picture: torch.Tensor) -> Annotation:
+        """The class mask in pixels of the picture; there are no boxes."""
+        mask = self._read_mask(one.mask)
+        if mask.shape != picture.shape[-2:]:
+            raise DataError(
+                f"mask {one.mask} has {mask.shape[0]}x{mask.shape[1]} pixels, its picture "
+                f"{picture.shape[1]}x{picture.shape[2]}"
+            )
+        unknown = set(mask[(mask >= len(self.class_names)) & (mask != VOID)].tolist())
+        if unknown:
+            raise DataError(
+                f"mask {one.mask} has the values {sorted(unknown)[:5]}, but {self.name} has the classes 0 to "
+                f"{len(self.class_names) - 1}, and {VOID} for void"
+            )
+        return Annotation(boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64), class_mask=mask)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; -1 if it is not there."""
+    return path.stat().st_size if path.is_file() else -1
