@@ -19,7 +19,11 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
 
 
-GIVEN = {"folder": ["dataset.path=pictures"]}  # what a choice leaves to the user
+GIVEN = {
+    "folder": ["dataset.path=pictures"],
+    "import": ["stage.folder=crp"],
+    "export": ["stage.folder=crp"],
+}  # what a choice leaves to the user
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -45,7 +49,7 @@ def test_every_model_and_dataset_compose(model: str, dataset: str) -> None:
 
 @pytest.mark.parametrize("stage", choices("stage"))
 def test_every_stage_composes_and_names_itself(stage: str) -> None:
-    assert composed(f"stage={stage}").stage.name == stage
+    assert composed(f"stage={stage}", *GIVEN.get(stage, [])).stage.name == stage
 
 
 @pytest.mark.parametrize("composite", choices("composite"))

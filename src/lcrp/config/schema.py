@@ -126,6 +126,29 @@ class ContextStage(Stage):
 
 
 @dataclass
+class ExchangeStage(Stage):
+    """Base of both directions of the exchange with zennit-crp."""
+
+    folder: str = MISSING
+    layer_prefix: str = MISSING
+    first_class: int = MISSING
+
+
+@dataclass
+class ImportStage(ExchangeStage):
+    """Concept statistics from a folder of zennit-crp."""
+
+    overwrite: bool = MISSING
+
+
+@dataclass
+class ExportStage(ExchangeStage):
+    """Concept statistics as a folder of zennit-crp."""
+
+    statistics: str | None = None
+
+
+@dataclass
 class TrainStage(Stage):
     """A network trained from scratch on the embedded pictures."""
 
@@ -167,7 +190,14 @@ class Config:
 
 SCHEMAS: dict[str, dict[str, type]] = {
     "dataset": {"scenes": ScenesDataset, "coco": CocoDataset, "folder": FolderDataset},
-    "stage": {"glocal": GlocalStage, "render": RenderStage, "context": ContextStage, "train": TrainStage},
+    "stage": {
+        "glocal": GlocalStage,
+        "render": RenderStage,
+        "context": ContextStage,
+        "train": TrainStage,
+        "import": ImportStage,
+        "export": ExportStage,
+    },
 }
 
 

@@ -8,10 +8,12 @@ from lcrp.config.paths import absolute
 from lcrp.errors import ConfigError
 from lcrp.stages.context import ContextSettings
 from lcrp.stages.decisions import ConceptChoice
+from lcrp.stages.exchange import ExportSettings, ImportSettings
 from lcrp.stages.glocal import GlocalSettings
 from lcrp.stages.render import RenderSettings
 from lcrp.stages.selection import Selection
 from lcrp.stages.train import TrainSettings
+from lcrp.storage.crp_folder import Convention
 from lcrp.training.trainer import Schedule
 
 
@@ -65,6 +67,22 @@ def _(stage: schema.ContextStage, origin: Path) -> ContextSettings:  # noqa: ARG
     return ContextSettings(class_name=stage.class_name, num_targets=stage.num_targets)
 
 
+@stage_settings.register
+def _(stage: schema.ImportStage, origin: Path) -> ImportSettings:
+    return ImportSettings(
+        folder=absolute(stage.folder, origin), convention=_convention(stage), overwrite=stage.overwrite
+    )
+
+
+@stage_settings.register
+def _(stage: schema.ExportStage, origin: Path) -> ExportSettings:
+    return ExportSettings(
+        folder=absolute(stage.folder, origin),
+        convention=_convention(stage),
+        statistics=_absolute(stage.statistics, origin),
+    )
+
+
 def train_settings(stage: schema.TrainStage, default_output: Path, origin: Path) -> TrainSettings:
     """Settings of the training; the weights go to `default_output` if the user names no file."""
     schedule = Schedule(
@@ -75,6 +93,10 @@ def train_settings(stage: schema.TrainStage, default_output: Path, origin: Path)
         seed=stage.seed,
     )
     return TrainSettings(schedule=schedule, output=_absolute(stage.output, origin) or default_output)
+
+
+def _convention(stage: schema.ExchangeStage) -> Convention:
+    return Convention(layer_prefix=stage.layer_prefix, first_class=stage.first_class)
 
 
 def _absolute(path: str | None, origin: Path) -> Path | None:
