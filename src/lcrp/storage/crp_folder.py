@@ -152,18 +152,21 @@ class CrpFolder:
 
     def _entries(self, stem: Path, shape: Shape) -> Entries:
         """Checked columns of one table, from the files that begin with `stem`."""
-        sample = _column(stem, "data", _WHOLE, shape[0])
-        columns = {"peak": _column(stem, "rf", _WHOLE, shape[0]), "score": _column(stem, "rel", _REAL, shape[0])}
-        limits = {"class": self._num_classes - 1, "item": _MAX_ITEM}
-        told = {name: _column(stem, name, _WHOLE, shape[0]) for name in limits if _file(stem, name).exists()}
-        for name, values in (columns | told).items():
+        kinds = {"data": _WHOLE, "rel": _REAL, "rf": _WHOLE}
+        kinds |= {part: _WHOLE for part in ("class", "item") if _file(stem, part).exists()}
+        columns = {part: _column(stem, part, kind, shape[0]) for part, kind in kinds.items()}
+        sample, score, peak = columns["data"], columns["rel"], columns["rf"]
+        class_id, item = columns.get("class"), columns.get("item")
+        for part, values in columns.items():
             if values.shape != sample.shape:
-                raise StoreError(f"'{_file(stem, name)}' is {values.shape}, but {stem.name}{_DATA} is {sample.shape}")
-        _check_range(_file(stem, "data"), sample, (0, self._num_samples - 1), "sample", "is this the same dataset?")
-        _check_range(_file(stem, "rf"), columns["peak"], (0, shape[1] * shape[2] - 1), "neuron", "see model.input")
-        for name, values in told.items():
-            _check_range(_file(stem, name), values, (-1 if name == "class" else 0, limits[name]), name, "")
-        return Entries(sample=sample, **columns, class_id=told.get("class"), item=told.get("item"))
+                raise StoreError(f"'{_file(stem, part)}' is {values.shape}, but {stem.name}{_DATA} is {sample.shape}")
+        _check_range(_file(stem, "data"), sample, (0, self._num_samples - 1), "sample; is this the same dataset?")
+        _check_range(_file(stem, "rf"), peak, (0, shape[1] * shape[2] - 1), "neuron; see model.input")
+        if class_id is not None:
+            _check_range(_file(stem, "class"), class_id, (-1, self._num_classes - 1), "class")
+        if item is not None:
+            _check_range(_file(stem, "item"), item, (0, _MAX_ITEM), "item")
+        return Entries(sample=sample, score=score, peak=peak, class_id=class_id, item=item)
 
 
 @contextlib.contextmanager
@@ -279,12 +282,16 @@ def _column(stem: Path, part: str, kinds: str, num_concepts: int) -> Array:
     return column
 
 
-def _check_range(path: Path, values: IntArray, limits: tuple[int, int], what: str, hint: str) -> None:
+def _check_range(path: Path, values: IntArray, limits: tuple[int, int], what: str) -> None:
+    """`what` names what is counted, and after a semicolon what may be wrong."""
     low, high = limits
     is_outside = (values < low) | (values > high)
     if is_outside.any():
+        name, *hint = what.split(";")
         wrong = int(values[is_outside][0])
-        raise StoreError(f"'{path}' names {what} {wrong}, there are {low} to {high}; {hint}".removesuffix("; "))
+        raise StoreError(
+            "; ".join([f"'{path}' names {name} {wrong}, there are {low} to {high}", *map(str.strip, hint)])
+        )
 
 
 def _check_once(stem: Path, entries: Entries) -> None:
