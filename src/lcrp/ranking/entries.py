@@ -6,6 +6,7 @@ Axes: K class, C concept, N rank, M entry of all classes.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from lcrp.values.statistics import Entries, IntArray, TopTable
 
@@ -76,15 +77,20 @@ def matched_classes(overall: Entries, by_class: Mapping[int, Entries]) -> IntArr
     if not by_class:
         return found
     pool = [by_class[class_id] for class_id in sorted(by_class)]
-    sample, score, peak = (
-        np.concatenate([getattr(entries, name) for entries in pool]) for name in ("sample", "score", "peak")
-    )  # [M, C]
     classes = np.repeat(sorted(by_class), [len(entries.sample) for entries in pool])  # [M]
-    is_free = np.ones(sample.shape, dtype=bool)
-    for rank in range(len(found)):
-        is_same = is_free & (sample == overall.sample[rank]) & (score == overall.score[rank])
-        is_same &= peak == overall.peak[rank]
-        first, is_found = is_same.argmax(axis=0), is_same.any(axis=0)  # [C]
+    keys = np.ascontiguousarray(np.concatenate([_keys(entries) for entries in pool]).T)  # [C, M]
+    peaks = np.ascontiguousarray(np.concatenate([entries.peak for entries in pool]).T)
+    is_free, concepts = np.ones(keys.shape, dtype=bool), np.arange(len(keys))
+    for rank, (key, peak) in enumerate(zip(_keys(overall), overall.peak, strict=True)):
+        is_same = (keys == key[:, None]) & (peaks == peak[:, None]) & is_free
+        first = is_same.argmax(axis=1)  # [C]
+        is_found = is_same[concepts, first]
         found[rank] = np.where(is_found, classes[first], -1)
-        is_free[first[is_found], np.flatnonzero(is_found)] = False
+        is_free[concepts[is_found], first[is_found]] = False
     return found
+
+
+def _keys(entries: Entries) -> npt.NDArray[np.int64]:
+    """[N, C] sample and score in one number."""
+    score = np.ascontiguousarray(entries.score + np.float32(0.0), dtype=np.float32)
+    return entries.sample.astype(np.int64) << 32 | score.view(np.uint32)
