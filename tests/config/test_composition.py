@@ -182,6 +182,14 @@ def test_render_settings_that_make_no_sense_are_refused(override: str, message: 
         composed("stage=render", override)
 
 
+@pytest.mark.parametrize("stage", ["import", "export"])
+def test_an_exchange_needs_a_folder_and_counts_from_zero(stage: str) -> None:
+    with pytest.raises(ConfigError, match=r"'stage.folder' has no value; write stage.folder=\.\.\."):
+        composed(f"stage={stage}")
+    with pytest.raises(ConfigError, match=r"stage.first_class=-1 is too small; the least is 0"):
+        composed(f"stage={stage}", *GIVEN[stage], "stage.first_class=-1")
+
+
 def test_samples_keep_their_type() -> None:
     stage = composed("stage=render", "stage.samples=[3,val-00007]").stage
     assert isinstance(stage, schema.RenderStage)

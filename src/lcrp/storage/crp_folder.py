@@ -134,6 +134,8 @@ class CrpFolder:
             numbers = sorted({int(number) for number in _mapped(path, _NAMES, num_axes=1).tolist()})
         except ValueError as error:
             raise StoreError(f"'{path}' does not hold {_KIND_NAMES[_NAMES]}: {error}") from error
+        if not numbers:
+            raise StoreError(f"'{path}' names no classes")
         first = self._convention.first_class
         for number in numbers:
             if not 0 <= number - first < self._num_classes:
@@ -157,6 +159,8 @@ class CrpFolder:
         columns = {part: _column(stem, part, kind, shape[0]) for part, kind in kinds.items()}
         sample, score, peak = columns["data"], columns["rel"], columns["rf"]
         class_id, item = columns.get("class"), columns.get("item")
+        if not len(sample):
+            raise StoreError(f"'{_file(stem, 'data')}' holds no samples")
         for part, values in columns.items():
             if values.shape != sample.shape:
                 raise StoreError(f"'{_file(stem, part)}' is {values.shape}, but {stem.name}{_DATA} is {sample.shape}")

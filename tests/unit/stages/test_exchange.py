@@ -268,6 +268,7 @@ DAMAGES = {
     ),
     "channels": (altered(f"{MAX}_rel", lambda values: values[:, :3]), r"2_rel\.npy' has 3 concepts, .* has 4"),
     "rows": (altered(f"{MAX}_rel", lambda values: values[1:]), r"2_rel\.npy' is \(4, 4\), but 2_data\.npy is \(5, 4\)"),
+    "no rows": (altered(f"{MAX}_data", lambda values: values[:0]), r"2_data\.npy' holds no samples"),
     "axes": (altered(f"{MAX}_data", np.ravel), r"2_data\.npy' has 1 axes .*, 2 are expected"),
     "dtype": (altered(f"{MAX}_data", np.float32), r"2_data\.npy' holds float32, not whole numbers"),
     "score dtype": (altered(f"{STATS}_rel", np.int64), r"1_rel\.npy' holds int64, not floating point numbers"),
@@ -280,6 +281,10 @@ DAMAGES = {
         r"names class 7, the model has the classes 0 to 2; .*stage\.first_class",
     ),
     "class text": (altered("RelStats_sum_normed/targets", lambda _: np.array(["a"])), "does not hold class numb"),
+    "no classes": (
+        altered("ActStats_max_normed/targets", lambda values: values[:0]),
+        r"targets\.npy' names no classes",
+    ),
     "text file": (lambda folder: (folder / f"{MAX}_data.npy").write_text("0 1"), "is no array of whole numbers: "),
     "truncated": (
         lambda folder: (folder / f"{MAX}_rf.npy").write_bytes((folder / f"{MAX}_rf.npy").read_bytes()[:-8]),
