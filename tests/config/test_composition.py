@@ -19,7 +19,11 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
 
 
-GIVEN = {"folder": ["dataset.path=pictures"]}  # what a choice leaves to the user
+GIVEN = {
+    "folder": ["dataset.path=pictures"],
+    "import": ["stage.folder=crp"],
+    "export": ["stage.folder=crp"],
+}  # what a choice leaves to the user
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -45,7 +49,7 @@ def test_every_model_and_dataset_compose(model: str, dataset: str) -> None:
 
 @pytest.mark.parametrize("stage", choices("stage"))
 def test_every_stage_composes_and_names_itself(stage: str) -> None:
-    assert composed(f"stage={stage}").stage.name == stage
+    assert composed(f"stage={stage}", *GIVEN.get(stage, [])).stage.name == stage
 
 
 @pytest.mark.parametrize("composite", choices("composite"))
@@ -203,6 +207,14 @@ def test_values_that_make_no_sense_are_refused(override: str, message: str) -> N
 def test_render_settings_that_make_no_sense_are_refused(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         composed("stage=render", override)
+
+
+@pytest.mark.parametrize("stage", ["import", "export"])
+def test_an_exchange_needs_a_folder_and_counts_from_zero(stage: str) -> None:
+    with pytest.raises(ConfigError, match=r"'stage.folder' has no value; write stage.folder=\.\.\."):
+        composed(f"stage={stage}")
+    with pytest.raises(ConfigError, match=r"stage.first_class=-1 is too small; the least is 0"):
+        composed(f"stage={stage}", *GIVEN[stage], "stage.first_class=-1")
 
 
 def test_samples_keep_their_type() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -97,6 +98,8 @@ TINY = (
         ([*TINY, "+model.network.shape=3"], r"model.network: YOLOv5: got an unexpected keyword argument 'shape'"),
         (["model.network._target_=nowhere.Net", *TINY[1:]], r"model.network._target_='nowhere.Net' cannot be imported"),
         ([*TINY, "+dataset.options.size=3"], r"dataset: ScenesDataset: got an unexpected keyword argument 'size'"),
+        (["stage=import"], r"'stage.folder' has no value; write stage.folder=\.\.\."),
+        ([*TINY, "stage=import", "stage.folder=crp"], r"there is no folder '.*/crp'; set stage\.folder"),
         (["stage=train", "dataset=coco2017"], r"stage=train learns the embedded pictures, not 'coco2017'"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
@@ -210,6 +213,20 @@ def test_render_finds_what_glocal_wrote_also_from_another_folder(lcrp: CommandLi
     assert (outcome.code, outcome.err) == (0, [])
     assert Path(outcome.out[-1]).suffix == ".png"
     assert Path(outcome.out[-1]).is_file()
+
+
+def test_statistics_go_to_zennit_crp_and_come_back(lcrp: CommandLine, tmp_path: Path) -> None:
+    assert lcrp(*TINY).code == 0
+    written = lcrp("stage=export", "stage.folder=crp", *TINY)
+    assert (written.code, written.err, written.out[-1]) == (0, [], str(tmp_path / "crp"))
+    shutil.rmtree(tmp_path / "outputs" / "statistics")
+    read = lcrp("stage=import", "stage.folder=crp", *TINY)
+    assert (read.code, read.err) == (0, [])
+    assert Path(read.out[-1]).is_file()
+    again = lcrp("stage=import", "stage.folder=crp", *TINY)
+    assert (again.code, len(again.err)) == (1, 1)
+    assert "was imported before; stage.overwrite=true replaces it" in again.err[0]
+    assert lcrp("stage=render", *TINY, "stage.samples=[0]", "stage.n_references=1").code == 0
 
 
 def test_in_a_sweep_the_other_jobs_go_on(lcrp: CommandLine, tmp_path: Path) -> None:

@@ -159,6 +159,10 @@ def _render(key: str, stage: schema.RenderStage) -> Problems:
             yield f"{key}.samples: {sample!r} is neither an index nor a key"
 
 
+def _exchange(key: str, stage: schema.ExchangeStage) -> Problems:
+    yield from _at_least(f"{key}.first_class", stage.first_class, 0)
+
+
 def _train(key: str, stage: schema.TrainStage) -> Problems:
     if any(len(pair) != 2 for pair in stage.epochs_at):
         yield f"{key}.epochs_at={stage.epochs_at} is no list of [longer side in pixels, epochs]"
@@ -192,4 +196,6 @@ _CHECKS: dict[type, Callable[[str, Any], Problems]] = {
     schema.RenderStage: _render,
     schema.TrainStage: _train,
     schema.DownloadStage: _download,
+    schema.ImportStage: _exchange,
+    schema.ExportStage: _exchange,
 }

@@ -143,6 +143,29 @@ class ContextStage(Stage):
 
 
 @dataclass
+class ExchangeStage(Stage):
+    """Base of both directions of the exchange with zennit-crp."""
+
+    folder: str = MISSING
+    layer_prefix: str = MISSING
+    first_class: int = MISSING
+
+
+@dataclass
+class ImportStage(ExchangeStage):
+    """Concept statistics from a folder of zennit-crp."""
+
+    overwrite: bool = MISSING
+
+
+@dataclass
+class ExportStage(ExchangeStage):
+    """Concept statistics as a folder of zennit-crp."""
+
+    statistics: str | None = None
+
+
+@dataclass
 class TrainStage(Stage):
     """A network trained from scratch on the embedded pictures."""
 
@@ -204,6 +227,8 @@ SCHEMAS: dict[str, dict[str, type]] = {
         "context": ContextStage,
         "train": TrainStage,
         "download": DownloadStage,
+        "import": ImportStage,
+        "export": ExportStage,
     },
 }
 

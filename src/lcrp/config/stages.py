@@ -9,10 +9,12 @@ from lcrp.errors import ConfigError
 from lcrp.stages.context import ContextSettings
 from lcrp.stages.decisions import ConceptChoice
 from lcrp.stages.download import DownloadSettings
+from lcrp.stages.exchange import ExportSettings, ImportSettings
 from lcrp.stages.glocal import GlocalSettings
 from lcrp.stages.render import RenderSettings
 from lcrp.stages.selection import Selection
 from lcrp.stages.train import TrainSettings
+from lcrp.storage.crp_folder import Convention
 from lcrp.training.trainer import Schedule
 
 
@@ -66,6 +68,22 @@ def _(stage: schema.ContextStage, origin: Path) -> ContextSettings:  # noqa: ARG
     return ContextSettings(class_name=stage.class_name, num_targets=stage.num_targets)
 
 
+@stage_settings.register
+def _(stage: schema.ImportStage, origin: Path) -> ImportSettings:
+    return ImportSettings(
+        folder=absolute(stage.folder, origin), convention=_convention(stage), overwrite=stage.overwrite
+    )
+
+
+@stage_settings.register
+def _(stage: schema.ExportStage, origin: Path) -> ExportSettings:
+    return ExportSettings(
+        folder=absolute(stage.folder, origin),
+        convention=_convention(stage),
+        statistics=_absolute(stage.statistics, origin),
+    )
+
+
 def train_settings(stage: schema.TrainStage, default_output: Path, origin: Path) -> TrainSettings:
     """Settings of the training; the weights go to `default_output` if the user names no file."""
     schedule = Schedule(
@@ -86,6 +104,10 @@ def download_settings(stage: schema.DownloadStage, dataset: schema.Dataset, orig
         url_base=stage.url_base,
         keep_archives=stage.keep_archives,
     )
+
+
+def _convention(stage: schema.ExchangeStage) -> Convention:
+    return Convention(layer_prefix=stage.layer_prefix, first_class=stage.first_class)
 
 
 def _absolute(path: str | None, origin: Path) -> Path | None:

@@ -21,12 +21,12 @@ from lcrp.data.loader import OnError, chunks
 from lcrp.errors import ConfigError, DataError, LcrpError, StoreError, TargetError
 from lcrp.ranking.accumulator import LayerShape, StatisticsAccumulator
 from lcrp.stages.run import Run
-from lcrp.stages.subject import StatisticsSettings, Subject, statistics_key
+from lcrp.stages.subject import StatisticsSettings, Subject, statistics_header, statistics_key
 from lcrp.storage.location import StatisticsKey, content_hash, statistics_path
 from lcrp.storage.statistics import read_header, write_statistics
 from lcrp.values.attribution import ConceptScores
 from lcrp.values.sample import Batch, Sample
-from lcrp.values.statistics import StatisticsHeader, TargetLog
+from lcrp.values.statistics import TargetLog
 from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSet
     if found.accumulator is None:
         raise _nothing_explained(found, subject, statistics)
     target_log = found.target_log()
-    header = _header(subject, key, found.num_samples)
+    header = statistics_header(subject, key, found.num_samples)
     write_statistics(path, header, target_log, found.accumulator.results(), records=found.recorded())
     log.info("%s", _summary(target_log, found.num_samples, path))
     return path
@@ -250,18 +250,6 @@ def _listed_classes(names: Sequence[str]) -> str:
 def _check_annotated(sample: Sample, subject: Subject) -> None:
     if sample.annotation is None:
         raise ConfigError(f"{subject.dataset.name} has no annotations ({sample.key}); set statistics.targets=predicted")
-
-
-def _header(subject: Subject, key: StatisticsKey, num_samples: int) -> StatisticsHeader:
-    config = key.config()
-    return StatisticsHeader(
-        config=config,
-        config_hash=content_hash(config),
-        class_names=subject.model.class_names,
-        dataset_fingerprint=subject.dataset.fingerprint(),
-        num_samples=num_samples,
-        complete=True,
-    )
 
 
 def _nothing_explained(found: _Findings, subject: Subject, statistics: StatisticsSettings) -> LcrpError:

@@ -11,7 +11,8 @@ from zennit.core import Composite
 from lcrp.attribution.task import Task
 from lcrp.data.dataset import Dataset
 from lcrp.data.transforms import InputTransform
-from lcrp.storage.location import StatisticsKey
+from lcrp.storage.location import StatisticsKey, content_hash
+from lcrp.values.statistics import StatisticsHeader
 
 TaskName = Literal["detection", "segmentation"]
 
@@ -104,4 +105,17 @@ def statistics_key(subject: Subject, statistics: StatisticsSettings) -> Statisti
         composite=subject.composite_name,
         identity=subject.identity,
         settings=asdict(statistics),
+    )
+
+
+def statistics_header(subject: Subject, key: StatisticsKey, num_samples: int) -> StatisticsHeader:
+    """What a complete file says of itself."""
+    config = key.config()
+    return StatisticsHeader(
+        config=config,
+        config_hash=content_hash(config),
+        class_names=subject.model.class_names,
+        dataset_fingerprint=subject.dataset.fingerprint(),
+        num_samples=num_samples,
+        complete=True,
     )

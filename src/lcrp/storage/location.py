@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +19,8 @@ from lcrp.storage.statistics import read_header
 from lcrp.values.statistics import StatisticsHeader
 
 SETTINGS_NODE = "statistics"  # of the configuration that a file carries: how the statistics were made
+ORIGIN = "origin"  # among the settings of statistics that another program made: its name
+IMPORTED = "zennit-crp"
 _HASH_DIGITS = 8
 _MAX_DIFFERENCES = 5
 _MAX_VALUE_LENGTH = 40
@@ -65,10 +67,16 @@ def statistics_path(root: Path, key: StatisticsKey) -> Path:
     return _folder(root, key) / f"{identity}-{settings}.h5"
 
 
+def imported_key(key: StatisticsKey) -> StatisticsKey:
+    """The same, made by zennit-crp: its file says so, and lies beside the one that lcrp makes itself."""
+    return replace(key, settings={**key.settings, ORIGIN: IMPORTED})
+
+
 def find_statistics(root: Path, key: StatisticsKey, *, given: Path | None = None) -> Path:
     """The statistics of a model, checkpoint, dataset and composite.
 
-    The file made with the very same settings comes first; else the one complete file of the same identity.
+    The file made with the very same settings comes first, then the one imported with them; else the one complete file
+    of the same identity.
 
     Args:
         root: folder of what runs share.
@@ -82,6 +90,8 @@ def find_statistics(root: Path, key: StatisticsKey, *, given: Path | None = None
         StoreError: there is none, only such of another identity, or several; the message names what differs.
     """
     path = statistics_path(root, key) if given is None else given
+    if given is None and not path.exists():
+        path = statistics_path(root, imported_key(key))
     if given is not None or path.exists():
         _check(path, read_header(path), key)
         return path

@@ -42,12 +42,31 @@ class TopTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entries:
+    """Entries of one table as plain columns, in any order; every concept has equally many.
+
+    Attributes:
+        sample: [N, C] index in the dataset.
+        score: [N, C] float32, finite.
+        peak: [N, C] flat index of the concept's strongest neuron.
+        class_id: [N, C] class of the explained target, -1 where it is unknown; None if no class is told.
+        item: [N, C] item of the explained target; None if no item is told.
+    """
+
+    sample: IntArray
+    score: FloatArray
+    peak: IntArray
+    class_id: IntArray | None = None
+    item: IntArray | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moments:
     """Exact sums of every concept's normalised relevance, per class, as fixed point numbers.
 
     Attributes:
         class_ids: [K] int32, classes that were seen, ascending.
-        count: [K] int64, targets explained.
+        count: [K] int64, targets explained; 0 where they were not counted (imported statistics).
         total: [K, C] int64, sum in units of 2^-32.
         square_high: [K, C] int64, sum of squares, limb in units of 2^-32.
         square_low: [K, C] int64, sum of squares, limb in units of 2^-64.
@@ -60,17 +79,18 @@ class Moments:
     square_low: IntArray
 
     def mean(self) -> npt.NDArray[np.float64]:
-        """[K, C] mean of the normalised relevance over the targets of every class."""
-        total = np.ldexp(self.total.astype(np.float64), -FIXED_POINT_BITS)
-        mean: npt.NDArray[np.float64] = total / self.count[:, None]
-        return mean
+        """[K, C] mean of the normalised relevance over the targets of every class; NaN where none was counted."""
+        return np.ldexp(self.total.astype(np.float64), -FIXED_POINT_BITS) / self._divisor()
 
     def variance(self) -> npt.NDArray[np.float64]:
-        """[K, C] variance (divided by the count) of the normalised relevance."""
+        """[K, C] variance (divided by the count) of the normalised relevance; NaN where no target was counted."""
         high = np.ldexp(self.square_high.astype(np.float64), -FIXED_POINT_BITS)
         low = np.ldexp(self.square_low.astype(np.float64), -2 * FIXED_POINT_BITS)
-        variance = (high + low) / self.count[:, None] - self.mean() ** 2
+        variance = (high + low) / self._divisor() - self.mean() ** 2
         return np.maximum(variance, 0.0)
+
+    def _divisor(self) -> npt.NDArray[np.float64]:
+        return np.where(self.count > 0, self.count, np.nan)[:, None]  # [K, 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import pytest
 import statistics_samples as samples
 
 from lcrp.errors import StoreError
-from lcrp.storage.location import StatisticsKey, content_hash, find_statistics, statistics_path
+from lcrp.storage.location import StatisticsKey, content_hash, find_statistics, imported_key, statistics_path
 
 KEY = StatisticsKey(
     model="yolov6",
@@ -126,3 +126,15 @@ def test_an_incomplete_or_damaged_exact_match_is_told(tmp_path: Path) -> None:
     path.write_text("damaged")
     with pytest.raises(StoreError, match="cannot be read"):
         find_statistics(tmp_path, KEY)
+
+
+def test_imported_statistics_give_way_to_own_ones(tmp_path: Path) -> None:
+    imported = stored(tmp_path, imported_key(KEY))
+    other = stored(tmp_path, with_settings(top_n=10))
+    assert imported != statistics_path(tmp_path, KEY)
+    assert find_statistics(tmp_path, KEY) == imported
+    assert find_statistics(tmp_path, with_settings(top_n=10)) == other
+    own = stored(tmp_path, KEY)
+    assert find_statistics(tmp_path, KEY) == own
+    with pytest.raises(StoreError, match=r"statistics\.origin is 'zennit-crp' there and not set here"):
+        find_statistics(tmp_path, with_settings(top_n=3))
