@@ -27,6 +27,8 @@ INSET_CONTEXT = 2.2  # zoomed region, in units of the object's longer side
 FRAME = "#2b3038"
 TAG_SIZE = 8.5  # points
 TAG_PADDING = 0.04  # inches
+TAG_HEIGHT = 0.26  # inches
+INSET_EDGE = 0.05  # inches between an inset and the panel's edge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +106,7 @@ def draw_panel(figure: Figure, place: Rect, picture: Array, shown: Object, *, ou
 
 def inset_place(inset: Inset, panel: Rect) -> Rect:
     """Where an inset lies in its panel."""
-    side, edge = INSET_SIDE * min(panel.width, panel.height), 0.05
+    side, edge = INSET_SIDE * min(panel.width, panel.height), INSET_EDGE
     return Rect(
         left=panel.right - side - edge if inset.at_right else panel.left + edge,
         top=panel.bottom - side - edge if inset.at_bottom else panel.top + edge,
@@ -114,15 +116,22 @@ def inset_place(inset: Inset, panel: Rect) -> Rect:
 
 
 def draw_tag(axes: Axes, text: str, shown: Object, panel: Rect) -> None:
-    """Label above the object (inside its upper edge where there is no room), kept within the panel."""
+    """Label above the object (inside its upper edge where there is no room), within the panel and beside an inset."""
     top, left, _bottom, _right = crops.bounding_window(shown.mask)
     height, width = shown.mask.shape
     text = shortened(text, panel.width - 2 * TAG_PADDING, TAG_SIZE, "bold")
     extent = (text_width(text, TAG_SIZE, "bold") + 2 * TAG_PADDING) * width / panel.width  # in pixels
-    above = top * panel.height / height > 0.26
+    above = top * panel.height / height > TAG_HEIGHT
+    low, high = 0.0, width - extent
+    if shown.inset is not None:
+        inset = inset_place(shown.inset, panel)
+        upper = panel.top + top * panel.height / height - (TAG_HEIGHT if above else 0.0)  # inches
+        if upper < inset.bottom and upper + TAG_HEIGHT > inset.top:
+            room = (inset.width + 2 * INSET_EDGE) * width / panel.width
+            low, high = (low, high - room) if shown.inset.at_right else (low + room, high)
     axes.annotate(
         text,
-        xy=(max(0.0, min(float(left), width - extent)), top),
+        xy=(max(0.0, min(max(float(left), low), high)), top),
         xytext=(TAG_PADDING * POINTS_PER_INCH, 3.2 if above else -3.2),
         textcoords="offset points",
         ha="left",

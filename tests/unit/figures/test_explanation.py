@@ -139,3 +139,23 @@ def test_drawing_needs_no_window_and_no_torch() -> None:
     script = "import sys, lcrp.figures.explanation; print(*({'torch', 'matplotlib.pyplot'} & sys.modules.keys()))"
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert finished.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("at", [(20, 20), (20, 90), (50, 20), (50, 70), (90, 90)])
+def test_an_inset_does_not_cover_the_label(make: Make, at: tuple[int, int]) -> None:
+    """The label of a small object in the middle reaches into the corner where the inset lies."""
+    top, left = at
+    mask = np.zeros((120, 120), dtype=bool)
+    mask[top : top + 12, left : left + 12] = True
+    box = (float(left), float(top), left + 12.0, top + 12.0)
+    explanation = make(size=(120, 120), mask=mask)
+    explanation = replace(explanation, explained=replace(explanation.explained, box=box))
+    figure = explanation_figure(explanation)
+    figure.canvas.draw()
+    panel, inset = figure.axes[:2]
+    (tag,) = panel.texts
+    label = tag.get_bbox_patch().get_window_extent()
+    assert inset.get_xlim() != panel.get_xlim()
+    assert not label.overlaps(inset.get_window_extent())
+    assert panel.get_window_extent().x0 - 2 <= label.x0
+    assert label.x1 <= panel.get_window_extent().x1 + 2
