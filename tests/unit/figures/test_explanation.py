@@ -141,21 +141,22 @@ def test_drawing_needs_no_window_and_no_torch() -> None:
     assert finished.stdout.strip() == ""
 
 
-@pytest.mark.parametrize("at", [(20, 20), (20, 90), (50, 20), (50, 70), (90, 90)])
-def test_an_inset_does_not_cover_the_label(make: Make, at: tuple[int, int]) -> None:
-    """The label of a small object in the middle reaches into the corner where the inset lies."""
-    top, left = at
-    mask = np.zeros((120, 120), dtype=bool)
-    mask[top : top + 12, left : left + 12] = True
-    box = (float(left), float(top), left + 12.0, top + 12.0)
-    explanation = make(size=(120, 120), mask=mask)
+@pytest.mark.parametrize("at_right", [True, False])
+def test_an_inset_does_not_cover_the_label(make: Make, at_right: bool) -> None:
+    """The label of a small object in the middle would reach into the corner where the inset lies."""
+    mask, heatmap = np.zeros((120, 120), dtype=bool), np.ones((120, 120))
+    left = 45 if at_right else 62
+    mask[56:68, left : left + 12] = True
+    heatmap[:60, slice(60, None) if at_right else slice(60)] = 0.0  # the inset goes where it hides no relevance
+    explanation = make(size=(120, 120), mask=mask, heatmap=heatmap)
+    box = (float(left), 56.0, left + 12.0, 68.0)
     explanation = replace(explanation, explained=replace(explanation.explained, box=box))
     figure = explanation_figure(explanation)
     figure.canvas.draw()
     panel, inset = figure.axes[:2]
     (tag,) = panel.texts
-    label = tag.get_bbox_patch().get_window_extent()
-    assert inset.get_xlim() != panel.get_xlim()
-    assert not label.overlaps(inset.get_window_extent())
-    assert panel.get_window_extent().x0 - 2 <= label.x0
-    assert label.x1 <= panel.get_window_extent().x1 + 2
+    label, zoomed = tag.get_bbox_patch().get_window_extent(), inset.get_window_extent()
+    assert zoomed.y0 > panel.get_window_extent().y0 + zoomed.height
+    assert bool(zoomed.x0 > panel.get_window_extent().x0 + zoomed.width) == at_right
+    assert not label.overlaps(zoomed)
+    assert panel.get_window_extent().x0 - 2 <= label.x0 < label.x1 <= panel.get_window_extent().x1 + 2
