@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lcrp.config import schema
 from lcrp.config.check import checked
+from lcrp.config.checkpoints import OFFICIAL_FILES, official_class_names
 from lcrp.config.paths import config_dir
 from lcrp.config.schema import register_schemas
 from lcrp.errors import ConfigError
@@ -85,6 +86,23 @@ def test_coco_brings_official_checkpoints_and_their_input() -> None:
     config = composed("model=yolov5", "dataset=coco2017")
     assert config.model.checkpoint == "official:yolov5m"
     assert config.model.input == schema.Input(height=640, width=640, resize="letterbox")
+
+
+def test_official_checkpoints_know_their_classes() -> None:
+    names = {name: official_class_names(f"official:{name}") for name in ("ssd512", "deeplabv3plus", "unet")}
+    assert {name: len(found) for name, found in names.items()} == {"ssd512": 80, "deeplabv3plus": 21, "unet": 20}
+    assert (names["ssd512"][0], names["deeplabv3plus"][13], names["unet"][12]) == ("person", "horse", "rider")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model", "side"),
+    [("coco2017", "ssd", (512, 512)), ("voc2012", "deeplabv3plus", (513, 513)), ("cityscapes", "unet", (256, 512))],
+)
+def test_the_published_pairs_have_their_input(dataset: str, model: str, side: tuple[int, int]) -> None:
+    config = composed(f"model={model}", f"dataset={dataset}")
+    assert config.model.checkpoint is not None
+    assert config.model.checkpoint.removeprefix("official:") in OFFICIAL_FILES
+    assert (config.model.input.height, config.model.input.width) == side
 
 
 def test_coco2014_is_coco2017_with_other_pictures() -> None:

@@ -75,6 +75,7 @@ TINY = (
         (["model.checkpoint=missing.pt"], r"missing.pt' is not there"),
         (["model.checkpoint=embedded:yolo"], r"no checkpoint 'yolo' comes with lcrp"),
         (["model.checkpoint=official:yolov7"], r"no official checkpoint is called 'yolov7'; nearest: 'yolov"),
+        (["model=unet", "model.checkpoint=official:unet"], r"is fetched by hand: take smp_unet_vgg13_cityscapes.pth"),
         (["model.checkpoint=null"], r"model.checkpoint has no value"),
         (["dataset=coco2017", "dataset.root=missing"], r"coco2017 misses .*/missing/annotations"),
         (["dataset=coco2014", "dataset.root=missing"], r"coco2014 misses .*'lcrp stage=download dataset=coco2014 data"),

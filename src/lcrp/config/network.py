@@ -7,10 +7,9 @@ import torch
 from torch import nn
 
 from lcrp.config import schema
-from lcrp.config.checkpoints import OFFICIAL, RANDOM, find_checkpoint
+from lcrp.config.checkpoints import OFFICIAL, RANDOM, find_checkpoint, official_class_names
 from lcrp.config.dataset import input_transform
 from lcrp.config.targets import call, locate, takes
-from lcrp.data.coco import CLASS_NAMES as COCO_CLASS_NAMES
 from lcrp.errors import ConfigError
 from lcrp.models.checkpoint import Checkpoint, load_state
 from lcrp.stages.subject import NetworkSpec
@@ -97,7 +96,7 @@ def _known_names(
     if checkpoint is not None and checkpoint.class_names is not None:
         return checkpoint.class_names
     if model.checkpoint is not None and model.checkpoint.startswith(OFFICIAL):
-        return COCO_CLASS_NAMES
+        return official_class_names(model.checkpoint)
     return dataset_names
 
 

@@ -22,6 +22,8 @@ from lcrp.errors import CheckpointError
 from lcrp.models import checkpoint as checkpoint_module
 from lcrp.models import unpickling
 from lcrp.models.checkpoint import Checkpoint, embedded_checkpoint, load_state, read_checkpoint, save_checkpoint
+from lcrp.models.deeplabv3plus import DeepLabV3Plus
+from lcrp.models.ssd import SSD
 from lcrp.models.unet import UNet
 from lcrp.models.yolov5 import YOLOv5
 from lcrp.models.yolov6 import YOLOv6
@@ -290,6 +292,40 @@ def test_missing_files_name_their_neighbours(tmp_path: Path) -> None:
 def test_files_without_weights_are_refused(saved: Callable[[object], Path], content: object) -> None:
     with pytest.raises(CheckpointError, match="holds no weights"):
         read_checkpoint(saved(content))
+
+
+PUBLISHED_LAYOUTS = {
+    "SSD with momentum": (
+        lambda: SSD(num_classes=80, size=300, width=0.03),
+        lambda state: {
+            "model": state,
+            "optimizer": {"state": {0: {"momentum_buffer": torch.zeros(2)}}, "param_groups": [{"lr": 1e-3}]},
+            "scheduler": {"milestones": (1, 2), "last_epoch": 3},
+            "iteration": 400_000,
+        },
+    ),
+    "DeepLabV3+ with its score": (
+        lambda: DeepLabV3Plus(num_classes=21, width=0.03),
+        lambda state: {
+            "cur_itrs": 30_000,
+            "model_state": state,
+            "optimizer_state": {"state": {}, "param_groups": []},
+            "scheduler_state": {"last_epoch": 1},
+            "best_score": np.float64(0.772),
+        },
+    ),
+    "UNet alone": (lambda: UNet(num_classes=20, width=0.03), lambda state: state),
+}
+
+
+@pytest.mark.parametrize("layout", PUBLISHED_LAYOUTS)
+def test_published_layouts_are_read_and_loaded(saved: Callable[[object], Path], layout: str) -> None:
+    build, wrap = PUBLISHED_LAYOUTS[layout]
+    network = build()
+    checkpoint = read_checkpoint(saved(wrap(network.state_dict())))
+    rebuilt = type(network)(**type(network).arguments_of(checkpoint.state))
+    load_state(rebuilt, checkpoint)
+    assert all(torch.equal(value, network.state_dict()[key]) for key, value in rebuilt.state_dict().items())
 
 
 def test_sparse_tensors_are_refused(saved: Callable[[object], Path]) -> None:
