@@ -89,7 +89,7 @@ class Golden:
         image, class_id, item = self.targets[number]
         if self.model != "ssd512":
             return self.task.find(prediction, image, "", class_id, item)
-        values, rows = trace.output.class_logits[0, :, class_id].topk(item + 1)
+        values, rows = trace.output.class_logits[0, :, class_id].detach().topk(item + 1)
         if item == 0:
             assert int(rows[0]) == int(self.data[f"out_top_{image}"][1, class_id])
         return ExplainedTarget(
@@ -97,7 +97,7 @@ class Golden:
             key="",
             score=float(values[item]),
             confidence=0.0,
-            box=tuple(trace.output.boxes[0, rows[item]].tolist()),
+            box=tuple(trace.output.boxes[0, rows[item]].detach().tolist()),
             row=int(rows[item]),
         )
 
