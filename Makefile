@@ -6,7 +6,7 @@ DEMO := statistics.num_samples=120
 WEIGHTS := src/lcrp/models/weights
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint types format weights clean environment dev-environment
+.PHONY: help demo test test-fast golden lint types format weights clean environment dev-environment
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -15,8 +15,11 @@ demo: environment ## statistics of a few embedded pictures, then a figure; the l
 	@$(BIN)/python -m lcrp stage=glocal $(DEMO)
 	@$(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[34] stage.class_name=boat
 
-test: dev-environment ## all tests
-	@$(BIN)/python -m pytest
+test: dev-environment ## all tests but those of `make golden`
+	@$(BIN)/python -m pytest -m "not golden"
+
+golden: dev-environment ## compare with the forerunner's recorded outputs (minutes; LCRP_SHARED=FOLDER or ../shared has them)
+	@$(BIN)/python -m pytest -m golden tests/golden
 
 test-fast: dev-environment ## tests of single parts, without those that take seconds each
 	@$(BIN)/python -m pytest -q -m "not slow" tests/unit tests/property tests/config

@@ -21,6 +21,8 @@ from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.composites import composites
 from lcrp.values.target import ExplainedTarget, Target
 
+pytestmark = pytest.mark.golden
+
 MODELS = ("yolov5n", "yolov6n", "ssd512", "unet", "deeplabv3plus")
 NUM_CLASSES = {"yolov5n": 80, "yolov6n": 80, "ssd512": 80, "unet": 20, "deeplabv3plus": 21}
 DEFAULTS = dict.fromkeys(MODELS, "EpsilonPlusFlat") | {"yolov6n": "EpsilonGammaFlat"}

@@ -18,7 +18,7 @@ from lcrp.stages.subject import StatisticsSettings, Subject
 from lcrp.storage.explanation import read_explanation
 from lcrp.storage.statistics import StatisticsFile
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.golden
 
 DEFAULTS = StatisticsSettings(
     targets="annotated", layers=(), top_n=40, top_n_per_class=15, batch_size=1, num_samples=None, record=False

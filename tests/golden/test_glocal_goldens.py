@@ -21,7 +21,7 @@ from lcrp.stages.subject import StatisticsSettings
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.statistics import TopTable
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.golden
 
 TIE = 1e-3  # relative distance below which scores may change places
 AGREEMENT = 0.999  # of the ranks without ties, and of the neurons
