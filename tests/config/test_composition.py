@@ -88,6 +88,34 @@ def test_coco_brings_official_checkpoints_and_their_input() -> None:
     assert config.model.input == schema.Input(height=640, width=640, resize="letterbox")
 
 
+@pytest.mark.parametrize(
+    ("experiment", "parts"),
+    [
+        ("deeplab_horse", ("deeplabv3plus", "voc2012", "epsilon_plus_flat", 401, "horse", "backbone.layer4.0.conv3")),
+        ("unet_rider", ("unet", "cityscapes", "epsilon_plus_flat", 22, "rider", "encoder.features.15")),
+        (
+            "yolov6_person",
+            ("yolov6", "coco2017", "epsilon_gamma_flat", 140, "person", "backbone.ERBlock_5.0.rbr_dense.conv"),
+        ),
+    ],
+)
+def test_every_experiment_is_one_word(experiment: str, parts: tuple[object, ...]) -> None:
+    config = composed(f"+experiment={experiment}")
+    assert isinstance(config.stage, schema.RenderStage)
+    assert config.stage.make_statistics
+    assert config.stage.samples is not None
+    found = (config.model.name, config.dataset.name, config.composite.name, *config.stage.samples)
+    assert (*found, config.stage.class_name, config.model.layer) == parts
+    assert config.statistics.layers == [config.model.layer]
+    assert str(config.model.checkpoint).startswith("official:")
+    names = official_class_names(str(config.model.checkpoint))
+    assert config.stage.class_name in names
+
+
+def test_every_experiment_has_a_test() -> None:
+    assert choices("experiment") == ["deeplab_horse", "unet_rider", "yolov6_person"]
+
+
 def test_official_checkpoints_know_their_classes() -> None:
     names = {name: official_class_names(f"official:{name}") for name in ("ssd512", "deeplabv3plus", "unet")}
     assert {name: len(found) for name, found in names.items()} == {"ssd512": 80, "deeplabv3plus": 21, "unet": 20}
@@ -160,7 +188,6 @@ def test_sweep_folder_does_not_depend_on_what_is_swept() -> None:
         ("++statistics.topn=1", "statistics.topn", "'top_n'"),
         ("+stage.x=1", "stage.x", "'overwrite'"),
         ("+model.input.depth=1", "model.input.depth", "'width'"),
-        ("+experiment=figure", "experiment", "'statistics'"),
     ],
 )
 def test_added_keys_are_refused_with_the_known_ones(override: str, key: str, known: str) -> None:

@@ -132,6 +132,7 @@ class RenderStage(Stage):
     concepts: list[int] | None = None
     formats: list[str] = MISSING
     statistics: str | None = None
+    make_statistics: bool = MISSING
 
 
 @dataclass

@@ -60,6 +60,7 @@ def _(stage: schema.RenderStage, origin: Path) -> RenderSettings:
         choice=choice,
         formats=tuple(stage.formats),
         statistics=_absolute(stage.statistics, origin),
+        make_statistics=stage.make_statistics,
     )
 
 

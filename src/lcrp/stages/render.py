@@ -10,9 +10,10 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.data.dataset import Dataset
 from lcrp.data.folder import FolderDataset
-from lcrp.errors import ConfigError, DataError, LayerError, TargetError, nearest
+from lcrp.errors import ConfigError, DataError, LayerError, StoreError, TargetError, nearest
 from lcrp.figures.explanation import FORMATS, draw_explanation
 from lcrp.stages.decisions import ConceptChoice, explained_decisions
+from lcrp.stages.glocal import GlocalSettings, glocal
 from lcrp.stages.references import ReferenceSource, reference_samples
 from lcrp.stages.run import Run
 from lcrp.stages.selection import Selection, class_id_of, sample_indices
@@ -41,12 +42,14 @@ class RenderSettings:
         choice: which concepts, and how many references of each.
         formats: of the figures: 'png', 'svg', 'pdf'.
         statistics: file with the concept statistics; None finds the one that fits.
+        make_statistics: where none fits, make them first, as stage=glocal does.
     """
 
     selection: Selection
     choice: ConceptChoice
     formats: tuple[str, ...] = ("png",)
     statistics: Path | None = None
+    make_statistics: bool = False
 
     def __post_init__(self) -> None:
         for name in self.formats or ("",):
@@ -182,7 +185,7 @@ def _source(subject: Subject, statistics: StatisticsSettings, settings: RenderSe
     """The ranking of the layer's concepts, from the statistics file that fits."""
     choice = settings.choice
     assert choice.layer is not None
-    path = find_statistics(run.output_root, statistics_key(subject, statistics), given=settings.statistics)
+    path = _statistics_file(subject, statistics, settings, run)
     with StatisticsFile(path, class_names=subject.model.class_names) as file:
         ranking, config_hash = file.layer(choice.layer), file.header.config_hash
     log.info("references from %s", path)
@@ -197,6 +200,16 @@ def _source(subject: Subject, statistics: StatisticsSettings, settings: RenderSe
             folder=path.parent / CACHE_FOLDER, config_hash=config_hash, layer=choice.layer, mode=choice.mode
         ),
     )
+
+
+def _statistics_file(subject: Subject, statistics: StatisticsSettings, settings: RenderSettings, run: Run) -> Path:
+    """The statistics that fit, or those that are made now."""
+    try:
+        return find_statistics(run.output_root, statistics_key(subject, statistics), given=settings.statistics)
+    except StoreError:
+        if settings.statistics is not None or not settings.make_statistics:
+            raise
+    return glocal(subject, statistics, GlocalSettings(), run)
 
 
 def _nothing(refused: Sequence[TargetError | DataError], name: str) -> TargetError | DataError:

@@ -181,6 +181,20 @@ def test_missing_statistics_are_told_with_the_command(tmp_path: Path) -> None:
         rendered(tmp_path, settings(samples=(1,), n_references=1))
 
 
+def test_missing_statistics_are_made_where_asked_for_and_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(settings(samples=(3,), n_references=1), make_statistics=True)
+    (figure,) = rendered(tmp_path, asked)
+    numbers = figure.with_suffix(".json").read_text()
+    assert len(list(tmp_path.rglob("statistics/*/*.h5"))) == 1
+    monkeypatch.setattr("lcrp.stages.render.glocal", None)  # a second pass would fail
+    (again,) = rendered(tmp_path, asked)
+    assert again.with_suffix(".json").read_text() == numbers
+    with pytest.raises(StoreError):
+        rendered(tmp_path, replace(asked, statistics=tmp_path / "missing.h5"))
+
+
 def test_unknown_formats_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"figures cannot be written as 'gif'; formats: .*'png'"):
         settings(formats=("gif",))
