@@ -42,10 +42,30 @@ def raw(*overrides: str) -> DictConfig:
     return compose("config", overrides=list(overrides), return_hydra_config=True)
 
 
-@pytest.mark.parametrize(("model", "dataset"), list(itertools.product(choices("model"), choices("dataset"))))
+PAIRS = list(itertools.product(choices("model"), choices("dataset")))
+UNSUITED = {
+    *itertools.product(("unet", "deeplabv3plus"), ("coco2014", "coco2017")),
+    *itertools.product(("yolov5", "yolov6", "ssd"), ("voc2012", "cityscapes")),
+}
+
+
+@pytest.mark.parametrize(("model", "dataset"), PAIRS)
 def test_every_model_and_dataset_compose(model: str, dataset: str) -> None:
-    config = composed(f"model={model}", f"dataset={dataset}", *GIVEN.get(dataset, []))
+    config = composed(f"model={model}", f"dataset={dataset}", "statistics.targets=predicted", *GIVEN.get(dataset, []))
     assert (config.model.name, config.dataset.name) == (model, dataset)
+
+
+@pytest.mark.parametrize(("model", "dataset"), PAIRS)
+def test_annotations_that_the_model_cannot_meet_are_refused(model: str, dataset: str) -> None:
+    overrides = (f"model={model}", f"dataset={dataset}", *GIVEN.get(dataset, []))
+    if (model, dataset) in UNSUITED:
+        with pytest.raises(
+            ConfigError, match=f"'{dataset}' annotates (boxes|class masks), which '{model}' .*predicted"
+        ):
+            composed(*overrides)
+    else:
+        composed(*overrides)
+    composed(*overrides, "stage=export", "stage.folder=x")
 
 
 @pytest.mark.parametrize("stage", choices("stage"))

@@ -48,6 +48,7 @@ def checked(config: DictConfig) -> schema.Config:
     for key, part in (("dataset", settings.dataset), ("stage", settings.stage)):
         if type(part) in _CHECKS:
             problems += _CHECKS[type(part)](key, part)
+    problems += _annotations(settings)
     _raise_all(problems)
     return settings
 
@@ -87,6 +88,17 @@ def _statistics(statistics: schema.Statistics) -> Problems:
     yield from _choice("statistics.seed", statistics.seed, SEEDS)
     for name in ("top_n", "top_n_per_class", "batch_size", "num_samples"):
         yield from _at_least(f"statistics.{name}", getattr(statistics, name), 1)
+
+
+def _annotations(config: schema.Config) -> Problems:
+    """What a dataset's annotation can tell of, where annotated targets are asked for."""
+    kind, suited = _ANNOTATIONS.get(type(config.dataset), ("", config.model.task))
+    needs_targets = isinstance(config.stage, schema.GlocalStage | schema.RenderStage)
+    if needs_targets and config.statistics.targets == "annotated" and config.model.task != suited:
+        yield (
+            f"dataset '{config.dataset.name}' annotates {kind}, which '{config.model.name}' ({config.model.task}) does "
+            "not predict; write statistics.targets=predicted to explain whatever it does predict"
+        )
 
 
 def _model(model: schema.Model) -> Problems:
@@ -188,6 +200,11 @@ def _within(key: str, value: float | None, low: float, high: float) -> Problems:
         yield f"{key}={value} is out of range; write a value from {low} to {high}"
 
 
+_ANNOTATIONS: dict[type, tuple[str, str]] = {  # what is annotated, and the task that predicts it
+    schema.CocoDataset: ("boxes", "detection"),
+    schema.VocDataset: ("class masks", "segmentation"),
+    schema.CityscapesDataset: ("class masks", "segmentation"),
+}
 _CHECKS: dict[type, Callable[[str, Any], Problems]] = {
     schema.ScenesDataset: _scenes,
     schema.VocDataset: _voc,
