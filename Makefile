@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 DEMO := statistics.num_samples=120
 WEIGHTS := src/lcrp/models/weights
+WORKERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast golden lint types format weights clean environment dev-environment
@@ -16,13 +18,13 @@ demo: environment ## statistics of a few embedded pictures, then a figure; the l
 	@$(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[34] stage.class_name=boat
 
 test: dev-environment ## all tests but those of `make golden`
-	@$(BIN)/python -m pytest -m "not golden"
+	@$(PYTEST) -m "not golden"
 
 golden: dev-environment ## compare with the forerunner's recorded outputs (minutes; LCRP_SHARED=FOLDER or ../shared has them)
-	@$(BIN)/python -m pytest -m golden tests/golden
+	@$(PYTEST) -m golden tests/golden
 
 test-fast: dev-environment ## tests of single parts, without those that take seconds each
-	@$(BIN)/python -m pytest -q -m "not slow" tests/unit tests/property tests/config
+	@$(PYTEST) -q -m "not slow" tests/unit tests/property tests/config
 
 lint: types ## style, types, and who may import whom
 	@$(BIN)/ruff check src tests
