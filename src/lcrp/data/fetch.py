@@ -24,7 +24,7 @@ TIMEOUT = 60.0  # seconds without a byte
 _NETWORK_ERRORS = (OSError, http.client.HTTPException)
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 _AGAIN = "run the command again to go on"
-_ARCHIVE_ERRORS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError)
+_ARCHIVE_ERRORS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError)
 
 
 def lacking(archive: Archive, folder: Path) -> dict[str, int]:
@@ -82,7 +82,8 @@ def unpack(path: Path, archive: Archive, folder: Path) -> None:
     Every file appears in full or not at all. Nothing is written outside `folder`.
 
     Raises:
-        DataError: the archive is damaged or lacks something, one of its members leads outside, or the disk is full.
+        DataError: the archive is damaged or lacks something, one of its members leads outside, the disk is full, or
+            this Python cannot unpack tar files safely.
     """
     try:
         with TemporaryDirectory(dir=folder, prefix=f".{path.name}.") as name:
@@ -131,7 +132,7 @@ def _extract_zip(path: Path, folder: Path, is_wanted: Callable[[str], bool]) -> 
 
 def _extract_tar(path: Path, folder: Path, is_wanted: Callable[[str], bool]) -> None:
     if not hasattr(tarfile, "data_filter"):
-        raise NotImplementedError("Python 3.11 unpacks tar files safely from 3.11.4 on")
+        raise DataError(f"{path} is kept, but Python unpacks tar files safely from 3.11.4 on only; use a newer Python")
     with tarfile.open(path, "r:") as opened:
         opened.extractall(folder, [one for one in opened.getmembers() if is_wanted(one.name)], filter="data")
 

@@ -75,6 +75,15 @@ def test_members_of_a_tar_that_lead_outside_are_refused(folder, files, links):
     assert [path.name for path in folder.iterdir()] == ["data.tar"]
 
 
+def test_a_python_that_cannot_unpack_safely_keeps_the_archive(folder, monkeypatch):
+    """Nothing is wrong with the file: it must not be called damaged."""
+    write_tar(folder / "data.tar", FILES)
+    monkeypatch.delattr(tarfile, "data_filter")
+    with pytest.raises(DataError, match=r"data\.tar is kept, but Python unpacks .* 3\.11\.4 .*use a newer Python$"):
+        unpack(folder / "data.tar", archive("data.tar"), folder)
+    assert [path.name for path in folder.iterdir()] == ["data.tar"]
+
+
 @pytest.mark.parametrize("name", ["data.zip", "data.tar"])
 def test_a_file_that_is_no_archive_is_refused(folder, name):
     (folder / name).write_bytes(b"<html>moved</html>" * 100)
