@@ -4,6 +4,10 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 DEMO := statistics.num_samples=120
 WEIGHTS := src/lcrp/models/weights
+MODELS := yolov5 yolov6 ssd unet deeplabv3plus
+TRAINING_ssd := stage.learning_rate=0.002 stage.epochs_at=[[128,12],[256,2]]
+TRAINING_unet := stage.epochs_at=[[128,6],[256,2]]
+TRAINING_deeplabv3plus := stage.epochs_at=[[128,8],[256,2]]
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
@@ -38,10 +42,10 @@ format: dev-environment ## put the code in order
 	@$(BIN)/ruff check --fix src tests
 	@$(BIN)/ruff format src tests
 
-weights: environment ## train the embedded checkpoints anew (minutes to an hour each; goes on where it was stopped)
-	@for model in yolov5 yolov6 unet; do \
-	  $(BIN)/python -m lcrp stage=train model=$$model dataset=scenes stage.output=$(WEIGHTS)/$${model}_scenes.pt || exit 1; \
-	done
+weights: $(MODELS:%=weights-%) ## train the embedded checkpoints anew (half an hour to two hours each; goes on where it was stopped)
+
+weights-%: environment
+	@$(BIN)/python -m lcrp stage=train model=$* dataset=scenes stage.output=$(WEIGHTS)/$*_scenes.pt $(TRAINING_$*)
 
 clean: ## delete caches and builds, never outputs
 	@rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

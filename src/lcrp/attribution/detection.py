@@ -60,17 +60,11 @@ class DetectionTask:
         """
         assert isinstance(output, DetectorOutput)
         self._check(output)
-        dtype = torch.promote_types(output.class_logits.dtype, torch.float32)
-        logits = output.class_logits.detach().to(dtype)
-        has_background = logits.shape[2] > len(self.class_names)
-        probabilities = logits.softmax(dim=2)[..., 1:] if has_background else logits.sigmoid()  # [B, M, K]
-        objectness = torch.ones_like(probabilities[..., 0])  # [B, M]
-        if output.objectness_logits is not None:
-            objectness = output.objectness_logits.detach().to(dtype).sigmoid()
+        probabilities, objectness = output.class_probabilities(), output.objectness()
         if len(self.class_names) == 1 and output.objectness_logits is not None:
             probabilities = torch.ones_like(probabilities)
             self._tell()
-        boxes = output.boxes.detach().to(dtype)
+        boxes = output.boxes.detach().to(probabilities)
         return [self._kept(*image) for image in zip(boxes, objectness, probabilities, strict=True)]
 
     def _explains_objectness(self, output: DetectorOutput) -> bool:
@@ -82,9 +76,11 @@ class DetectionTask:
             self._has_told = True
 
     def _check(self, output: DetectorOutput) -> None:
-        columns, num_classes = output.class_logits.shape[2], len(self.class_names)
-        if columns not in (num_classes, num_classes + 1):
-            raise ConfigError(f"the detector has {columns} classes, but {num_classes} class names are given")
+        num_classes = output.class_logits.shape[2] - output.has_background
+        if num_classes != len(self.class_names):
+            raise ConfigError(
+                f"the detector has {num_classes} classes, but {len(self.class_names)} class names are given"
+            )
         if output.objectness_logits is None and self.score == "objectness":
             raise ConfigError("score 'objectness' cannot be explained: the detector has none; choose score 'class'")
 
@@ -200,11 +196,10 @@ class DetectionTask:
             logits = output.objectness_logits
         else:
             logits = output.class_logits
-        background = output.class_logits.shape[2] - len(self.class_names)
         seed = torch.zeros_like(logits)
         for image, one in enumerate(explained):
             if one is not None:
-                column = () if logits.ndim == 2 else (one.target.class_id + background,)
+                column = () if logits.ndim == 2 else (one.target.class_id + output.has_background,)
                 seed[(image, one.row, *column)] = 1
         return logits, seed
 

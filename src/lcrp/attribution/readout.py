@@ -25,9 +25,7 @@ def box_readout(output: DetectorOutput, boxes: torch.Tensor, class_ids: torch.Te
     Returns:
         [B] in [0, 1].
     """
-    probability = output.class_logits.detach().sigmoid()  # [B, M, K]
-    if output.objectness_logits is not None:
-        probability = probability * output.objectness_logits.detach().sigmoid()[..., None]
+    probability = output.class_probabilities() * output.objectness()[..., None]  # [B, M, K]
     overlap = torch.stack(
         [box_iou(box[None], all_boxes)[0] for box, all_boxes in zip(boxes, output.boxes.detach(), strict=True)]
     )  # [B, M]

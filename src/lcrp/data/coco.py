@@ -124,7 +124,7 @@ class CocoDataset:
         boxes[:, 2:] += boxes[:, :2]  # xywh to xyxy
         with warnings.catch_warnings():  # pycocotools 2.0 does not know numpy 2's copy keyword
             warnings.simplefilter("ignore", DeprecationWarning)
-            masks = [coco.annToMask(one).astype(np.bool_) for one in objects]
+            masks = [coco.annToMask(_outlined(one)).astype(np.bool_) for one in objects]
         return Annotation(
             boxes=boxes,
             labels=torch.tensor([_CLASS_OF[one["category_id"]] for one in objects], dtype=torch.int64),
@@ -143,6 +143,15 @@ def _read_annotations(folder: Path, path: Path) -> CocoDetection:
         reason = f"category ids {unknown} are not COCO's" if unknown else "it lists no images"
         raise DataError(f"{path} is not a COCO instances file: {reason}; set dataset.annotations to one")
     return source
+
+
+def _outlined(annotation: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An object whose outline is not annotated, as in sets made for detectors alone, has that of its box."""
+    if annotation.get("segmentation"):
+        return annotation
+    left, top, width, height = annotation["bbox"]
+    right, bottom = left + width, top + height
+    return {**annotation, "segmentation": [[left, top, right, top, right, bottom, left, bottom]]}
 
 
 def _unknown_categories(annotations: Sequence[Mapping[str, Any]]) -> list[int]:

@@ -170,6 +170,7 @@ class SSD(nn.Module):
             boxes=corners(centre, size) * logits.new_tensor([width, height, width, height]),
             class_logits=logits,
             objectness_logits=None,
+            has_background=True,
         )
 
     def priors(self, maps: Sequence[tuple[int, int]], picture: tuple[int, int], like: Tensor) -> Tensor:

@@ -21,9 +21,8 @@ def detection_losses(output: DetectorOutput, cells: Cells, truth: Truth) -> Loss
 
     Classes and objectness: cross entropy over all rows, background included, so that a class score alone says that
     there is an object. Their soft targets are the certainty and the quality of a row's assignment: the class score
-    tells that there is one, objectness how good the box is. Both are sigmoids; a detector without objectness has a
-    softmax, whose background gets the rest of the certainty. Boxes: complete IoU loss (Zheng et al., AAAI 2020) over
-    the rows that answer for an object. The first two are divided by the sum of their targets (at least 1), the last by
+    tells that there is one, objectness how good the box is. Both are sigmoids; a softmax with a background gives it the
+    rest of the certainty. Boxes: complete IoU loss (Zheng et al., AAAI 2020) over the rows that answer for an object. The first two are divided by the sum of their targets (at least 1), the last by
     the number of such rows.
 
     Args:
@@ -32,17 +31,14 @@ def detection_losses(output: DetectorOutput, cells: Cells, truth: Truth) -> Loss
         truth: what is in the images.
     """
     boxes, logits = output.boxes.float(), output.class_logits
-    softmax = output.objectness_logits is None
-    scores = logits.detach().softmax(dim=-1)[..., 1:] if softmax else logits.detach().sigmoid()
+    scores = output.class_probabilities()
     assignment = assign(boxes.detach(), scores, cells.centre, truth.boxes, truth.labels)
     foreground, certainty = assignment.foreground, assignment.certainty
     classes = truth.labels.gather(1, assignment.object_index)[foreground]
     class_target = torch.zeros_like(scores)
     class_target[foreground] = functional.one_hot(classes, class_target.shape[-1]) * certainty[foreground][:, None]
-    if output.objectness_logits is None:
-        losses = {"class": _soft_cross_entropy(logits, class_target)}
-    else:
-        losses = {"class": _cross_entropy(logits, class_target)}
+    losses = {"class": (_soft_cross_entropy if output.has_background else _cross_entropy)(logits, class_target)}
+    if output.objectness_logits is not None:
         losses["objectness"] = _cross_entropy(output.objectness_logits, assignment.quality)
     target_boxes = truth.boxes.gather(1, assignment.object_index[..., None].expand(-1, -1, 4))
     deviation = complete_box_iou_loss(boxes[foreground], target_boxes[foreground], reduction="sum")

@@ -14,13 +14,28 @@ class DetectorOutput:
 
     Attributes:
         boxes: [B, M, 4] xyxy in input pixels.
-        class_logits: [B, M, K] before the sigmoid (or, with a leading background column, softmax).
+        class_logits: [B, M, K] before the sigmoid; [B, M, 1 + K] before the softmax if there is a background.
         objectness_logits: [B, M] before the sigmoid; None for detectors without objectness.
+        has_background: whether column 0 of the class logits is the background.
     """
 
     boxes: torch.Tensor
     class_logits: torch.Tensor
     objectness_logits: torch.Tensor | None
+    has_background: bool = False
+
+    def class_probabilities(self) -> torch.Tensor:
+        """[B, M, K] of the classes, detached, in at least float32."""
+        logits = self.class_logits.detach()
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return logits.softmax(dim=-1)[..., 1:] if self.has_background else logits.sigmoid()
+
+    def objectness(self) -> torch.Tensor:
+        """[B, M], detached, in at least float32; ones for detectors without."""
+        probabilities = self.class_probabilities()
+        if self.objectness_logits is None:
+            return torch.ones_like(probabilities[..., 0])
+        return self.objectness_logits.detach().to(probabilities.dtype).sigmoid()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

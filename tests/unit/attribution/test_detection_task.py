@@ -207,7 +207,7 @@ def test_softmax_detector_with_a_background_column():
     task = DetectionTask(("boat", "kite"))
     logits = torch.tensor([[[5.0, 0.0, 0.0], [0.0, 3.0, 1.0], [0.0, 1.0, 4.0]]])
     boxes = torch.tensor([[[0.0, 0, 9, 9], [20, 20, 30, 30], [40, 40, 50, 50]]])
-    raw = DetectorOutput(boxes=boxes, class_logits=logits, objectness_logits=None)
+    raw = DetectorOutput(boxes=boxes, class_logits=logits, objectness_logits=None, has_background=True)
     (kept,) = task.predictions(raw)
     assert kept.rows.tolist() == [2, 1]
     assert kept.labels.tolist() == [1, 0]

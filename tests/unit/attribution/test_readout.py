@@ -47,6 +47,16 @@ def test_box_readout_of_a_detector_without_objectness_is_higher() -> None:
     assert (box_readout(without, box, class_ids) > box_readout(with_objectness, box, class_ids)).all()
 
 
+def test_box_readout_of_a_softmax_leaves_out_the_background() -> None:
+    """Class t is column t + 1."""
+    box = torch.tensor([[[0.0, 0.0, 10.0, 10.0]]])
+    logits = torch.tensor([[[1.0, 3.0, 2.0]]])
+    output = DetectorOutput(boxes=box, class_logits=logits, objectness_logits=None, has_background=True)
+    for class_id in (0, 1):
+        found = box_readout(output, box[0], torch.tensor([class_id]))
+        torch.testing.assert_close(found, logits[0, 0].softmax(0)[class_id + 1 :][:1])
+
+
 def test_mask_readout_is_the_mean_probability_in_the_mask() -> None:
     logits = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(5))
     masks = torch.zeros(2, 4, 5, dtype=torch.bool)

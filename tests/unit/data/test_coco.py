@@ -87,6 +87,16 @@ def test_pictures_without_objects_count(root):
         assert pictures[index].annotation.masks.shape == (0, 64, 64)
 
 
+@pytest.mark.parametrize("outline", [{}, {"segmentation": []}])
+def test_objects_without_an_outline_have_that_of_their_box(root, outline):
+    boxed = {key: value for key, value in annotation(1, 20, 90, (10, 4, 20, 8)).items() if key != "segmentation"}
+    images = [{"id": 20, "file_name": "000000000020.jpg", "height": 32, "width": 64}]
+    write(root, images=images, annotations=[{**boxed, **outline}])
+    expected = torch.zeros(64, 64, dtype=torch.bool)
+    expected[20:28, 10:30] = True
+    assert torch.equal(CocoDataset(root, TRANSFORM)[0].annotation.masks[0], expected)
+
+
 def test_nothing_is_printed(root, capsys):
     CocoDataset(root, TRANSFORM)
     assert capsys.readouterr() == ("", "")

@@ -67,7 +67,8 @@ def test_pictures_without_objects_have_a_finite_loss_and_gradient(scene):
 def test_a_softmax_with_background_is_trained_on_all_rows(scene):
     boxes, cells, truth = scene
     logits = torch.tensor([[[-20.0, -20, 20], [0.0, 0, -20]]], requires_grad=True)  # the far row wavers
-    losses = detection_losses(DetectorOutput(boxes=boxes, class_logits=logits, objectness_logits=None), cells, truth)
+    output = DetectorOutput(boxes=boxes, class_logits=logits, objectness_logits=None, has_background=True)
+    losses = detection_losses(output, cells, truth)
     assert losses["class"].detach() == pytest.approx(math.log(2), abs=1e-4)
     assert set(losses) == {"class", "box"}
     losses["class"].backward()
