@@ -10,18 +10,25 @@ from lcrp.values.attribution import ConceptScores
 NORM_STABILIZER = 1e-10
 
 
-def relevance_scores(relevance: torch.Tensor) -> ConceptScores:
+def relevance_scores(relevance: torch.Tensor, least: torch.Tensor | None = None) -> ConceptScores:
     """Share of every concept in the relevance of its layer.
 
     score_c = sum_hw R_c / (sum_c' |sum_hw R_c'| + 1e-10), as in CRP (Achtibat et al. 2023, section 4.1), signed.
 
     Args:
         relevance: [T, C, h, w] relevance at a layer's output.
+        least: [T, C] score from which on the neuron counts; where the score is lower, `peak` is -1. None counts all.
 
     Returns:
         Scores in [-1, 1] and, per concept, the neuron with the most relevance.
     """
-    return _scores(relevance.sum(dim=(2, 3)), relevance)  # [T, C]
+    score = _shares(relevance.sum(dim=(2, 3)))  # [T, C]
+    if least is None:
+        return ConceptScores(score=score, peak=relevance.flatten(2).max(dim=2).indices)
+    rows, concepts = (score >= least).nonzero(as_tuple=True)
+    peak = torch.full_like(score, -1, dtype=torch.int64)
+    peak[rows, concepts] = relevance[rows, concepts].flatten(1).max(dim=1).indices
+    return ConceptScores(score=score, peak=peak)
 
 
 def activation_scores(activation: torch.Tensor) -> ConceptScores:
@@ -35,13 +42,14 @@ def activation_scores(activation: torch.Tensor) -> ConceptScores:
     Returns:
         Scores in [-1, 1] and, per concept, the most active neuron.
     """
-    return _scores(activation.amax(dim=(2, 3)), activation)  # [T, C]
+    strongest = activation.flatten(2).max(dim=2)
+    return ConceptScores(score=_shares(strongest.values), peak=strongest.indices)
 
 
-def _scores(strength: torch.Tensor, maps: torch.Tensor) -> ConceptScores:
+def _shares(strength: torch.Tensor) -> torch.Tensor:
+    """Strength of every concept [T, C] as a share of all."""
     norm = strength.abs().sum(dim=1, keepdim=True) + NORM_STABILIZER  # [T, 1]
-    # adding zero turns -0.0 into 0.0, so that equal scores have equal bits
-    return ConceptScores(score=strength / norm + 0.0, peak=maps.flatten(2).argmax(dim=2))
+    return strength / norm + 0.0  # turns -0.0 into 0.0, so that equal scores have equal bits
 
 
 def only_concept(relevance: torch.Tensor, concept_ids: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,8 @@ from lcrp.errors import LayerError, nearest
 from lcrp.values.attribution import Attribution
 from lcrp.values.target import ExplainedTarget
 
+ReadMaps = Callable[[str, torch.Tensor], None]  # name of a layer, and its maps [B, C, h, w]
+
 
 class Trace:
     """One forward pass, kept for as many backward rounds as there are targets.
@@ -24,7 +26,7 @@ class Trace:
 
     Attributes:
         output: what the network returned, differentiable.
-        activation: layer name to [B, C, h, w], detached.
+        activation: layer name to [B, C, h, w], detached; empty if the maps were read as they arose.
     """
 
     def __init__(
@@ -36,6 +38,8 @@ class Trace:
         self._task = task
         self._inputs = inputs
         self._recorded = dict(recorded)
+        self._read: ReadMaps | None = None
+        self._sums: dict[str, torch.Tensor] = {}
 
     def explain(self, explained: Sequence[ExplainedTarget | None], masks: torch.Tensor | None = None) -> Attribution:
         """One backward round for one target (or none) of every image, seeded by the task.
@@ -59,8 +63,38 @@ class Trace:
         Raises:
             LayerError: the relevance of a layer is NaN or infinite.
         """
-        heatmap, relevance = self._backward(explained_output, seed, self._recorded)
-        return Attribution(heatmap=heatmap, relevance=relevance, activation=self.activation)
+        heatmap, *relevance = self._backward(explained_output, seed, {"input": self._inputs, **self._recorded})
+        by_layer = dict(zip(self._recorded, relevance, strict=True))
+        return Attribution(heatmap=heatmap.sum(dim=1), relevance=by_layer, activation=self.activation)
+
+    def relevance(self, layer: str, explained: Sequence[ExplainedTarget | None]) -> torch.Tensor:
+        """Relevance [B, C, h, w] of one recorded layer, by a round that goes no further.
+
+        Args:
+            layer: its name.
+            explained: B targets; images without one get zeros.
+
+        Raises:
+            LayerError: the layer is not recorded, or its relevance is NaN or infinite.
+        """
+        return self._backward(*self._task.seed(self.output, explained), {layer: self._at(layer)})[0]
+
+    def read_relevance(self, explained: Sequence[ExplainedTarget | None], read: ReadMaps) -> None:
+        """One backward round whose maps are read as they arise, so that they need not lie in memory side by side.
+
+        Args:
+            explained: B targets; images without one get zeros.
+            read: called with the name of every layer that relevance reaches, and its relevance [B, C, h, w].
+
+        Raises:
+            LayerError: the relevance of a layer is NaN or infinite.
+        """
+        self._read, self._sums = read, {}
+        try:
+            self._backward(*self._task.seed(self.output, explained), {"input": self._inputs})
+        finally:
+            self._read = None
+        _check_finite(dict(reversed(self._sums.items())))
 
     def conditional(self, layer: str, relevance: torch.Tensor) -> torch.Tensor:
         """Heatmaps of relevance that restarts at one layer; every path around the layer is excluded.
@@ -75,26 +109,33 @@ class Trace:
         Raises:
             LayerError: the layer is not recorded, or the relevance of the input is NaN or infinite.
         """
+        return self._backward(self._at(layer), relevance, {"input": self._inputs})[0].sum(dim=1)
+
+    def arrive(self, name: str, relevance: torch.Tensor | None) -> None:
+        """Called by a layer's output when its relevance is known."""
+        if self._read is not None and relevance is not None:
+            self._sums[name] = relevance.sum()
+            self._read(name, relevance)
+
+    def _at(self, layer: str) -> torch.Tensor:
         if layer not in self._recorded:
             raise LayerError(f"layer '{layer}' is not recorded; nearest: {nearest(layer, self._recorded)}")
-        return self._backward(self._recorded[layer], relevance, {})[0]
+        return self._recorded[layer]
 
     def _backward(
-        self, start: torch.Tensor, seed: torch.Tensor, layers: Mapping[str, torch.Tensor]
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Heatmap [B, H, W] and relevance of `layers`, from relevance `seed` of `start`."""
+        self, start: torch.Tensor, seed: torch.Tensor, ends: Mapping[str, torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """Relevance of the `ends`, in their shapes, from relevance `seed` of `start`."""
         if not self.is_valid:
             raise RuntimeError("this trace is over: its attributor was closed or has seen another batch")
-        tensors = [self._inputs, *layers.values()]
+        tensors = list(ends.values())
         gradients = torch.autograd.grad(start, tensors, seed.to(start), retain_graph=True, allow_unused=True)
-        pixels, *relevance = (
+        relevance = [
             torch.zeros_like(tensor) if gradient is None else gradient
             for tensor, gradient in zip(tensors, gradients, strict=True)
-        )
-        heatmap = pixels.sum(dim=1)  # [B, H, W]
-        by_layer = dict(zip(layers, relevance, strict=True))
-        _check_finite({"input": heatmap, **by_layer})
-        return heatmap, by_layer
+        ]
+        _check_finite({name: tensor.sum() for name, tensor in zip(ends, relevance, strict=True)})
+        return relevance
 
 
 class Attributor:
@@ -137,7 +178,8 @@ class Attributor:
                     f"layer '{name}' is not in {type(network).__name__}; nearest: {nearest(name, modules)}"
                 )
         self._modules = {name: modules[name] for name in layers}
-        self._recorded: dict[str, torch.Tensor] = {}
+        self._recorded: dict[str, torch.Tensor | None] = {}
+        self._read: ReadMaps | None = None
         self._trace: Trace | None = None
         self._undo = ExitStack()
 
@@ -158,32 +200,45 @@ class Attributor:
         self._close_trace()
         self._undo.close()
 
-    def forward(self, images: torch.Tensor) -> Trace:
+    def forward(self, images: torch.Tensor, read: ReadMaps | None = None) -> Trace:
         """One forward pass; the trace of the pass before is over.
 
         Args:
             images: [B, 3, H, W] RGB in [0, 1]; moved to the network's device and dtype.
+            read: called with the name and output [B, C, h, w] of every recorded layer, which is then not kept in the
+                trace.
 
         Raises:
             LayerError: a recorded layer is used more than once, or not at all.
         """
         self._close_trace()
         images = images.to(next(self.network.parameters()))
-        inputs = ((images - self.mean.to(images)) / self.std.to(images)).detach().requires_grad_()
+        inputs = ((images - self.mean.to(images)) / self.std.to(images)).detach()
+        inputs = inputs.contiguous(memory_format=torch.channels_last).requires_grad_()  # faster on CPUs and GPUs
+        self._read = read
         with torch.enable_grad():
             output = self.network(inputs)
         recorded, self._recorded = self._recorded, {}
         for name in self._modules:
             if name not in recorded:
                 raise LayerError(f"layer '{name}' takes no part in the forward pass of {type(self.network).__name__}")
-        self._trace = Trace(self.task, inputs, output, {name: recorded[name] for name in self._modules})
+        kept = {name: tensor for name in self._modules if (tensor := recorded[name]) is not None}
+        self._trace = Trace(self.task, inputs, output, kept)
         return self._trace
 
     def _recorder(self, name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
+        def arrive(relevance: torch.Tensor | None) -> None:
+            if self._trace is not None:
+                self._trace.arrive(name, relevance)
+
         def record(module: nn.Module, inputs: object, output: torch.Tensor) -> None:  # noqa: ARG001
             if name in self._recorded:
                 raise LayerError(f"layer '{name}' is used more than once in a forward pass; leave it out")
-            self._recorded[name] = output
+            self._recorded[name] = output if self._read is None else None
+            if self._read is not None:
+                self._read(name, output.detach())
+                if output.requires_grad:
+                    output.register_hook(arrive)
 
         return record
 
@@ -196,18 +251,23 @@ class Attributor:
 
 @contextmanager
 def _plain(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no gradients for parameters and nothing in place; all given back afterwards."""
+    """Evaluation mode, no gradients, nothing in place, kernels in channels last; all given back afterwards."""
     training = [(module, module.training) for module in network.modules()]
     with_gradient = [parameter for parameter in network.parameters() if parameter.requires_grad]
     in_place = [module for module in network.modules() if getattr(module, "inplace", False) is True]
+    kernels = [(parameter, parameter.data) for parameter in network.parameters() if parameter.ndim == 4]
     try:
         network.eval()
         for parameter in with_gradient:
             parameter.requires_grad_(False)
         for module in in_place:
             module.inplace = False  # type: ignore[assignment]
+        for parameter, kernel in kernels:
+            parameter.data = kernel.contiguous(memory_format=torch.channels_last)
         yield
     finally:
+        for parameter, kernel in kernels:
+            parameter.data = kernel
         for module, was_training in training:
             module.training = was_training
         for parameter in with_gradient:
@@ -216,9 +276,14 @@ def _plain(network: nn.Module) -> Iterator[None]:
             module.inplace = True  # type: ignore[assignment]
 
 
-def _check_finite(relevance: Mapping[str, torch.Tensor]) -> None:
-    """One look at all layers; names the one nearest to the output where relevance broke."""
-    finite = torch.stack([tensor.isfinite().all() for tensor in relevance.values()])
+def _check_finite(sums: Mapping[str, torch.Tensor]) -> None:
+    """One look at the sums of all layers, input first; names the one nearest to the output where relevance broke.
+
+    A sum tells of every value that is not finite, and costs far less than a look at each of them.
+    """
+    if not sums:
+        return
+    finite = torch.stack(list(sums.values())).isfinite()
     if not finite.all():
-        name = [name for name, fine in zip(relevance, finite.tolist(), strict=True) if not fine][-1]
+        name = [name for name, fine in zip(sums, finite.tolist(), strict=True) if not fine][-1]
         raise LayerError(f"relevance at '{name}' is NaN or infinite: weights, input or number format are to blame")

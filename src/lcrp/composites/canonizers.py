@@ -33,15 +33,17 @@ class MergeBatchNorm(SequentialMergeBatchNorm):  # type: ignore[misc]
         return instances
 
     def register(self, linears: tuple[nn.Module, ...], batch_norm: nn.Module) -> None:
-        """Fold `batch_norm` into `linears` and remember how they were."""
+        """Fold `batch_norm` into `linears` and remember how they were; it names them in `merged_into`."""
         self.eps = batch_norm.eps
         super().register(linears, batch_norm)
         batch_norm.eps = 0.0  # type: ignore[assignment]
+        batch_norm.merged_into = linears  # type: ignore[assignment]
 
     def remove(self) -> None:
         """Give every parameter, buffer and eps back, bit for bit."""
         super().remove()
         self.batch_norm.eps = self.eps
+        del self.batch_norm.merged_into
 
     def _fit(self, linear: nn.Module, norm: nn.Module | None) -> bool:
         """Whether `norm` normalises the outputs of `linear` and can be folded into it."""

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from torch import nn
 from zennit.canonizers import Canonizer
 from zennit.core import Composite, Hook
-from zennit.rules import Epsilon, Flat, Norm, Pass, ReLUGuidedBackprop
+from zennit.rules import ReLUGuidedBackprop
 from zennit.types import Activation, AvgPool, BatchNorm, Convolution, Linear
 
 from lcrp.composites.canonizers import MergeBatchNorm
-from lcrp.composites.rules import GeneralisedGamma, ZPlus
+from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, Norm, Pass, ZPlus
 from lcrp.models.layers import L2Norm, Sum
 
 RuleMap = Sequence[tuple[type | tuple[type, ...], Hook]]  # the first type that fits wins

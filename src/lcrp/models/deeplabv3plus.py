@@ -43,7 +43,7 @@ class Bottleneck(nn.Module):
         """relu(x + F(x)): [B, C, h, w]."""
         residual = self.relu1(self.bn1(self.conv1(x)))
         residual = self.bn3(self.conv3(self.relu2(self.bn2(self.conv2(residual)))))
-        out: Tensor = self.relu3(self.add(torch.stack((self.downsample(x), residual), dim=-1)))
+        out: Tensor = self.relu3(self.add(self.downsample(x), residual))
         return out
 
 

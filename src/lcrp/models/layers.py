@@ -3,11 +3,12 @@
 Sums and concatenations are modules, so that a rule can find them by type. Every use of an activation or a pool is
 a module of its own and nothing works in place, so that hooks see what they should.
 
-Axes: B batch, C channel, h w feature map, S summand.
+Axes: B batch, C channel, h w feature map.
 """
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +17,11 @@ PRIOR_PROBABILITY = 0.01
 
 
 class Sum(nn.Module):
-    """Sum over the last dimension of stacked tensors [..., S]."""
+    """Sum of feature maps of one shape."""
 
-    def forward(self, stacked: Tensor) -> Tensor:
-        """Sum of the summands: [..., S] to [...]."""
-        return stacked.sum(dim=-1)
+    def forward(self, *summands: Tensor) -> Tensor:
+        """S maps [B, C, h, w] to one."""
+        return reduce(torch.add, summands)
 
 
 class Concat(nn.Module):

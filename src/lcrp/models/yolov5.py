@@ -50,7 +50,7 @@ class Bottleneck(nn.Module):
         """Feature map x + cv2(cv1(x)) or, without shortcut, cv2(cv1(x))."""
         out: Tensor = self.cv2(self.cv1(x))
         if self.add is not None:
-            out = self.add(torch.stack((x, out), dim=-1))
+            out = self.add(x, out)
         return out
 
 

@@ -73,7 +73,7 @@ class RepVGGBlock(nn.Module):
         else:
             assert self.add is not None
             branches = (self.rbr_dense, self.rbr_1x1, self.rbr_identity)
-            out = self.add(torch.stack([branch(x) for branch in branches if branch is not None], dim=-1))
+            out = self.add(*(branch(x) for branch in branches if branch is not None))
         activated: Tensor = self.nonlinearity(out)
         return activated
 

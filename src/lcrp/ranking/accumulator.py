@@ -105,7 +105,7 @@ class StatisticsAccumulator:
 
         Args:
             targets: T targets, all different and never added before.
-            relevance: of every layer, scores [T, C] in [-1, 1].
+            relevance: of every layer, scores [T, C] in [-1, 1]; neurons are needed where `least_relevance` is reached.
             activation: of every layer, scores [B, C].
             images: T numbers, the row of `activation` that each target belongs to.
 
@@ -128,6 +128,15 @@ class StatisticsAccumulator:
         self._insert_by_class(self._activation_by_class, active, by_class)
         slots = torch.tensor([self._slots[target.class_id] for target in targets], device=self._device)
         self._sums = added(self._sums, class_sums(relevant.score, slots, len(self._slots)))
+
+    def least_relevance(self, class_ids: Sequence[int]) -> dict[str, torch.Tensor]:
+        """Scores [T, C] per layer that relevance must reach to enter any table, for targets of the given classes."""
+        overall = self._relevance.score[:, -1]  # [C]
+        by_class = self._relevance_by_class.score[:, -1].view(-1, self._num_concepts)  # [K, C]
+        nothing = torch.full_like(overall, -torch.inf)
+        rows = [by_class[self._slots[class_id]] if class_id in self._slots else nothing for class_id in class_ids]
+        least = torch.minimum(torch.stack(rows), overall)  # [T, C]
+        return {name: least[:, start:end] for name, (start, end) in self._spans.items()}
 
     def merge(self, other: "StatisticsAccumulator") -> None:
         """Add what another accumulator of the same layers and sizes found in other targets."""

@@ -5,7 +5,7 @@ Axes: B image of a chunk, T target, C concept, h w feature map.
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +13,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lcrp.attribution.concepts import activation_scores, relevance_scores
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.layers import layer_names
 from lcrp.attribution.task import Targets
 from lcrp.data.loader import OnError, chunks
 from lcrp.errors import ConfigError, DataError, LcrpError, StoreError, TargetError
-from lcrp.ranking.accumulator import LayerShape, StatisticsAccumulator
+from lcrp.ranking.accumulator import StatisticsAccumulator
+from lcrp.stages.rounds import Activations, Layers, Queue, explained_chunk
 from lcrp.stages.run import Run
 from lcrp.stages.subject import StatisticsSettings, Subject, statistics_header, statistics_key
 from lcrp.storage.location import StatisticsKey, content_hash, statistics_path
 from lcrp.storage.statistics import read_header, write_statistics
-from lcrp.values.attribution import ConceptScores
 from lcrp.values.sample import Batch, Sample
 from lcrp.values.statistics import TargetLog
 from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget
@@ -33,8 +32,6 @@ log = logging.getLogger(__name__)
 
 _LISTED_REASONS = 3
 _LISTED_CLASSES = 3
-
-LayerScores = Mapping[str, ConceptScores]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,26 +106,27 @@ class _Findings:
         self._skipped_targets += targets
         self._skipped_samples += samples
 
-    def add(self, trace: Trace, queues: Sequence[Sequence[ExplainedTarget]]) -> None:
-        """Explain the targets of every image [B] of a chunk, one per image and backward round."""
-        explained, images, rounds = [], [], []
-        for number in range(max(map(len, queues))):
-            chosen = [queue[number] if number < len(queue) else None for queue in queues]
-            rows = [row for row, one in enumerate(chosen) if one is not None]
-            relevance = trace.explain(chosen).relevance
-            rounds.append({name: relevance_scores(maps[rows]) for name, maps in relevance.items()})
-            explained += [one for one in chosen if one is not None]
-            images += rows
-        if not explained:
+    def add(
+        self, attributor: Attributor, chunk: tuple[Trace, torch.Tensor, Activations], queues: Sequence[Queue]
+    ) -> None:
+        """Explain the targets of every image [B] of a chunk: its trace, images and activations."""
+        trace, images, activations = chunk
+        if not any(queues):
             return
         if self.accumulator is None:
-            self.accumulator = self._new_accumulator(trace.activation)
-        scores = _joined(rounds)
-        active = {name: activation_scores(maps) for name, maps in trace.activation.items()}
-        self.accumulator.update([one.target for one in explained], scores, active, images)
-        self._explained += explained
+            self.accumulator = StatisticsAccumulator(
+                activations.shapes,
+                top_n=self._statistics.top_n,
+                top_n_per_class=self._statistics.top_n_per_class,
+                device=images.device,
+            )
+        layers = Layers(shapes=activations.shapes, least=self.accumulator.least_relevance, device=images.device)
+        scores = explained_chunk(attributor, trace, images, queues, layers)
+        targets = [one.target for one in scores.explained]
+        self.accumulator.update(targets, scores.relevance, activations.scores, scores.images)
+        self._explained += scores.explained
         if self._statistics.record:
-            for name, layer in scores.items():
+            for name, layer in scores.relevance.items():
                 self._records.setdefault(name, []).append(layer.score.to(torch.float16).cpu().numpy())
 
     def target_log(self) -> TargetLog:
@@ -142,18 +140,6 @@ class _Findings:
     def recorded(self) -> dict[str, npt.NDArray[np.float16]]:
         """Relevance [T, C] of every explained target per layer, if it is to be recorded."""
         return {name: np.concatenate(parts) for name, parts in self._records.items()}
-
-    def _new_accumulator(self, activation: Mapping[str, torch.Tensor]) -> StatisticsAccumulator:
-        shapes = {
-            name: LayerShape(num_concepts=maps.shape[1], map_size=(maps.shape[2], maps.shape[3]))
-            for name, maps in activation.items()
-        }
-        return StatisticsAccumulator(
-            shapes,
-            top_n=self._statistics.top_n,
-            top_n_per_class=self._statistics.top_n_per_class,
-            device=next(iter(activation.values())).device,
-        )
 
 
 def _passed(subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, run: Run) -> _Findings:
@@ -176,10 +162,11 @@ def _passed(subject: Subject, statistics: StatisticsSettings, settings: GlocalSe
     with attributor, run.progress(num_samples, "glocal", "samples") as progress:
         for batch in batches:
             if batch.samples:
-                trace = attributor.forward(batch.images)
+                images, activations = batch.images.to(subject.device), Activations()
+                trace = attributor.forward(images, activations.read)
                 queues, skipped = _queues(subject, statistics, trace, batch)
                 found.skip(skipped, ())
-                found.add(trace, queues)
+                found.add(attributor, (trace, images, activations), queues)
             found.skip((), batch.broken)
             progress.advance(len(batch.samples) + len(batch.broken))
     return found
@@ -201,17 +188,6 @@ def _queues(
         queues[row] = targets[0]
         skipped += targets[1]
     return queues, skipped
-
-
-def _joined(rounds: Sequence[LayerScores]) -> dict[str, ConceptScores]:
-    """Scores of all rounds, one below the other: [T, C] per layer."""
-    return {
-        name: ConceptScores(
-            score=torch.cat([scores[name].score for scores in rounds]),
-            peak=torch.cat([scores[name].peak for scores in rounds]),
-        )
-        for name in rounds[0]
-    }
 
 
 def _is_kept(path: Path, key: StatisticsKey, *, is_named: bool) -> bool:

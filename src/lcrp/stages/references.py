@@ -184,7 +184,7 @@ def _restart(
     found = [one is not None for one in explained]
     if not any(found):
         return torch.zeros_like(trace.activation[source.layer]), found
-    return trace.explain(explained).relevance[source.layer], found
+    return trace.relevance(source.layer, explained), found
 
 
 def _remember(source: ReferenceSource, computed: Mapping[tuple[int, NeuronKey], Heatmap]) -> None:

@@ -33,7 +33,7 @@ class Network(nn.Module):
 
     def forward(self, x):
         x = self.first(x)
-        y = self.act(self.add(torch.stack((self.left(x), self.right(x)), dim=-1)))
+        y = self.act(self.add(self.left(x), self.right(x)))
         self.unused(y)
         return self.head(self.join((y, x)))
 

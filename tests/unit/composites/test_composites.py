@@ -3,10 +3,10 @@
 import pytest
 import torch
 from torch import nn
-from zennit.rules import Epsilon, Flat, Norm, Pass, ReLUGuidedBackprop
+from zennit.rules import ReLUGuidedBackprop
 
 from lcrp.composites import composites
-from lcrp.composites.rules import GeneralisedGamma, ZPlus
+from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, Norm, Pass, ZPlus
 from lcrp.errors import LayerError
 from lcrp.models.layers import Concat, L2Norm, Sum
 
@@ -84,12 +84,14 @@ def test_gamma_refuses_padding_it_cannot_invert(layer):
 
 
 def test_sum_divides_relevance_by_contribution():
-    """Norm on stacked summands: R_i = x_i R / (sum + 1e-6)."""
-    network = nn.Sequential(Sum())
+    """Norm: R_i = x_i R / (sum + 1e-6)."""
+    network = nn.ModuleDict({"sum": Sum()})
+    first, second = (
+        torch.tensor(values, dtype=torch.float64, requires_grad=True) for values in ([1.0, 2.0], [3.0, -1.0])
+    )
     with composites.epsilon_plus_flat(network).context(network):
-        x = torch.tensor([[1.0, 3.0], [2.0, -1.0]], dtype=torch.float64, requires_grad=True)
-        total = network(x)
-        (relevance,) = torch.autograd.grad(total, x, torch.tensor([4.0, 1.0], dtype=torch.float64))
-    expected = torch.tensor([[1.0, 3.0], [2.0, -1.0]], dtype=torch.float64)
-    expected = expected * torch.tensor([[4 / (4 + 1e-6)], [1 / (1 + 1e-6)]], dtype=torch.float64)
-    torch.testing.assert_close(relevance, expected, rtol=1e-12, atol=0)
+        total = network["sum"](first, second)
+        found = torch.autograd.grad(total, (first, second), torch.tensor([4.0, 1.0], dtype=torch.float64))
+    for summand, relevance in zip((first, second), found, strict=True):
+        expected = summand.detach() * torch.tensor([4 / (4 + 1e-6), 1 / (1 + 1e-6)], dtype=torch.float64)
+        torch.testing.assert_close(relevance, expected, rtol=1e-12, atol=0)

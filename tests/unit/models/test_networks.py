@@ -314,14 +314,14 @@ def test_sums_are_modules(detector: str, sums: int) -> None:
     assert sum(isinstance(module, Sum) for module in network.modules()) == sums
 
 
-def test_repvgg_stacks_dense_pointwise_identity() -> None:
+def test_repvgg_adds_dense_pointwise_identity() -> None:
     """The order of the summands is that of the forerunner."""
     block, x, seen = RepVGGBlock(4, 4).eval(), torch.rand(1, 4, 5, 5), {}
     nn.init.uniform_(block.rbr_identity.weight, 0.5, 1.0, generator=torch.Generator().manual_seed(0))
-    block.add.register_forward_pre_hook(lambda _module, arguments: seen.update(stacked=arguments[0]))
+    block.add.register_forward_pre_hook(lambda _module, arguments: seen.update(summands=arguments))
     block(x)
-    expected = torch.stack((block.rbr_dense(x), block.rbr_1x1(x), block.rbr_identity(x)), dim=-1)
-    assert torch.equal(seen["stacked"], expected)
+    expected = (block.rbr_dense(x), block.rbr_1x1(x), block.rbr_identity(x))
+    assert all(torch.equal(*pair) for pair in zip(seen["summands"], expected, strict=True))
 
 
 def test_unet_keeps_the_size_and_reads_its_skips() -> None:

@@ -1,0 +1,161 @@
+"""The backward rounds of a chunk: how its targets share forward passes, and how they score its concepts.
+
+Axes: B image of a chunk, T target, C concept, h w feature map.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from lcrp.attribution.concepts import activation_scores, relevance_scores
+from lcrp.attribution.engine import Attributor, Trace
+from lcrp.ranking.accumulator import LayerShape
+from lcrp.values.attribution import ConceptScores
+from lcrp.values.target import ExplainedTarget
+
+FORWARD_COST = 1.5  # of a forward pass and what its rounds share, in rounds; measured on all five networks
+
+Queue = Sequence[ExplainedTarget]
+LeastScores = Callable[[Sequence[int]], Mapping[str, torch.Tensor]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """A forward pass and the backward rounds over it.
+
+    Attributes:
+        images: rows of the chunk that take part, ascending.
+        rounds: number of the target, within its image, that each round explains.
+    """
+
+    images: tuple[int, ...]
+    rounds: range
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layers:
+    """The recorded layers, and which of their scores matter.
+
+    Attributes:
+        shapes: of every layer.
+        least: scores [T, C] per layer that relevance must reach to be ranked, for targets of the given classes; None
+            if all are.
+        device: of the scores.
+    """
+
+    shapes: Mapping[str, LayerShape]
+    least: LeastScores | None
+    device: torch.device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkScores:
+    """Relevance of all targets of a chunk.
+
+    Attributes:
+        explained: T targets, in the order of the rounds.
+        images: T rows of the chunk that the targets belong to.
+        relevance: of every layer, scores [T, C].
+    """
+
+    explained: list[ExplainedTarget]
+    images: list[int]
+    relevance: dict[str, ConceptScores]
+
+
+class Activations:
+    """Reads a forward pass: scores of all layers, and their shapes.
+
+    Attributes:
+        scores: of every layer, [B, C].
+        shapes: of every layer.
+    """
+
+    def __init__(self) -> None:
+        self.scores: dict[str, ConceptScores] = {}
+        self.shapes: dict[str, LayerShape] = {}
+
+    def read(self, name: str, maps: torch.Tensor) -> None:
+        """Score the output [B, C, h, w] of a layer."""
+        self.scores[name] = activation_scores(maps)
+        self.shapes[name] = LayerShape(num_concepts=maps.shape[1], map_size=(maps.shape[2], maps.shape[3]))
+
+
+def planned_passes(counts: Sequence[int]) -> list[Pass]:
+    """The cheapest way to explain `counts` targets per image, one target of an image per round.
+
+    The first pass holds the whole chunk, since its targets are found there. A later one is for the images that have
+    targets left where that is cheaper than rounds in which the other images idle.
+
+    Args:
+        counts: of targets for every image of the chunk, of which there is at least one.
+    """
+    num_rounds = max(counts)
+    active = [tuple(row for row, count in enumerate(counts) if count > number) for number in range(num_rounds)]
+    cost, ends = [0.0] * (num_rounds + 1), [num_rounds] * (num_rounds + 1)
+    for start in reversed(range(num_rounds)):  # cost of the rounds from `start` on, where a pass begins
+        num_images = len(active[start]) if start else len(counts)
+        prices = {
+            end: num_images * (FORWARD_COST + end - start) + cost[end] for end in range(start + 1, num_rounds + 1)
+        }
+        ends[start] = min(prices, key=lambda end: (prices[end], -end))
+        cost[start] = prices[ends[start]]
+    passes, start = [], 0
+    while start < num_rounds:
+        images = active[start] if start else tuple(range(len(counts)))
+        passes.append(Pass(images=images, rounds=range(start, ends[start])))
+        start = ends[start]
+    return passes
+
+
+def explained_chunk(
+    attributor: Attributor, trace: Trace, images: torch.Tensor, queues: Sequence[Queue], layers: Layers
+) -> ChunkScores:
+    """Relevance scores of all targets of a chunk, of which there is at least one.
+
+    Args:
+        attributor: within its context.
+        trace: of the chunk, its maps read as they arose.
+        images: [B, 3, H, W] the chunk.
+        queues: the targets of every image.
+        layers: the recorded layers.
+    """
+    found = ChunkScores(explained=[], images=[], relevance={})
+    rounds: list[dict[str, ConceptScores]] = []
+    for planned in planned_passes([len(queue) for queue in queues]):
+        if planned.rounds.start > 0:
+            trace = attributor.forward(images[list(planned.images)], read=_leave)
+        for number in planned.rounds:
+            chosen = [queues[row][number] if number < len(queues[row]) else None for row in planned.images]
+            rounds.append(_round(trace, chosen, layers))
+            found.explained.extend(one for one in chosen if one is not None)
+            found.images.extend(row for row, one in zip(planned.images, chosen, strict=True) if one is not None)
+    for name in layers.shapes:
+        parts = [scores[name] for scores in rounds]
+        found.relevance[name] = ConceptScores(
+            score=torch.cat([part.score for part in parts]), peak=torch.cat([part.peak for part in parts])
+        )
+    return found
+
+
+def _round(trace: Trace, chosen: Sequence[ExplainedTarget | None], layers: Layers) -> dict[str, ConceptScores]:
+    """Scores [T, C] of the targets of one round; zero for layers that do not lead to them."""
+    rows = [row for row, one in enumerate(chosen) if one is not None]
+    least = layers.least([one.target.class_id for one in chosen if one is not None]) if layers.least else None
+    scores: dict[str, ConceptScores] = {}
+
+    def read(name: str, maps: torch.Tensor) -> None:
+        explained = maps if len(rows) == len(maps) else maps[rows]
+        scores[name] = relevance_scores(explained, None if least is None else least[name])
+
+    trace.read_relevance(chosen, read)
+    for name, shape in layers.shapes.items():
+        if name not in scores:
+            nothing = torch.zeros(len(rows), shape.num_concepts, device=layers.device)
+            scores[name] = ConceptScores(score=nothing, peak=nothing.long())
+    return scores
+
+
+def _leave(name: str, maps: torch.Tensor) -> None:
+    """Activations are read in the chunk's first pass."""
