@@ -238,7 +238,7 @@ class Attributor:
             if self._read is not None:
                 self._read(name, output.detach())
                 if output.requires_grad:
-                    output.register_hook(arrive)
+                    output.register_hook(arrive)  # type: ignore[no-untyped-call]
 
         return record
 

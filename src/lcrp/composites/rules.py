@@ -145,7 +145,7 @@ class Replacement:
         """Output of the layer, whose gradient is relevance."""
         if self.rule is None:
             return inputs[0]
-        out: torch.Tensor = _Relevance.apply(self.rule, self._module, self._forward, *inputs)  # type: ignore[no-untyped-call]
+        out: torch.Tensor = _Relevance.apply(self.rule, self._module, self._forward, *inputs)
         return out
 
     def remove(self) -> None:
@@ -168,11 +168,12 @@ class _Relevance(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc]
+    @once_differentiable
     def backward(ctx: Any, upper: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         if upper is None or is_zero(upper):  # the other heads of a detector, for example
-            return (None,) * (3 + ctx.num_inputs)
-        lower = ctx.step.relevance(upper)
+            return tuple([None] * (3 + int(ctx.num_inputs)))
+        step: Step = ctx.step
+        lower = step.relevance(upper)
         return None, None, None, *(lower if isinstance(lower, tuple) else (lower,))
 
 
@@ -419,10 +420,10 @@ class _FlatStep(Step):
             return scaled.sum(dim=-1, keepdim=True).expand_as(self.x)
         assert isinstance(self.module, nn.Conv2d | nn.ConvTranspose2d)
         batch, groups = len(scaled), self.module.groups
-        shared = scaled.unflatten(1, (groups, -1)).sum(dim=2).flatten(0, 1)[:, None]  # [B * G, 1, h, w]
+        shared = scaled.view(batch, groups, -1, *scaled.shape[2:]).sum(dim=2).flatten(0, 1)[:, None]  # [B * G, 1, h, w]
         one = self.x[:, :1].expand(-1, groups, -1, -1).flatten(0, 1)[:, None]
         lower = adjoint(self.module, shared, one, self._ones, groups=1)  # [B * G, 1, h, w]
-        return lower.unflatten(0, (batch, groups)).expand(-1, -1, self._channels, -1, -1).flatten(1, 2)
+        return lower.view(batch, groups, 1, *self.x.shape[2:]).expand(-1, -1, self._channels, -1, -1).flatten(1, 2)
 
 
 class Norm(Rule):
@@ -535,10 +536,7 @@ def adjoint(
     if isinstance(module, nn.Linear):
         return upper @ weight
     if _skips_pixels(module):
-        lower = upper.new_zeros(x.shape).contiguous(memory_format=torch.channels_last)
-        rows, columns = module.stride  # type: ignore[misc]
-        lower[:, :, ::rows, ::columns] = nn.functional.conv2d(upper, weight.transpose(0, 1))
-        return lower
+        return _spread(nn.functional.conv2d(upper, weight.transpose(0, 1)), x, module.stride)
     backward = torch.ops.aten.convolution_backward
     lower: torch.Tensor = backward(upper, x, weight, None, *_geometry(module, groups), [True, False, False])[0]
     return lower
@@ -559,6 +557,13 @@ def _pads_zeros(module: nn.Module) -> bool:
     return getattr(module, "padding_mode", "zeros") == "zeros" and not isinstance(getattr(module, "padding", 0), str)
 
 
+def _spread(values: torch.Tensor, like: torch.Tensor, stride: Any) -> torch.Tensor:
+    """Values at every so many rows and columns of a map, in the shape of `like`; zero in between."""
+    spread = torch.zeros_like(like, dtype=values.dtype)
+    spread[:, :, :: stride[0], :: stride[1]] = values
+    return spread
+
+
 def _skips_pixels(module: nn.Module) -> bool:
     """Whether a convolution sees single pixels and not all of them.
 
@@ -566,7 +571,7 @@ def _skips_pixels(module: nn.Module) -> bool:
     than 16 channels.
     """
     sees_pixels = isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.padding == (0, 0)
-    return sees_pixels and module.stride != (1, 1) and module.groups == 1
+    return bool(sees_pixels and module.stride != (1, 1) and module.groups == 1)
 
 
 def _geometry(module: nn.Module, groups: int | None) -> tuple[Any, ...]:
