@@ -22,8 +22,8 @@ def detection_losses(output: DetectorOutput, cells: Cells, truth: Truth) -> Loss
     Classes and objectness: cross entropy over all rows, background included, so that a class score alone says that
     there is an object. Their soft targets are the certainty and the quality of a row's assignment: the class score
     tells that there is one, objectness how good the box is. Both are sigmoids; a softmax with a background gives it the
-    rest of the certainty. Boxes: complete IoU loss (Zheng et al., AAAI 2020) over the rows that answer for an object. The first two are divided by the sum of their targets (at least 1), the last by
-    the number of such rows.
+    rest of the certainty. Boxes: complete IoU loss (Zheng et al., AAAI 2020) over the rows that answer for an object.
+    The first two are divided by the sum of their targets (at least 1), the last by the number of such rows.
 
     Args:
         output: of the network, B images, M rows.
