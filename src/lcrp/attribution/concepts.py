@@ -8,6 +8,7 @@ import torch
 from lcrp.values.attribution import ConceptScores
 
 NORM_STABILIZER = 1e-10
+GATHERED_SHARE = 0.25  # of a layer's maps up to which picking them out costs less than looking at all
 
 
 def relevance_scores(relevance: torch.Tensor, least: torch.Tensor | None = None) -> ConceptScores:
@@ -17,15 +18,16 @@ def relevance_scores(relevance: torch.Tensor, least: torch.Tensor | None = None)
 
     Args:
         relevance: [T, C, h, w] relevance at a layer's output.
-        least: [T, C] score from which on the neuron counts; where the score is lower, `peak` is -1. None counts all.
+        least: [T, C] score from which on the neuron matters; where the score is lower, `peak` may be -1. None: always.
 
     Returns:
         Scores in [-1, 1] and, per concept, the neuron with the most relevance.
     """
     score = _shares(relevance.sum(dim=(2, 3)))  # [T, C]
-    if least is None:
+    matters = torch.ones_like(score, dtype=torch.bool) if least is None else score >= least
+    rows, concepts = matters.nonzero(as_tuple=True)
+    if len(rows) > GATHERED_SHARE * score.numel():
         return ConceptScores(score=score, peak=relevance.flatten(2).max(dim=2).indices)
-    rows, concepts = (score >= least).nonzero(as_tuple=True)
     peak = torch.full_like(score, -1, dtype=torch.int64)
     peak[rows, concepts] = relevance[rows, concepts].flatten(1).max(dim=1).indices
     return ConceptScores(score=score, peak=peak)

@@ -1,5 +1,6 @@
 """Scores and masks of concepts."""
 
+import pytest
 import torch
 
 from lcrp.attribution.concepts import activation_scores, only_concept, only_neuron, relevance_scores
@@ -10,6 +11,28 @@ def test_relevance_scores_are_signed_shares_of_the_spatial_sums():
     found = relevance_scores(relevance)
     torch.testing.assert_close(found.score, torch.tensor([[3.0, -1.0, 0.0]], dtype=torch.float64) / (4 + 1e-10))
     assert found.peak.tolist() == [[1, 1, 0]]
+
+
+@pytest.mark.parametrize("share", [0.05, 0.9])
+def test_neurons_are_found_where_the_score_matters(share):
+    relevance = torch.randn(5, 40, 3, 4, generator=torch.Generator().manual_seed(0))
+    everywhere = relevance_scores(relevance)
+    assert torch.equal(everywhere.peak, relevance.flatten(2).argmax(dim=2))
+    least = torch.full((5, 40), float(everywhere.score.quantile(1 - share)))
+    found = relevance_scores(relevance, least)
+    assert torch.equal(found.score, everywhere.score)
+    matters = found.score >= least
+    assert torch.equal(found.peak[matters], everywhere.peak[matters])
+    assert bool((found.peak[~matters] == -1).all()) == (share < 0.25)
+
+
+def test_the_first_of_equal_neurons_is_the_peak():
+    """In every memory format."""
+    maps = torch.zeros(2, 3, 8, 9)
+    maps[:, :, 3, 4] = maps[:, :, 5, 1] = 1.0
+    for form in (torch.contiguous_format, torch.channels_last):
+        assert (relevance_scores(maps.contiguous(memory_format=form)).peak == 3 * 9 + 4).all()
+        assert (activation_scores(maps.contiguous(memory_format=form)).peak == 3 * 9 + 4).all()
 
 
 def test_activation_scores_are_shares_of_the_spatial_maxima():
