@@ -12,7 +12,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast golden lint types format weights clean environment dev-environment
+.PHONY: help demo test test-fast golden lint types format bench weights clean environment dev-environment
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,16 +31,19 @@ test-fast: dev-environment ## tests of single parts, without those that take sec
 	@$(PYTEST) -q -m "not slow" tests/unit tests/property tests/config
 
 lint: types ## style, types, and who may import whom
-	@$(BIN)/ruff check src tests
-	@$(BIN)/ruff format --check src tests
+	@$(BIN)/ruff check src tests benchmarks
+	@$(BIN)/ruff format --check src tests benchmarks
 	@$(BIN)/lint-imports
 
 types: dev-environment ## mypy, strict
 	@$(BIN)/mypy
 
 format: dev-environment ## put the code in order
-	@$(BIN)/ruff check --fix src tests
-	@$(BIN)/ruff format src tests
+	@$(BIN)/ruff check --fix src tests benchmarks
+	@$(BIN)/ruff format src tests benchmarks
+
+bench: environment ## lcrp beside the plain network, zennit and zennit-crp (hours; BENCH="--models unet" for less)
+	@$(BIN)/python benchmarks/bench.py $(BENCH)
 
 weights: $(MODELS:%=weights-%) ## train the embedded checkpoints anew (half an hour to two hours each; goes on where it was stopped)
 

@@ -1,0 +1,72 @@
+"""zennit and zennit-crp doing the same work as lcrp: the same networks, rules, images and targets."""
+
+import contextlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from crp.attribution import CondAttribution
+from crp.concepts import ChannelConcept
+from crp.visualization import FeatureVisualization
+from torch import nn
+
+from subjects import Logits, Subject, zennits_composite
+
+
+class Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, list[int]]]):
+    """Images [B, 3, H, W], each with the targets 0 to T - 1."""
+
+    def __init__(self, images: torch.Tensor, num_targets: int) -> None:
+        self.images, self.num_targets = images, num_targets
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, list[int]]:
+        return self.images[index], list(range(self.num_targets))
+
+
+class ManyTargets(FeatureVisualization):  # type: ignore[misc]
+    """FeatureVisualization for images with several targets."""
+
+    def multitarget_to_single(self, multi_target: np.ndarray) -> list[int]:
+        """The targets one by one."""
+        return [int(target) for target in multi_target]
+
+
+def heatmap_of_zennit(one: Subject, images: torch.Tensor) -> Callable[[], torch.Tensor]:
+    """Explains the first of two targets of one image, [1, H, W]; `one.network` is registered while it runs."""
+    network = Logits(one.network, 2)
+    composite = zennits_composite(one.convolution)(network)
+
+    def run() -> torch.Tensor:
+        x = images.clone().requires_grad_()
+        with composite.context(network) as modified:
+            output = modified(x)
+            seed = torch.zeros_like(output)
+            seed[0, 0] = 1
+            (relevance,) = torch.autograd.grad(output, x, seed)
+        return relevance.sum(dim=1)
+
+    return run
+
+
+def glocal_of_zennit_crp(one: Subject, images: torch.Tensor, num_targets: int, folder: Path) -> Callable[[], None]:
+    """A pass of FeatureVisualization over images, with statistics of all convolutions, written to a folder."""
+    network = Logits(one.network, num_targets)
+    layers = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
+
+    def run() -> None:
+        concept = ChannelConcept()
+        visualization = ManyTargets(
+            CondAttribution(network),
+            Pictures(images, num_targets),
+            dict.fromkeys(layers, concept),
+            path=str(folder),
+        )
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            visualization.run(zennits_composite(one.convolution)(network), 0, len(images), batch_size=len(images))
+
+    return run

@@ -1,0 +1,236 @@
+"""The five networks at their published sizes, with random weights and targets at fixed places.
+
+Axes: B image, M box of the raw output, K class, T target.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from zennit import rules as zennit_rules
+from zennit.core import BasicHook, Composite, Hook, stabilize
+from zennit.types import Activation, AvgPool, BatchNorm, Convolution, Linear
+
+from lcrp.attribution.detection import DetectionTask
+from lcrp.attribution.segmentation import SegmentationTask
+from lcrp.composites.canonizers import MergeBatchNorm
+from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus_flat
+from lcrp.models.deeplabv3plus import DeepLabV3Plus
+from lcrp.models.layers import L2Norm, Sum
+from lcrp.models.ssd import SSD
+from lcrp.models.unet import UNet
+from lcrp.models.yolov5 import YOLOv5
+from lcrp.models.yolov6 import YOLOv6
+from lcrp.values.prediction import DetectorOutput
+from lcrp.values.target import ExplainedTarget, Target
+
+Tensors = tuple[torch.Tensor, ...]
+MEAN, STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A network and what is explained of it.
+
+    Attributes:
+        network: in evaluation mode, without gradients for its parameters.
+        size: (height, width) of its input.
+        num_classes: K, the background included for segmentation.
+        composite: ours.
+        convolution: rule of its convolutions as zennit would write it.
+        layer: whose concepts are shown.
+    """
+
+    network: nn.Module
+    size: tuple[int, int]
+    num_classes: int
+    composite: Callable[[nn.Module], Composite]
+    convolution: Callable[[], Hook]
+    layer: str
+
+    @property
+    def task(self) -> DetectionTask | SegmentationTask:
+        """Reads and seeds the output."""
+        names = [str(number) for number in range(self.num_classes)]
+        with torch.no_grad():
+            is_detector = isinstance(self.network(torch.zeros(1, 3, 64, 64)), DetectorOutput)
+        return DetectionTask(names) if is_detector else WholeMaps(names)
+
+    def images(self, count: int) -> torch.Tensor:
+        """Noise [B, 3, H, W]."""
+        return torch.rand(count, 3, *self.size, generator=torch.Generator().manual_seed(3))
+
+
+def subject(name: str) -> Subject:
+    """One of `NAMES`."""
+    build, size, num_classes, layer = _NETWORKS[name]
+    network = build()
+    generator = torch.Generator().manual_seed(0)
+    network.initialise(generator)  # type: ignore[operator]
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):  # far from the identity
+            module.weight.data.uniform_(0.7, 1.3, generator=generator)
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            module.running_mean.uniform_(-0.1, 0.1, generator=generator)
+            module.running_var.uniform_(0.5, 1.5, generator=generator)
+    prepare = getattr(network, "prepare", None)
+    if callable(prepare):
+        prepare()
+    gamma = name.startswith("yolov6")
+    return Subject(
+        network=network.eval().requires_grad_(False),
+        size=size,
+        num_classes=num_classes,
+        composite=epsilon_gamma_flat if gamma else epsilon_plus_flat,
+        convolution=generalised_gamma if gamma else zennit_rules.ZPlus,
+        layer=layer,
+    )
+
+
+_NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int], int, str]] = {
+    "yolov5m": (lambda: YOLOv5(num_classes=80, depth=0.67, width=0.75), (640, 640), 80, "model.8.cv3.conv"),
+    "yolov6s": (
+        lambda: YOLOv6(num_classes=80, depth=0.33, width=0.5),
+        (640, 640),
+        80,
+        "backbone.ERBlock_5.0.rbr_dense.conv",
+    ),
+    "ssd512": (lambda: SSD(num_classes=80, size=512), (512, 512), 80, "backbone.vgg.28"),
+    "unet": (lambda: UNet(num_classes=20), (256, 512), 20, "encoder.features.15"),
+    "deeplabv3plus": (lambda: DeepLabV3Plus(num_classes=21), (513, 513), 21, "backbone.layer4.0.conv3"),
+}
+NAMES = tuple(_NETWORKS)
+
+
+class WholeMaps(SegmentationTask):
+    """Explains the positive logits of a class wherever they are: random weights predict few classes."""
+
+    def seed(
+        self, output: object, explained: Sequence[ExplainedTarget | None], masks: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See the base class."""
+        assert isinstance(output, torch.Tensor)
+        assert masks is None
+        seed = torch.zeros_like(output)
+        for image, one in enumerate(explained):
+            if one is not None:
+                positive = output[image, one.target.class_id].detach().clamp(min=0)
+                seed[image, one.target.class_id] = positive / positive.sum()
+        return output, seed
+
+
+class Logits(nn.Module):
+    """A network that returns one number per target, as classifiers do and zennit-crp expects.
+
+    For a detector the class logits of boxes spread over all of them; for a segmenter numbers whose gradient are the
+    positive logits of each class.
+    """
+
+    def __init__(self, network: nn.Module, num_targets: int) -> None:
+        super().__init__()
+        self.network = network
+        self.num_targets = num_targets
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[B, T]."""
+        output = self.network(x)
+        if isinstance(output, DetectorOutput):
+            rows = target_rows(output.class_logits.shape[1], self.num_targets)
+            columns = [number + output.has_background for number in range(self.num_targets)]
+            return output.class_logits[:, rows, columns]
+        positive = output[:, : self.num_targets].clamp(min=0)
+        halved: torch.Tensor = positive.square().sum(dim=(2, 3)) / 2  # whose gradient is the positive logit
+        return halved
+
+
+def target_rows(num_boxes: int, num_targets: int) -> list[int]:
+    """Rows of the raw output that are explained: spread over the boxes of all levels."""
+    return [(2 * number + 1) * num_boxes // (2 * num_targets) for number in range(num_targets)]
+
+
+def targets(output: object, sample: int, count: int) -> list[ExplainedTarget]:
+    """The first `count` classes of an image, as boxes at `target_rows` or whole masks."""
+    rows = target_rows(output.class_logits.shape[1], count) if isinstance(output, DetectorOutput) else [None] * count
+    return [
+        ExplainedTarget(
+            target=Target(sample=sample, class_id=number),
+            key=str(sample),
+            score=1.0,
+            confidence=1.0,
+            row=row,
+            box=None if row is None else (0.0, 0.0, 1.0, 1.0),
+            area=1 if row is None else None,
+        )
+        for number, row in enumerate(rows)
+    ]
+
+
+def zennits_composite(convolution: Callable[[], Hook]) -> Callable[[nn.Module], Composite]:
+    """Our composites from zennit's own rules."""
+
+    def build(network: nn.Module) -> Composite:
+        hooks: dict[str, Hook | None] = {}
+        is_first = True
+        for name, module in network.named_modules():
+            if isinstance(module, Linear) and is_first:
+                hooks[name], is_first = zennit_rules.Flat(), False
+            else:
+                found = (rule for types, rule in rules if isinstance(module, types))
+                hooks[name] = next(found, None)
+        return Composite(lambda _, name, __: hooks.get(name), canonizers=[MergeBatchNorm()])
+
+    rules: Sequence[tuple[tuple[type, ...], Hook]] = (
+        ((Activation, L2Norm), zennit_rules.Pass()),
+        ((Sum,), SumNorm()),
+        ((AvgPool,), zennit_rules.Norm()),
+        ((Convolution,), convolution()),
+        ((nn.Linear, BatchNorm), zennit_rules.Epsilon()),
+    )
+    return build
+
+
+class SumNorm(Hook):  # type: ignore[misc]
+    """The norm rule for sums of several inputs; zennit's own takes one."""
+
+    def forward(self, module: nn.Module, input: Tensors, output: torch.Tensor) -> None:  # noqa: A002, ARG002
+        """Keep what is divided."""
+        self.stored_tensors["input"], self.stored_tensors["output"] = input, output.detach()
+
+    def backward(self, module: nn.Module, grad_input: object, grad_output: Tensors) -> Tensors:  # noqa: ARG002
+        """Relevance of every summand."""
+        share = grad_output[0] / stabilize(self.stored_tensors["output"])
+        return tuple(summand.detach() * share for summand in self.stored_tensors["input"])
+
+
+def generalised_gamma() -> Hook:
+    """The rule of L-CRP for YOLOv6, written for zennit's engine: five modified calls of the layer."""
+    gamma = 0.25
+
+    def emphasised(low: float | None, high: float | None, *, with_bias: bool) -> Callable[..., torch.Tensor]:
+        def modify(weight: torch.Tensor, name: str) -> torch.Tensor:
+            if name == "bias" and not with_bias:
+                return torch.zeros_like(weight)
+            return weight + gamma * weight.clamp(min=low, max=high)
+
+        return modify
+
+    def mapped(upper: torch.Tensor, outputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        above = torch.where(outputs[4] > 0, upper, 0) / stabilize(outputs[0] + outputs[1])
+        below = torch.where(outputs[4] < 0, upper, 0) / stabilize(outputs[2] + outputs[3])
+        return [above, above, below, below, torch.zeros_like(upper)]
+
+    return BasicHook(
+        input_modifiers=[lambda x: x.clamp(min=0), lambda x: x.clamp(max=0)] * 2 + [lambda x: x],
+        param_modifiers=[
+            emphasised(0, None, with_bias=True),
+            emphasised(None, 0, with_bias=False),
+            emphasised(None, 0, with_bias=True),
+            emphasised(0, None, with_bias=False),
+            lambda weight, _: weight,
+        ],
+        output_modifiers=[lambda y: y] * 5,
+        gradient_mapper=mapped,
+        reducer=lambda inputs, gradients: sum(x * g for x, g in zip(inputs[:4], gradients[:4], strict=True)),
+    )
