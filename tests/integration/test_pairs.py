@@ -121,5 +121,7 @@ def test_a_batch_of_every_pair_is_explained(lcrp: CommandLine, roots: Path, mode
     assert outcome.code == 0, outcome.err
     with StatisticsFile(Path(outcome.out[-1])) as statistics:
         explained = statistics.targets().explained
+        (layer,) = (statistics.layer(name) for name in statistics.layer_names)
     assert {one.target.sample for one in explained} <= {0, 1}
     assert explained
+    assert layer.relevance.score.any() or dataset != "scenes"  # the layer shown by default carries the decisions

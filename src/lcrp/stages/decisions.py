@@ -3,6 +3,7 @@
 Axes: B batch (one picture), C concept, H W picture, h w feature map.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -24,6 +25,8 @@ from lcrp.values.explanation import ConceptExplanation, Explanation, Mask
 from lcrp.values.prediction import ClassMap
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
+
+log = logging.getLogger(__name__)
 
 Heatmap = npt.NDArray[np.floating]
 Content = tuple[int, int, int, int]
@@ -141,6 +144,14 @@ def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> lis
 def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget, choice: ConceptChoice) -> Explanation:
     attribution = view.trace.explain([explained], None if view.region is None else view.region[None])
     scores = _scores(attribution, view.layer, choice)
+    if not scores.any():
+        log.warning(
+            "%s: layer '%s' plays no part in %s %d; choose one that leads to it (stage.layer)",
+            view.sample.key,
+            view.layer,
+            attributor.task.class_names[explained.target.class_id],
+            explained.target.item,
+        )
     shown = top_concepts(scores, choice, view.layer)
     content = view.sample.geometry.content()
     height, width = view.sample.image.shape[-2:]

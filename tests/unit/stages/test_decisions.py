@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from lcrp.attribution.concepts import activation_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.errors import ConfigError, LayerError
+from lcrp.stages import decisions
 from lcrp.stages.decisions import ConceptChoice, explained_decisions, outside_share, top_concepts
 from lcrp.stages.selection import Selection
 from lcrp.values.explanation import Explanation
@@ -86,6 +88,15 @@ def test_conditional_heatmaps_of_all_concepts_add_up_to_the_heatmap() -> None:
     total = sum(concept.heatmap for concept in shown.concepts)
     np.testing.assert_allclose(total, shown.heatmap, atol=1e-6)
     assert np.abs(shown.heatmap).max() > 0.001
+
+
+def test_a_layer_without_relevance_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    explanation(1, 1, choice())
+    assert not caplog.messages
+    monkeypatch.setattr(decisions, "relevance_scores", lambda maps: activation_scores(maps * 0))
+    explanation(1, 1, choice())
+    (message,) = caplog.messages
+    assert message.endswith("layer '2' plays no part in boat 0; choose one that leads to it (stage.layer)")
 
 
 def test_activation_shows_the_layer_at_the_size_of_the_picture() -> None:
