@@ -53,9 +53,7 @@ class Subject:
     def task(self) -> DetectionTask | SegmentationTask:
         """Reads and seeds the output."""
         names = [str(number) for number in range(self.num_classes)]
-        with torch.no_grad():
-            is_detector = isinstance(self.network(torch.zeros(1, 3, 64, 64)), DetectorOutput)
-        return DetectionTask(names) if is_detector else WholeMaps(names)
+        return DetectionTask(names) if hasattr(self.network, "cells") else WholeMaps(names)
 
     def images(self, count: int) -> torch.Tensor:
         """Noise [B, 3, H, W]."""
@@ -105,7 +103,7 @@ NAMES = tuple(_NETWORKS)
 
 
 class WholeMaps(SegmentationTask):
-    """Explains the positive logits of a class wherever they are: random weights predict few classes."""
+    """Explains the logits of a class wherever they are: random weights predict few classes."""
 
     def seed(
         self, output: object, explained: Sequence[ExplainedTarget | None], masks: torch.Tensor | None = None
@@ -116,8 +114,8 @@ class WholeMaps(SegmentationTask):
         seed = torch.zeros_like(output)
         for image, one in enumerate(explained):
             if one is not None:
-                positive = output[image, one.target.class_id].detach().clamp(min=0)
-                seed[image, one.target.class_id] = positive / positive.sum()
+                logits = output[image, one.target.class_id].detach()
+                seed[image, one.target.class_id] = logits / logits.abs().sum()
         return output, seed
 
 
@@ -125,7 +123,7 @@ class Logits(nn.Module):
     """A network that returns one number per target, as classifiers do and zennit-crp expects.
 
     For a detector the class logits of boxes spread over all of them; for a segmenter numbers whose gradient are the
-    positive logits of each class.
+    logits of each class.
     """
 
     def __init__(self, network: nn.Module, num_targets: int) -> None:
@@ -140,8 +138,7 @@ class Logits(nn.Module):
             rows = target_rows(output.class_logits.shape[1], self.num_targets)
             columns = [number + output.has_background for number in range(self.num_targets)]
             return output.class_logits[:, rows, columns]
-        positive = output[:, : self.num_targets].clamp(min=0)
-        halved: torch.Tensor = positive.square().sum(dim=(2, 3)) / 2  # whose gradient is the positive logit
+        halved: torch.Tensor = output[:, : self.num_targets].square().sum(dim=(2, 3)) / 2  # its gradient are the logits
         return halved
 
 
