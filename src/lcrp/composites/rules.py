@@ -11,6 +11,7 @@ Every rule passes relevance on for each sample alone. Terms are left out only wh
 batch, so that batch mates change no bit.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ Tensors = tuple[torch.Tensor, ...]
 Forward = Callable[..., torch.Tensor]
 
 
-class Rule(Hook):  # type: ignore[misc]
+class Rule(Hook, ABC):  # type: ignore[misc]
     """A rule that takes the place of a layer's forward pass.
 
     Attributes:
@@ -63,6 +64,7 @@ class Rule(Hook):  # type: ignore[misc]
         """The same rule for layers where the closed form does not hold."""
         return type(self).general()
 
+    @abstractmethod
     def step(self, module: nn.Module, inputs: Tensors, y: torch.Tensor) -> "Step":
         """What the backward rounds over one forward pass need.
 
@@ -71,10 +73,9 @@ class Rule(Hook):  # type: ignore[misc]
             inputs: of the layer, detached; one but for sums.
             y: its output, detached.
         """
-        raise NotImplementedError
 
 
-class Step:
+class Step(ABC):
     """One forward pass of a layer, kept for the backward rounds.
 
     What they share is computed in the first of them, so layers that no relevance reaches cost nothing.
@@ -98,12 +99,12 @@ class Step:
             self._y, self._is_prepared = None, True
         return self.lower(upper)
 
-    def prepare(self) -> None:
-        """Compute what all rounds share."""
+    def prepare(self) -> None:  # noqa: B027
+        """Compute what all rounds share, if there is anything."""
 
+    @abstractmethod
     def lower(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
         """Relevance of the input, or of each, after `prepare`."""
-        raise NotImplementedError
 
     @property
     def x(self) -> torch.Tensor:
