@@ -20,7 +20,7 @@ import torch
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.ranking.accumulator import StatisticsAccumulator
-from lcrp.stages.rounds import Activations, Layers, explained_chunk
+from lcrp.stages.rounds import chunk_of, explained_chunk
 from peer import glocal_of_zennit_crp, heatmap_of_zennit
 from subjects import MEAN, NAMES, STD, Logits, Subject, subject, targets
 
@@ -121,14 +121,12 @@ def glocal(one: Subject, num_targets: int, turns: int, *, num_images: int) -> Re
     def ours() -> Mapping[str, float]:
         def run() -> None:
             with attributor:
-                activations = Activations()
-                trace = attributor.forward(images, activations.read)
-                queues = [targets(trace.output, row, num_targets) for row in range(num_images)]
-                accumulator = StatisticsAccumulator(activations.shapes, device=images.device)
-                layers = Layers(shapes=activations.shapes, least=accumulator.least_relevance, device=images.device)
-                scores = explained_chunk(attributor, trace, images, queues, layers)
+                chunk = chunk_of(attributor, images)
+                queues = [targets(chunk.trace.output, row, num_targets) for row in range(num_images)]
+                accumulator = StatisticsAccumulator(chunk.activations.shapes, device=images.device)
+                scores = explained_chunk(attributor, chunk, queues, accumulator.least_relevance)
                 found = [one.target for one in scores.explained]
-                accumulator.update(found, scores.relevance, activations.scores, scores.images)
+                accumulator.update(found, scores.relevance, chunk.activations.scores, scores.images)
                 assert list(accumulator.results())
 
         return {"lcrp": timed(run)}

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from repeatable import repeatable
 from torch import nn
 
 from lcrp.attribution.detection import DetectionTask
@@ -16,13 +17,7 @@ from lcrp.models.yolov6 import YOLOv6
 from lcrp.values.target import ExplainedTarget, Target
 
 SIZE, BATCH = 32, 3
-FEW = settings(
-    max_examples=4,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow],
-)
+FEW = repeatable(4)
 seeds = st.integers(0, 2**16)
 
 

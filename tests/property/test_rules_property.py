@@ -2,20 +2,15 @@
 
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from repeatable import repeatable
 from torch import nn
 from zennit import rules as zennit_rules
 
 from lcrp.composites.rules import Epsilon, Flat, Gamma, Norm, Pass, ZPlus
 
-MANY = settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow],
-)
+MANY = repeatable(40)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}  # relative L2 error
 LINEAR = {
     "z+": (ZPlus, zennit_rules.ZPlus),

@@ -144,7 +144,7 @@ def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> lis
 def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget, choice: ConceptChoice) -> Explanation:
     attribution = view.trace.explain([explained], None if view.region is None else view.region[None])
     scores = _scores(attribution, view.layer, choice)
-    if not scores.any():
+    if choice.mode == "relevance" and not scores.any():
         log.warning(
             "%s: layer '%s' plays no part in %s %d; choose one that leads to it (stage.layer)",
             view.sample.key,

@@ -19,7 +19,7 @@ from lcrp.attribution.task import Targets
 from lcrp.data.loader import OnError, chunks
 from lcrp.errors import ConfigError, DataError, LcrpError, StoreError, TargetError
 from lcrp.ranking.accumulator import StatisticsAccumulator
-from lcrp.stages.rounds import Activations, Layers, Queue, explained_chunk
+from lcrp.stages.rounds import Chunk, Queue, chunk_of, explained_chunk
 from lcrp.stages.run import Run
 from lcrp.stages.subject import StatisticsSettings, Subject, statistics_header, statistics_key
 from lcrp.storage.location import StatisticsKey, content_hash, statistics_path
@@ -106,24 +106,20 @@ class _Findings:
         self._skipped_targets += targets
         self._skipped_samples += samples
 
-    def add(
-        self, attributor: Attributor, chunk: tuple[Trace, torch.Tensor, Activations], queues: Sequence[Queue]
-    ) -> None:
-        """Explain the targets of every image [B] of a chunk: its trace, images and activations."""
-        trace, images, activations = chunk
+    def add(self, attributor: Attributor, chunk: Chunk, queues: Sequence[Queue]) -> None:
+        """Explain the targets of every image of a chunk."""
         if not any(queues):
             return
         if self.accumulator is None:
             self.accumulator = StatisticsAccumulator(
-                activations.shapes,
+                chunk.activations.shapes,
                 top_n=self._statistics.top_n,
                 top_n_per_class=self._statistics.top_n_per_class,
-                device=images.device,
+                device=chunk.images.device,
             )
-        layers = Layers(shapes=activations.shapes, least=self.accumulator.least_relevance, device=images.device)
-        scores = explained_chunk(attributor, trace, images, queues, layers)
+        scores = explained_chunk(attributor, chunk, queues, self.accumulator.least_relevance)
         targets = [one.target for one in scores.explained]
-        self.accumulator.update(targets, scores.relevance, activations.scores, scores.images)
+        self.accumulator.update(targets, scores.relevance, chunk.activations.scores, scores.images)
         self._explained += scores.explained
         if self._statistics.record:
             for name, layer in scores.relevance.items():
@@ -162,11 +158,10 @@ def _passed(subject: Subject, statistics: StatisticsSettings, settings: GlocalSe
     with attributor, run.progress(num_samples, "glocal", "samples") as progress:
         for batch in batches:
             if batch.samples:
-                images, activations = batch.images.to(subject.device), Activations()
-                trace = attributor.forward(images, activations.read)
-                queues, skipped = _queues(subject, statistics, trace, batch)
+                chunk = chunk_of(attributor, batch.images.to(subject.device))
+                queues, skipped = _queues(subject, statistics, chunk.trace, batch)
                 found.skip(skipped, ())
-                found.add(attributor, (trace, images, activations), queues)
+                found.add(attributor, chunk, queues)
             found.skip((), batch.broken)
             progress.advance(len(batch.samples) + len(batch.broken))
     return found

@@ -34,22 +34,6 @@ class Pass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layers:
-    """The recorded layers, and which of their scores matter.
-
-    Attributes:
-        shapes: of every layer.
-        least: scores [T, C] per layer that relevance must reach to be ranked, for targets of the given classes; None
-            if all are.
-        device: of the scores.
-    """
-
-    shapes: Mapping[str, LayerShape]
-    least: LeastScores | None
-    device: torch.device
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkScores:
     """Relevance of all targets of a chunk.
 
@@ -82,6 +66,27 @@ class Activations:
         self.shapes[name] = LayerShape(num_concepts=maps.shape[1], map_size=(maps.shape[2], maps.shape[3]))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Images after their forward pass.
+
+    Attributes:
+        images: [B, 3, H, W].
+        trace: of all of them, its maps read as they arose.
+        activations: what was read.
+    """
+
+    images: torch.Tensor
+    trace: Trace
+    activations: Activations
+
+
+def chunk_of(attributor: Attributor, images: torch.Tensor) -> Chunk:
+    """One forward pass of images [B, 3, H, W]."""
+    activations = Activations()
+    return Chunk(images=images, trace=attributor.forward(images, activations.read), activations=activations)
+
+
 def planned_passes(counts: Sequence[int]) -> list[Pass]:
     """The cheapest way to explain `counts` targets per image, one target of an image per round.
 
@@ -109,29 +114,27 @@ def planned_passes(counts: Sequence[int]) -> list[Pass]:
     return passes
 
 
-def explained_chunk(
-    attributor: Attributor, trace: Trace, images: torch.Tensor, queues: Sequence[Queue], layers: Layers
-) -> ChunkScores:
+def explained_chunk(attributor: Attributor, chunk: Chunk, queues: Sequence[Queue], least: LeastScores) -> ChunkScores:
     """Relevance scores of all targets of a chunk, of which there is at least one.
 
     Args:
         attributor: within its context.
-        trace: of the chunk, its maps read as they arose.
-        images: [B, 3, H, W] the chunk.
+        chunk: the images.
         queues: the targets of every image.
-        layers: the recorded layers.
+        least: scores [T, C] per layer that relevance must reach to be ranked, for targets of the given classes.
     """
     found = ChunkScores(explained=[], images=[], relevance={})
     rounds: list[dict[str, ConceptScores]] = []
+    trace = chunk.trace
     for planned in planned_passes([len(queue) for queue in queues]):
         if planned.rounds.start > 0:
-            trace = attributor.forward(images[list(planned.images)], read=_leave)
+            trace = attributor.forward(chunk.images[list(planned.images)], read=_leave)
         for number in planned.rounds:
             chosen = [queues[row][number] if number < len(queues[row]) else None for row in planned.images]
-            rounds.append(_round(trace, chosen, layers))
+            rounds.append(_round(trace, chosen, chunk.activations.scores, least))
             found.explained.extend(one for one in chosen if one is not None)
             found.images.extend(row for row, one in zip(planned.images, chosen, strict=True) if one is not None)
-    for name in layers.shapes:
+    for name in chunk.activations.shapes:
         parts = [scores[name] for scores in rounds]
         found.relevance[name] = ConceptScores(
             score=torch.cat([part.score for part in parts]), peak=torch.cat([part.peak for part in parts])
@@ -139,20 +142,21 @@ def explained_chunk(
     return found
 
 
-def _round(trace: Trace, chosen: Sequence[ExplainedTarget | None], layers: Layers) -> dict[str, ConceptScores]:
+def _round(
+    trace: Trace, chosen: Sequence[ExplainedTarget | None], active: Mapping[str, ConceptScores], least: LeastScores
+) -> dict[str, ConceptScores]:
     """Scores [T, C] of the targets of one round; zero for layers that do not lead to them."""
     rows = [row for row, one in enumerate(chosen) if one is not None]
-    least = layers.least([one.target.class_id for one in chosen if one is not None]) if layers.least else None
+    bounds = least([one.target.class_id for one in chosen if one is not None])
     scores: dict[str, ConceptScores] = {}
 
     def read(name: str, maps: torch.Tensor) -> None:
-        explained = maps if len(rows) == len(maps) else maps[rows]
-        scores[name] = relevance_scores(explained, None if least is None else least[name])
+        scores[name] = relevance_scores(maps if len(rows) == len(maps) else maps[rows], bounds[name])
 
     trace.read_relevance(chosen, read)
-    for name, shape in layers.shapes.items():
+    for name, layer in active.items():
         if name not in scores:
-            nothing = torch.zeros(len(rows), shape.num_concepts, device=layers.device)
+            nothing = layer.score.new_zeros(len(rows), layer.score.shape[1])
             scores[name] = ConceptScores(score=nothing, peak=nothing.long())
     return scores
 

@@ -26,16 +26,18 @@ class DetectorOutput:
 
     def class_probabilities(self) -> torch.Tensor:
         """[B, M, K] of the classes, detached, in at least float32."""
-        logits = self.class_logits.detach()
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        logits = _at_least_float32(self.class_logits)
         return logits.softmax(dim=-1)[..., 1:] if self.has_background else logits.sigmoid()
 
     def objectness(self) -> torch.Tensor:
         """[B, M], detached, in at least float32; ones for detectors without."""
-        probabilities = self.class_probabilities()
         if self.objectness_logits is None:
-            return torch.ones_like(probabilities[..., 0])
-        return self.objectness_logits.detach().to(probabilities.dtype).sigmoid()
+            return torch.ones_like(_at_least_float32(self.class_logits[..., 0]))
+        return _at_least_float32(self.objectness_logits).sigmoid()
+
+
+def _at_least_float32(logits: torch.Tensor) -> torch.Tensor:
+    return logits.detach().to(torch.promote_types(logits.dtype, torch.float32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

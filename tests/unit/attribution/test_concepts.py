@@ -13,12 +13,12 @@ def test_relevance_scores_are_signed_shares_of_the_spatial_sums():
     assert found.peak.tolist() == [[1, 1, 0]]
 
 
-@pytest.mark.parametrize("share", [0.05, 0.9])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.9])
 def test_neurons_are_found_where_the_score_matters(share):
     relevance = torch.randn(5, 40, 3, 4, generator=torch.Generator().manual_seed(0))
     everywhere = relevance_scores(relevance)
     assert torch.equal(everywhere.peak, relevance.flatten(2).argmax(dim=2))
-    least = torch.full((5, 40), float(everywhere.score.quantile(1 - share)))
+    least = torch.full((5, 40), float(everywhere.score.quantile(1 - share)) + (share == 0))
     found = relevance_scores(relevance, least)
     assert torch.equal(found.score, everywhere.score)
     matters = found.score >= least

@@ -6,7 +6,7 @@ from torch import nn
 from zennit import rules as zennit_rules
 from zennit.core import Composite
 
-from lcrp.composites import rules
+from lcrp.composites import arithmetic, rules
 from lcrp.composites.canonizers import MergeBatchNorm
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus, epsilon_plus_flat
 from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, Norm, Pass, ZPlus
@@ -30,6 +30,14 @@ def test_other_paddings_are_left_to_zennit(name, options):
         handles.remove()
     assert torch.equal(*found)
     assert not layer._forward_hooks
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d(3, affine=False), nn.BatchNorm2d(3, track_running_stats=False)])
+def test_norms_out_of_the_ordinary_are_left_to_zennit(norm):
+    handles = Epsilon().register(norm.eval())
+    assert "forward" not in vars(norm)
+    assert norm._forward_hooks
+    handles.remove()
 
 
 @pytest.mark.parametrize("rule", [ZPlus(), GeneralisedGamma(), Epsilon(), Flat(), Pass(), Norm()])
@@ -124,4 +132,4 @@ def test_the_adjoint_of_a_strided_pointwise_convolution(channels, stride):
     upper = torch.rand_like(y)
     reference = nn.functional.conv2d(x.contiguous(), layer.weight.contiguous(), stride=stride)
     (expected,) = torch.autograd.grad(reference, x, upper.contiguous())
-    torch.testing.assert_close(rules.adjoint(layer, upper, x, layer.weight), expected, rtol=1e-12, atol=1e-15)
+    torch.testing.assert_close(arithmetic.adjoint(layer, upper, x, layer.weight), expected, rtol=1e-12, atol=1e-15)

@@ -1,0 +1,117 @@
+"""What all rules compute with: linear maps with other weights, their adjoints, and signs.
+
+Written for the operations that are fast on CPUs too: reductions and arithmetic take a fraction of the time of boolean
+masks, and give the same bits.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+from zennit.types import ConvolutionTranspose
+
+STABILIZER = 1e-6  # added to the absolute value of denominators, as zennit does
+
+
+def stabilised(denominator: torch.Tensor) -> torch.Tensor:
+    """Denominator + 1e-6 with its sign, that of zero being positive."""
+    without_sign = denominator + 0.0  # turns -0.0 into 0.0
+    return without_sign.add_(torch.copysign(denominator.new_tensor(STABILIZER), without_sign))
+
+
+def by_sign(x: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
+    """x+ . positive + x- . negative; `positive` is overwritten."""
+    return positive.mul_(x.clamp(min=0)).addcmul_(x.clamp(max=0), negative)
+
+
+def where_positive(values: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    """The values where a condition is positive, else zero; on CPUs many times faster than with a mask."""
+    out: torch.Tensor = torch.ops.aten.threshold_backward(values, condition, 0)
+    return out
+
+
+def positive_part(values: torch.Tensor) -> torch.Tensor:
+    """a+ = max(a, 0)."""
+    return values.clamp(min=0)
+
+
+def negative_part(values: torch.Tensor) -> torch.Tensor:
+    """a- = min(a, 0)."""
+    return values.clamp(max=0)
+
+
+def has_negative(values: torch.Tensor) -> bool:
+    """Whether any value is negative; a reduction, on CPUs many times faster than `any`."""
+    return bool(values.amin() < 0)
+
+
+def is_zero(values: torch.Tensor) -> bool:
+    """Whether all values are zero; two reductions, since `aminmax` copies what is in channels last."""
+    return bool((values.amin() == 0) & (values.amax() == 0))
+
+
+def linear_map(module: nn.Module, x: torch.Tensor, weight: torch.Tensor, groups: int | None = None) -> torch.Tensor:
+    """What a layer makes of `x` with another weight and without bias.
+
+    Args:
+        module: convolution, transposed convolution or fully connected layer.
+        x: [B, C, h, w], or [B, ..., C] for a fully connected layer.
+        weight: in the shape of the layer's own, but for the groups.
+        groups: of channels, instead of the layer's own.
+    """
+    if isinstance(module, nn.Linear):
+        return nn.functional.linear(x, weight)
+    out: torch.Tensor = torch.ops.aten.convolution(x, weight, None, *_geometry(module, groups))
+    return out
+
+
+def adjoint(
+    module: nn.Module, upper: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, groups: int | None = None
+) -> torch.Tensor:
+    """Gradient of <upper, linear_map(module, x, weight, groups)> with respect to x, in the shape of x."""
+    if isinstance(module, nn.Linear):
+        return upper @ weight
+    if _skips_pixels(module):
+        return _spread(nn.functional.conv2d(upper, weight.transpose(0, 1)), x, module.stride)
+    backward = torch.ops.aten.convolution_backward
+    lower: torch.Tensor = backward(upper, x, weight, None, *_geometry(module, groups), [True, False, False])[0]
+    return lower
+
+
+def bias(module: nn.Module) -> torch.Tensor:
+    """Bias of a linear layer (zero if there is none) in a shape that broadcasts against its output."""
+    weight, own = module.weight, module.bias
+    assert isinstance(weight, torch.Tensor)
+    if own is None:
+        return weight.new_zeros(())
+    assert isinstance(own, torch.Tensor)
+    return own.detach().reshape(-1, *[1] * (weight.ndim - 2))  # [C, 1, 1] for pictures
+
+
+def pads_zeros(module: nn.Module) -> bool:
+    """Whether a layer pads its input with a given number of zeros, or not at all."""
+    return getattr(module, "padding_mode", "zeros") == "zeros" and not isinstance(getattr(module, "padding", 0), str)
+
+
+def _spread(values: torch.Tensor, like: torch.Tensor, stride: Any) -> torch.Tensor:
+    """Values at every so many rows and columns of a map, in the shape of `like`; zero in between."""
+    spread = torch.zeros_like(like, dtype=values.dtype)
+    spread[:, :, :: stride[0], :: stride[1]] = values
+    return spread
+
+
+def _skips_pixels(module: nn.Module) -> bool:
+    """Whether a convolution sees single pixels and not all of them.
+
+    oneDNN, as torch 2.15 has it, corrupts memory in the backward pass of such a one in channels last if it has less
+    than 16 channels.
+    """
+    sees_pixels = isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.padding == (0, 0)
+    return bool(sees_pixels and module.stride != (1, 1) and module.groups == 1)
+
+
+def _geometry(module: nn.Module, groups: int | None) -> tuple[Any, ...]:
+    """Stride, padding, dilation, whether transposed, output padding and groups of a convolution."""
+    transposed = isinstance(module, ConvolutionTranspose)
+    own = (module.stride, module.padding, module.dilation, transposed, module.output_padding)
+    return *own, module.groups if groups is None else groups

@@ -1,0 +1,191 @@
+"""Rules in closed form: what does not depend on the relevance is computed once for all backward rounds.
+
+While a rule is registered it takes the place of the layer's forward pass: an autograd function, whose gradient is the
+relevance of the input. zennit's general engine calls the layer anew instead, once per modified weight, in every round.
+
+Every rule passes relevance on for each sample alone. Terms are left out only where they are exactly zero for the whole
+batch, so that batch mates change no bit.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+from zennit.core import Hook, RemovableHandleList
+from zennit.types import Linear
+
+from lcrp.composites.arithmetic import STABILIZER, is_zero, pads_zeros
+
+Tensors = tuple[torch.Tensor, ...]
+Forward = Callable[..., torch.Tensor]
+
+
+class Rule(Hook, ABC):  # type: ignore[misc]
+    """A rule that takes the place of a layer's forward pass.
+
+    Attributes:
+        absorbs_norm: whether a norm that was merged into the layer follows. It is the identity, but its own rule,
+            epsilon, scales relevance by y / stab(y); that factor becomes part of this rule, and the relevance that is
+            recorded between the two is that of the norm's output.
+    """
+
+    general: ClassVar[Callable[[], Hook]]  # zennit's form, for layers that are out of the ordinary
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.absorbs_norm = False
+        self._weights = _Weights()
+
+    @abstractmethod
+    def step_type(self, module: nn.Module) -> "type[Step]":
+        """What is kept of a forward pass of a layer."""
+
+    def copy(self) -> "Rule":
+        """Another hook with the same settings, for another layer."""
+        return type(self)()
+
+    def register(self, module: nn.Module) -> RemovableHandleList:
+        """Attach the rule to one layer."""
+        if not self.fits(module):
+            return self.zennits(module).register(module)
+        return RemovableHandleList([Replacement(module, self)])
+
+    def fits(self, module: nn.Module) -> bool:
+        """Whether the closed form holds for a layer."""
+        return isinstance(module, Linear) and pads_zeros(module)
+
+    def zennits(self, module: nn.Module) -> Hook:  # noqa: ARG002
+        """The same rule for layers where the closed form does not hold."""
+        return type(self).general()
+
+    def weight(self, module: nn.Module, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """A modified weight of the layer, made once for as long as the layer's weight is the same."""
+        return self._weights.get(module, name, make)
+
+
+class Step(ABC):
+    """One forward pass of a layer, kept for the backward rounds.
+
+    What they share is computed in the first of them, so layers that no relevance reaches cost nothing.
+
+    Args:
+        rule: the layer's.
+        module: the layer.
+        inputs: of the layer, detached; one but for sums.
+        y: its output, detached; let go when it is no longer needed.
+    """
+
+    reads_input: ClassVar[bool] = True
+    reads_output: ClassVar[bool] = False
+
+    def __init__(self, rule: Rule, module: nn.Module, inputs: Tensors, y: torch.Tensor) -> None:
+        self.rule, self.module = rule, module
+        self.inputs = inputs if self.reads_input else ()
+        self._y = y if self.reads_output or rule.absorbs_norm else None
+        self._is_prepared = False
+
+    def relevance(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
+        """Relevance of the input, or of each, from that of the output, in one backward round."""
+        if not self._is_prepared:
+            self.prepare()
+            self._y, self._is_prepared = None, True
+        return self.lower(upper)
+
+    def prepare(self) -> None:  # noqa: B027
+        """Compute what all rounds share, if there is anything."""
+
+    @abstractmethod
+    def lower(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
+        """Relevance of the input, or of each, after `prepare`."""
+
+    @property
+    def x(self) -> torch.Tensor:
+        """The one input of the layer."""
+        return self.inputs[0]
+
+    @property
+    def y(self) -> torch.Tensor:
+        """Output of the layer, while preparing."""
+        assert self._y is not None
+        return self._y
+
+    def scale(self, denominator: torch.Tensor) -> torch.Tensor:
+        """1 / denominator, which is overwritten, times what a norm behind the layer does to the relevance."""
+        if not self.rule.absorbs_norm:
+            return denominator.reciprocal_()
+        size = self.y.abs()
+        return size.div_((size + STABILIZER).mul_(denominator))
+
+    def weight(self, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """A modified weight of the layer."""
+        return self.rule.weight(self.module, name, make)
+
+
+class Replacement:
+    """Stands in for a layer's forward pass until it is removed.
+
+    Args:
+        module: the layer.
+        rule: its rule; None for the identity.
+    """
+
+    def __init__(self, module: nn.Module, rule: Rule | None) -> None:
+        self.rule, self._module, self._forward = rule, module, module.forward
+        self._before = module.__dict__.get("forward")
+        module.forward = self
+
+    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Output of the layer, whose gradient is relevance."""
+        if self.rule is None:
+            return inputs[0]
+        out: torch.Tensor = _Relevance.apply(self.rule, self._module, self._forward, *inputs)
+        return out
+
+    def remove(self) -> None:
+        """Give the layer its own forward pass back."""
+        if self._before is None:
+            self._module.__dict__.pop("forward", None)
+        else:
+            self._module.forward = self._before
+
+
+class _Relevance(torch.autograd.Function):
+    """A layer whose gradient is the relevance that its rule finds."""
+
+    @staticmethod
+    def forward(ctx: Any, rule: Rule, module: nn.Module, forward: Forward, *inputs: torch.Tensor) -> torch.Tensor:
+        ctx.set_materialize_grads(False)
+        y = forward(*inputs)
+        ctx.step = rule.step_type(module)(rule, module, tuple(x.detach() for x in inputs), y.detach())
+        ctx.num_inputs = len(inputs)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upper: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        if upper is None or is_zero(upper):  # the other heads of a detector, for example
+            return tuple([None] * (3 + int(ctx.num_inputs)))
+        step: Step = ctx.step
+        lower = step.relevance(upper)
+        return None, None, None, *(lower if isinstance(lower, tuple) else (lower,))
+
+
+class _Weights:
+    """Modified weights of a layer by name."""
+
+    def __init__(self) -> None:
+        self._source: tuple[torch.Tensor, int, int] | None = None
+        self._made: dict[str, torch.Tensor] = {}
+
+    def get(self, module: nn.Module, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        weight = module.weight
+        assert isinstance(weight, torch.Tensor)
+        version, address = weight._version, weight.data_ptr()
+        if self._source is None or self._source[0] is not weight or self._source[1:] != (version, address):
+            self._source, self._made = (weight, version, address), {}
+        if name not in self._made:
+            self._made[name] = make(weight.detach())
+        return self._made[name]
