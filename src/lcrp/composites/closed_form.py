@@ -112,12 +112,19 @@ class Step(ABC):
         assert self._y is not None
         return self._y
 
-    def scale(self, denominator: torch.Tensor) -> torch.Tensor:
-        """1 / denominator, which is overwritten, times what a norm behind the layer does to the relevance."""
+    def scale(self, denominator: torch.Tensor, *, with_sign_of: torch.Tensor | None = None) -> torch.Tensor:
+        """1 / denominator, which is overwritten, times what a norm behind the layer does to the relevance.
+
+        Args:
+            denominator: in the shape of the output, or one that broadcasts.
+            with_sign_of: the output, if its sign (that of zero being zero) is another factor.
+        """
         if not self.rule.absorbs_norm:
-            return denominator.reciprocal_()
+            scale = denominator.reciprocal_()
+            return scale if with_sign_of is None else scale.mul_(with_sign_of.sgn())
         size = self.y.abs()
-        return size.div_((size + STABILIZER).mul_(denominator))
+        denominator = (size + STABILIZER).mul_(denominator)
+        return size.div_(denominator) if with_sign_of is None else torch.div(with_sign_of, denominator, out=size)
 
     def weight(self, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """A modified weight of the layer."""

@@ -16,15 +16,14 @@ from zennit.types import BatchNorm
 from lcrp.composites.arithmetic import (
     STABILIZER,
     adjoint,
+    are_equal,
     bias,
     by_sign,
     has_negative,
-    is_zero,
     linear_map,
     negative_part,
     positive_part,
     stabilised,
-    where_positive,
 )
 from lcrp.composites.closed_form import Replacement, Rule, Step, Tensors
 from lcrp.errors import LayerError
@@ -47,15 +46,15 @@ class ZPlus(Rule):
 class _ZPlusStep(Step):
     def prepare(self) -> None:
         self._is_signed = has_negative(self.x)
-        denominator = _agreeing(self, is_signed=self._is_signed)
-        self._scale = self.scale(denominator.add_(positive_part(bias(self.module)) + STABILIZER))
+        offset = positive_part(bias(self.module)) + STABILIZER
+        self._scale = self.scale(_agreeing(self, offset, is_signed=self._is_signed))
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
         scaled = upper * self._scale
-        lower = adjoint(self.module, scaled, self.x, self.weight("W+", positive_part))
+        lower = adjoint(self.module, scaled, self.x, self.weight("1.0 W+", positive_part))
         if not self._is_signed:
             return lower.mul_(self.x)
-        return by_sign(self.x, lower, adjoint(self.module, scaled, self.x, self.weight("W-", negative_part)))
+        return by_sign(self.x, lower, adjoint(self.module, scaled, self.x, self.weight("1.0 W-", negative_part)))
 
 
 class _Emphasising(Rule):
@@ -105,34 +104,37 @@ class GeneralisedGamma(_Emphasising):
 
 
 class _GeneralisedGammaStep(_EmphasisingStep):
-    """Both denominators have the sign of y and the size |y| + g (z + b+), and g |y| more where y < 0."""
+    """Both denominators have the sign of y and the size |y| + g (z + b+), and g |y| more where y < 0.
+
+    Unless x and y are positive wherever that counts, the four products are folded into two, of W and of |W|:
+
+        R_in = x . (1 + g/2) (W *T (s_pos + s_neg)) + |x| . g/2 (|W| *T (s_pos - s_neg))
+    """
 
     reads_output = True
 
     def prepare(self) -> None:
-        gamma = self.rule.gamma
+        gamma, y = self.rule.gamma, self.y
         self._is_signed = has_negative(self.x)
-        size = nn.functional.leaky_relu(self.y, -1 - gamma)
-        size.add_(_agreeing(self, is_signed=self._is_signed), alpha=gamma)
-        size.add_(gamma * positive_part(bias(self.module)) + STABILIZER)
-        self._scale = self.scale(size).mul_(self.y.sgn())  # with the sign of y, zero where y is
+        offset = gamma * positive_part(bias(self.module)) + STABILIZER
+        size = _agreeing(self, offset, is_signed=self._is_signed, factor=gamma)
+        self._scale = self.scale(size.add_(nn.functional.leaky_relu(y, -1 - gamma)), with_sign_of=y)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        scaled = upper * self._scale  # s_pos + s_neg
-        above = where_positive(scaled, self._scale)  # s_pos
-        below = scaled.sub_(above)  # s_neg, all zero behind a ReLU
-        is_above = is_zero(below)
-        lower = self._received(above, below, "U", "V", is_above=is_above)
+        total = upper * self._scale  # s_pos + s_neg
+        difference = total.abs().copysign_(upper)  # s_pos - s_neg
+        if not self._is_signed and are_equal(total, difference):
+            return adjoint(self.module, total, self.x, self.emphasised("U")).mul_(self.x)
+        gamma = self.rule.gamma
+        signed = self.weight("signed", lambda weight: (1 + gamma / 2) * weight)
+        unsigned = self.weight("unsigned", lambda weight: gamma / 2 * weight.abs())
+        lower, absolute = (
+            adjoint(self.module, total, self.x, signed),
+            adjoint(self.module, difference, self.x, unsigned),
+        )
         if not self._is_signed:
-            return lower.mul_(self.x)
-        return by_sign(self.x, lower, self._received(above, below, "V", "U", is_above=is_above))
-
-    def _received(
-        self, above: torch.Tensor, below: torch.Tensor, for_above: str, for_below: str, *, is_above: bool
-    ) -> torch.Tensor:
-        """What inputs of one sign receive from outputs of either sign, each through its own weight."""
-        lower = adjoint(self.module, above, self.x, self.emphasised(for_above))
-        return lower if is_above else lower.add_(adjoint(self.module, below, self.x, self.emphasised(for_below)))
+            return lower.add_(absolute).mul_(self.x)
+        return lower.mul_(self.x).addcmul_(self.x.abs(), absolute)
 
 
 class Gamma(_Emphasising):
@@ -154,7 +156,7 @@ class _GammaStep(_EmphasisingStep):
     def prepare(self) -> None:
         offset = bias(self.module)
         offset = offset + self.rule.gamma * positive_part(offset)
-        self._scale = self.scale(stabilised(linear_map(self.module, self.x, self.emphasised("U")) + offset))
+        self._scale = self.scale(stabilised(linear_map(self.module, self.x, self.emphasised("U"), offset)))
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
         return adjoint(self.module, upper * self._scale, self.x, self.emphasised("U")).mul_(self.x)
@@ -320,9 +322,11 @@ class _PassStep(Step):
         return upper
 
 
-def _agreeing(step: Step, *, is_signed: bool) -> torch.Tensor:
-    """x+ * W+ + x- * W-: what speaks for an output; the second term is zero where no input is negative."""
+def _agreeing(step: Step, offset: torch.Tensor, *, is_signed: bool, factor: float = 1.0) -> torch.Tensor:
+    """factor (x+ * W+ + x- * W-) + offset: what speaks for an output; the second term is zero where x >= 0."""
+    above = step.weight(f"{factor} W+", lambda weight: factor * positive_part(weight))
     if not is_signed:
-        return linear_map(step.module, step.x, step.weight("W+", positive_part))
-    above = linear_map(step.module, positive_part(step.x), step.weight("W+", positive_part))
-    return above.add_(linear_map(step.module, negative_part(step.x), step.weight("W-", negative_part)))
+        return linear_map(step.module, step.x, above, offset)
+    below = step.weight(f"{factor} W-", lambda weight: factor * negative_part(weight))
+    agreeing = linear_map(step.module, positive_part(step.x), above, offset)
+    return agreeing.add_(linear_map(step.module, negative_part(step.x), below))
