@@ -20,11 +20,6 @@ def stabilised(denominator: torch.Tensor) -> torch.Tensor:
     return without_sign.add_(torch.copysign(denominator.new_tensor(STABILIZER), without_sign))
 
 
-def by_sign(x: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
-    """x+ . positive + x- . negative; `positive` is overwritten."""
-    return positive.mul_(x.clamp(min=0)).addcmul_(x.clamp(max=0), negative)
-
-
 def positive_part(values: torch.Tensor) -> torch.Tensor:
     """a+ = max(a, 0)."""
     return values.clamp(min=0)

@@ -7,6 +7,8 @@ zennit has most of these rules too, as the general engine evaluates them; its fo
 the ordinary (padding that is not numeric zeros).
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from zennit import rules as zennit_rules
@@ -18,7 +20,6 @@ from lcrp.composites.arithmetic import (
     adjoint,
     are_equal,
     bias,
-    by_sign,
     has_negative,
     linear_map,
     negative_part,
@@ -45,16 +46,17 @@ class ZPlus(Rule):
 
 class _ZPlusStep(Step):
     def prepare(self) -> None:
-        self._is_signed = has_negative(self.x)
-        offset = positive_part(bias(self.module)) + STABILIZER
-        self._scale = self.scale(_agreeing(self, offset, is_signed=self._is_signed))
+        self._parts = _parts_by_sign(self)
+        self.inputs = ()  # the parts take its place
+        self._scale = self.scale(_agreeing(self.module, self._parts, positive_part(bias(self.module)) + STABILIZER))
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
         scaled = upper * self._scale
-        lower = adjoint(self.module, scaled, self.x, self.weight("1.0 W+", positive_part))
-        if not self._is_signed:
-            return lower.mul_(self.x)
-        return by_sign(self.x, lower, adjoint(self.module, scaled, self.x, self.weight("1.0 W-", negative_part)))
+        (x, weight), *negative = self._parts
+        lower = adjoint(self.module, scaled, x, weight).mul_(x)
+        for x, weight in negative:
+            lower.addcmul_(x, adjoint(self.module, scaled, x, weight))
+        return lower
 
 
 class _Emphasising(Rule):
@@ -115,9 +117,9 @@ class _GeneralisedGammaStep(_EmphasisingStep):
 
     def prepare(self) -> None:
         gamma, y = self.rule.gamma, self.y
-        self._is_signed = has_negative(self.x)
-        offset = gamma * positive_part(bias(self.module)) + STABILIZER
-        size = _agreeing(self, offset, is_signed=self._is_signed, factor=gamma)
+        parts = _parts_by_sign(self, factor=gamma)
+        self._is_signed = len(parts) > 1
+        size = _agreeing(self.module, parts, gamma * positive_part(bias(self.module)) + STABILIZER)
         self._scale = self.scale(size.add_(nn.functional.leaky_relu(y, -1 - gamma)), with_sign_of=y)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
@@ -322,11 +324,21 @@ class _PassStep(Step):
         return upper
 
 
-def _agreeing(step: Step, offset: torch.Tensor, *, is_signed: bool, factor: float = 1.0) -> torch.Tensor:
-    """factor (x+ * W+ + x- * W-) + offset: what speaks for an output; the second term is zero where x >= 0."""
+def _parts_by_sign(step: Step, factor: float = 1.0) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """x+ with factor W+, and x- with factor W- where any x is negative."""
     above = step.weight(f"{factor} W+", lambda weight: factor * positive_part(weight))
-    if not is_signed:
-        return linear_map(step.module, step.x, above, offset)
+    if not has_negative(step.x):
+        return [(step.x, above)]
     below = step.weight(f"{factor} W-", lambda weight: factor * negative_part(weight))
-    agreeing = linear_map(step.module, positive_part(step.x), above, offset)
-    return agreeing.add_(linear_map(step.module, negative_part(step.x), below))
+    return [(positive_part(step.x), above), (negative_part(step.x), below)]
+
+
+def _agreeing(
+    module: nn.Module, parts: Sequence[tuple[torch.Tensor, torch.Tensor]], offset: torch.Tensor
+) -> torch.Tensor:
+    """Sum of part * weight, and the offset [C]: what speaks for an output."""
+    (x, weight), *negative = parts
+    agreeing = linear_map(module, x, weight, offset)
+    for x, weight in negative:
+        agreeing.add_(linear_map(module, x, weight))
+    return agreeing
