@@ -20,6 +20,12 @@ def stabilised(denominator: torch.Tensor) -> torch.Tensor:
     return without_sign.add_(torch.copysign(denominator.new_tensor(STABILIZER), without_sign))
 
 
+def where_positive(values: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+    """The values where a condition is positive, else zero; on CPUs many times faster than with a mask."""
+    out: torch.Tensor = torch.ops.aten.threshold_backward(values, condition, 0)
+    return out
+
+
 def positive_part(values: torch.Tensor) -> torch.Tensor:
     """a+ = max(a, 0)."""
     return values.clamp(min=0)
@@ -38,12 +44,6 @@ def has_negative(values: torch.Tensor) -> bool:
 def is_zero(values: torch.Tensor) -> bool:
     """Whether all values are zero; two reductions, since `aminmax` copies what is in channels last."""
     return all(bool((part.amin() == 0) & (part.amax() == 0)) for part in _glance_first(values))
-
-
-def are_equal(first: torch.Tensor, second: torch.Tensor) -> bool:
-    """Whether two tensors hold the same values."""
-    pairs = zip(_glance_first(first), _glance_first(second), strict=True)
-    return all(bool((one - other).abs_().amax() == 0) for one, other in pairs)
 
 
 def _glance_first(values: torch.Tensor) -> Iterator[torch.Tensor]:
@@ -85,6 +85,25 @@ def adjoint(
         return _spread(nn.functional.conv2d(upper, weight.transpose(0, 1)), x, module.stride)
     backward = torch.ops.aten.convolution_backward
     lower: torch.Tensor = backward(upper, x, weight, None, *_geometry(module, groups), [True, False, False])[0]
+    return lower
+
+
+def unpadded_adjoint(convolution: nn.Conv2d, upper: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """All that the outputs `upper` pass on, as if the input's map had no ends.
+
+    Returns:
+        [B, C, (h - 1) s + reach, (w - 1) s + reach] for strides s and a reach of dilation (kernel - 1) + 1.
+    """
+    reach = [d * (k - 1) + 1 for d, k in zip(convolution.dilation, convolution.kernel_size, strict=True)]
+    size = [(n - 1) * s + r for n, s, r in zip(upper.shape[2:], convolution.stride, reach, strict=True)]
+    shape = (len(upper), weight.shape[1] * convolution.groups, *size)
+    like = torch.empty(shape, dtype=upper.dtype, device=upper.device, memory_format=torch.channels_last)
+    if _skips_pixels(convolution):
+        return _spread(nn.functional.conv2d(upper, weight.transpose(0, 1)), like, convolution.stride)
+    geometry = (convolution.stride, (0, 0), convolution.dilation, False, (0, 0), convolution.groups)
+    lower: torch.Tensor = torch.ops.aten.convolution_backward(
+        upper, like, weight, None, *geometry, [True, False, False]
+    )[0]
     return lower
 
 

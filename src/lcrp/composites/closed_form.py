@@ -9,6 +9,7 @@ batch, so that batch mates change no bit.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from copy import copy
 from typing import Any, ClassVar
 
 import torch
@@ -17,7 +18,8 @@ from torch.autograd.function import once_differentiable
 from zennit.core import Hook, RemovableHandleList
 from zennit.types import Linear
 
-from lcrp.composites.arithmetic import STABILIZER, is_zero, pads_zeros
+from lcrp.composites.arithmetic import STABILIZER, adjoint, is_zero, pads_zeros, unpadded_adjoint
+from lcrp.composites.windows import Window, can_have_windows, window_of
 
 Tensors = tuple[torch.Tensor, ...]
 Forward = Callable[..., torch.Tensor]
@@ -76,23 +78,34 @@ class Step(ABC):
         module: the layer.
         inputs: of the layer, detached; one but for sums.
         y: its output, detached; let go when it is no longer needed.
+
+    Attributes:
+        inputs: what rounds multiply by, in the shape of the input; `prepare` may alter it.
+        shares: what rounds multiply by, in the shape of the output; made by `prepare`.
+        in_windows: whether `lower` uses nothing else of that shape, so that it can be applied to a part of the maps.
     """
 
     reads_input: ClassVar[bool] = True
     reads_output: ClassVar[bool] = False
+    in_windows: ClassVar[bool] = False
 
     def __init__(self, rule: Rule, module: nn.Module, inputs: Tensors, y: torch.Tensor) -> None:
         self.rule, self.module = rule, module
         self.inputs = inputs if self.reads_input else ()
+        self.shares: Tensors = ()
         self._y = y if self.reads_output or rule.absorbs_norm else None
         self._is_prepared = False
+        self._window: Window | None = None
 
     def relevance(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
         """Relevance of the input, or of each, from that of the output, in one backward round."""
         if not self._is_prepared:
             self.prepare()
             self._y, self._is_prepared = None, True
-        return self.lower(upper)
+        if not (self.in_windows and can_have_windows(self.module, upper)):
+            return self.lower(upper)
+        parts = [self._part(row, upper[row : row + 1]) for row in range(len(upper))]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def prepare(self) -> None:  # noqa: B027
         """Compute what all rounds share, if there is anything."""
@@ -101,9 +114,35 @@ class Step(ABC):
     def lower(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
         """Relevance of the input, or of each, after `prepare`."""
 
+    def adjoint(self, upper: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Gradient of <upper, x * weight> with respect to the input x."""
+        if self._window is None:
+            return adjoint(self.module, upper, self.x, weight)
+        assert isinstance(self.module, nn.Conv2d)
+        return unpadded_adjoint(self.module, upper, weight)[:, :, *self._window.inside]
+
+    def _part(self, row: int, upper: torch.Tensor) -> torch.Tensor:
+        """Relevance [1, C, h, w] of the input of one sample, computed where there is any."""
+        assert isinstance(self.module, nn.Conv2d)
+        x = self.x[row : row + 1]
+        window = window_of(self.module, upper, (x.shape[2], x.shape[3]))
+        part = copy(self)
+        part._window = window
+        lower = ... if window is None else (slice(None), slice(None), *window.lower)
+        above = ... if window is None else (slice(None), slice(None), *window.upper)
+        part.inputs = tuple(x[row : row + 1][lower] for x in self.inputs)
+        part.shares = tuple(share[row : row + 1][above] for share in self.shares)
+        found = part.lower(upper[above])
+        assert isinstance(found, torch.Tensor)
+        if window is None:
+            return found
+        whole = torch.zeros_like(x)
+        whole[lower] = found
+        return whole
+
     @property
     def x(self) -> torch.Tensor:
-        """The one input of the layer."""
+        """The input of the layer, or the first of several."""
         return self.inputs[0]
 
     @property

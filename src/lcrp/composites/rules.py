@@ -7,8 +7,6 @@ zennit has most of these rules too, as the general engine evaluates them; its fo
 the ordinary (padding that is not numeric zeros).
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import nn
 from zennit import rules as zennit_rules
@@ -18,13 +16,14 @@ from zennit.types import BatchNorm
 from lcrp.composites.arithmetic import (
     STABILIZER,
     adjoint,
-    are_equal,
     bias,
     has_negative,
+    is_zero,
     linear_map,
     negative_part,
     positive_part,
     stabilised,
+    where_positive,
 )
 from lcrp.composites.closed_form import Replacement, Rule, Step, Tensors
 from lcrp.errors import LayerError
@@ -45,17 +44,19 @@ class ZPlus(Rule):
 
 
 class _ZPlusStep(Step):
+    in_windows = True
+
     def prepare(self) -> None:
-        self._parts = _parts_by_sign(self)
-        self.inputs = ()  # the parts take its place
-        self._scale = self.scale(_agreeing(self.module, self._parts, positive_part(bias(self.module)) + STABILIZER))
+        self.inputs, self._weights = _parts_by_sign(self)
+        offset = positive_part(bias(self.module)) + STABILIZER
+        self.shares = (self.scale(_agreeing(self.module, self.inputs, self._weights, offset)),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        scaled = upper * self._scale
-        (x, weight), *negative = self._parts
-        lower = adjoint(self.module, scaled, x, weight).mul_(x)
+        scaled = upper * self.shares[0]
+        first, *negative = zip(self.inputs, self._weights, strict=True)
+        lower = self.adjoint(scaled, first[1]).mul_(first[0])
         for x, weight in negative:
-            lower.addcmul_(x, adjoint(self.module, scaled, x, weight))
+            lower.addcmul_(x, self.adjoint(scaled, weight))
         return lower
 
 
@@ -106,37 +107,35 @@ class GeneralisedGamma(_Emphasising):
 
 
 class _GeneralisedGammaStep(_EmphasisingStep):
-    """Both denominators have the sign of y and the size |y| + g (z + b+), and g |y| more where y < 0.
-
-    Unless x and y are positive wherever that counts, the four products are folded into two, of W and of |W|:
-
-        R_in = x . (1 + g/2) (W *T (s_pos + s_neg)) + |x| . g/2 (|W| *T (s_pos - s_neg))
-    """
+    """Both denominators have the sign of y and the size |y| + g (z + b+), and g |y| more where y < 0."""
 
     reads_output = True
+    in_windows = True
 
     def prepare(self) -> None:
         gamma, y = self.rule.gamma, self.y
-        parts = _parts_by_sign(self, factor=gamma)
+        parts, weights = _parts_by_sign(self, factor=gamma)
         self._is_signed = len(parts) > 1
-        size = _agreeing(self.module, parts, gamma * positive_part(bias(self.module)) + STABILIZER)
-        self._scale = self.scale(size.add_(nn.functional.leaky_relu(y, -1 - gamma)), with_sign_of=y)
+        size = _agreeing(self.module, parts, weights, gamma * positive_part(bias(self.module)) + STABILIZER)
+        self.shares = (self.scale(size.add_(nn.functional.leaky_relu(y, -1 - gamma)), with_sign_of=y),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        total = upper * self._scale  # s_pos + s_neg
-        difference = total.abs().copysign_(upper)  # s_pos - s_neg
-        if not self._is_signed and are_equal(total, difference):
-            return adjoint(self.module, total, self.x, self.emphasised("U")).mul_(self.x)
-        gamma = self.rule.gamma
-        signed = self.weight("signed", lambda weight: (1 + gamma / 2) * weight)
-        unsigned = self.weight("unsigned", lambda weight: gamma / 2 * weight.abs())
-        lower, absolute = (
-            adjoint(self.module, total, self.x, signed),
-            adjoint(self.module, difference, self.x, unsigned),
-        )
+        scaled = upper * self.shares[0]  # s_pos + s_neg
+        above = where_positive(scaled, self.shares[0])  # s_pos
+        below = scaled.sub_(above)  # s_neg, all zero behind a ReLU
+        is_above = is_zero(below)
+        lower = self._received(above, below, "U", "V", is_above=is_above)
         if not self._is_signed:
-            return lower.add_(absolute).mul_(self.x)
-        return lower.mul_(self.x).addcmul_(self.x.abs(), absolute)
+            return lower.mul_(self.x)
+        negative = self._received(above, below, "V", "U", is_above=is_above)
+        return lower.mul_(positive_part(self.x)).addcmul_(negative_part(self.x), negative)
+
+    def _received(
+        self, above: torch.Tensor, below: torch.Tensor, for_above: str, for_below: str, *, is_above: bool
+    ) -> torch.Tensor:
+        """What inputs of one sign receive from outputs of either sign, each through its own weight."""
+        lower = self.adjoint(above, self.emphasised(for_above))
+        return lower if is_above else lower.add_(self.adjoint(below, self.emphasised(for_below)))
 
 
 class Gamma(_Emphasising):
@@ -155,13 +154,15 @@ class Gamma(_Emphasising):
 
 
 class _GammaStep(_EmphasisingStep):
+    in_windows = True
+
     def prepare(self) -> None:
         offset = bias(self.module)
         offset = offset + self.rule.gamma * positive_part(offset)
-        self._scale = self.scale(stabilised(linear_map(self.module, self.x, self.emphasised("U"), offset)))
+        self.shares = (self.scale(stabilised(linear_map(self.module, self.x, self.emphasised("U"), offset))),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        return adjoint(self.module, upper * self._scale, self.x, self.emphasised("U")).mul_(self.x)
+        return self.adjoint(upper * self.shares[0], self.emphasised("U")).mul_(self.x)
 
 
 class Epsilon(Rule):
@@ -196,12 +197,13 @@ class Epsilon(Rule):
 
 class _EpsilonStep(Step):
     reads_output = True
+    in_windows = True
 
     def prepare(self) -> None:
-        self._scale = self.scale(stabilised(self.y))
+        self.shares = (self.scale(stabilised(self.y)),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        return adjoint(self.module, upper * self._scale, self.x, self.weight("W", torch.Tensor.detach)).mul_(self.x)
+        return self.adjoint(upper * self.shares[0], self.weight("W", torch.Tensor.detach)).mul_(self.x)
 
 
 class _NormEpsilonStep(Step):
@@ -324,21 +326,18 @@ class _PassStep(Step):
         return upper
 
 
-def _parts_by_sign(step: Step, factor: float = 1.0) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """x+ with factor W+, and x- with factor W- where any x is negative."""
+def _parts_by_sign(step: Step, factor: float = 1.0) -> tuple[Tensors, Tensors]:
+    """x+ and factor W+, then x- and factor W- where any x is negative."""
     above = step.weight(f"{factor} W+", lambda weight: factor * positive_part(weight))
     if not has_negative(step.x):
-        return [(step.x, above)]
+        return (step.x,), (above,)
     below = step.weight(f"{factor} W-", lambda weight: factor * negative_part(weight))
-    return [(positive_part(step.x), above), (negative_part(step.x), below)]
+    return (positive_part(step.x), negative_part(step.x)), (above, below)
 
 
-def _agreeing(
-    module: nn.Module, parts: Sequence[tuple[torch.Tensor, torch.Tensor]], offset: torch.Tensor
-) -> torch.Tensor:
+def _agreeing(module: nn.Module, parts: Tensors, weights: Tensors, offset: torch.Tensor) -> torch.Tensor:
     """Sum of part * weight, and the offset [C]: what speaks for an output."""
-    (x, weight), *negative = parts
-    agreeing = linear_map(module, x, weight, offset)
-    for x, weight in negative:
-        agreeing.add_(linear_map(module, x, weight))
+    agreeing = linear_map(module, parts[0], weights[0], offset)
+    for part, weight in zip(parts[1:], weights[1:], strict=True):
+        agreeing.add_(linear_map(module, part, weight))
     return agreeing

@@ -1,0 +1,84 @@
+"""Windows: the part of a layer's maps that relevance reaches, so that rounds on CPUs leave the rest out.
+
+A detection or a single neuron reaches a few pixels of the upper layers, and often a part of the lower ones. Every
+sample has its own window, found in its own relevance and computed on its own: what is left out adds exactly zero, and
+no sample's numbers depend on its batch mates.
+
+Axes: C channel, h w map of the output (upper) or of the input (lower).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lcrp.composites.arithmetic import is_zero
+
+Part = tuple[slice, slice]  # rows and columns of a map
+
+_SMALLEST = 1 << 16  # values of a sample's map: smaller ones are not worth a look
+_SIZES = (0.125, 0.25, 0.375, 0.5, 0.75)  # of a window, per side: few, since kernels are made for each size anew
+_LARGEST = 0.6  # of a map's area: larger ones are not worth a window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Where relevance lies in the output of a convolution, and which inputs receive of it.
+
+    Attributes:
+        upper: part of the output's map.
+        lower: part of the input's map.
+        inside: the same part, within what the window would reach in an endless map.
+    """
+
+    upper: Part
+    lower: Part
+    inside: Part
+
+
+def can_have_windows(module: nn.Module, upper: torch.Tensor) -> bool:
+    """Whether relevance [B, C, h, w] of a layer's output is looked at sample by sample."""
+    return isinstance(module, nn.Conv2d) and not upper.is_cuda and upper[0].numel() >= _SMALLEST
+
+
+def window_of(convolution: nn.Conv2d, upper: torch.Tensor, size: tuple[int, int]) -> Window | None:
+    """Window of relevance [1, C, h, w] of the output, for an input map of a size; None if it is (almost) everything."""
+    reached = _reached(upper)
+    if reached is None:
+        return None
+    parts = [_rounded(*ends, extent) for ends, extent in zip(reached, upper.shape[-2:], strict=True)]
+    if _length(parts[0]) * _length(parts[1]) > _LARGEST * upper.shape[-2] * upper.shape[-1]:
+        return None
+    lower, inside = [], []
+    for axis, part in enumerate(parts):
+        stride, padding = convolution.stride[axis], int(convolution.padding[axis])
+        reach = convolution.dilation[axis] * (convolution.kernel_size[axis] - 1) + 1
+        first, last = part.start * stride - padding, (part.stop - 1) * stride - padding + reach
+        lower.append(slice(max(0, first), min(size[axis], last)))
+        inside.append(slice(lower[-1].start - first, lower[-1].stop - first))
+    return Window(upper=(parts[0], parts[1]), lower=(lower[0], lower[1]), inside=(inside[0], inside[1]))
+
+
+def _reached(values: torch.Tensor) -> list[tuple[int, int]] | None:
+    """First and last row, and column, that are not zero in [1, C, h, w]; None if all four edges have relevance."""
+    edges = (values[:, :, 0], values[:, :, -1], values[..., 0], values[..., -1])
+    if not any(map(is_zero, edges)):
+        return None
+    is_reached = (values.amax(dim=(0, 1)) != 0) | (values.amin(dim=(0, 1)) != 0)  # [h, w]
+    ends = []
+    for axis in (1, 0):
+        places = is_reached.any(dim=axis).nonzero()
+        ends.append((int(places[0]), int(places[-1])) if len(places) else (0, 0))
+    return ends
+
+
+def _rounded(first: int, last: int, extent: int) -> slice:
+    """The smallest usual part of an extent around its places from `first` to `last`."""
+    sizes = (max(1, round(share * extent)) for share in _SIZES)
+    size = next((size for size in sizes if size > last - first), extent)
+    start = min(max(0, (first + last + 1 - size) // 2), extent - size)
+    return slice(start, start + size)
+
+
+def _length(part: slice) -> int:
+    return int(part.stop) - int(part.start)

@@ -1,0 +1,136 @@
+"""Rounds computed only where relevance is: the same numbers, whatever the batch mates."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from repeatable import repeatable
+from torch import nn
+from zennit import rules as zennit_rules
+
+from lcrp.composites import closed_form, windows
+from lcrp.composites.rules import Epsilon, Gamma, GeneralisedGamma, ZPlus
+
+RULES = {
+    "z+": (ZPlus, zennit_rules.ZPlus),
+    "gamma": (Gamma, zennit_rules.Gamma),
+    "epsilon": (Epsilon, zennit_rules.Epsilon),
+}
+MANY = repeatable(60)
+seeds = st.integers(0, 2**16)
+
+
+@pytest.fixture(autouse=True)
+def small_maps_too(monkeypatch):
+    monkeypatch.setattr(windows, "_SMALLEST", 1)
+
+
+@st.composite
+def convolutions(draw):
+    groups = draw(st.integers(1, 2))
+    pairs = [draw(st.tuples(st.integers(1, most), st.integers(1, most))) for most in (4, 3, 2)]
+    kernel, stride, dilation = pairs
+    padding = tuple(draw(st.integers(0, size // 2)) for size in kernel)
+    layer = nn.Conv2d(
+        groups * draw(st.integers(1, 3)), groups * draw(st.integers(1, 3)), kernel, stride, padding, dilation, groups
+    )
+    return layer.double(), (draw(st.integers(10, 24)), draw(st.integers(10, 24)))
+
+
+@st.composite
+def boxes(draw):
+    """Fractions of a map: first and last row, first and last column."""
+    return [sorted(draw(st.tuples(st.floats(0, 1), st.floats(0, 1)))) for _ in range(2)]
+
+
+def boxed(relevance, box):
+    """Zero outside a box, of which one pixel at least is left."""
+    kept = torch.zeros_like(relevance)
+    rows, columns = (
+        slice(int(low * extent * 0.99), int(low * extent * 0.99) + 1 + int((high - low) * (extent - 1)))
+        for (low, high), extent in zip(box, relevance.shape[-2:], strict=True)
+    )
+    kept[..., rows, columns] = relevance[..., rows, columns]
+    return kept
+
+
+def example(layer, size, seed, signed):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(3, layer.in_channels, *size, dtype=torch.float64, generator=generator)
+    x = (x if signed else x.clamp(min=0)).requires_grad_()
+    return x, torch.randn(layer(x).shape, dtype=torch.float64, generator=generator)
+
+
+def explained(hook, layer, x, relevance):
+    handles = hook.register(layer)
+    (found,) = torch.autograd.grad(layer(x), x, relevance)
+    handles.remove()
+    return found
+
+
+@pytest.mark.parametrize("rule", RULES)
+@MANY
+@given(built=convolutions(), drawn=st.lists(boxes(), min_size=3, max_size=3), seed=seeds, signed=st.booleans())
+def test_relevance_in_windows_is_zennits(rule, built, drawn, seed, signed):
+    layer, size = built
+    x, relevance = example(layer, size, seed, signed)
+    relevance = torch.stack([boxed(one, box) for one, box in zip(relevance, drawn, strict=True)])
+    ours, theirs = (explained(kind(), layer, x, relevance) for kind in RULES[rule])
+    assert (ours - theirs).norm() <= 1e-10 * theirs.norm()
+
+
+@MANY
+@given(built=convolutions(), drawn=st.lists(boxes(), min_size=3, max_size=3), seed=seeds, signed=st.booleans())
+def test_generalised_gamma_in_windows_is_that_of_whole_maps(built, drawn, seed, signed):
+    layer, size = built
+    x, relevance = example(layer, size, seed, signed)
+    relevance = torch.stack([boxed(one, box) for one, box in zip(relevance, drawn, strict=True)])
+    ours = explained(GeneralisedGamma(), layer, x, relevance)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(closed_form, "can_have_windows", lambda *_: False)
+        whole = explained(GeneralisedGamma(), layer, x, relevance)
+    assert (ours - whole).norm() <= 1e-10 * whole.norm()
+
+
+@pytest.mark.parametrize("rule", [ZPlus, GeneralisedGamma, Gamma, Epsilon])
+@MANY
+@given(built=convolutions(), drawn=st.lists(boxes(), min_size=3, max_size=3), seed=seeds)
+def test_batch_mates_change_no_bit(rule, built, drawn, seed):
+    """Of a round: what its rounds share is made for a whole batch."""
+    layer, size = built
+    x, relevance = (values.detach().float() for values in example(layer, size, seed, signed=True))
+    layer.float()
+    relevance = torch.stack([boxed(one, box) for one, box in zip(relevance, drawn, strict=True)])
+    x.requires_grad_()
+    handles = rule().register(layer)
+    y = layer(x)
+    (together,) = torch.autograd.grad(y, x, relevance, retain_graph=True)
+    for row in range(3):
+        alone = torch.zeros_like(relevance)
+        alone[row] = relevance[row]
+        (found,) = torch.autograd.grad(y, x, alone, retain_graph=True)
+        assert torch.equal(found[row], together[row])
+    handles.remove()
+
+
+def test_only_the_window_is_computed(monkeypatch):
+    layer, areas = nn.Conv2d(4, 4, 3, padding=1), []
+    unpadded = closed_form.unpadded_adjoint
+
+    def watched(convolution, upper, weight):
+        areas.append(tuple(upper.shape[2:]))
+        return unpadded(convolution, upper, weight)
+
+    monkeypatch.setattr(closed_form, "unpadded_adjoint", watched)
+    x = torch.rand(1, 4, 64, 64, requires_grad=True)
+    relevance = torch.zeros(1, 4, 64, 64)
+    relevance[:, :, 30:33, 10] = 1
+    explained(ZPlus(), layer, x, relevance)
+    assert areas == [(8, 8)]
+
+
+def test_small_maps_are_computed_whole(monkeypatch):
+    monkeypatch.undo()
+    assert windows.can_have_windows(nn.Conv2d(4, 4, 3), torch.zeros(2, 64, 32, 32))
+    assert not windows.can_have_windows(nn.Conv2d(4, 4, 3), torch.zeros(64, 64, 16, 16))
+    assert not windows.can_have_windows(nn.Linear(4, 4), torch.zeros(2, 1 << 20))
