@@ -15,7 +15,7 @@ from torch import nn
 from subjects import Logits, Subject, zennits_composite
 
 
-class Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, list[int]]]):
+class Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, list[int] | list[list[int]]]]):
     """Images [B, 3, H, W], each with the targets 0 to T - 1."""
 
     def __init__(self, images: torch.Tensor, num_targets: int) -> None:
@@ -24,8 +24,9 @@ class Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, list[int]]]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, list[int]]:
-        return self.images[index], list(range(self.num_targets))
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, list[int] | list[list[int]]]:
+        every = list(range(self.num_targets))
+        return self.images[index], every if len(self) > 1 else [every]  # a lone image's targets are taken for a batch
 
 
 class ManyTargets(FeatureVisualization):  # type: ignore[misc]

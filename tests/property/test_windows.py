@@ -8,7 +8,7 @@ from repeatable import repeatable
 from torch import nn
 from zennit import rules as zennit_rules
 
-from lcrp.composites import closed_form, windows
+from lcrp.composites import arithmetic, closed_form, windows
 from lcrp.composites.rules import Epsilon, Gamma, GeneralisedGamma, ZPlus
 
 RULES = {
@@ -115,13 +115,12 @@ def test_batch_mates_change_no_bit(rule, built, drawn, seed):
 
 def test_only_the_window_is_computed(monkeypatch):
     layer, areas = nn.Conv2d(4, 4, 3, padding=1), []
-    unpadded = closed_form.unpadded_adjoint
 
-    def watched(convolution, upper, weight):
+    def watched(module, upper, *rest, **options):
         areas.append(tuple(upper.shape[2:]))
-        return unpadded(convolution, upper, weight)
+        return arithmetic.adjoint(module, upper, *rest, **options)
 
-    monkeypatch.setattr(closed_form, "unpadded_adjoint", watched)
+    monkeypatch.setattr(closed_form, "adjoint", watched)
     x = torch.rand(1, 4, 64, 64, requires_grad=True)
     relevance = torch.zeros(1, 4, 64, 64)
     relevance[:, :, 30:33, 10] = 1

@@ -58,7 +58,9 @@ def linear_map(
     x: torch.Tensor,
     weight: torch.Tensor,
     offset: torch.Tensor | None = None,
+    *,
     groups: int | None = None,
+    padded: bool = True,
 ) -> torch.Tensor:
     """What a layer makes of `x` with another weight and another bias.
 
@@ -68,42 +70,31 @@ def linear_map(
         weight: in the shape of the layer's own, but for the groups.
         offset: [C] added to the channels of the output.
         groups: of channels, instead of the layer's own.
+        padded: whether the layer pads `x` as it does; else not at all.
     """
     if isinstance(module, nn.Linear):
         return nn.functional.linear(x, weight, offset)
-    out: torch.Tensor = torch.ops.aten.convolution(x, weight, offset, *_geometry(module, groups))
+    out: torch.Tensor = torch.ops.aten.convolution(x, weight, offset, *_geometry(module, groups, padded=padded))
     return out
 
 
 def adjoint(
-    module: nn.Module, upper: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, groups: int | None = None
+    module: nn.Module,
+    upper: torch.Tensor,
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    *,
+    groups: int | None = None,
+    padded: bool = True,
 ) -> torch.Tensor:
-    """Gradient of <upper, linear_map(module, x, weight, groups)> with respect to x, in the shape of x."""
+    """Gradient of <upper, linear_map(module, x, weight, ...)> with respect to x, in the shape of x."""
     if isinstance(module, nn.Linear):
         return upper @ weight
     if _skips_pixels(module):
         return _spread(nn.functional.conv2d(upper, weight.transpose(0, 1)), x, module.stride)
+    geometry = _geometry(module, groups, padded=padded)
     backward = torch.ops.aten.convolution_backward
-    lower: torch.Tensor = backward(upper, x, weight, None, *_geometry(module, groups), [True, False, False])[0]
-    return lower
-
-
-def unpadded_adjoint(convolution: nn.Conv2d, upper: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """All that the outputs `upper` pass on, as if the input's map had no ends.
-
-    Returns:
-        [B, C, (h - 1) s + reach, (w - 1) s + reach] for strides s and a reach of dilation (kernel - 1) + 1.
-    """
-    reach = [d * (k - 1) + 1 for d, k in zip(convolution.dilation, convolution.kernel_size, strict=True)]
-    size = [(n - 1) * s + r for n, s, r in zip(upper.shape[2:], convolution.stride, reach, strict=True)]
-    shape = (len(upper), weight.shape[1] * convolution.groups, *size)
-    like = torch.empty(shape, dtype=upper.dtype, device=upper.device, memory_format=torch.channels_last)
-    if _skips_pixels(convolution):
-        return _spread(nn.functional.conv2d(upper, weight.transpose(0, 1)), like, convolution.stride)
-    geometry = (convolution.stride, (0, 0), convolution.dilation, False, (0, 0), convolution.groups)
-    lower: torch.Tensor = torch.ops.aten.convolution_backward(
-        upper, like, weight, None, *geometry, [True, False, False]
-    )[0]
+    lower: torch.Tensor = backward(upper, x, weight, None, *geometry, [True, False, False])[0]
     return lower
 
 
@@ -141,8 +132,9 @@ def _skips_pixels(module: nn.Module) -> bool:
     return bool(sees_pixels and module.stride != (1, 1) and module.groups == 1)
 
 
-def _geometry(module: nn.Module, groups: int | None) -> tuple[Any, ...]:
+def _geometry(module: nn.Module, groups: int | None, *, padded: bool) -> tuple[Any, ...]:
     """Stride, padding, dilation, whether transposed, output padding and groups of a convolution."""
     transposed = isinstance(module, ConvolutionTranspose)
-    own = (module.stride, module.padding, module.dilation, transposed, module.output_padding)
+    padding = module.padding if padded else (0,) * len(module.padding)  # type: ignore[arg-type]
+    own = (module.stride, padding, module.dilation, transposed, module.output_padding)
     return *own, module.groups if groups is None else groups

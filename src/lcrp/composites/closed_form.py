@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from zennit.core import Hook, RemovableHandleList
 from zennit.types import Linear
 
-from lcrp.composites.arithmetic import STABILIZER, adjoint, is_zero, pads_zeros, unpadded_adjoint
+from lcrp.composites.arithmetic import STABILIZER, adjoint, is_zero, linear_map, pads_zeros
 from lcrp.composites.windows import Window, can_have_windows, window_of
 
 Tensors = tuple[torch.Tensor, ...]
@@ -71,40 +71,41 @@ class Rule(Hook, ABC):  # type: ignore[misc]
 class Step(ABC):
     """One forward pass of a layer, kept for the backward rounds.
 
-    What they share is computed in the first of them, so layers that no relevance reaches cost nothing.
+    What they share is computed in the first of them, so layers that no relevance reaches cost nothing. Large maps are
+    treated sample by sample on CPUs, each within the window that its relevance reaches.
 
     Args:
         rule: the layer's.
         module: the layer.
         inputs: of the layer, detached; one but for sums.
-        y: its output, detached; let go when it is no longer needed.
+        y: its output, detached.
 
     Attributes:
         inputs: what rounds multiply by, in the shape of the input; `prepare` may alter it.
         shares: what rounds multiply by, in the shape of the output; made by `prepare`.
-        in_windows: whether `lower` uses nothing else of that shape, so that it can be applied to a part of the maps.
+        in_windows: whether `prepare` and `lower` use nothing else of these shapes, so that they hold in windows too.
     """
 
     reads_input: ClassVar[bool] = True
     reads_output: ClassVar[bool] = False
     in_windows: ClassVar[bool] = False
 
-    def __init__(self, rule: Rule, module: nn.Module, inputs: Tensors, y: torch.Tensor) -> None:
+    def __init__(self, rule: Rule, module: nn.Module, inputs: Tensors, y: torch.Tensor | None) -> None:
         self.rule, self.module = rule, module
         self.inputs = inputs if self.reads_input else ()
         self.shares: Tensors = ()
         self._y = y if self.reads_output or rule.absorbs_norm else None
-        self._is_prepared = False
-        self._window: Window | None = None
+        self._is_window = False
+        self._samples: list[Step] = []
+        self._prepared: Step | None = None
 
     def relevance(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
         """Relevance of the input, or of each, from that of the output, in one backward round."""
-        if not self._is_prepared:
-            self.prepare()
-            self._y, self._is_prepared = None, True
         if not (self.in_windows and can_have_windows(self.module, upper)):
-            return self.lower(upper)
-        parts = [self._part(row, upper[row : row + 1]) for row in range(len(upper))]
+            return self._everywhere(upper)
+        if not self._samples:
+            self._samples = [self._sample(row) for row in range(len(upper))]
+        parts = [sample._where_reached(upper[row : row + 1]) for row, sample in enumerate(self._samples)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def prepare(self) -> None:  # noqa: B027
@@ -114,31 +115,54 @@ class Step(ABC):
     def lower(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
         """Relevance of the input, or of each, after `prepare`."""
 
+    def linear_map(self, x: torch.Tensor, weight: torch.Tensor, offset: torch.Tensor | None = None) -> torch.Tensor:
+        """What the layer makes of `x` with another weight and another bias [C]."""
+        return linear_map(self.module, x, weight, offset, padded=not self._is_window)
+
     def adjoint(self, upper: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Gradient of <upper, x * weight> with respect to the input x."""
-        if self._window is None:
-            return adjoint(self.module, upper, self.x, weight)
-        assert isinstance(self.module, nn.Conv2d)
-        return unpadded_adjoint(self.module, upper, weight)[:, :, *self._window.inside]
+        return adjoint(self.module, upper, self.x, weight, padded=not self._is_window)
 
-    def _part(self, row: int, upper: torch.Tensor) -> torch.Tensor:
-        """Relevance [1, C, h, w] of the input of one sample, computed where there is any."""
+    def _everywhere(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
+        return self._ready().lower(upper)
+
+    def _where_reached(self, upper: torch.Tensor) -> torch.Tensor:
+        """Relevance [1, C, h, w] of the input of one sample.
+
+        Small windows are prepared by themselves, each time anew, so that a round does not depend on those before.
+        """
         assert isinstance(self.module, nn.Conv2d)
-        x = self.x[row : row + 1]
-        window = window_of(self.module, upper, (x.shape[2], x.shape[3]))
-        part = copy(self)
-        part._window = window
-        lower = ... if window is None else (slice(None), slice(None), *window.lower)
-        above = ... if window is None else (slice(None), slice(None), *window.upper)
-        part.inputs = tuple(x[row : row + 1][lower] for x in self.inputs)
-        part.shares = tuple(share[row : row + 1][above] for share in self.shares)
-        found = part.lower(upper[above])
-        assert isinstance(found, torch.Tensor)
+        window = window_of(self.module, upper, (self.x.shape[2], self.x.shape[3]))
         if window is None:
-            return found
-        whole = torch.zeros_like(x)
-        whole[lower] = found
-        return whole
+            found = self._everywhere(upper)
+        else:
+            step = self._part(window)._ready() if window.is_small else self._ready()._part(window)
+            found = step.lower(window.of_output(upper))
+        assert isinstance(found, torch.Tensor)
+        return found if window is None else window.placed(found, self.x)
+
+    def _ready(self) -> "Step":
+        """This step, prepared."""
+        if self._prepared is None:
+            self._prepared = copy(self)
+            self._prepared.prepare()
+            self._prepared._y = None
+        return self._prepared
+
+    def _sample(self, row: int) -> "Step":
+        """The step of one sample of the batch."""
+        rows = slice(row, row + 1)
+        y = None if self._y is None else self._y[rows]
+        return type(self)(self.rule, self.module, tuple(x[rows] for x in self.inputs), y)
+
+    def _part(self, window: Window) -> "Step":
+        """The step within a window; prepared if this one is."""
+        part = copy(self)
+        part._is_window, part._prepared = True, None
+        part.inputs = tuple(map(window.of_input, self.inputs))
+        part.shares = tuple(map(window.of_output, self.shares))
+        part._y = None if self._y is None else window.of_output(self._y)
+        return part
 
     @property
     def x(self) -> torch.Tensor:

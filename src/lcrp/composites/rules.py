@@ -49,7 +49,7 @@ class _ZPlusStep(Step):
     def prepare(self) -> None:
         self.inputs, self._weights = _parts_by_sign(self)
         offset = positive_part(bias(self.module)) + STABILIZER
-        self.shares = (self.scale(_agreeing(self.module, self.inputs, self._weights, offset)),)
+        self.shares = (self.scale(_agreeing(self, self.inputs, self._weights, offset)),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
         scaled = upper * self.shares[0]
@@ -116,7 +116,7 @@ class _GeneralisedGammaStep(_EmphasisingStep):
         gamma, y = self.rule.gamma, self.y
         parts, weights = _parts_by_sign(self, factor=gamma)
         self._is_signed = len(parts) > 1
-        size = _agreeing(self.module, parts, weights, gamma * positive_part(bias(self.module)) + STABILIZER)
+        size = _agreeing(self, parts, weights, gamma * positive_part(bias(self.module)) + STABILIZER)
         self.shares = (self.scale(size.add_(nn.functional.leaky_relu(y, -1 - gamma)), with_sign_of=y),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
@@ -159,7 +159,7 @@ class _GammaStep(_EmphasisingStep):
     def prepare(self) -> None:
         offset = bias(self.module)
         offset = offset + self.rule.gamma * positive_part(offset)
-        self.shares = (self.scale(stabilised(linear_map(self.module, self.x, self.emphasised("U"), offset))),)
+        self.shares = (self.scale(stabilised(self.linear_map(self.x, self.emphasised("U"), offset))),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
         return self.adjoint(upper * self.shares[0], self.emphasised("U")).mul_(self.x)
@@ -335,9 +335,9 @@ def _parts_by_sign(step: Step, factor: float = 1.0) -> tuple[Tensors, Tensors]:
     return (positive_part(step.x), negative_part(step.x)), (above, below)
 
 
-def _agreeing(module: nn.Module, parts: Tensors, weights: Tensors, offset: torch.Tensor) -> torch.Tensor:
+def _agreeing(step: Step, parts: Tensors, weights: Tensors, offset: torch.Tensor) -> torch.Tensor:
     """Sum of part * weight, and the offset [C]: what speaks for an output."""
-    agreeing = linear_map(module, parts[0], weights[0], offset)
+    agreeing = step.linear_map(parts[0], weights[0], offset)
     for part, weight in zip(parts[1:], weights[1:], strict=True):
-        agreeing.add_(linear_map(module, part, weight))
+        agreeing.add_(step.linear_map(part, weight))
     return agreeing

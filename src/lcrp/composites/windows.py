@@ -18,6 +18,7 @@ Part = tuple[slice, slice]  # rows and columns of a map
 
 _SMALLEST = 1 << 16  # values of a sample's map: smaller ones are not worth a look
 _SIZES = (0.125, 0.25, 0.375, 0.5, 0.75)  # of a window, per side: few, since kernels are made for each size anew
+_SMALL = 0.25  # of a map's area: smaller ones are prepared by themselves
 _LARGEST = 0.6  # of a map's area: larger ones are not worth a window
 
 
@@ -26,14 +27,32 @@ class Window:
     """Where relevance lies in the output of a convolution, and which inputs receive of it.
 
     Attributes:
+        is_small: whether it is little work to prepare it by itself.
         upper: part of the output's map.
         lower: part of the input's map.
-        inside: the same part, within what the window would reach in an endless map.
+        padding: (left, right, top, bottom) zeros that the outputs of the window see beyond the input's map.
     """
 
+    is_small: bool
     upper: Part
     lower: Part
-    inside: Part
+    padding: tuple[int, int, int, int]
+
+    def of_output(self, values: torch.Tensor) -> torch.Tensor:
+        """The window of [B, C, h, w] in the shape of the output."""
+        return values[:, :, *self.upper]
+
+    def of_input(self, values: torch.Tensor) -> torch.Tensor:
+        """The window of [B, C, h, w] in the shape of the input, padded, so that the layer need not."""
+        part = values[:, :, *self.lower]
+        return nn.functional.pad(part, self.padding) if any(self.padding) else part
+
+    def placed(self, values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """Values of the padded window in the shape of the input; zero around them."""
+        left, right, top, bottom = self.padding
+        whole = torch.zeros_like(like)
+        whole[:, :, *self.lower] = values[:, :, top : values.shape[2] - bottom, left : values.shape[3] - right]
+        return whole
 
 
 def can_have_windows(module: nn.Module, upper: torch.Tensor) -> bool:
@@ -47,16 +66,22 @@ def window_of(convolution: nn.Conv2d, upper: torch.Tensor, size: tuple[int, int]
     if reached is None:
         return None
     parts = [_rounded(*ends, extent) for ends, extent in zip(reached, upper.shape[-2:], strict=True)]
-    if _length(parts[0]) * _length(parts[1]) > _LARGEST * upper.shape[-2] * upper.shape[-1]:
+    area = _length(parts[0]) * _length(parts[1]) / (upper.shape[-2] * upper.shape[-1])
+    if area > _LARGEST:
         return None
-    lower, inside = [], []
+    lower, padding = [], []
     for axis, part in enumerate(parts):
-        stride, padding = convolution.stride[axis], int(convolution.padding[axis])
-        reach = convolution.dilation[axis] * (convolution.kernel_size[axis] - 1) + 1
-        first, last = part.start * stride - padding, (part.stop - 1) * stride - padding + reach
+        stride, reach = convolution.stride[axis], convolution.dilation[axis] * (convolution.kernel_size[axis] - 1) + 1
+        first = part.start * stride - int(convolution.padding[axis])
+        last = first + (part.stop - 1 - part.start) * stride + reach
         lower.append(slice(max(0, first), min(size[axis], last)))
-        inside.append(slice(lower[-1].start - first, lower[-1].stop - first))
-    return Window(upper=(parts[0], parts[1]), lower=(lower[0], lower[1]), inside=(inside[0], inside[1]))
+        padding.append((max(0, -first), max(0, last - size[axis])))
+    return Window(
+        is_small=area <= _SMALL,
+        upper=(parts[0], parts[1]),
+        lower=(lower[0], lower[1]),
+        padding=(*padding[1], *padding[0]),
+    )
 
 
 def _reached(values: torch.Tensor) -> list[tuple[int, int]] | None:
