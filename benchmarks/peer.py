@@ -2,20 +2,32 @@
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from crp.attribution import CondAttribution
 from crp.concepts import ChannelConcept
+from crp.image import vis_opaque_img
 from crp.visualization import FeatureVisualization
 from torch import nn
 
 from subjects import Logits, Subject, zennits_composite
 
+BATCH = 4  # references at once
 
-class Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, list[int] | list[list[int]]]]):
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neuron:
+    """One neuron of a concept on one image."""
+
+    image: int
+    position: int
+
+
+class TargetedImages(torch.utils.data.Dataset[tuple[torch.Tensor, list[int] | list[list[int]]]]):
     """Images [B, 3, H, W], each with the targets 0 to T - 1."""
 
     def __init__(self, images: torch.Tensor, num_targets: int) -> None:
@@ -63,11 +75,46 @@ def glocal_of_zennit_crp(one: Subject, images: torch.Tensor, num_targets: int, f
         concept = ChannelConcept()
         visualization = ManyTargets(
             CondAttribution(network),
-            Pictures(images, num_targets),
+            TargetedImages(images, num_targets),
             dict.fromkeys(layers, concept),
             path=str(folder),
         )
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             visualization.run(zennits_composite(one.convolution)(network), 0, len(images), batch_size=len(images))
+
+    return run
+
+
+def render_of_zennit_crp(
+    one: Subject, images: torch.Tensor, neurons: Mapping[int, Sequence[Neuron]]
+) -> Callable[[], torch.Tensor]:
+    """The first image's decision, its concepts one by one, and of each the references: attributed, masked, cropped.
+
+    Returns:
+        Heatmaps [N, H, W] of the first concept's references.
+    """
+    network = Logits(one.network, 1)
+    layer = f"network.{one.layer}"
+
+    def run() -> torch.Tensor:
+        attribution, composite = CondAttribution(network), zennits_composite(one.convolution)(network)
+
+        def heatmaps(rows: Sequence[int], conditions: list[dict[str, object]], **options: object) -> torch.Tensor:
+            data = images[list(rows)].clone().requires_grad_()
+            found: torch.Tensor = attribution(data, conditions, composite, **options).heatmap
+            return found.detach()
+
+        heatmaps([0], [{"y": [0]}])
+        found = []
+        for concept, its in neurons.items():
+            heatmaps([0], [{"y": [0], layer: [concept]}])
+            maps = []
+            for start in range(0, len(its), BATCH):
+                part = its[start : start + BATCH]
+                conditions: list[dict[str, object]] = [{"y": [0], layer: {concept: [one.position]}} for one in part]
+                maps.append(heatmaps([one.image for one in part], conditions, mask_map=ChannelConcept.mask_rf))
+            found.append(torch.cat(maps))
+            vis_opaque_img(images[[one.image for one in its]], found[-1], rf=True)
+        return found[0]
 
     return run

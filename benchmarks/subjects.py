@@ -22,7 +22,9 @@ from lcrp.models.ssd import SSD
 from lcrp.models.unet import UNet
 from lcrp.models.yolov5 import YOLOv5
 from lcrp.models.yolov6 import YOLOv6
+from lcrp.values.geometry import Geometry
 from lcrp.values.prediction import DetectorOutput
+from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget, Target
 
 Tensors = tuple[torch.Tensor, ...]
@@ -53,7 +55,7 @@ class Subject:
     def task(self) -> DetectionTask | SegmentationTask:
         """Reads and seeds the output."""
         names = [str(number) for number in range(self.num_classes)]
-        return DetectionTask(names) if hasattr(self.network, "cells") else WholeMaps(names)
+        return FixedBoxes(names) if hasattr(self.network, "cells") else WholeMaps(names)
 
     def images(self, count: int) -> torch.Tensor:
         """Noise [B, 3, H, W]."""
@@ -102,8 +104,36 @@ _NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int], int, str]] 
 NAMES = tuple(_NETWORKS)
 
 
+class Pictures:
+    """Images [B, 3, H, W] as samples."""
+
+    def __init__(self, images: torch.Tensor) -> None:
+        self.images = images
+
+    def __getitem__(self, index: int) -> Sample:
+        geometry = Geometry.identity((self.images.shape[2], self.images.shape[3]))
+        return Sample(index=index, key=str(index), image=self.images[index], annotation=None, geometry=geometry)
+
+
+class FixedBoxes(DetectionTask):
+    """Explains boxes at fixed rows: random weights detect few."""
+
+    def predictions(self, output: object) -> list[object]:  # type: ignore[override]
+        """The output itself, for every image."""
+        assert isinstance(output, DetectorOutput)
+        return [output] * len(output.boxes)
+
+    def find(self, prediction: object, sample_index: int, *_: object) -> ExplainedTarget:
+        """The first class in the middle row."""
+        return targets(prediction, sample_index, 1)[0]
+
+
 class WholeMaps(SegmentationTask):
     """Explains the logits of a class wherever they are: random weights predict few classes."""
+
+    def find(self, prediction: object, sample_index: int, *_: object) -> ExplainedTarget:
+        """The first class."""
+        return targets(prediction, sample_index, 1)[0]
 
     def seed(
         self, output: object, explained: Sequence[ExplainedTarget | None], masks: torch.Tensor | None = None
@@ -156,7 +186,7 @@ def targets(output: object, sample: int, count: int) -> list[ExplainedTarget]:
             key=str(sample),
             score=1.0,
             confidence=1.0,
-            row=row,
+            row=-1 if row is None else row,
             box=None if row is None else (0.0, 0.0, 1.0, 1.0),
             area=1 if row is None else None,
         )

@@ -90,11 +90,11 @@ def _perform(config: DictConfig) -> None:
     began = time.monotonic()
     import torch  # takes seconds: --help and wrong settings need not wait
 
-    from lcrp.config.build import build_job
+    from lcrp.config.build import build_job, num_workers
 
     hydra_config = HydraConfig.get()
     origin = Path(hydra_config.runtime.cwd)
-    torch.set_num_threads(settings.threads or _default_threads())
+    torch.set_num_threads(settings.threads or max(1, _default_threads() - num_workers(settings)))
     run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / "outputs")
     job = build_job(settings, origin)
     try:
@@ -104,6 +104,7 @@ def _perform(config: DictConfig) -> None:
     facts = {
         "command": {"overrides": list(hydra_config.overrides.task), "folder": str(origin)},
         "device": settings.device,
+        "precision": settings.precision,
         "threads": torch.get_num_threads(),
         **job.facts,
     }

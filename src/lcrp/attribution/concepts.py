@@ -6,6 +6,7 @@ Axes: B batch, T target, C concept, h w feature map.
 import torch
 
 from lcrp.values.attribution import ConceptScores
+from lcrp.values.prediction import at_least_float32
 
 NORM_STABILIZER = 1e-10
 GATHERED_SHARE = 0.25  # of a layer's maps up to which picking them out costs less than looking at all
@@ -23,7 +24,7 @@ def relevance_scores(relevance: torch.Tensor, least: torch.Tensor | None = None)
     Returns:
         Scores in [-1, 1] and, per concept, the neuron with the most relevance.
     """
-    score = _shares(relevance.sum(dim=(2, 3)))  # [T, C]
+    score = _shares(at_least_float32(relevance).sum(dim=(2, 3)))  # [T, C]
     matters = torch.ones_like(score, dtype=torch.bool) if least is None else score >= least
     rows, concepts = matters.nonzero(as_tuple=True)
     if len(rows) > GATHERED_SHARE * score.numel():
@@ -45,7 +46,7 @@ def activation_scores(activation: torch.Tensor) -> ConceptScores:
         Scores in [-1, 1] and, per concept, the most active neuron.
     """
     strongest = activation.flatten(2).max(dim=2)
-    return ConceptScores(score=_shares(strongest.values), peak=strongest.indices)
+    return ConceptScores(score=_shares(at_least_float32(strongest.values)), peak=strongest.indices)
 
 
 def _shares(strength: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ Axes: B batch, C concept, H W picture, h w feature map.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from types import TracebackType
 
 import torch
@@ -12,8 +12,10 @@ from torch import nn
 from zennit.core import Composite
 
 from lcrp.attribution.task import NetworkOutput, Task
+from lcrp.composites.closed_form import few_rounds
 from lcrp.errors import LayerError, nearest
 from lcrp.values.attribution import Attribution
+from lcrp.values.prediction import at_least_float32
 from lcrp.values.target import ExplainedTarget
 
 ReadMaps = Callable[[str, torch.Tensor], None]  # name of a layer, and its maps [B, C, h, w]
@@ -22,24 +24,31 @@ ReadMaps = Callable[[str, torch.Tensor], None]  # name of a layer, and its maps 
 class Trace:
     """One forward pass, kept for as many backward rounds as there are targets.
 
-    It is valid until the next forward pass of its attributor, and within the attributor's context.
+    It is valid until the next forward pass of its attributor, and within the attributor's context; then its memory is
+    free again, whoever still holds it.
 
     Attributes:
-        output: what the network returned, differentiable.
         activation: layer name to [B, C, h, w], detached; empty if the maps were read as they arose.
     """
 
     def __init__(
         self, task: Task, inputs: torch.Tensor, output: NetworkOutput, recorded: Mapping[str, torch.Tensor]
     ) -> None:
-        self.output = output
+        self._ends: tuple[NetworkOutput, torch.Tensor] | None = (output, inputs)
         self.activation = {name: tensor.detach() for name, tensor in recorded.items()}
-        self.is_valid = True
         self._task = task
-        self._inputs = inputs
         self._recorded = dict(recorded)
         self._read: ReadMaps | None = None
         self._sums: dict[str, torch.Tensor] = {}
+
+    @property
+    def output(self) -> NetworkOutput:
+        """What the network returned, differentiable."""
+        return self._open()[0]
+
+    def close(self) -> None:
+        """Let go of everything but the activation."""
+        self._ends, self._recorded = None, {}
 
     def explain(self, explained: Sequence[ExplainedTarget | None], masks: torch.Tensor | None = None) -> Attribution:
         """One backward round for one target (or none) of every image, seeded by the task.
@@ -63,9 +72,9 @@ class Trace:
         Raises:
             LayerError: the relevance of a layer is NaN or infinite.
         """
-        heatmap, *relevance = self._backward(explained_output, seed, {"input": self._inputs, **self._recorded})
+        heatmap, *relevance = self._backward(explained_output, seed, {**self._input(), **self._recorded})
         by_layer = dict(zip(self._recorded, relevance, strict=True))
-        return Attribution(heatmap=heatmap.sum(dim=1), relevance=by_layer, activation=self.activation)
+        return Attribution(heatmap=at_least_float32(heatmap).sum(dim=1), relevance=by_layer, activation=self.activation)
 
     def relevance(self, layer: str, explained: Sequence[ExplainedTarget | None]) -> torch.Tensor:
         """Relevance [B, C, h, w] of one recorded layer, by a round that goes no further.
@@ -91,7 +100,7 @@ class Trace:
         """
         self._read, self._sums = read, {}
         try:
-            self._backward(*self._task.seed(self.output, explained), {"input": self._inputs})
+            self._backward(*self._task.seed(self.output, explained), self._input())
         finally:
             self._read = None
         _check_finite(dict(reversed(self._sums.items())))
@@ -109,7 +118,7 @@ class Trace:
         Raises:
             LayerError: the layer is not recorded, or the relevance of the input is NaN or infinite.
         """
-        return self._backward(self._at(layer), relevance, {"input": self._inputs})[0].sum(dim=1)
+        return at_least_float32(self._backward(self._at(layer), relevance, self._input())[0]).sum(dim=1)
 
     def arrive(self, name: str, relevance: torch.Tensor | None) -> None:
         """Called by a layer's output when its relevance is known."""
@@ -117,7 +126,17 @@ class Trace:
             self._sums[name] = relevance.sum()
             self._read(name, relevance)
 
+    def _input(self) -> dict[str, torch.Tensor]:
+        return {"input": self._open()[1]}
+
+    def _open(self) -> tuple[NetworkOutput, torch.Tensor]:
+        """Output and input of the forward pass."""
+        if self._ends is None:
+            raise RuntimeError("this trace is over: its attributor was closed or has seen another batch")
+        return self._ends
+
     def _at(self, layer: str) -> torch.Tensor:
+        self._open()
         if layer not in self._recorded:
             raise LayerError(f"layer '{layer}' is not recorded; nearest: {nearest(layer, self._recorded)}")
         return self._recorded[layer]
@@ -126,8 +145,6 @@ class Trace:
         self, start: torch.Tensor, seed: torch.Tensor, ends: Mapping[str, torch.Tensor]
     ) -> list[torch.Tensor]:
         """Relevance of the `ends`, in their shapes, from relevance `seed` of `start`."""
-        if not self.is_valid:
-            raise RuntimeError("this trace is over: its attributor was closed or has seen another batch")
         tensors = list(ends.values())
         gradients = torch.autograd.grad(start, tensors, seed.to(start), retain_graph=True, allow_unused=True)
         relevance = [
@@ -200,23 +217,25 @@ class Attributor:
         self._close_trace()
         self._undo.close()
 
-    def forward(self, images: torch.Tensor, read: ReadMaps | None = None) -> Trace:
+    def forward(self, images: torch.Tensor, read: ReadMaps | None = None, *, is_for_few: bool = False) -> Trace:
         """One forward pass; the trace of the pass before is over.
 
         Args:
             images: [B, 3, H, W] RGB in [0, 1]; moved to the network's device and dtype.
             read: called with the name and output [B, C, h, w] of every recorded layer, which is then not kept in the
                 trace.
+            is_for_few: whether few rounds follow, most of which reach little of the picture.
 
         Raises:
             LayerError: a recorded layer is used more than once, or not at all.
         """
         self._close_trace()
-        images = images.to(next(self.network.parameters()))
-        inputs = ((images - self.mean.to(images)) / self.std.to(images)).detach()
+        like = next(self.network.parameters())
+        images = images.to(like.device, torch.promote_types(like.dtype, torch.float32))
+        inputs = ((images - self.mean.to(images)) / self.std.to(images)).detach().to(like.dtype)
         inputs = inputs.contiguous(memory_format=torch.channels_last).requires_grad_()  # faster on CPUs and GPUs
         self._read = read
-        with torch.enable_grad():
+        with torch.enable_grad(), few_rounds() if is_for_few else nullcontext():
             output = self.network(inputs)
         recorded, self._recorded = self._recorded, {}
         for name in self._modules:
@@ -245,7 +264,7 @@ class Attributor:
     def _close_trace(self) -> None:
         self._recorded = {}
         if self._trace is not None:
-            self._trace.is_valid = False
+            self._trace.close()
             self._trace = None
 
 

@@ -10,7 +10,7 @@ import torch
 
 from lcrp.attribution.task import Box, NetworkOutput, Prediction, Targets
 from lcrp.errors import ConfigError, TargetError
-from lcrp.values.prediction import ClassMap
+from lcrp.values.prediction import ClassMap, at_least_float32
 from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, SkippedTarget, Target
 
@@ -51,7 +51,7 @@ class SegmentationTask:
             raise ConfigError(
                 f"the segmenter has {output.shape[1]} classes, but {len(self.class_names)} class names are given"
             )
-        logits = output.detach().to(torch.promote_types(output.dtype, torch.float32))
+        logits = at_least_float32(output.detach())
         labels = logits.argmax(dim=1)  # [B, H, W]
         return [ClassMap(labels=one, logits=its) for one, its in zip(labels, logits, strict=True)]
 

@@ -8,7 +8,9 @@ batch, so that batch mates change no bit.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from copy import copy
 from typing import Any, ClassVar
 
@@ -23,6 +25,22 @@ from lcrp.composites.windows import Window, can_have_windows, window_of
 
 Tensors = tuple[torch.Tensor, ...]
 Forward = Callable[..., torch.Tensor]
+
+
+_has_few_rounds: ContextVar[bool] = ContextVar("_has_few_rounds", default=False)
+
+
+@contextmanager
+def few_rounds() -> Iterator[None]:
+    """Forward passes within are followed by few rounds, which prepare no more than the windows that they reach.
+
+    What is not prepared for all rounds is computed again in each, and takes half as much memory again.
+    """
+    token = _has_few_rounds.set(True)
+    try:
+        yield
+    finally:
+        _has_few_rounds.reset(token)
 
 
 class Rule(Hook, ABC):  # type: ignore[misc]
@@ -72,16 +90,17 @@ class Step(ABC):
     """One forward pass of a layer, kept for the backward rounds.
 
     What they share is computed in the first of them, so layers that no relevance reaches cost nothing. Large maps are
-    treated sample by sample on CPUs, each within the window that its relevance reaches.
+    treated sample by sample on CPUs, each within the window that its relevance reaches. No round depends on those
+    before: either all of a map is prepared, or every window by itself.
 
     Args:
         rule: the layer's.
         module: the layer.
         inputs: of the layer, detached; one but for sums.
-        y: its output, detached.
+        y: its output, detached; let go when it is no longer needed.
 
     Attributes:
-        inputs: what rounds multiply by, in the shape of the input; `prepare` may alter it.
+        inputs: what rounds multiply by, in the shape of the input.
         shares: what rounds multiply by, in the shape of the output; made by `prepare`.
         in_windows: whether `prepare` and `lower` use nothing else of these shapes, so that they hold in windows too.
     """
@@ -95,7 +114,7 @@ class Step(ABC):
         self.inputs = inputs if self.reads_input else ()
         self.shares: Tensors = ()
         self._y = y if self.reads_output or rule.absorbs_norm else None
-        self._is_window = False
+        self._is_window, self._prepares_windows = False, _has_few_rounds.get()
         self._samples: list[Step] = []
         self._prepared: Step | None = None
 
@@ -105,6 +124,7 @@ class Step(ABC):
             return self._everywhere(upper)
         if not self._samples:
             self._samples = [self._sample(row) for row in range(len(upper))]
+            self._y = None
         parts = [sample._where_reached(upper[row : row + 1]) for row, sample in enumerate(self._samples)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -127,24 +147,21 @@ class Step(ABC):
         return self._ready().lower(upper)
 
     def _where_reached(self, upper: torch.Tensor) -> torch.Tensor:
-        """Relevance [1, C, h, w] of the input of one sample.
-
-        Small windows are prepared by themselves, each time anew, so that a round does not depend on those before.
-        """
+        """Relevance [1, C, h, w] of the input of one sample."""
         assert isinstance(self.module, nn.Conv2d)
         window = window_of(self.module, upper, (self.x.shape[2], self.x.shape[3]))
         if window is None:
             found = self._everywhere(upper)
         else:
-            step = self._part(window)._ready() if window.is_small else self._ready()._part(window)
+            step = self._part(window)._ready() if self._prepares_windows else self._ready()._part(window)
             found = step.lower(window.of_output(upper))
         assert isinstance(found, torch.Tensor)
         return found if window is None else window.placed(found, self.x)
 
     def _ready(self) -> "Step":
-        """This step, prepared."""
+        """This step, prepared; where windows are prepared by themselves, a copy, since they go on from here."""
         if self._prepared is None:
-            self._prepared = copy(self)
+            self._prepared = copy(self) if self._prepares_windows else self
             self._prepared.prepare()
             self._prepared._y = None
         return self._prepared
@@ -153,7 +170,9 @@ class Step(ABC):
         """The step of one sample of the batch."""
         rows = slice(row, row + 1)
         y = None if self._y is None else self._y[rows]
-        return type(self)(self.rule, self.module, tuple(x[rows] for x in self.inputs), y)
+        sample = type(self)(self.rule, self.module, tuple(x[rows] for x in self.inputs), y)
+        sample._prepares_windows = self._prepares_windows
+        return sample
 
     def _part(self, window: Window) -> "Step":
         """The step within a window; prepared if this one is."""

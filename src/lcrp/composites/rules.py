@@ -47,17 +47,16 @@ class _ZPlusStep(Step):
     in_windows = True
 
     def prepare(self) -> None:
-        self.inputs, self._weights = _parts_by_sign(self)
-        offset = positive_part(bias(self.module)) + STABILIZER
-        self.shares = (self.scale(_agreeing(self, self.inputs, self._weights, offset)),)
+        self._weights = _weights_by_sign(self)
+        self.shares = (self.scale(_agreeing(self, self._weights, positive_part(bias(self.module)) + STABILIZER)),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
         scaled = upper * self.shares[0]
-        first, *negative = zip(self.inputs, self._weights, strict=True)
-        lower = self.adjoint(scaled, first[1]).mul_(first[0])
-        for x, weight in negative:
-            lower.addcmul_(x, self.adjoint(scaled, weight))
-        return lower
+        above, *below = self._weights
+        lower = self.adjoint(scaled, above)
+        if not below:
+            return lower.mul_(self.x)
+        return _by_sign(self.x, lower, self.adjoint(scaled, below[0]))
 
 
 class _Emphasising(Rule):
@@ -114,9 +113,9 @@ class _GeneralisedGammaStep(_EmphasisingStep):
 
     def prepare(self) -> None:
         gamma, y = self.rule.gamma, self.y
-        parts, weights = _parts_by_sign(self, factor=gamma)
-        self._is_signed = len(parts) > 1
-        size = _agreeing(self, parts, weights, gamma * positive_part(bias(self.module)) + STABILIZER)
+        weights = _weights_by_sign(self, factor=gamma)
+        self._is_signed = len(weights) > 1
+        size = _agreeing(self, weights, gamma * positive_part(bias(self.module)) + STABILIZER)
         self.shares = (self.scale(size.add_(nn.functional.leaky_relu(y, -1 - gamma)), with_sign_of=y),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
@@ -127,8 +126,7 @@ class _GeneralisedGammaStep(_EmphasisingStep):
         lower = self._received(above, below, "U", "V", is_above=is_above)
         if not self._is_signed:
             return lower.mul_(self.x)
-        negative = self._received(above, below, "V", "U", is_above=is_above)
-        return lower.mul_(positive_part(self.x)).addcmul_(negative_part(self.x), negative)
+        return _by_sign(self.x, lower, self._received(above, below, "V", "U", is_above=is_above))
 
     def _received(
         self, above: torch.Tensor, below: torch.Tensor, for_above: str, for_below: str, *, is_above: bool
@@ -326,18 +324,23 @@ class _PassStep(Step):
         return upper
 
 
-def _parts_by_sign(step: Step, factor: float = 1.0) -> tuple[Tensors, Tensors]:
-    """x+ and factor W+, then x- and factor W- where any x is negative."""
+def _weights_by_sign(step: Step, factor: float = 1.0) -> Tensors:
+    """Factor W+ for x+, and factor W- for x- where any x is negative."""
     above = step.weight(f"{factor} W+", lambda weight: factor * positive_part(weight))
     if not has_negative(step.x):
-        return (step.x,), (above,)
-    below = step.weight(f"{factor} W-", lambda weight: factor * negative_part(weight))
-    return (positive_part(step.x), negative_part(step.x)), (above, below)
+        return (above,)
+    return above, step.weight(f"{factor} W-", lambda weight: factor * negative_part(weight))
 
 
-def _agreeing(step: Step, parts: Tensors, weights: Tensors, offset: torch.Tensor) -> torch.Tensor:
-    """Sum of part * weight, and the offset [C]: what speaks for an output."""
-    agreeing = step.linear_map(parts[0], weights[0], offset)
-    for part, weight in zip(parts[1:], weights[1:], strict=True):
-        agreeing.add_(step.linear_map(part, weight))
-    return agreeing
+def _agreeing(step: Step, weights: Tensors, offset: torch.Tensor) -> torch.Tensor:
+    """x+ * W+ (+ x- * W-) + offset [C]: what speaks for an output."""
+    above, *below = weights
+    if not below:
+        return step.linear_map(step.x, above, offset)
+    agreeing = step.linear_map(positive_part(step.x), above, offset)
+    return agreeing.add_(step.linear_map(negative_part(step.x), below[0]))
+
+
+def _by_sign(x: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
+    """x+ . positive + x- . negative; `positive` is overwritten."""
+    return positive.mul_(positive_part(x)).addcmul_(negative_part(x), negative)

@@ -18,7 +18,6 @@ Part = tuple[slice, slice]  # rows and columns of a map
 
 _SMALLEST = 1 << 16  # values of a sample's map: smaller ones are not worth a look
 _SIZES = (0.125, 0.25, 0.375, 0.5, 0.75)  # of a window, per side: few, since kernels are made for each size anew
-_SMALL = 0.25  # of a map's area: smaller ones are prepared by themselves
 _LARGEST = 0.6  # of a map's area: larger ones are not worth a window
 
 
@@ -27,13 +26,11 @@ class Window:
     """Where relevance lies in the output of a convolution, and which inputs receive of it.
 
     Attributes:
-        is_small: whether it is little work to prepare it by itself.
         upper: part of the output's map.
         lower: part of the input's map.
         padding: (left, right, top, bottom) zeros that the outputs of the window see beyond the input's map.
     """
 
-    is_small: bool
     upper: Part
     lower: Part
     padding: tuple[int, int, int, int]
@@ -77,7 +74,6 @@ def window_of(convolution: nn.Conv2d, upper: torch.Tensor, size: tuple[int, int]
         lower.append(slice(max(0, first), min(size[axis], last)))
         padding.append((max(0, -first), max(0, last - size[axis])))
     return Window(
-        is_small=area <= _SMALL,
         upper=(parts[0], parts[1]),
         lower=(lower[0], lower[1]),
         padding=(*padding[1], *padding[0]),

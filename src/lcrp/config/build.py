@@ -24,6 +24,7 @@ from lcrp.stages.run import Run
 from lcrp.stages.subject import NetworkSpec, StatisticsSettings, Subject
 from lcrp.stages.train import TrainSubject
 
+WORKERS_OF_A_GPU = 4
 LOW_CONTEXT_BIAS = 0.2  # of the pictures on which a trained network is measured a second time
 
 
@@ -55,6 +56,7 @@ def build_job(config: schema.Config, origin: Path) -> Job:
         wanted = download_settings(config.stage, config.dataset, origin)
         return Job(stage=partial(stage, wanted), facts={"dataset": {"name": config.dataset.name}})
     device = _device(config.device)
+    set_precision(config.precision)
     if isinstance(config.stage, schema.TrainStage):
         pupil = _train_subject(config, config.stage, device, origin)
         output = origin / "outputs" / "weights" / f"{config.model.name}_{config.dataset.name}.pt"
@@ -74,7 +76,8 @@ def build_subject(config: schema.Config, device: torch.device, origin: Path) -> 
     """
     dataset = build_dataset(config.dataset, config.model, origin) if has_class_names(config.dataset) else None
     known_names = None if dataset is None else dataset.class_names
-    model, arguments = trained_model(config.model, known_names, device, origin)
+    dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+    model, arguments = trained_model(config.model, known_names, device, origin, dtype)
     if dataset is None:
         dataset = build_dataset(config.dataset, config.model, origin, model.class_names)
     return Subject(
@@ -84,7 +87,7 @@ def build_subject(config: schema.Config, device: torch.device, origin: Path) -> 
         composite_name=config.composite.name,
         composite=locate(config.composite._target_, "composite._target_"),
         device=device,
-        num_workers=config.workers,
+        num_workers=num_workers(config),
         dataset_name=config.dataset.name,
         identity=_identity(config, model, arguments, dataset),
     )
@@ -130,6 +133,7 @@ def _identity(
             **dataset_options(config.dataset),
         },
         "composite": {"name": config.composite.name, "_target_": config.composite._target_},
+        "precision": config.precision,
     }
 
 
@@ -161,8 +165,22 @@ def _train_subject(config: schema.Config, stage: schema.TrainStage, device: torc
         model=fresh_model(config.model, train.class_names, stage.seed, device),
         train=train,
         validation=validation,
-        num_workers=config.workers,
+        num_workers=num_workers(config),
     )
+
+
+def num_workers(config: schema.Config) -> int:
+    """Processes that read samples ahead: as set, or as many as keep the device busy."""
+    if config.workers is not None:
+        return config.workers
+    return WORKERS_OF_A_GPU if config.device.startswith("cuda") else 0
+
+
+def set_precision(name: str) -> None:
+    """How GPUs multiply float32 numbers, and by kernels that give the same bits each time."""
+    torch.backends.cuda.matmul.allow_tf32 = name == "tf32"
+    torch.backends.cudnn.allow_tf32 = name == "tf32"
+    torch.backends.cudnn.deterministic = True
 
 
 def _device(name: str) -> torch.device:

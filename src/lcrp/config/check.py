@@ -16,6 +16,7 @@ SCORES = ("class", "objectness")
 RESIZES = ("letterbox", "stretch", "none", "shorter_crop")
 SEEDS = ("positive_logit", "ones", "prob", "logit")
 TARGETS = ("annotated", "predicted")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 ON_ERROR = ("skip", "raise")
 SPLITS = ("train", "val")
 VOC_SPLITS = ("train", "trainval", "val")
@@ -79,6 +80,11 @@ def _missing(config: DictConfig) -> Problems:
 def _root(config: schema.Config) -> Problems:
     if not DEVICE.fullmatch(config.device):
         yield f"device='{config.device}' is unknown; choose 'cpu', 'cuda' or 'cuda:0', 'cuda:1', ..."
+    yield from _choice("precision", config.precision, PRECISIONS)
+    if config.precision == "tf32" and not config.device.startswith("cuda"):
+        yield "precision=tf32 is a way of GPUs to compute; write device=cuda too, or precision=float32"
+    if config.precision != "float32" and isinstance(config.stage, schema.TrainStage):
+        yield f"stage=train learns in float32, not in precision={config.precision}"
     yield from _at_least("threads", config.threads, 1)
     yield from _at_least("workers", config.workers, 0)
 

@@ -20,7 +20,11 @@ RANDOM_SEED = 0  # of the weights of model.checkpoint=random
 
 
 def trained_model(
-    model: schema.Model, dataset_names: tuple[str, ...] | None, device: torch.device, origin: Path
+    model: schema.Model,
+    dataset_names: tuple[str, ...] | None,
+    device: torch.device,
+    origin: Path,
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[NetworkSpec, dict[str, object]]:
     """The network that is explained, and the arguments it was built with.
 
@@ -29,6 +33,7 @@ def trained_model(
         dataset_names: class names of the dataset, background included for segmentation; None if it has none.
         device: where it goes.
         origin: folder to which the checkpoint's path is relative.
+        dtype: of its weights.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged or does not fit.
@@ -47,7 +52,7 @@ def trained_model(
     prepare = getattr(network, "prepare", None)
     if callable(prepare):
         prepare()
-    network.eval().requires_grad_(False).to(device)
+    network.eval().requires_grad_(False).to(device, dtype)
     spec = _spec(model, network, _checked_names(names, arguments), checkpoint)
     return spec, arguments
 

@@ -210,8 +210,9 @@ class Config:
     stage: Stage = field(default_factory=Stage)
     statistics: Statistics = field(default_factory=Statistics)
     device: str = MISSING
+    precision: str = MISSING
     threads: int | None = None
-    workers: int = MISSING
+    workers: int | None = None
 
 
 SCHEMAS: dict[str, dict[str, type]] = {

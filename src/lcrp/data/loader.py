@@ -34,6 +34,7 @@ def chunks(
     indices: Sequence[int] | None = None,
     first_chunk: int = 0,
     end_chunk: int | None = None,
+    pinned: bool = False,
 ) -> Iterator[Batch]:
     """The chunks of a dataset, in order.
 
@@ -45,6 +46,7 @@ def chunks(
         indices: the samples that are cut into chunks, in this order; all by default.
         first_chunk: number of the first chunk returned.
         end_chunk: number of the chunk before which to stop; None goes on to the last.
+        pinned: put `images` where a GPU can fetch them while it computes.
 
     Yields:
         Batches whose `images` all have the shape [batch_size, 3, height, width].
@@ -59,6 +61,7 @@ def chunks(
         _Readable(dataset),
         batch_sampler=[list(chosen[number * batch_size : (number + 1) * batch_size]) for number in numbers],
         num_workers=num_workers,
+        pin_memory=pinned,
         collate_fn=_Collate(batch_size, (dataset.transform.height, dataset.transform.width)),
         generator=torch.Generator(),  # else the loader draws from, and so alters, the global one
     )
@@ -93,10 +96,12 @@ class _Parcel:
     images: torch.Tensor
     rest: Batch | bytes
 
+    def pin_memory(self) -> "_Parcel":
+        """Called by the loader."""
+        return replace(self, images=self.images.pin_memory())
+
     def unpacked(self) -> Batch:
-        if isinstance(self.rest, Batch):
-            return self.rest
-        rest: Batch = pickle.loads(self.rest)
+        rest: Batch = self.rest if isinstance(self.rest, Batch) else pickle.loads(self.rest)
         pairs = zip(rest.samples, rest.rows, strict=True)
         return replace(
             rest, images=self.images, samples=tuple(replace(sample, image=self.images[row]) for sample, row in pairs)
@@ -115,13 +120,12 @@ class _Collate:
         good = [(row, result) for row, result in enumerate(results) if isinstance(result, Sample)]
         for row, sample in good:
             images[row] = sample.image
-        in_worker = get_worker_info() is not None
         nothing = torch.empty(0)
         batch = Batch(
-            samples=tuple(replace(sample, image=nothing if in_worker else images[row]) for row, sample in good),
+            samples=tuple(replace(sample, image=nothing) for _, sample in good),
             rows=tuple(row for row, _ in good),
-            images=nothing if in_worker else images,
+            images=nothing,
             broken=tuple(result for result in results if isinstance(result, SkippedSample)),
             chunk=-1,
         )
-        return _Parcel(images=images, rest=pickle.dumps(batch) if in_worker else batch)
+        return _Parcel(images=images, rest=batch if get_worker_info() is None else pickle.dumps(batch))

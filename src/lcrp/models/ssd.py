@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lcrp.errors import CheckpointError, ConfigError, nearest
 from lcrp.models.layers import L2Norm, corners, grid, initialise_convolutions, prior_logit, scaled_channels
 from lcrp.models.recognition import looks_like, num_blocks
-from lcrp.values.prediction import Cells, DetectorOutput
+from lcrp.values.prediction import Cells, DetectorOutput, at_least_float32
 
 VGG = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "ceil pool", 512, 512, 512, "pool", 512, 512, 512)
 FC = 1024  # channels of the two convolutions that replace VGG's dense layers
@@ -162,7 +162,7 @@ class SSD(nn.Module):
         """
         height, width = x.shape[-2:]
         maps = self.backbone(x)
-        logits, offsets = self.box_head(maps)
+        logits, offsets = map(at_least_float32, self.box_head(maps))
         priors = self.priors([(one.shape[-2], one.shape[-1]) for one in maps], (height, width), logits)
         centre = offsets[..., :2] * CENTRE_VARIANCE * priors[:, 2:] + priors[:, :2]
         size = (offsets[..., 2:] * SIZE_VARIANCE).exp() * priors[:, 2:]

@@ -24,7 +24,7 @@ from lcrp.models.layers import (
     scaled_repeats,
 )
 from lcrp.models.recognition import looks_like, num_blocks
-from lcrp.values.prediction import Cells, DetectorOutput
+from lcrp.values.prediction import Cells, DetectorOutput, at_least_float32
 
 STRIDES = (8, 16, 32)
 ANCHORS = (  # width and height in pixels, three per level
@@ -97,7 +97,7 @@ class Detect(nn.Module):
         """Decode [B, A * (5 + K), h, w] of every level to rows, ordered by level, anchor, row and column."""
         boxes, objectness, classes = [], [], []
         for level, (conv, stride, x) in enumerate(zip(self.m, STRIDES, maps, strict=True)):
-            raw = conv(x)
+            raw = at_least_float32(conv(x))
             batch, _, height, width = raw.shape
             anchors = self.anchors[level] * stride  # [A, 2]
             raw = raw.view(batch, len(anchors), 5 + self.num_classes, height * width).transpose(2, 3)  # [B, A, hw, 5+K]

@@ -25,7 +25,7 @@ from lcrp.models.layers import (
     scaled_repeats,
 )
 from lcrp.models.recognition import looks_like, num_blocks
-from lcrp.values.prediction import Cells, DetectorOutput
+from lcrp.values.prediction import Cells, DetectorOutput, at_least_float32
 
 STRIDES = (8, 16, 32)
 CHANNELS = (64, 128, 256, 512, 1024, 256, 128, 128, 256, 256, 512)  # backbone 0 to 4, neck 5 to 10, at width 1
@@ -216,7 +216,7 @@ class Detect(nn.Module):
             x = self.stems[level](maps[level])
             height, width = x.shape[-2:]
             box_features = self.reg_convs[level](x)
-            box = self.reg_preds[level](box_features).flatten(2).transpose(1, 2)  # [B, hw, 4]
+            box = at_least_float32(self.reg_preds[level](box_features)).flatten(2).transpose(1, 2)  # [B, hw, 4]
             centre = (box[..., :2] + grid(height, width, box)) * stride
             boxes.append(corners(centre, box[..., 2:].exp() * stride))
             objectness.append(self.obj_preds[level](box_features).flatten(1))

@@ -19,7 +19,7 @@ from lcrp.attribution.task import Targets
 from lcrp.data.loader import OnError, chunks
 from lcrp.errors import ConfigError, DataError, LcrpError, StoreError, TargetError
 from lcrp.ranking.accumulator import StatisticsAccumulator
-from lcrp.stages.rounds import Chunk, Queue, chunk_of, explained_chunk
+from lcrp.stages.rounds import Chunk, Queue, chunk_of, explained_chunk, parts_of
 from lcrp.stages.run import Run
 from lcrp.stages.subject import StatisticsSettings, Subject, statistics_header, statistics_key
 from lcrp.storage.location import StatisticsKey, content_hash, statistics_path
@@ -150,6 +150,7 @@ def _passed(subject: Subject, statistics: StatisticsSettings, settings: GlocalSe
         num_workers=subject.num_workers,
         on_error=settings.on_error,
         indices=range(num_samples),
+        pinned=subject.device.type == "cuda",
     )
     layers = layer_names(model.network, statistics.layers)
     attributor = Attributor(
@@ -157,9 +158,9 @@ def _passed(subject: Subject, statistics: StatisticsSettings, settings: GlocalSe
     )
     with attributor, run.progress(num_samples, "glocal", "samples") as progress:
         for batch in batches:
-            if batch.samples:
-                chunk = chunk_of(attributor, batch.images.to(subject.device))
-                queues, skipped = _queues(subject, statistics, chunk.trace, batch)
+            for part in parts_of(batch, subject.device):
+                chunk = chunk_of(attributor, part.images.to(subject.device, non_blocking=True))
+                queues, skipped = _queues(subject, statistics, chunk.trace, part)
                 found.skip(skipped, ())
                 found.add(attributor, chunk, queues)
             found.skip((), batch.broken)

@@ -150,7 +150,7 @@ def _of_batch(
     attributor: Attributor, source: ReferenceSource, batch: Sequence[tuple[Sample, Sequence[_Job]]]
 ) -> _Heatmaps:
     """Heatmaps of all neurons of a batch: one sample and target per row, one neuron of each per round."""
-    trace = attributor.forward(torch.stack([sample.image for sample, _ in batch]))
+    trace = attributor.forward(torch.stack([sample.image for sample, _ in batch]), is_for_few=True)
     restart, found = _restart(attributor.task, trace, source, batch)  # [B, C, h, w]
     heatmaps: _Heatmaps = {}
     for number in range(max(len(queue) for _, queue in batch)):

@@ -1,10 +1,10 @@
-"""The backward rounds of a chunk: how its targets share forward passes, and how they score its concepts.
+"""Backward rounds: how the targets of images share forward passes, and how they score concepts.
 
-Axes: B image of a chunk, T target, C concept, h w feature map.
+Axes: B image, T target, C concept, h w feature map.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -12,8 +12,10 @@ from lcrp.attribution.concepts import activation_scores, relevance_scores
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.ranking.accumulator import LayerShape
 from lcrp.values.attribution import ConceptScores
+from lcrp.values.sample import Batch
 from lcrp.values.target import ExplainedTarget
 
+PIXELS_AT_ONCE = 1 << 18  # on CPUs
 FORWARD_COST = 1.5  # of a forward pass and what its rounds share, in rounds; measured on all five networks
 
 Queue = Sequence[ExplainedTarget]
@@ -79,6 +81,28 @@ class Chunk:
     images: torch.Tensor
     trace: Trace
     activations: Activations
+
+
+def images_at_once(shape: Sequence[int], device: torch.device) -> int:
+    """How many images of a batch [B, 3, H, W] go through the network together.
+
+    CPUs are as fast with few, which bounds the memory: what all rounds share is kept for these alone.
+    """
+    num_images, _, height, width = shape
+    if device.type != "cpu":
+        return num_images
+    return max(1, min(num_images, PIXELS_AT_ONCE // (height * width)))
+
+
+def parts_of(batch: Batch, device: torch.device) -> Iterator[Batch]:
+    """The parts of a batch that go through the network together; those without a sample are left out."""
+    size = images_at_once(batch.images.shape, device)
+    for start in range(0, len(batch.images), size):
+        pairs = zip(batch.samples, batch.rows, strict=True)
+        members = [(sample, row - start) for sample, row in pairs if start <= row < start + size]
+        if members:
+            samples, rows = zip(*members, strict=True)
+            yield replace(batch, samples=samples, rows=rows, images=batch.images[start : start + size])
 
 
 def chunk_of(attributor: Attributor, images: torch.Tensor) -> Chunk:

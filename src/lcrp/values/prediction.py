@@ -8,6 +8,11 @@ from dataclasses import dataclass
 import torch
 
 
+def at_least_float32(values: torch.Tensor) -> torch.Tensor:
+    """The values, in float32 if their own type is less precise."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorOutput:
     """Raw output of a dense detector, differentiable, before any selection.
@@ -26,18 +31,14 @@ class DetectorOutput:
 
     def class_probabilities(self) -> torch.Tensor:
         """[B, M, K] of the classes, detached, in at least float32."""
-        logits = _at_least_float32(self.class_logits)
+        logits = at_least_float32(self.class_logits.detach())
         return logits.softmax(dim=-1)[..., 1:] if self.has_background else logits.sigmoid()
 
     def objectness(self) -> torch.Tensor:
         """[B, M], detached, in at least float32; ones for detectors without."""
         if self.objectness_logits is None:
-            return torch.ones_like(_at_least_float32(self.class_logits[..., 0]))
-        return _at_least_float32(self.objectness_logits).sigmoid()
-
-
-def _at_least_float32(logits: torch.Tensor) -> torch.Tensor:
-    return logits.detach().to(torch.promote_types(logits.dtype, torch.float32))
+            return torch.ones_like(at_least_float32(self.class_logits[..., 0].detach()))
+        return at_least_float32(self.objectness_logits.detach()).sigmoid()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

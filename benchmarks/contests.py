@@ -1,0 +1,191 @@
+"""lcrp beside the plain network, zennit and zennit-crp, at the published sizes with random weights.
+
+Axes: B image, C concept, N reference, H W picture.
+"""
+
+import tempfile
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lcrp.attribution.concepts import only_concept, relevance_scores
+from lcrp.attribution.engine import Attributor
+from lcrp.attribution.layers import layer_names
+from lcrp.figures.crops import reference_crop
+from lcrp.ranking.accumulator import StatisticsAccumulator
+from lcrp.stages.references import ReferenceSource, reference_samples
+from lcrp.stages.rounds import chunk_of, explained_chunk, images_at_once
+from lcrp.storage.reference_cache import ReferenceCache
+from lcrp.values.statistics import TopTable
+from peer import Neuron, glocal_of_zennit_crp, heatmap_of_zennit, render_of_zennit_crp
+from subjects import MEAN, STD, Logits, Pictures, Subject, targets
+from timing import Report, in_turn, ratio, spreads, timed
+
+CONCEPTS, REFERENCES = 3, 12
+
+
+def attribution(one: Subject, turns: int) -> Report:
+    """One target of one image: the plain network's gradient, ours, zennit's; and a further target of ours."""
+    images, plain_network = one.images(1), Logits(one.network, 2)
+    attributor = Attributor(one.network, one.composite, one.task, layers=(), mean=MEAN, std=STD)
+    zennits = heatmap_of_zennit(one, images)
+    heatmaps = {}
+
+    def plain() -> Mapping[str, float]:
+        def gradient(target: int) -> None:
+            x = images.clone().requires_grad_()
+            torch.autograd.grad(plain_network(x)[0, target], x)
+
+        return {"plain": sum(timed(partial(gradient, target)) for target in (0, 1)) / 2}
+
+    def ours() -> Mapping[str, float]:
+        """Each of two targets once as the first and once as the further one: their paths differ in length."""
+        first = further = 0.0
+        with attributor:
+            for number in (1, 0):
+                start = time.perf_counter()
+                trace = attributor.forward(images)
+                both = targets(trace.output, 0, 2)
+                heatmaps["lcrp"] = trace.explain([both[number]]).heatmap
+                first += time.perf_counter() - start
+                further += timed(partial(trace.explain, [both[1 - number]]))
+        return {"lcrp": first / 2, "further target": further / 2}
+
+    def theirs() -> Mapping[str, float]:
+        def run() -> None:
+            heatmaps["zennit"] = zennits()
+
+        return {"zennit": timed(run)}
+
+    seconds = in_turn([plain, ours, theirs], turns)
+    return {
+        "seconds": spreads(seconds),
+        "lcrp / plain": ratio(seconds, "lcrp", "plain"),
+        "zennit / plain": ratio(seconds, "zennit", "plain"),
+        "zennit / lcrp": ratio(seconds, "zennit", "lcrp"),
+        "further target / first": ratio(seconds, "further target", "lcrp"),
+        "deviation from zennit": deviation(heatmaps["lcrp"], heatmaps["zennit"]),
+    }
+
+
+def glocal(one: Subject, num_targets: int, turns: int, *, num_images: int) -> Report:
+    """A pass over a chunk with statistics of all convolutions: ours, and zennit-crp's FeatureVisualization."""
+    images = one.images(num_images)
+
+    def ours() -> Mapping[str, float]:
+        return {"lcrp": timed(partial(glocal_of_lcrp, one, images, num_targets))}
+
+    def theirs() -> Mapping[str, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            return {"zennit-crp": timed(glocal_of_zennit_crp(one, images, num_targets, Path(folder)))}
+
+    seconds = in_turn([ours, theirs], turns)
+    return {"seconds": spreads(seconds), "zennit-crp / lcrp": ratio(seconds, "zennit-crp", "lcrp")}
+
+
+def glocal_of_lcrp(one: Subject, images: torch.Tensor, num_targets: int) -> None:
+    """A pass over one chunk of images [B, 3, H, W] with statistics of all convolutions."""
+    names = layer_names(one.network)
+    with Attributor(one.network, one.composite, one.task, layers=names, mean=MEAN, std=STD) as attributor:
+        accumulator, size = None, images_at_once(images.shape, images.device)
+        for start in range(0, len(images), size):
+            chunk = chunk_of(attributor, images[start : start + size])
+            queues = [targets(chunk.trace.output, start + row, num_targets) for row in range(len(chunk.images))]
+            if accumulator is None:
+                accumulator = StatisticsAccumulator(chunk.activations.shapes, device=images.device)
+            scores = explained_chunk(attributor, chunk, queues, accumulator.least_relevance)
+            found = [one.target for one in scores.explained]
+            accumulator.update(found, scores.relevance, chunk.activations.scores, scores.images)
+        assert accumulator is not None
+        assert list(accumulator.results())
+
+
+def render(one: Subject, turns: int) -> Report:
+    """One decision with 3 concepts and 12 cropped references of each: ours cold and cached, zennit-crp's loop."""
+    pictures = Pictures(one.images(1 + CONCEPTS * REFERENCES))
+    attributor = Attributor(one.network, one.composite, one.task, layers=[one.layer], mean=MEAN, std=STD)
+    concepts, table = reference_table(one, attributor, pictures)
+    heatmaps = {}
+
+    def draw(folder: Path) -> None:
+        source = ReferenceSource(
+            dataset=pictures,  # type: ignore[arg-type]
+            table=table,
+            layer=one.layer,
+            mode="relevance",
+            num_references=REFERENCES,
+            batch_size=8,
+            cache=ReferenceCache(folder=folder, config_hash="", layer=one.layer, mode="relevance"),
+        )
+        with attributor:
+            trace = attributor.forward(pictures.images[:1])
+            relevance = trace.explain([targets(trace.output, 0, 1)[0]]).relevance[one.layer]
+            for concept in concepts:
+                trace.conditional(one.layer, only_concept(relevance, torch.tensor([concept])))
+            found = reference_samples(attributor, source, concepts)
+            for reference in (reference for shown in found.values() for reference in shown):
+                reference_crop(reference.picture, reference.heatmap)
+        heatmaps["lcrp"] = torch.from_numpy(np.stack([shown.heatmap for shown in found[concepts[0]]]))
+
+    def ours() -> Mapping[str, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            cold = timed(partial(draw, Path(folder)))
+            return {"lcrp": cold, "lcrp, cached": timed(partial(draw, Path(folder)))}
+
+    neurons = {
+        concept: [
+            Neuron(image=int(table.sample[concept, rank]), position=int(table.peak[concept, rank]))
+            for rank in range(REFERENCES)
+        ]
+        for concept in concepts
+    }
+    crp = render_of_zennit_crp(one, pictures.images, neurons)
+
+    def theirs() -> Mapping[str, float]:
+        def run() -> None:
+            heatmaps["zennit-crp"] = crp()
+
+        return {"zennit-crp": timed(run)}
+
+    seconds = in_turn([ours, theirs], turns)
+    return {
+        "seconds": spreads(seconds),
+        "zennit-crp / lcrp": ratio(seconds, "zennit-crp", "lcrp"),
+        "cached / cold": ratio(seconds, "lcrp, cached", "lcrp"),
+        "deviation from zennit-crp": deviation(heatmaps["lcrp"], heatmaps["zennit-crp"]),
+    }
+
+
+def reference_table(one: Subject, attributor: Attributor, pictures: Pictures) -> tuple[list[int], TopTable]:
+    """The most relevant concepts of the first picture, and 12 of the others for each, with their peaks, [C, N]."""
+    with attributor:
+        trace = attributor.forward(pictures.images[:1])
+        scores = relevance_scores(trace.explain([targets(trace.output, 0, 1)[0]]).relevance[one.layer])
+        concepts = scores.score[0].argsort(descending=True)[:CONCEPTS].tolist()
+        num_concepts = scores.score.shape[1]
+        sample, peak = (np.zeros((num_concepts, REFERENCES), dtype=np.int64) for _ in range(2))
+        for number, concept in enumerate(concepts):
+            for rank in range(REFERENCES):
+                sample[concept, rank] = 1 + number * REFERENCES + rank
+                trace = attributor.forward(pictures.images[sample[concept, rank]][None])
+                relevance = trace.relevance(one.layer, [targets(trace.output, 0, 1)[0]])
+                peak[concept, rank] = int(relevance[0, concept].argmax())
+    nothing = np.zeros_like(sample)
+    return concepts, TopTable(
+        score=nothing.astype(np.float32),
+        sample=sample,
+        class_id=nothing,
+        item=nothing,
+        peak=peak,
+        filled=np.full(num_concepts, REFERENCES),
+    )
+
+
+def deviation(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    """Relative L2 error of heatmaps [N, H, W], each normalised: the seeds of segmenters differ by a factor."""
+    ours, theirs = (maps / maps.flatten(1).norm(dim=1)[:, None, None] for maps in (ours, theirs))
+    return float((ours - theirs).norm() / theirs.norm())
