@@ -239,6 +239,8 @@ def test_all_problems_are_reported_together() -> None:
         ("threads=0", r"threads=0 is too small"),
         ("workers=-1", r"workers=-1 is too small"),
         ("device=cuda:x", r"device='cuda:x' is unknown"),
+        ("precision=float16", r"precision='float16' is unknown; nearest: 'bfloat16'"),
+        ("precision=tf32", r"precision=tf32 is a way of GPUs to compute; write device=cuda too"),
         ("model.task=naming", r"model.task='naming' is unknown"),
         ("model.score=box", r"model.score='box' is unknown"),
         ("model.iou=null", r"'model.iou' has no value, but detection needs it"),

@@ -1,5 +1,7 @@
 """The engine against zennit-crp, and the state it leaves a network in."""
 
+import weakref
+
 import pytest
 import torch
 from crp.attribution import CondAttribution
@@ -219,6 +221,14 @@ def test_a_trace_ends_with_the_next_one_and_with_the_context(network, images):
         seeded = TASK.seed(new.output, targets(new))
     with pytest.raises(RuntimeError, match="this trace is over"):
         new.attribute(*seeded)
+
+
+def test_a_trace_that_is_over_holds_no_memory(network, images):
+    with attributor(network) as engine:
+        old = engine.forward(images)
+        output = weakref.ref(old.output.boxes if hasattr(old.output, "boxes") else old.output)
+        engine.forward(images)
+        assert output() is None
 
 
 def test_images_follow_the_networks_dtype(network, images):

@@ -1,0 +1,69 @@
+"""The same numbers on a GPU as on the CPU, at every precision within its own deviation."""
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from lcrp.attribution.concepts import relevance_scores
+from lcrp.attribution.engine import Attributor
+from lcrp.config.build import build_subject, set_precision
+from lcrp.config.check import checked
+from lcrp.config.paths import config_dir
+from lcrp.config.schema import register_schemas
+from lcrp.stages.subject import Subject
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device on this machine"),
+]
+MODELS = ("yolov5", "yolov6", "ssd", "unet", "deeplabv3plus")
+DEVIATION = {"float32": 1e-4, "tf32": 2e-2, "bfloat16": 2e-1}  # relative L2, of heatmaps
+
+
+def subject(tmp_path, *overrides: str) -> Subject:
+    register_schemas()
+    with initialize_config_dir(config_dir=str(config_dir()), version_base="1.3"):
+        config = checked(compose("config", list(overrides)))
+    return build_subject(config, torch.device(config.device), tmp_path)
+
+
+def attributions(built: Subject, targets=None):
+    """The best target of every picture: image, target, heatmap and concept scores, on the CPU."""
+    model, found = built.model, []
+    layers = [model.layer]
+    with Attributor(
+        model.network, built.composite, built.task, layers=layers, mean=model.mean, std=model.std
+    ) as attributor:
+        for index in range(6) if targets is None else targets:
+            sample = built.dataset[index]
+            trace = attributor.forward(sample.image[None])
+            prediction = built.task.predictions(trace.output)[0]
+            chosen = built.task.annotated_targets(prediction, sample)[0] if targets is None else [targets[index]]
+            if chosen:
+                attribution = trace.explain(chosen[:1])
+                scores = relevance_scores(attribution.relevance[model.layer]).score[0]
+                found.append((index, chosen[0], attribution.heatmap[0].cpu(), scores.cpu()))
+    return found
+
+
+@pytest.mark.parametrize("precision", DEVIATION)
+@pytest.mark.parametrize("model", MODELS)
+def test_relevance_is_that_of_the_cpu(tmp_path, model, precision):
+    exact = attributions(subject(tmp_path, f"model={model}"))
+    assert exact
+    set_precision(precision)
+    try:
+        built = subject(tmp_path, f"model={model}", "device=cuda", f"precision={precision}")
+        found = attributions(built, {index: target for index, target, *_ in exact})
+    finally:
+        set_precision("float32")
+    for (*_, heatmap, scores), (*_, other, others) in zip(found, exact, strict=True):
+        assert (heatmap - other).norm() <= DEVIATION[precision] * other.norm()
+        assert (scores - others).norm() <= DEVIATION[precision] * others.norm()
+
+
+def test_a_pass_gives_the_same_bits_twice(tmp_path):
+    first, second = (attributions(subject(tmp_path, "device=cuda")) for _ in range(2))
+    for (*_, heatmap, scores), (*_, again, scored) in zip(first, second, strict=True):
+        assert torch.equal(heatmap, again)
+        assert torch.equal(scores, scored)
