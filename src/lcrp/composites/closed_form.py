@@ -26,7 +26,6 @@ from lcrp.composites.windows import Window, can_have_windows, window_of
 Tensors = tuple[torch.Tensor, ...]
 Forward = Callable[..., torch.Tensor]
 
-
 _has_few_rounds: ContextVar[bool] = ContextVar("_has_few_rounds", default=False)
 
 
@@ -114,7 +113,8 @@ class Step(ABC):
         self.inputs = inputs if self.reads_input else ()
         self.shares: Tensors = ()
         self._y = y if self.reads_output or rule.absorbs_norm else None
-        self._is_window, self._prepares_windows = False, _has_few_rounds.get()
+        self._is_prepared = self._is_window = False
+        self._prepares_windows = _has_few_rounds.get()
         self._samples: list[Step] = []
         self._prepared: Step | None = None
 
@@ -160,11 +160,13 @@ class Step(ABC):
 
     def _ready(self) -> "Step":
         """This step, prepared; where windows are prepared by themselves, a copy, since they go on from here."""
-        if self._prepared is None:
-            self._prepared = copy(self) if self._prepares_windows else self
-            self._prepared.prepare()
-            self._prepared._y = None
-        return self._prepared
+        step = self
+        if self._prepares_windows:
+            step = self._prepared = self._prepared or copy(self)
+        if not step._is_prepared:
+            step.prepare()
+            step._y, step._is_prepared = None, True
+        return step
 
     def _sample(self, row: int) -> "Step":
         """The step of one sample of the batch."""
@@ -177,7 +179,7 @@ class Step(ABC):
     def _part(self, window: Window) -> "Step":
         """The step within a window; prepared if this one is."""
         part = copy(self)
-        part._is_window, part._prepared = True, None
+        part._is_window, part._prepares_windows = True, False
         part.inputs = tuple(map(window.of_input, self.inputs))
         part.shares = tuple(map(window.of_output, self.shares))
         part._y = None if self._y is None else window.of_output(self._y)

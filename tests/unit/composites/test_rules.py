@@ -1,5 +1,9 @@
 """What rules do to a layer, and what they keep of it."""
 
+import gc
+import weakref
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +12,7 @@ from zennit.core import Composite
 
 from lcrp.composites import arithmetic, rules
 from lcrp.composites.canonizers import MergeBatchNorm
+from lcrp.composites.closed_form import few_rounds
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus, epsilon_plus_flat
 from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, Norm, Pass, ZPlus
 from lcrp.models.layers import Sum
@@ -133,3 +138,21 @@ def test_the_adjoint_of_a_strided_pointwise_convolution(channels, stride):
     reference = nn.functional.conv2d(x.contiguous(), layer.weight.contiguous(), stride=stride)
     (expected,) = torch.autograd.grad(reference, x, upper.contiguous())
     torch.testing.assert_close(arithmetic.adjoint(layer, upper, x, layer.weight), expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("is_for_few", [False, True])
+def test_what_rounds_share_goes_with_the_output(is_for_few):
+    """At once, not when Python next looks for circles: it is most of the memory."""
+    layer, x = nn.Conv2d(2, 3, 3), torch.rand(1, 2, 200, 200, requires_grad=True)
+    handles = ZPlus().register(layer)
+    gc.disable()
+    try:
+        with few_rounds() if is_for_few else nullcontext():
+            y = layer(x)
+        relevance_of(lambda _: y, x, torch.ones_like(y))
+        step = weakref.ref(y.grad_fn.step)
+        del y
+        assert step() is None
+    finally:
+        gc.enable()
+        handles.remove()
