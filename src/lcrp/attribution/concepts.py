@@ -28,7 +28,7 @@ def relevance_scores(relevance: torch.Tensor, least: torch.Tensor | None = None)
     matters = torch.ones_like(score, dtype=torch.bool) if least is None else score >= least
     rows, concepts = matters.nonzero(as_tuple=True)
     if len(rows) > GATHERED_SHARE * score.numel():
-        return ConceptScores(score=score, peak=relevance.flatten(2).max(dim=2).indices)
+        return ConceptScores(score=score, peak=_strongest(relevance)[1])
     peak = torch.full_like(score, -1, dtype=torch.int64)
     peak[rows, concepts] = relevance[rows, concepts].flatten(1).max(dim=1).indices
     return ConceptScores(score=score, peak=peak)
@@ -45,8 +45,20 @@ def activation_scores(activation: torch.Tensor) -> ConceptScores:
     Returns:
         Scores in [-1, 1] and, per concept, the most active neuron.
     """
-    strongest = activation.flatten(2).max(dim=2)
-    return ConceptScores(score=_shares(at_least_float32(strongest.values)), peak=strongest.indices)
+    strength, peak = _strongest(activation)
+    return ConceptScores(score=_shares(at_least_float32(strength)), peak=peak)
+
+
+def _strongest(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Largest value [T, C] of every concept of [T, C, h, w], and its neuron, the first of equal ones.
+
+    First its row, then its column: reductions without an index are an order of magnitude faster.
+    """
+    pixels = maps.permute(0, 2, 3, 1)  # [T, h, w, C], as it lies in memory in channels last
+    row = pixels.amax(dim=2).max(dim=1).indices  # [T, C]
+    width = pixels.shape[2]
+    in_row = pixels.gather(1, row[:, None, None].expand(-1, 1, width, -1))[:, 0].max(dim=1)  # of [T, w, C]
+    return in_row.values, row * width + in_row.indices
 
 
 def _shares(strength: torch.Tensor) -> torch.Tensor:

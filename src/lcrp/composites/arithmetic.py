@@ -38,12 +38,12 @@ def negative_part(values: torch.Tensor) -> torch.Tensor:
 
 def has_negative(values: torch.Tensor) -> bool:
     """Whether any value is negative; a reduction, on CPUs many times faster than `any`."""
-    return any(bool(part.amin() < 0) for part in _glance_first(values))
+    return any(part.amin().item() < 0 for part in _glance_first(values))
 
 
 def is_zero(values: torch.Tensor) -> bool:
     """Whether all values are zero; two reductions, since `aminmax` copies what is in channels last."""
-    return all(bool((part.amin() == 0) & (part.amax() == 0)) for part in _glance_first(values))
+    return all(part.amin().item() == 0 and part.amax().item() == 0 for part in _glance_first(values))
 
 
 def _glance_first(values: torch.Tensor) -> Iterator[torch.Tensor]:
