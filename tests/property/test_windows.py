@@ -11,7 +11,8 @@ from torch import nn
 from zennit import rules as zennit_rules
 
 from lcrp.composites import arithmetic, closed_form, windows
-from lcrp.composites.rules import Epsilon, Gamma, GeneralisedGamma, ZPlus
+from lcrp.composites.rules import Epsilon, Gamma, GeneralisedGamma, Norm, ZPlus
+from lcrp.models.layers import Sum
 
 RULES = {
     "z+": (ZPlus, zennit_rules.ZPlus),
@@ -144,3 +145,32 @@ def test_small_maps_are_computed_whole(monkeypatch):
     assert windows.can_have_windows(nn.Conv2d(4, 4, 3), torch.zeros(2, 64, 32, 32))
     assert not windows.can_have_windows(nn.Conv2d(4, 4, 3), torch.zeros(64, 64, 16, 16))
     assert not windows.can_have_windows(nn.Linear(4, 4), torch.zeros(2, 1 << 20))
+
+
+@repeatable(20)
+@given(
+    drawn=st.lists(boxes(), min_size=2, max_size=2),
+    size=st.tuples(st.integers(10, 24), st.integers(10, 24)),
+    seed=seeds,
+    is_for_few=st.booleans(),
+)
+def test_sums_and_norms_have_the_same_bits_in_windows(drawn, size, seed, is_for_few):
+    """They treat every pixel alone."""
+    generator = torch.Generator().manual_seed(seed)
+    maps = [torch.randn(2, 3, *size, generator=generator).requires_grad_() for _ in range(3)]
+    relevance = torch.randn(2, 3, *size, generator=generator)
+    relevance = torch.stack([boxed(one, box) for one, box in zip(relevance, drawn, strict=True)])
+    norm = nn.BatchNorm2d(3).eval()
+    norm.running_mean.uniform_(-1, 1, generator=generator)
+    for layer, rule, inputs in ((Sum(), Norm(), maps), (norm, Epsilon(), maps[:1])):
+        found = []
+        for has_windows in (True, False):
+            with pytest.MonkeyPatch.context() as patch:
+                if not has_windows:
+                    patch.setattr(closed_form, "can_have_windows", lambda *_: False)
+                handles = rule.copy().register(layer)
+                with closed_form.few_rounds() if is_for_few else nullcontext():
+                    y = layer(*inputs)
+                found.append(torch.autograd.grad(y, inputs, relevance))
+                handles.remove()
+        assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))

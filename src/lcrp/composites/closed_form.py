@@ -126,7 +126,8 @@ class Step(ABC):
             self._samples = [self._sample(row) for row in range(len(upper))]
             self._y = None
         parts = [sample._where_reached(upper[row : row + 1]) for row, sample in enumerate(self._samples)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        lower = parts[0] if len(parts) == 1 else tuple(torch.cat(rows) for rows in zip(*parts, strict=True))
+        return lower if len(lower) > 1 else lower[0]
 
     def prepare(self) -> None:  # noqa: B027
         """Compute what all rounds share, if there is anything."""
@@ -146,17 +147,18 @@ class Step(ABC):
     def _everywhere(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
         return self._ready().lower(upper)
 
-    def _where_reached(self, upper: torch.Tensor) -> torch.Tensor:
-        """Relevance [1, C, h, w] of the input of one sample."""
-        assert isinstance(self.module, nn.Conv2d)
-        window = window_of(self.module, upper, (self.x.shape[2], self.x.shape[3]))
+    def _where_reached(self, upper: torch.Tensor) -> Tensors:
+        """Relevance [1, C, h, w] of the input, or of each, of one sample."""
+        window = window_of(self.module, upper, self.x.shape[2:])
         if window is None:
             found = self._everywhere(upper)
         else:
             step = self._part(window)._ready() if self._prepares_windows else self._ready()._part(window)
             found = step.lower(window.of_output(upper))
-        assert isinstance(found, torch.Tensor)
-        return found if window is None else window.placed(found, self.x)
+        several = found if isinstance(found, tuple) else (found,)
+        if window is None:
+            return several
+        return tuple(window.placed(lower, x) for lower, x in zip(several, self.inputs, strict=True))
 
     def _ready(self) -> "Step":
         """This step, prepared; where windows are prepared by themselves, a copy, since they go on from here."""

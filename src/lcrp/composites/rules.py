@@ -207,15 +207,16 @@ class _EpsilonStep(Step):
 class _NormEpsilonStep(Step):
     module: nn.BatchNorm2d
     reads_output = True
+    in_windows = True
 
     def prepare(self) -> None:
         norm = self.module
         assert norm.running_var is not None
         factor = (norm.weight / (norm.running_var + norm.eps).sqrt()).detach()
-        self._scale = factor.view(-1, *[1] * (self.x.ndim - 2)) * self.x / stabilised(self.y)
+        self.shares = (factor.view(-1, *[1] * (self.x.ndim - 2)) * self.x / stabilised(self.y),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        return upper * self._scale
+        return upper * self.shares[0]
 
 
 class Flat(Rule):
@@ -286,12 +287,14 @@ class _NormStep(Step):
     reads_output = True
 
     def prepare(self) -> None:
-        self._scale = stabilised(self.y).reciprocal_()
+        self.shares = (stabilised(self.y).reciprocal_(),)
 
 
 class _NormSumStep(_NormStep):
+    in_windows = True
+
     def lower(self, upper: torch.Tensor) -> Tensors:
-        scaled = upper * self._scale
+        scaled = upper * self.shares[0]
         return tuple(x * scaled for x in self.inputs)
 
 
@@ -300,7 +303,7 @@ class _NormPoolStep(_NormStep):
         x = self.x.detach().requires_grad_()
         with torch.enable_grad():
             y = type(self.module).forward(self.module, x)
-        return torch.autograd.grad(y, x, upper * self._scale)[0].mul_(self.x)
+        return torch.autograd.grad(y, x, upper * self.shares[0])[0].mul_(self.x)
 
 
 class Pass(Rule):

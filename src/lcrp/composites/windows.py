@@ -7,23 +7,25 @@ no sample's numbers depend on its batch mates.
 Axes: C channel, h w map of the output (upper) or of the input (lower).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from lcrp.composites.arithmetic import is_zero
+from lcrp.models.layers import Sum
 
 Part = tuple[slice, slice]  # rows and columns of a map
 
 _SMALLEST = 1 << 16  # values of a sample's map: smaller ones are not worth a look
-_SIZES = (0.125, 0.25, 0.375, 0.5, 0.75)  # of a window, per side: few, since kernels are made for each size anew
+_SIZES = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75)  # of a window, per side: few, since kernels are made for each size anew
 _LARGEST = 0.6  # of a map's area: larger ones are not worth a window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Where relevance lies in the output of a convolution, and which inputs receive of it.
+    """Where relevance lies in the output of a layer, and which inputs receive of it.
 
     Attributes:
         upper: part of the output's map.
@@ -54,10 +56,11 @@ class Window:
 
 def can_have_windows(module: nn.Module, upper: torch.Tensor) -> bool:
     """Whether relevance [B, C, h, w] of a layer's output is looked at sample by sample."""
-    return isinstance(module, nn.Conv2d) and not upper.is_cuda and upper[0].numel() >= _SMALLEST
+    is_local = isinstance(module, nn.Conv2d | nn.BatchNorm2d | Sum)
+    return is_local and not upper.is_cuda and upper.ndim == 4 and upper[0].numel() >= _SMALLEST
 
 
-def window_of(convolution: nn.Conv2d, upper: torch.Tensor, size: tuple[int, int]) -> Window | None:
+def window_of(module: nn.Module, upper: torch.Tensor, size: Sequence[int]) -> Window | None:
     """Window of relevance [1, C, h, w] of the output, for an input map of a size; None if it is (almost) everything."""
     reached = _reached(upper)
     if reached is None:
@@ -68,8 +71,8 @@ def window_of(convolution: nn.Conv2d, upper: torch.Tensor, size: tuple[int, int]
         return None
     lower, padding = [], []
     for axis, part in enumerate(parts):
-        stride, reach = convolution.stride[axis], convolution.dilation[axis] * (convolution.kernel_size[axis] - 1) + 1
-        first = part.start * stride - int(convolution.padding[axis])
+        stride, reach, margin = _geometry(module, axis)
+        first = part.start * stride - margin
         last = first + (part.stop - 1 - part.start) * stride + reach
         lower.append(slice(max(0, first), min(size[axis], last)))
         padding.append((max(0, -first), max(0, last - size[axis])))
@@ -78,6 +81,14 @@ def window_of(convolution: nn.Conv2d, upper: torch.Tensor, size: tuple[int, int]
         lower=(lower[0], lower[1]),
         padding=(*padding[1], *padding[0]),
     )
+
+
+def _geometry(module: nn.Module, axis: int) -> tuple[int, int, int]:
+    """Stride, inputs that an output sees, and padding; of layers that treat every pixel alone, 1, 1 and 0."""
+    if not isinstance(module, nn.Conv2d):
+        return 1, 1, 0
+    reach = module.dilation[axis] * (module.kernel_size[axis] - 1) + 1
+    return module.stride[axis], reach, int(module.padding[axis])
 
 
 def _reached(values: torch.Tensor) -> list[tuple[int, int]] | None:

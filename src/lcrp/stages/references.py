@@ -18,6 +18,7 @@ from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.task import Task
 from lcrp.data.dataset import Dataset
 from lcrp.errors import DataError, TargetError
+from lcrp.stages.rounds import images_at_once
 from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
 from lcrp.values.explanation import Reference
 from lcrp.values.sample import Sample
@@ -40,7 +41,7 @@ class ReferenceSource:
         layer: name of the layer.
         mode: what ranked them, and what restarts at the neuron.
         num_references: at most so many per concept.
-        batch_size: samples per forward pass.
+        batch_size: samples per forward pass, at most.
         cache: heatmaps that earlier runs computed; None keeps none.
     """
 
@@ -133,8 +134,10 @@ def _computed(attributor: Attributor, source: ReferenceSource, jobs: Sequence[_J
         if (sample := _readable(read, queue[0])) is not None
     ]
     heatmaps: _Heatmaps = {}
-    for start in range(0, len(queues), source.batch_size):
-        heatmaps.update(_of_batch(attributor, source, queues[start : start + source.batch_size]))
+    device = next(attributor.network.parameters()).device
+    size = images_at_once((source.batch_size, *queues[0][0].image.shape), device) if queues else 1
+    for start in range(0, len(queues), size):
+        heatmaps.update(_of_batch(attributor, source, queues[start : start + size]))
     return heatmaps
 
 
