@@ -137,7 +137,48 @@ def test_only_the_window_is_computed(monkeypatch):
     relevance = torch.zeros(1, 4, 64, 64)
     relevance[:, :, 30:33, 10] = 1
     explained(ZPlus(), layer, x, relevance)
-    assert areas == [(8, 8)]
+    assert areas == [(4, 4)]
+
+
+class Branches(nn.Module):
+    """A chain of branches that meet, so that relevance is passed on and added up."""
+
+    def __init__(self):
+        super().__init__()
+        self.wide, self.narrow = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 1)
+        self.sum, self.last = Sum(), nn.Conv2d(3, 2, 3, padding=1)
+
+    def forward(self, x):
+        return self.last(self.sum(self.wide(x), self.narrow(x), x))
+
+
+@MANY
+@given(drawn=st.lists(boxes(), min_size=2, max_size=2), seed=seeds, is_for_few=st.booleans())
+def test_what_is_remembered_of_windows_changes_no_bit(drawn, seed, is_for_few):
+    generator = torch.Generator().manual_seed(seed)
+    network = Branches()
+    x = torch.randn(2, 3, 20, 24, generator=generator).requires_grad_()
+    relevance = torch.randn(2, 2, 20, 24, generator=generator)
+    relevance = torch.stack([boxed(one, box) for one, box in zip(relevance, drawn, strict=True)])
+    found = []
+    for remembers in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not remembers:
+                patch.setattr(closed_form, "remembered_parts", lambda values: [None] * len(values))
+            handles = [(Norm() if isinstance(layer, Sum) else ZPlus()).register(layer) for layer in network.children()]
+            with closed_form.few_rounds() if is_for_few else nullcontext():
+                y = network(x)
+            found.append(torch.autograd.grad(y, x, relevance)[0])
+            for handle in handles:
+                handle.remove()
+    assert torch.equal(*found)
+
+
+def test_what_is_remembered_ends_with_a_change():
+    values = windows.remember_parts(torch.zeros(2, 3, 8, 8), [(slice(0, 2), slice(0, 2)), None])
+    assert windows.remembered_parts(values) == ((slice(0, 2), slice(0, 2)), None)
+    values.add_(1)
+    assert windows.remembered_parts(values) == (None, None)
 
 
 def test_small_maps_are_computed_whole(monkeypatch):

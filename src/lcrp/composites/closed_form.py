@@ -21,7 +21,7 @@ from zennit.core import Hook, RemovableHandleList
 from zennit.types import Linear
 
 from lcrp.composites.arithmetic import STABILIZER, adjoint, is_zero, linear_map, pads_zeros
-from lcrp.composites.windows import Window, can_have_windows, window_of
+from lcrp.composites.windows import Part, Window, can_have_windows, remember_parts, remembered_parts, window_of
 
 Tensors = tuple[torch.Tensor, ...]
 Forward = Callable[..., torch.Tensor]
@@ -125,8 +125,11 @@ class Step(ABC):
         if not self._samples:
             self._samples = [self._sample(row) for row in range(len(upper))]
             self._y = None
-        parts = [sample._where_reached(upper[row : row + 1]) for row, sample in enumerate(self._samples)]
-        lower = parts[0] if len(parts) == 1 else tuple(torch.cat(rows) for rows in zip(*parts, strict=True))
+        known = remembered_parts(upper)
+        found = [sample._where_reached(upper[row : row + 1], known[row]) for row, sample in enumerate(self._samples)]
+        several, parts = zip(*found, strict=True)
+        lower = several[0] if len(several) == 1 else tuple(torch.cat(rows) for rows in zip(*several, strict=True))
+        lower = tuple(remember_parts(one, parts) for one in lower)
         return lower if len(lower) > 1 else lower[0]
 
     def prepare(self) -> None:  # noqa: B027
@@ -147,9 +150,14 @@ class Step(ABC):
     def _everywhere(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
         return self._ready().lower(upper)
 
-    def _where_reached(self, upper: torch.Tensor) -> Tensors:
-        """Relevance [1, C, h, w] of the input, or of each, of one sample."""
-        window = window_of(self.module, upper, self.x.shape[2:])
+    def _where_reached(self, upper: torch.Tensor, known: Part | None) -> tuple[Tensors, Part | None]:
+        """Relevance [1, C, h, w] of the input, or of each, of one sample, and the part outside which it is zero.
+
+        Args:
+            upper: of the output.
+            known: part of `upper` outside which it is zero, if known.
+        """
+        window = window_of(self.module, upper, self.x.shape[2:], known)
         if window is None:
             found = self._everywhere(upper)
         else:
@@ -157,8 +165,8 @@ class Step(ABC):
             found = step.lower(window.of_output(upper))
         several = found if isinstance(found, tuple) else (found,)
         if window is None:
-            return several
-        return tuple(window.placed(lower, x) for lower, x in zip(several, self.inputs, strict=True))
+            return several, None
+        return tuple(window.placed(lower, x) for lower, x in zip(several, self.inputs, strict=True)), window.lower
 
     def _ready(self) -> "Step":
         """This step, prepared; where windows are prepared by themselves, a copy, since they go on from here."""

@@ -17,9 +17,10 @@ from lcrp.composites.arithmetic import is_zero
 from lcrp.models.layers import Sum
 
 Part = tuple[slice, slice]  # rows and columns of a map
+_WHOLE: Part = (slice(0, None), slice(0, None))
 
 _SMALLEST = 1 << 16  # values of a sample's map: smaller ones are not worth a look
-_SIZES = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75)  # of a window, per side: few, since kernels are made for each size anew
+_SIZES = tuple(sixteenths / 16 for sixteenths in range(1, 14))  # of a window, per side: a kernel is made for each size
 _LARGEST = 0.6  # of a map's area: larger ones are not worth a window
 
 
@@ -54,15 +55,41 @@ class Window:
         return whole
 
 
+def remember_parts(values: torch.Tensor, parts: Sequence[Part | None]) -> torch.Tensor:
+    """Note on [B, C, h, w] the part outside which every sample is zero, if it is known, and return it."""
+    values.parts = (values._version, tuple(parts))  # type: ignore[attr-defined]
+    return values
+
+
+def remembered_parts(values: torch.Tensor) -> Sequence[Part | None]:
+    """For every sample [B] the part outside which it is zero; None where that was not noted, or is no longer so.
+
+    Where branches meet, autograd adds to what it has: then the version is another.
+    """
+    version, parts = getattr(values, "parts", (-1, ()))
+    known: Sequence[Part | None] = parts if version == values._version else (None,) * len(values)
+    return known
+
+
 def can_have_windows(module: nn.Module, upper: torch.Tensor) -> bool:
     """Whether relevance [B, C, h, w] of a layer's output is looked at sample by sample."""
     is_local = isinstance(module, nn.Conv2d | nn.BatchNorm2d | Sum)
     return is_local and not upper.is_cuda and upper.ndim == 4 and upper[0].numel() >= _SMALLEST
 
 
-def window_of(module: nn.Module, upper: torch.Tensor, size: Sequence[int]) -> Window | None:
-    """Window of relevance [1, C, h, w] of the output, for an input map of a size; None if it is (almost) everything."""
-    reached = _reached(upper)
+def window_of(module: nn.Module, upper: torch.Tensor, size: Sequence[int], known: Part | None = None) -> Window | None:
+    """Where relevance of one sample lies in a layer's output.
+
+    Args:
+        module: the layer.
+        upper: relevance [1, C, h, w] of its output.
+        size: of the input's map.
+        known: part of `upper` outside which all is known to be zero.
+
+    Returns:
+        The window, which is the same whatever is known; None if it is (almost) everything.
+    """
+    reached = _reached(upper) if known is None else _reached_within(upper, known)
     if reached is None:
         return None
     parts = [_rounded(*ends, extent) for ends, extent in zip(reached, upper.shape[-2:], strict=True)]
@@ -94,13 +121,18 @@ def _geometry(module: nn.Module, axis: int) -> tuple[int, int, int]:
 def _reached(values: torch.Tensor) -> list[tuple[int, int]] | None:
     """First and last row, and column, that are not zero in [1, C, h, w]; None if all four edges have relevance."""
     edges = (values[:, :, 0], values[:, :, -1], values[..., 0], values[..., -1])
-    if not any(map(is_zero, edges)):
-        return None
+    return _reached_within(values) if any(map(is_zero, edges)) else None
+
+
+def _reached_within(values: torch.Tensor, part: Part = _WHOLE) -> list[tuple[int, int]]:
+    """First and last row, and column, that are not zero in a part of [1, C, h, w]; 0 and 0 if all are."""
+    values = values[:, :, *part]
     is_reached = (values.amax(dim=(0, 1)) != 0) | (values.amin(dim=(0, 1)) != 0)  # [h, w]
     ends = []
     for axis in (1, 0):
         places = is_reached.any(dim=axis).nonzero()
-        ends.append((int(places[0]), int(places[-1])) if len(places) else (0, 0))
+        start = part[1 - axis].start
+        ends.append((start + int(places[0]), start + int(places[-1])) if len(places) else (0, 0))
     return ends
 
 

@@ -55,9 +55,17 @@ def reference_crop(picture: Picture, heatmap: Array) -> ReferenceCrop:
 
 def relative_visibility(heatmap: Array) -> Array | None:
     """Blurred heatmap divided by its largest value; None where nothing is positive."""
-    blurred = gaussian_blur(heatmap)
+    blurred = np.zeros(heatmap.shape)
+    part = _blurred_part(heatmap)
+    blurred[part] = gaussian_blur(heatmap[part])
     top = float(blurred.max(initial=0.0))
     return np.clip(blurred / top, 0.0, 1.0) if top > 0.0 else None
+
+
+def _blurred_part(heatmap: Array) -> tuple[slice, slice]:
+    """What can be other than zero once [H, W] is blurred: most neurons see little of the picture."""
+    top, left, bottom, right = bounding_window(heatmap != 0)
+    return slice(max(0, top - KERNEL), bottom + KERNEL), slice(max(0, left - KERNEL), right + KERNEL)
 
 
 def gaussian_blur(values: Array, kernel: int = KERNEL, sigma: float = SIGMA) -> Array:

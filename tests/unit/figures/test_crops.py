@@ -19,6 +19,22 @@ def test_blur_is_the_gaussian_of_kernel_13_written_out() -> None:
     np.testing.assert_allclose(crops.gaussian_blur(values), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("rows", "columns"), [((0, 3), (0, 60)), ((30, 33), (20, 21)), ((57, 60), (3, 40)), ((0, 0), (0, 0))]
+)
+def test_blur_leaves_out_nothing_that_is_not_zero(rows: tuple[int, int], columns: tuple[int, int]) -> None:
+    heatmap = np.zeros((60, 60))
+    heatmap[slice(*rows), slice(*columns)] = np.random.default_rng(0).random(
+        (rows[1] - rows[0], columns[1] - columns[0])
+    )
+    whole = crops.gaussian_blur(heatmap)
+    found = crops.relative_visibility(heatmap)
+    if found is None:
+        assert whole.max() == 0
+    else:
+        np.testing.assert_allclose(found, whole / whole.max(), atol=1e-15)
+
+
 def test_blur_takes_pictures_smaller_than_its_kernel() -> None:
     np.testing.assert_allclose(crops.gaussian_blur(np.full((3, 5), 2.0)), 2.0)
 
