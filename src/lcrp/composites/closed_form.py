@@ -214,8 +214,7 @@ class Step(ABC):
             with_sign_of: the output, if its sign (that of zero being zero) is another factor.
         """
         if not self.rule.absorbs_norm:
-            scale = denominator.reciprocal_()
-            return scale if with_sign_of is None else scale.mul_(with_sign_of.sgn())
+            return denominator.reciprocal_() if with_sign_of is None else with_sign_of.sgn().div_(denominator)
         size = self.y.abs()
         denominator = (size + STABILIZER).mul_(denominator)
         return size.div_(denominator) if with_sign_of is None else torch.div(with_sign_of, denominator, out=size)
@@ -267,11 +266,19 @@ class _Relevance(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upper: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
-        if upper is None or is_zero(upper):  # the other heads of a detector, for example
+        if upper is None or _is_nothing(upper):  # the other heads of a detector, for example
             return tuple([None] * (3 + int(ctx.num_inputs)))
         step: Step = ctx.step
         lower = step.relevance(upper)
         return None, None, None, *(lower if isinstance(lower, tuple) else (lower,))
+
+
+def _is_nothing(upper: torch.Tensor) -> bool:
+    """Whether relevance [B, ...] is zero everywhere."""
+    parts = remembered_parts(upper)
+    if not any(parts):
+        return is_zero(upper)
+    return all(is_zero(one if part is None else one[:, *part]) for one, part in zip(upper, parts, strict=True))
 
 
 class _Weights:
