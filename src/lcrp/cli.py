@@ -5,6 +5,7 @@ A user's error ends as one line on stderr and exit code 1; HYDRA_FULL_ERROR=1 sh
 
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -27,13 +28,13 @@ from lcrp.config.check import checked
 from lcrp.config.messages import one_line
 from lcrp.config.paths import config_dir
 from lcrp.config.schema import register_schemas
-from lcrp.errors import ConfigError, LcrpError
+from lcrp.errors import ConfigError, Interrupted, LcrpError
 from lcrp.stages.run import Run
 
 log = logging.getLogger(__name__)
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
-EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
+EXIT_ERROR, EXIT_SIGNAL = 1, 128  # to the latter the signal's number is added
 
 
 class JobError(CompactHydraException):
@@ -41,15 +42,17 @@ class JobError(CompactHydraException):
 
 
 def main() -> None:
-    """Run ``lcrp``: exit code 0, 1 after an error, 130 if interrupted."""
+    """Run ``lcrp``: exit code 0, 1 after an error, 130 or 143 if interrupted or terminated."""
     is_full = os.environ.get(FULL_ERROR) == "1"
     try:
         _refuse_unknown_flags(sys.argv[1:])
         register_schemas()
         with _hydra_raises():
             _app()
+    except Interrupted as stop:
+        _stop(f"lcrp: {stop}", EXIT_SIGNAL + stop.signal)
     except KeyboardInterrupt:
-        _stop("lcrp: interrupted", EXIT_INTERRUPTED)
+        _stop("lcrp: interrupted", EXIT_SIGNAL + signal.SIGINT)
     except (LcrpError, OSError, HydraException, OmegaConfBaseException) as error:
         if is_full:
             raise

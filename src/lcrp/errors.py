@@ -51,3 +51,16 @@ def nearest(value: str, choices: Iterable[str], limit: int = 5) -> str:
     listed = ", ".join(f"'{choice}'" for choice in similar)
     rest = len(pool) - len(similar)
     return f"{listed} and {rest} more" if rest > 0 else listed
+
+
+class Interrupted(KeyboardInterrupt):
+    """Work was stopped by a signal; the message says what is left of it.
+
+    Args:
+        message: one line.
+        signal: its number.
+    """
+
+    def __init__(self, message: str, *, signal: int) -> None:
+        super().__init__(message)
+        self.signal = signal

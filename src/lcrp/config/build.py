@@ -19,7 +19,9 @@ from lcrp.config.network import fresh_model, trained_model
 from lcrp.config.stages import download_settings, stage_settings, train_settings
 from lcrp.config.targets import locate
 from lcrp.data.dataset import Dataset
+from lcrp.data.loader import Shard
 from lcrp.errors import ConfigError
+from lcrp.stages.glocal import GlocalSettings
 from lcrp.stages.run import Run
 from lcrp.stages.subject import NetworkSpec, StatisticsSettings, Subject
 from lcrp.stages.train import TrainSubject
@@ -53,8 +55,8 @@ def build_job(config: schema.Config, origin: Path) -> Job:
     """
     stage = locate(config.stage._target_, "stage._target_")
     if isinstance(config.stage, schema.DownloadStage):
-        wanted = download_settings(config.stage, config.dataset, origin)
-        return Job(stage=partial(stage, wanted), facts={"dataset": {"name": config.dataset.name}})
+        fetched = download_settings(config.stage, config.dataset, origin)
+        return Job(stage=partial(stage, fetched), facts={"dataset": {"name": config.dataset.name}})
     device = _device(config.device)
     set_precision(config.precision)
     if isinstance(config.stage, schema.TrainStage):
@@ -64,8 +66,10 @@ def build_job(config: schema.Config, origin: Path) -> Job:
         facts = {"model": {"name": config.model.name}, "dataset": {"fingerprint": pupil.train.fingerprint()}}
         return Job(stage=partial(stage, pupil, settings), facts=facts)
     subject = build_subject(config, device, origin)
-    ready = partial(stage, subject, _statistics(config.statistics), stage_settings(config.stage, origin))
-    return Job(stage=ready, facts=subject.identity)
+    wanted = stage_settings(config.stage, origin)
+    if isinstance(wanted, GlocalSettings):
+        wanted = replace(wanted, shard=Shard(index=config.shard.index, count=config.shard.count))
+    return Job(stage=partial(stage, subject, _statistics(config.statistics), wanted), facts=subject.identity)
 
 
 def build_subject(config: schema.Config, device: torch.device, origin: Path) -> Subject:

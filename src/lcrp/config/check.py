@@ -49,7 +49,7 @@ def checked(config: DictConfig) -> schema.Config:
     for key, part in (("dataset", settings.dataset), ("stage", settings.stage)):
         if type(part) in _CHECKS:
             problems += _CHECKS[type(part)](key, part)
-    problems += _annotations(settings)
+    problems += [*_annotations(settings), *_shard(settings)]
     _raise_all(problems)
     return settings
 
@@ -87,6 +87,15 @@ def _root(config: schema.Config) -> Problems:
         yield f"stage=train learns in float32, not in precision={config.precision}"
     yield from _at_least("threads", config.threads, 1)
     yield from _at_least("workers", config.workers, 0)
+
+
+def _shard(config: schema.Config) -> Problems:
+    index, count = config.shard.index, config.shard.count
+    yield from _at_least("shard.count", count, 1)
+    if count >= 1:
+        yield from _within("shard.index", index, 0, count - 1)
+    if count > 1 and not isinstance(config.stage, schema.GlocalStage):
+        yield f"shard.count={count} says nothing to stage={config.stage.name}; it cuts stage=glocal"
 
 
 def _statistics(statistics: schema.Statistics) -> Problems:
@@ -162,6 +171,7 @@ def _cityscapes(key: str, dataset: schema.CityscapesDataset) -> Problems:
 
 def _glocal(key: str, stage: schema.GlocalStage) -> Problems:
     yield from _choice(f"{key}.on_error", stage.on_error, ON_ERROR)
+    yield from _at_least(f"{key}.checkpoint_minutes", stage.checkpoint_minutes, 0)
 
 
 def _render(key: str, stage: schema.RenderStage) -> Problems:

@@ -113,6 +113,15 @@ class GlocalStage(Stage):
     output: str | None = None
     on_error: str = MISSING
     overwrite: bool = MISSING
+    checkpoint_minutes: float = MISSING
+
+
+@dataclass
+class MergeStage(Stage):
+    """Concept statistics from those of shards."""
+
+    shards: list[str] | None = None
+    output: str | None = None
 
 
 @dataclass
@@ -201,6 +210,14 @@ class Statistics:
 
 
 @dataclass
+class Shard:
+    """The part of a pass that is made."""
+
+    index: int = MISSING
+    count: int = MISSING
+
+
+@dataclass
 class Config:
     """The root."""
 
@@ -209,6 +226,7 @@ class Config:
     composite: Composite = field(default_factory=Composite)
     stage: Stage = field(default_factory=Stage)
     statistics: Statistics = field(default_factory=Statistics)
+    shard: Shard = field(default_factory=Shard)
     device: str = MISSING
     precision: str = MISSING
     threads: int | None = None
@@ -225,6 +243,7 @@ SCHEMAS: dict[str, dict[str, type]] = {
     },
     "stage": {
         "glocal": GlocalStage,
+        "merge": MergeStage,
         "render": RenderStage,
         "context": ContextStage,
         "train": TrainStage,

@@ -11,6 +11,7 @@ from lcrp.stages.decisions import ConceptChoice
 from lcrp.stages.download import DownloadSettings
 from lcrp.stages.exchange import ExportSettings, ImportSettings
 from lcrp.stages.glocal import GlocalSettings
+from lcrp.stages.merge import MergeSettings
 from lcrp.stages.render import RenderSettings
 from lcrp.stages.selection import Selection
 from lcrp.stages.train import TrainSettings
@@ -35,7 +36,14 @@ def _(stage: schema.GlocalStage, origin: Path) -> GlocalSettings:
         output=_absolute(stage.output, origin),
         on_error=stage.on_error,  # type: ignore[arg-type]
         overwrite=stage.overwrite,
+        checkpoint_minutes=stage.checkpoint_minutes,
     )
+
+
+@stage_settings.register
+def _(stage: schema.MergeStage, origin: Path) -> MergeSettings:
+    shards = None if stage.shards is None else tuple(absolute(shard, origin) for shard in stage.shards)
+    return MergeSettings(shards=shards, output=_absolute(stage.output, origin))
 
 
 @stage_settings.register

@@ -5,6 +5,7 @@ its number alone: not on how many processes read it, nor on where reading began.
 """
 
 import pickle
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,6 +19,23 @@ from lcrp.values.sample import Batch, Sample
 from lcrp.values.target import SkippedSample
 
 OnError = Literal["skip", "raise"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One of several equal parts of a pass, a range of chunks.
+
+    Attributes:
+        index: which one, from 0 to count - 1.
+        count: of the parts.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def chunks(self, total: int) -> range:
+        """Numbers of its chunks, of a total; parts differ by one chunk at most."""
+        return range(total * self.index // self.count, total * (self.index + 1) // self.count)
 
 
 def num_chunks(num_samples: int, batch_size: int) -> int:
@@ -62,6 +80,7 @@ def chunks(
         batch_sampler=[list(chosen[number * batch_size : (number + 1) * batch_size]) for number in numbers],
         num_workers=num_workers,
         pin_memory=pinned,
+        worker_init_fn=_leave_signals,
         collate_fn=_Collate(batch_size, (dataset.transform.height, dataset.transform.width)),
         generator=torch.Generator(),  # else the loader draws from, and so alters, the global one
     )
@@ -70,6 +89,12 @@ def chunks(
         if batch.broken and on_error == "raise":
             raise DataError(f"{batch.broken[0].reason}; stage.on_error=skip goes on without it")
         yield batch
+
+
+def _leave_signals(worker: int) -> None:  # noqa: ARG001
+    """A terminal and a scheduler signal all processes: the main one answers, and ends those that read for it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Readable(torch.utils.data.Dataset[Sample | SkippedSample]):

@@ -4,29 +4,31 @@ Axes: B image of a chunk, T target, C concept, h w feature map.
 """
 
 import logging
+import signal
+import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.layers import layer_names
 from lcrp.attribution.task import Targets
-from lcrp.data.loader import OnError, chunks
-from lcrp.errors import ConfigError, DataError, LcrpError, StoreError, TargetError
-from lcrp.ranking.accumulator import StatisticsAccumulator
-from lcrp.stages.rounds import Chunk, Queue, chunk_of, explained_chunk, parts_of
+from lcrp.data.loader import OnError, Shard, chunks, num_chunks
+from lcrp.errors import ConfigError, DataError, Interrupted, LcrpError, StoreError, TargetError
+from lcrp.stages.findings import Findings
+from lcrp.stages.interruption import stop_request
+from lcrp.stages.rounds import chunk_of, parts_of
 from lcrp.stages.run import Run
 from lcrp.stages.subject import StatisticsSettings, Subject, statistics_header, statistics_key
-from lcrp.storage.location import StatisticsKey, content_hash, statistics_path
-from lcrp.storage.statistics import read_header, write_statistics
+from lcrp.storage.location import checkpoint_path, shard_path, statistics_path
+from lcrp.storage.lock import sole_writer
+from lcrp.storage.statistics import StatisticsFile, read_header
 from lcrp.values.sample import Batch, Sample
-from lcrp.values.statistics import TargetLog
-from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget
+from lcrp.values.statistics import Span, StatisticsHeader, TargetLog, joined
+from lcrp.values.target import ExplainedTarget, SkippedTarget
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +44,35 @@ class GlocalSettings:
         output: the file; None for the place where it is found again.
         on_error: 'skip' lists samples that cannot be read, 'raise' stops at the first.
         overwrite: compute again what is there.
+        shard: the part of the pass that is made, in a file of its own.
+        checkpoint_minutes: least time between checkpoints; a pass that was stopped goes on from the last one.
     """
 
     output: Path | None = None
     on_error: OnError = "skip"
     overwrite: bool = False
+    shard: Shard = field(default_factory=Shard)
+    checkpoint_minutes: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What is to be made.
+
+    Attributes:
+        path: the file.
+        header: what it will say of itself.
+        span: samples to be seen: the first, and the one behind the last.
+    """
+
+    path: Path
+    header: StatisticsHeader
+    span: Span
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where what is found is kept until then."""
+        return checkpoint_path(self.path)
 
 
 def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, run: Run) -> Path:
@@ -62,110 +88,124 @@ def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSet
         The statistics file; one that is there already is kept.
 
     Raises:
+        Interrupted: SIGINT or SIGTERM came; what was found so far is kept, and the same call goes on from there.
         ConfigError: annotated targets are asked for, and the classes of model and dataset differ.
         DataError: no sample can be read, or one cannot and `on_error` is 'raise'.
         TargetError: nothing could be explained.
         StoreError: nothing can be written, or another file lies where the user wants this one.
     """
-    key = statistics_key(subject, statistics)
+    job = _job(subject, statistics, settings, run)
+    with sole_writer(job.path):
+        if job.path.exists() and not settings.overwrite and _is_kept(job, is_named=settings.output is not None):
+            log.info("already there: %s (stage.overwrite=true makes it anew)", job.path)
+            return job.path
+        if statistics.targets == "annotated":
+            _check_classes(subject)
+        found = _passed(subject, statistics, settings, run, job)
+        if found.accumulator is None and settings.shard.count == 1:
+            job.checkpoint.unlink(missing_ok=True)
+            raise _nothing_explained(found.log(), job.header.num_samples, subject, statistics)
+        found.write(job.path, job.header)
+        job.checkpoint.unlink(missing_ok=True)
+    log.info("%s", _summary(found.log(), job.span[1] - job.span[0], job.path))
+    return job.path
+
+
+def _job(subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, run: Run) -> _Job:
+    key, limit, size = statistics_key(subject, statistics), statistics.num_samples, statistics.batch_size
+    num_samples = len(subject.dataset) if limit is None else min(limit, len(subject.dataset))
+    numbers = settings.shard.chunks(num_chunks(num_samples, size))
+    span = (min(num_samples, numbers.start * size), min(num_samples, numbers.stop * size))
     path = statistics_path(run.output_root, key) if settings.output is None else settings.output
-    if path.exists() and not settings.overwrite and _is_kept(path, key, is_named=settings.output is not None):
-        log.info("already there: %s (stage.overwrite=true makes it anew)", path)
-        return path
-    if statistics.targets == "annotated":
-        _check_classes(subject)
-    found = _passed(subject, statistics, settings, run)
-    if found.accumulator is None:
-        raise _nothing_explained(found, subject, statistics)
-    target_log = found.target_log()
-    header = statistics_header(subject, key, found.num_samples)
-    write_statistics(path, header, target_log, found.accumulator.results(), records=found.recorded())
-    log.info("%s", _summary(target_log, found.num_samples, path))
-    return path
+    if settings.shard.count > 1:
+        path = shard_path(path, settings.shard.index, settings.shard.count)
+    return _Job(path=path, header=statistics_header(subject, key, num_samples, [span]), span=span)
 
 
-class _Findings:
-    """What a pass has found so far.
-
-    Attributes:
-        num_samples: samples of the pass, read or not.
-        accumulator: the concepts' statistics; None as long as nothing was explained.
-    """
-
-    def __init__(self, statistics: StatisticsSettings, num_samples: int) -> None:
-        self.num_samples = num_samples
-        self.accumulator: StatisticsAccumulator | None = None
-        self._statistics = statistics
-        self._explained: list[ExplainedTarget] = []
-        self._skipped_targets: list[SkippedTarget] = []
-        self._skipped_samples: list[SkippedSample] = []
-        self._records: dict[str, list[npt.NDArray[np.float16]]] = {}
-
-    def skip(self, targets: Sequence[SkippedTarget], samples: Sequence[SkippedSample]) -> None:
-        """Note targets that are not there and samples that cannot be read."""
-        self._skipped_targets += targets
-        self._skipped_samples += samples
-
-    def add(self, attributor: Attributor, chunk: Chunk, queues: Sequence[Queue]) -> None:
-        """Explain the targets of every image of a chunk."""
-        if not any(queues):
-            return
-        if self.accumulator is None:
-            self.accumulator = StatisticsAccumulator(
-                chunk.activations.shapes,
-                top_n=self._statistics.top_n,
-                top_n_per_class=self._statistics.top_n_per_class,
-                device=chunk.images.device,
-            )
-        scores = explained_chunk(attributor, chunk, queues, self.accumulator.least_relevance)
-        targets = [one.target for one in scores.explained]
-        self.accumulator.update(targets, scores.relevance, chunk.activations.scores, scores.images)
-        self._explained += scores.explained
-        if self._statistics.record:
-            for name, layer in scores.relevance.items():
-                self._records.setdefault(name, []).append(layer.score.to(torch.float16).cpu().numpy())
-
-    def target_log(self) -> TargetLog:
-        """Everything that was explained or skipped."""
-        return TargetLog(
-            explained=tuple(self._explained),
-            skipped_targets=tuple(self._skipped_targets),
-            skipped_samples=tuple(self._skipped_samples),
-        )
-
-    def recorded(self) -> dict[str, npt.NDArray[np.float16]]:
-        """Relevance [T, C] of every explained target per layer, if it is to be recorded."""
-        return {name: np.concatenate(parts) for name, parts in self._records.items()}
-
-
-def _passed(subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, run: Run) -> _Findings:
-    """One pass over the dataset, chunk by chunk."""
-    model, dataset = subject.model, subject.dataset
-    limit = statistics.num_samples
-    num_samples = len(dataset) if limit is None else min(limit, len(dataset))
-    found = _Findings(statistics, num_samples)
+def _passed(
+    subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, run: Run, job: "_Job"
+) -> Findings:
+    """One pass over the samples of a job, chunk by chunk, from its checkpoint on if there is one."""
+    found, first = _begun(job, statistics, subject.device)
+    if first == job.span[1]:
+        return found
     batches = chunks(
-        dataset,
+        subject.dataset,
         batch_size=statistics.batch_size,
         num_workers=subject.num_workers,
         on_error=settings.on_error,
-        indices=range(num_samples),
+        indices=range(job.span[1]),
+        first_chunk=first // statistics.batch_size,
         pinned=subject.device.type == "cuda",
     )
-    layers = layer_names(model.network, statistics.layers)
-    attributor = Attributor(
-        model.network, subject.composite, subject.task, layers=layers, mean=model.mean, std=model.std
-    )
-    with attributor, run.progress(num_samples, "glocal", "samples") as progress:
+    attributor = _attributor(subject, statistics)
+    pause, written = settings.checkpoint_minutes * 60, time.monotonic()
+    with attributor, stop_request() as stop, run.progress(job.span[1] - job.span[0], "glocal", "samples") as progress:
+        progress.start_at(first - job.span[0])
         for batch in batches:
-            for part in parts_of(batch, subject.device):
-                chunk = chunk_of(attributor, part.images.to(subject.device, non_blocking=True))
-                queues, skipped = _queues(subject, statistics, chunk.trace, part)
-                found.skip(skipped, ())
-                found.add(attributor, chunk, queues)
-            found.skip((), batch.broken)
+            _explain(subject, statistics, attributor, batch, found)
+            first += len(batch.samples) + len(batch.broken)
             progress.advance(len(batch.samples) + len(batch.broken))
+            if stop or (first < job.span[1] and time.monotonic() - written >= pause):
+                is_kept = _keep(found, job, first)
+                written = time.monotonic()
+            if stop.signal is not None:
+                raise _stopped(stop.signal, job, first, is_kept=is_kept)
     return found
+
+
+def _explain(
+    subject: Subject, statistics: StatisticsSettings, attributor: Attributor, batch: Batch, found: Findings
+) -> None:
+    """Explain all targets of a chunk."""
+    for part in parts_of(batch, subject.device):
+        chunk = chunk_of(attributor, part.images.to(subject.device, non_blocking=True))
+        queues, skipped = _queues(subject, statistics, chunk.trace, part)
+        found.skip(skipped, ())
+        found.add(attributor, chunk, queues)
+    found.skip((), batch.broken)
+
+
+def _attributor(subject: Subject, statistics: StatisticsSettings) -> Attributor:
+    model = subject.model
+    layers = layer_names(model.network, statistics.layers)
+    return Attributor(model.network, subject.composite, subject.task, layers=layers, mean=model.mean, std=model.std)
+
+
+def _begun(job: "_Job", statistics: StatisticsSettings, device: torch.device) -> tuple[Findings, int]:
+    """What the job's checkpoint holds, and the sample to go on with."""
+    if not job.checkpoint.exists():
+        return Findings(statistics), job.span[0]
+    try:
+        with StatisticsFile(job.checkpoint, is_part=True) as file:
+            if file.header.config_hash != job.header.config_hash or not _is_begun(file.header, job):
+                raise StoreError(f"'{job.checkpoint}' is of another pass")
+            found, first = Findings.stored(file, statistics, device), file.header.coverage[0][1]
+    except StoreError as error:
+        log.warning("%s; the pass begins anew", error)
+        return Findings(statistics), job.span[0]
+    log.info("going on with sample %d, from '%s' (delete it to begin anew)", first, job.checkpoint)
+    return found, first
+
+
+def _is_begun(header: StatisticsHeader, job: "_Job") -> bool:
+    return len(header.coverage) == 1 and header.coverage[0][0] == job.span[0] and header.coverage[0][1] <= job.span[1]
+
+
+def _keep(found: Findings, job: "_Job", first: int) -> bool:
+    """Write a checkpoint of what comes before a sample; whether that was possible."""
+    try:
+        found.write(job.checkpoint, replace(job.header, coverage=joined([(job.span[0], first)])), compress=False)
+    except StoreError as error:
+        log.warning("no checkpoint: %s", error)
+        return False
+    return True
+
+
+def _stopped(number: signal.Signals, job: "_Job", first: int, *, is_kept: bool) -> Interrupted:
+    done, total = first - job.span[0], job.span[1] - job.span[0]
+    what = "the same command goes on from there" if is_kept else "they are lost, since no checkpoint could be written"
+    return Interrupted(f"stopped by {number.name} after {done} of {total} samples; {what}", signal=number)
 
 
 def _queues(
@@ -186,22 +226,22 @@ def _queues(
     return queues, skipped
 
 
-def _is_kept(path: Path, key: StatisticsKey, *, is_named: bool) -> bool:
+def _is_kept(job: _Job, *, is_named: bool) -> bool:
     """Whether the file is the one that is asked for; another one is replaced, but not where the user named it."""
     try:
-        header = read_header(path)
+        header = read_header(job.path)
     except StoreError as error:
         if is_named:
             raise StoreError(f"{error}; stage.overwrite=true replaces it") from error
         log.warning("%s; it is replaced", error)
         return False
-    fits = header.complete and header.config_hash == content_hash(key.config())
+    fits = header.config_hash == job.header.config_hash
     if is_named and not fits:
         raise StoreError(
-            f"'{path}' holds statistics of another configuration; stage.overwrite=true replaces it, or name another "
-            "file (stage.output)"
+            f"'{job.path}' holds statistics of another configuration; stage.overwrite=true replaces it, or name "
+            "another file (stage.output)"
         )
-    return fits
+    return fits and header.coverage == job.header.coverage
 
 
 def _check_classes(subject: Subject) -> None:
@@ -224,10 +264,11 @@ def _check_annotated(sample: Sample, subject: Subject) -> None:
         raise ConfigError(f"{subject.dataset.name} has no annotations ({sample.key}); set statistics.targets=predicted")
 
 
-def _nothing_explained(found: _Findings, subject: Subject, statistics: StatisticsSettings) -> LcrpError:
-    target_log = found.target_log()
+def _nothing_explained(
+    target_log: TargetLog, total: int, subject: Subject, statistics: StatisticsSettings
+) -> LcrpError:
     unreadable, skipped = target_log.skipped_samples, target_log.skipped_targets
-    name, total = subject.dataset.name, found.num_samples
+    name = subject.dataset.name
     if total and len(unreadable) == total:
         return DataError(f"none of the {total} samples of {name} can be read; the first: {unreadable[0].reason}")
     reasons = [f"{count} x {reason}" for reason, count in Counter(one.reason for one in skipped).most_common()]

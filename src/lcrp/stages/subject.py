@@ -1,6 +1,6 @@
 """What a stage works on: one trained network, its dataset and its composite."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -12,7 +12,7 @@ from lcrp.attribution.task import Task
 from lcrp.data.dataset import Dataset
 from lcrp.data.transforms import InputTransform
 from lcrp.storage.location import StatisticsKey, content_hash
-from lcrp.values.statistics import StatisticsHeader
+from lcrp.values.statistics import Span, StatisticsHeader, joined
 
 TaskName = Literal["detection", "segmentation"]
 
@@ -108,8 +108,17 @@ def statistics_key(subject: Subject, statistics: StatisticsSettings) -> Statisti
     )
 
 
-def statistics_header(subject: Subject, key: StatisticsKey, num_samples: int) -> StatisticsHeader:
-    """What a complete file says of itself."""
+def statistics_header(
+    subject: Subject, key: StatisticsKey, num_samples: int, coverage: Sequence[Span] | None = None
+) -> StatisticsHeader:
+    """What a file says of itself.
+
+    Args:
+        subject: model, dataset and composite.
+        key: what determines the statistics.
+        num_samples: of the whole pass.
+        coverage: spans of samples that were seen; None for all.
+    """
     config = key.config()
     return StatisticsHeader(
         config=config,
@@ -117,5 +126,5 @@ def statistics_header(subject: Subject, key: StatisticsKey, num_samples: int) ->
         class_names=subject.model.class_names,
         dataset_fingerprint=subject.dataset.fingerprint(),
         num_samples=num_samples,
-        complete=True,
+        coverage=joined([(0, num_samples)] if coverage is None else coverage),
     )

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import h5py
 import numpy as np
@@ -53,7 +53,7 @@ def open_file(path: Path, *, kind: str, version: int) -> h5py.File:
 def _check_format(file: h5py.File, path: Path, kind: str, version: int) -> None:
     found = file.attrs.get("format")
     if found != kind:
-        raise StoreError(f"'{path}' is no {kind} file (its format is {found!r})")
+        raise StoreError(f"'{path}' is no {kind} file (its format is {found!r}), or it is damaged")
     found = int(file.attrs["format_version"])
     if found != version:
         raise StoreError(
@@ -83,14 +83,79 @@ def write_array(group: h5py.Group, name: str, values: Array, *, compress: bool =
 
     A table [K, ...] of three axes has one chunk per row, others have chunks of whole rows.
     """
-    options: dict[str, object] = {}
-    if values.size:
-        row_entries = max(1, values[0].size)
-        num_rows = 1 if values.ndim == 3 else min(len(values), max(1, _CHUNK_ENTRIES // row_entries))
-        options = {"chunks": (num_rows, *values.shape[1:]), "fletcher32": True}
-        if compress:
-            options |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-    group.create_dataset(name, data=values, track_times=False, **options)
+    group.create_dataset(name, data=values, track_times=False, **_layout(values.shape, compress=compress))
+
+
+def write_rows(group: h5py.Group, name: str, parts: Sequence["Rows"], dtype: npt.DTypeLike, *, compress: bool) -> None:
+    """Write the rows of several arrays or datasets one after the other; the bytes do not depend on how they are cut.
+
+    No more than a chunk of the dataset and a chunk of a part lie in memory at once.
+
+    Args:
+        group: where the dataset will lie.
+        name: its name.
+        parts: what its rows are taken from, one at least; they agree in all axes but the first.
+        dtype: of the dataset.
+        compress: gzip.
+    """
+    shape = (sum(part.stop - part.start for part in parts), *parts[0].source.shape[1:])
+    layout = _layout(shape, compress=compress)
+    dataset = group.create_dataset(name, shape=shape, dtype=dtype, track_times=False, **layout)
+    start = 0
+    for block in _blocks(parts, layout["chunks"][0] if layout else 1):
+        dataset[start : start + len(block)] = block.astype(dataset.dtype)
+        start += len(block)
+
+
+class Rowwise(Protocol):
+    """An array, or something else that is read row by row."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of every axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the entries."""
+
+    def __getitem__(self, rows: slice) -> Array:
+        """Rows as an array."""
+
+
+class Rows(NamedTuple):
+    """Rows of a source, from `start` to before `stop`."""
+
+    source: Rowwise
+    start: int
+    stop: int
+
+
+def _blocks(parts: Sequence[Rows], size: int) -> Iterator[Array]:
+    """Rows of all parts in blocks of equal size, the last one perhaps smaller."""
+    waiting: list[Array] = []
+    missing = size
+    for source, start, stop in parts:
+        while start < stop:
+            rows = source[start : min(stop, start + missing)]
+            waiting.append(rows)
+            start, missing = start + len(rows), missing - len(rows)
+            if not missing:
+                yield np.concatenate(waiting)
+                waiting, missing = [], size
+    if waiting:
+        yield np.concatenate(waiting)
+
+
+def _layout(shape: Sequence[int], *, compress: bool) -> dict[str, Any]:
+    """How a dataset of this shape lies in the file; nothing for empty ones."""
+    if 0 in shape:
+        return {}
+    row_entries = int(np.prod(shape[1:]))
+    num_rows = 1 if len(shape) == 3 else min(shape[0], max(1, _CHUNK_ENTRIES // row_entries))
+    options: dict[str, Any] = {"chunks": (num_rows, *shape[1:]), "fletcher32": True}
+    if compress:
+        options |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    return options
 
 
 def read_array(group: h5py.Group, name: str) -> Array:
@@ -99,11 +164,23 @@ def read_array(group: h5py.Group, name: str) -> Array:
     return values
 
 
-def write_texts(group: h5py.Group, name: str, texts: Sequence[str], *, compress: bool = True) -> None:
+def write_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
     """Write texts [N] as UTF-8 of fixed length, so that they are checksummed and compressed like numbers."""
+    encoded = encoded_texts(texts)
+    write_array(group, name, encoded.astype(text_dtype([encoded])))
+
+
+def encoded_texts(texts: Sequence[str]) -> Array:
+    """Texts [N] as bytes of one length."""
     encoded = [text.encode(*_ENCODING) for text in texts]
-    length = max((len(text) for text in encoded), default=0)
-    write_array(group, name, np.array(encoded, dtype=h5py.string_dtype("utf-8", max(1, length))), compress=compress)
+    return np.array(encoded, dtype=f"S{max(map(len, encoded), default=1) or 1}")
+
+
+def text_dtype(columns: Sequence[Rowwise]) -> np.dtype[Any]:
+    """Of a dataset that holds the texts of all columns."""
+    length = max(column.dtype.itemsize for column in columns)
+    dtype: np.dtype[Any] = h5py.string_dtype("utf-8", length)
+    return dtype
 
 
 def read_texts(group: h5py.Group, name: str) -> list[str]:

@@ -11,11 +11,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from glob import escape
 from pathlib import Path
 from typing import cast
 
 from lcrp.errors import StoreError
-from lcrp.storage.statistics import read_header
+from lcrp.storage.statistics import incomplete, read_header
 from lcrp.values.statistics import StatisticsHeader
 
 SETTINGS_NODE = "statistics"  # of the configuration that a file carries: how the statistics were made
@@ -67,6 +68,21 @@ def statistics_path(root: Path, key: StatisticsKey) -> Path:
     return _folder(root, key) / f"{identity}-{settings}.h5"
 
 
+def checkpoint_path(path: Path) -> Path:
+    """Where a pass keeps what it has found until its statistics file is written."""
+    return path.with_name(f"{path.stem}.checkpoint{path.suffix}")
+
+
+def shard_path(path: Path, index: int, count: int) -> Path:
+    """The file of one of `count` shards, beside that of the whole."""
+    return path.with_name(f"{path.stem}.shard-{index}-of-{count}{path.suffix}")
+
+
+def shard_paths(path: Path) -> list[Path]:
+    """Files of all shards that were made for a file."""
+    return sorted(path.parent.glob(f"{escape(path.stem)}.shard-[0-9]*-of-*[0-9]{escape(path.suffix)}"))
+
+
 def imported_key(key: StatisticsKey) -> StatisticsKey:
     """The same, made by zennit-crp: its file says so, and lies beside the one that lcrp makes itself."""
     return replace(key, settings={**key.settings, ORIGIN: IMPORTED})
@@ -103,6 +119,12 @@ def find_statistics(root: Path, key: StatisticsKey, *, given: Path | None = None
     raise StoreError(_several(fitting, key) if fitting else _none(_folder(root, key), complete, key))
 
 
+def differences_from(header: StatisticsHeader, key: StatisticsKey) -> str:
+    """What differs between a file's configuration and the present one; empty if nothing does."""
+    found = _differences(header.config, key.config())
+    return _listed(found) if found else ""
+
+
 def _folder(root: Path, key: StatisticsKey) -> Path:
     return root / "statistics" / re.sub(r"[^\w.-]", "_", f"{key.model}_{key.dataset}_{key.composite}")
 
@@ -117,7 +139,7 @@ def _readable(folder: Path) -> Iterator[tuple[Path, StatisticsHeader]]:
 
 def _check(path: Path, header: StatisticsHeader, key: StatisticsKey) -> None:
     if not header.complete:
-        raise StoreError(f"'{path}' is incomplete: its run was stopped. Go on with: {key.command()}")
+        raise StoreError(f"{incomplete(path, header)}. Go on with: {key.command()}")
     differences = _identity_differences(header, key)
     if differences:
         raise StoreError(f"'{path}' does not fit: {_listed(differences)}. Make statistics that do: {key.command()}")

@@ -1,7 +1,7 @@
 """Layout of a statistics file: every name, dtype and version in one place.
 
 /                      format, format_version, complete, config (YAML), config_hash, class_names,
-                       dataset_fingerprint, num_samples
+                       dataset_fingerprint, num_samples, coverage
 /targets               one row per explained target, ordered by (sample, class, item)
 /skipped_targets       one row per target that was not there, and why
 /skipped               one row per sample that could not be read, and why
@@ -23,7 +23,7 @@ from lcrp.storage.hdf5 import Array, read_array, write_array
 from lcrp.values.statistics import IntArray, LayerStatistics, Moments, TopTable
 
 FORMAT: Final = "lcrp-statistics"
-VERSION: Final = 1
+VERSION: Final = 2
 
 TARGETS: Final = "targets"
 SKIPPED_TARGETS: Final = "skipped_targets"

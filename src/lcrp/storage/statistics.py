@@ -1,6 +1,6 @@
 """Statistics files: concept statistics of one pass over a dataset, in HDF5. The layout is in `schema`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,17 +12,15 @@ import yaml  # type: ignore[import-untyped]
 
 from lcrp.errors import StoreError, nearest
 from lcrp.storage import schema
-from lcrp.storage.hdf5 import new_file, open_file, read_array, read_texts, reading, write_array, write_texts
+from lcrp.storage.hdf5 import new_file, open_file, read_array, read_texts, reading, write_texts
+from lcrp.storage.target_log import KnownLog, Records, StoredLogs, read_log, write_log, write_records
 from lcrp.values.statistics import LayerStatistics, StatisticsHeader, TargetLog
-from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget, Target
-
-Records = Mapping[str, npt.NDArray[np.float16]]
 
 
 def write_statistics(
     path: Path,
     header: StatisticsHeader,
-    log: TargetLog,
+    log: TargetLog | StoredLogs,
     layers: Iterable[tuple[str, LayerStatistics]],
     *,
     records: Records | None = None,
@@ -33,7 +31,7 @@ def write_statistics(
     Args:
         path: the file, replaced at the end in one step.
         header: what the file says of itself.
-        log: targets and skips, in any order.
+        log: targets and skips, in any order; or those of other files, with their records.
         layers: name and statistics, drawn and written one at a time.
         records: relevance [T, C] per layer; row t belongs to the t-th target of `log.explained`.
         compress: gzip; without it writing is about ten times faster.
@@ -43,18 +41,14 @@ def write_statistics(
     """
     with new_file(path, kind=schema.FORMAT, version=schema.VERSION) as file:
         _write_header(file, header)
-        order = sorted(range(len(log.explained)), key=lambda row: log.explained[row].target)
-        _write_explained(file.create_group(schema.TARGETS), [log.explained[row] for row in order])
-        _write_skipped_targets(file.create_group(schema.SKIPPED_TARGETS), log.skipped_targets)
-        _write_skipped_samples(file.create_group(schema.SKIPPED_SAMPLES), log.skipped_samples)
+        source = log if isinstance(log, StoredLogs) else KnownLog(log, records or {})
+        write_log(file, source)
         names = []
         for name, layer in layers:
             schema.write_layer(file.create_group(f"{schema.LAYERS}/{name}"), layer, compress=compress)
             names.append(name)
         write_texts(file, schema.LAYER_NAMES, names)
-        for name, record in (records or {}).items():
-            in_order = record[order].astype(np.float16)
-            write_array(file.require_group(schema.RECORDS), name, in_order, compress=compress)
+        write_records(file, source, compress=compress)
 
 
 def read_header(path: Path) -> StatisticsHeader:
@@ -68,24 +62,27 @@ def read_header(path: Path) -> StatisticsHeader:
 
 
 class StatisticsFile:
-    """A complete statistics file, opened for reading; layers are read when asked for.
+    """A statistics file, opened for reading; layers are read when asked for.
 
     Open one in every process that reads. Used as a context manager, or closed with `close`.
 
     Args:
         path: the file.
         class_names: the model's class names, if the file must have been made with the same.
+        is_part: whether the file may cover a part of the samples, as those of shards and of stopped runs do.
 
     Raises:
         StoreError: the file is missing, damaged, incomplete, of another version, or of other classes.
     """
 
-    def __init__(self, path: Path, *, class_names: Sequence[str] | None = None) -> None:
+    def __init__(self, path: Path, *, class_names: Sequence[str] | None = None, is_part: bool = False) -> None:
         self.path = path
         self._file = open_file(path, kind=schema.FORMAT, version=schema.VERSION)
         try:
             self.header = _header(self._file, path)
-            _check_header(self.header, path, class_names)
+            if not (is_part or self.header.complete):
+                raise StoreError(incomplete(path, self.header))
+            _check_classes(self.header, path, class_names)
             with reading(path):
                 self.layer_names = tuple(read_texts(self._file, schema.LAYER_NAMES))
         except BaseException:
@@ -123,11 +120,13 @@ class StatisticsFile:
     def targets(self) -> TargetLog:
         """Every explained target by (sample, class, item), and everything that was skipped."""
         with reading(self.path):
-            return TargetLog(
-                explained=_explained(self._file[schema.TARGETS]),
-                skipped_targets=_skipped_targets(self._file[schema.SKIPPED_TARGETS]),
-                skipped_samples=_skipped_samples(self._file[schema.SKIPPED_SAMPLES]),
-            )
+            return read_log(self._file)
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Layers that `record` knows, in order of name."""
+        with reading(self.path):
+            return tuple(sorted(self._file.get(schema.RECORDS, {})))
 
     def record(self, name: str) -> npt.NDArray[np.float16]:
         """Normalised relevance [T, C] of a layer's concepts for every explained target of `targets`.
@@ -135,19 +134,25 @@ class StatisticsFile:
         Raises:
             StoreError: the file holds no record of this layer.
         """
+        if name not in self.recorded:
+            raise StoreError(
+                f"'{self.path}' has no record of layer '{name}'; recorded: {nearest(name, self.recorded)}. "
+                "Set statistics.record=true and run stage=glocal"
+            )
         with reading(self.path):
-            recorded = sorted(self._file.get(schema.RECORDS, {}))
-            if name not in recorded:
-                raise StoreError(
-                    f"'{self.path}' has no record of layer '{name}'; recorded: {nearest(name, recorded)}. "
-                    "Set statistics.record=true and run stage=glocal"
-                )
             return read_array(self._file[schema.RECORDS], name).astype(np.float16)
 
 
-def _check_header(header: StatisticsHeader, path: Path, class_names: Sequence[str] | None) -> None:
-    if not header.complete:
-        raise StoreError(f"'{path}' is incomplete: its run was stopped; run stage=glocal again")
+def incomplete(path: Path, header: StatisticsHeader) -> str:
+    """Says what a file lacks."""
+    lacking = sum(end - start for start, end in header.missing)
+    return (
+        f"'{path}' is incomplete: it lacks {lacking} of {header.num_samples} samples, from sample "
+        f"{header.missing[0][0]} on; run stage=glocal, or its shards that are missing and stage=merge"
+    )
+
+
+def _check_classes(header: StatisticsHeader, path: Path, class_names: Sequence[str] | None) -> None:
     if class_names is not None and tuple(class_names) != header.class_names:
         differing = sorted(set(class_names).symmetric_difference(header.class_names)) or ["their order"]
         raise StoreError(
@@ -163,6 +168,7 @@ def _write_header(file: h5py.File, header: StatisticsHeader) -> None:
     file.attrs["class_names"] = np.array(header.class_names, dtype=h5py.string_dtype())
     file.attrs["dataset_fingerprint"] = header.dataset_fingerprint
     file.attrs["num_samples"] = header.num_samples
+    file.attrs["coverage"] = np.array(header.coverage, dtype=np.int64).reshape(-1, 2)
 
 
 def _header(file: h5py.File, path: Path) -> StatisticsHeader:
@@ -178,71 +184,5 @@ def _header(file: h5py.File, path: Path) -> StatisticsHeader:
             class_names=tuple(str(name) for name in attributes["class_names"]),
             dataset_fingerprint=str(attributes["dataset_fingerprint"]),
             num_samples=int(attributes["num_samples"]),
-            complete=bool(attributes["complete"]),
+            coverage=tuple((int(start), int(end)) for start, end in attributes["coverage"]),
         )
-
-
-def _write_targets(group: h5py.Group, targets: Sequence[Target], keys: Sequence[str]) -> None:
-    write_array(group, "sample", np.array([target.sample for target in targets], dtype=np.int64))
-    write_array(group, "class_id", np.array([target.class_id for target in targets], dtype=np.int32))
-    write_array(group, "item", np.array([target.item for target in targets], dtype=np.int32))
-    write_texts(group, "key", keys)
-
-
-def _write_explained(group: h5py.Group, explained: Sequence[ExplainedTarget]) -> None:
-    _write_targets(group, [one.target for one in explained], [one.key for one in explained])
-    no_box = (np.nan,) * 4
-    boxes = np.array([one.box or no_box for one in explained], dtype=np.float64).reshape(-1, 4)
-    write_array(group, "score", np.array([one.score for one in explained], dtype=np.float64))
-    write_array(group, "confidence", np.array([one.confidence for one in explained], dtype=np.float64))
-    write_array(group, "box", boxes)
-    areas = [-1 if one.area is None else one.area for one in explained]
-    write_array(group, "area", np.array(areas, dtype=np.int64))
-    write_array(group, "row", np.array([one.row for one in explained], dtype=np.int64))
-
-
-def _write_skipped_targets(group: h5py.Group, skipped: Sequence[SkippedTarget]) -> None:
-    ordered = sorted(skipped, key=lambda one: (one.target, one.reason))
-    _write_targets(group, [one.target for one in ordered], [one.key for one in ordered])
-    write_texts(group, "reason", [one.reason for one in ordered])
-
-
-def _write_skipped_samples(group: h5py.Group, skipped: Sequence[SkippedSample]) -> None:
-    ordered = sorted(skipped, key=lambda one: (one.sample, one.reason))
-    write_array(group, "sample", np.array([one.sample for one in ordered], dtype=np.int64))
-    write_texts(group, "key", [one.key for one in ordered])
-    write_texts(group, "reason", [one.reason for one in ordered])
-
-
-def _targets(group: h5py.Group) -> tuple[list[Target], list[str]]:
-    columns = (read_array(group, column).tolist() for column in ("sample", "class_id", "item"))
-    numbers = zip(*columns, strict=True)
-    targets = [Target(sample=sample, class_id=class_id, item=item) for sample, class_id, item in numbers]
-    return targets, read_texts(group, "key")
-
-
-def _explained(group: h5py.Group) -> tuple[ExplainedTarget, ...]:
-    targets, keys = _targets(group)
-    columns = (read_array(group, column).tolist() for column in ("score", "confidence", "box", "area", "row"))
-    return tuple(
-        ExplainedTarget(
-            target=target,
-            key=key,
-            score=score,
-            confidence=confidence,
-            box=None if np.isnan(box[0]) else tuple(box),
-            area=None if area < 0 else area,
-            row=row,
-        )
-        for target, key, score, confidence, box, area, row in zip(targets, keys, *columns, strict=True)
-    )
-
-
-def _skipped_targets(group: h5py.Group) -> tuple[SkippedTarget, ...]:
-    rows = zip(*_targets(group), read_texts(group, "reason"), strict=True)
-    return tuple(SkippedTarget(target=target, key=key, reason=reason) for target, key, reason in rows)
-
-
-def _skipped_samples(group: h5py.Group) -> tuple[SkippedSample, ...]:
-    rows = zip(read_array(group, "sample").tolist(), read_texts(group, "key"), read_texts(group, "reason"), strict=True)
-    return tuple(SkippedSample(sample=sample, key=key, reason=reason) for sample, key, reason in rows)

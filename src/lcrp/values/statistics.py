@@ -3,7 +3,7 @@
 Axes: K class, C concept, N rank.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
+Span = tuple[int, int]  # of samples: the first, and the one behind the last
 
 FIXED_POINT_BITS = 32  # sums of relevance are stored in units of 2^-32
 
@@ -123,8 +124,8 @@ class StatisticsHeader:
         config_hash: hash of `config`.
         class_names: names of the model's classes.
         dataset_fingerprint: hash of the dataset's samples and their order.
-        num_samples: samples of the dataset.
-        complete: whether the whole dataset was seen.
+        num_samples: samples of the pass, whose statistics these are or will be.
+        coverage: spans of samples that were seen, ascending and apart.
     """
 
     config: Mapping[str, object]
@@ -132,7 +133,30 @@ class StatisticsHeader:
     class_names: tuple[str, ...]
     dataset_fingerprint: str
     num_samples: int
-    complete: bool
+    coverage: tuple[Span, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all samples were seen."""
+        return not self.missing
+
+    @property
+    def missing(self) -> tuple[Span, ...]:
+        """Spans of samples that were not seen."""
+        starts = (0, *(end for _, end in self.coverage))
+        ends = (*(start for start, _ in self.coverage), self.num_samples)
+        return tuple(span for span in zip(starts, ends, strict=True) if span[0] < span[1])
+
+
+def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Spans in order, those that touch or overlap made one, empty ones left out."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        elif start < end:
+            found.append((start, end))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,107 +1,29 @@
 """One pass over a dataset: what ends up in the file, what is skipped, and when it is not run at all."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+import noise_world
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from noise_world import CLASS_NAMES, MEAN, NUM_SAMPLES, SIZE, STATISTICS, STD, Noise
 
 from lcrp.attribution.concepts import activation_scores, relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.composites.composites import epsilon_plus_flat
-from lcrp.data.transforms import InputTransform
 from lcrp.errors import ConfigError, DataError, StoreError, TargetError
 from lcrp.stages.glocal import GlocalSettings, glocal
 from lcrp.stages.run import Run
-from lcrp.stages.subject import NetworkSpec, StatisticsSettings, Subject, statistics_key
+from lcrp.stages.subject import Subject, statistics_key
 from lcrp.storage.location import find_statistics, statistics_path
 from lcrp.storage.statistics import StatisticsFile
-from lcrp.values.geometry import Geometry
-from lcrp.values.sample import Annotation, Sample
-
-SIZE, NUM_SAMPLES = 8, 7
-CLASS_NAMES = ("sky", "sea", "sand")
-AS_IT_IS = InputTransform(SIZE, SIZE, "none")
-MEAN = STD = (0.5, 0.5, 0.5)
-STATISTICS = StatisticsSettings(
-    targets="annotated", layers=(), top_n=5, top_n_per_class=2, batch_size=3, num_samples=None, record=False
-)
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Random pictures with random class masks."""
-
-    broken: tuple[int, ...] = ()
-    class_names: tuple[str, ...] = CLASS_NAMES
-    is_annotated: bool = True
-    classes: tuple[int, ...] = (0, 1, 2)
-    name: str = "noise"
-    transform: InputTransform = AS_IT_IS
-
-    def __len__(self) -> int:
-        return NUM_SAMPLES
-
-    def __getitem__(self, index: int) -> Sample:
-        if index in self.broken:
-            raise DataError(f"{self.key(index)} is broken")
-        generator = torch.Generator().manual_seed(index)
-        mask = torch.tensor(self.classes)[torch.randint(0, len(self.classes), (SIZE, SIZE), generator=generator)]
-        annotation = Annotation(boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64), class_mask=mask)
-        return Sample(
-            index=index,
-            key=self.key(index),
-            image=torch.rand(3, SIZE, SIZE, generator=generator),
-            annotation=annotation if self.is_annotated else None,
-            geometry=Geometry.identity((SIZE, SIZE)),
-        )
-
-    def key(self, index: int) -> str:
-        return f"noise/{index}"
-
-    def index_of(self, key: str) -> int:
-        return int(key.split("/")[1])
-
-    def fingerprint(self) -> str:
-        return "f00"
-
-
-def network(seed: int = 0) -> nn.Module:
-    torch.manual_seed(seed)
-    made = nn.Sequential(
-        nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 1)
-    )
-    return made.eval().requires_grad_(False)
 
 
 @pytest.fixture
 def subject() -> Subject:
-    spec = NetworkSpec(
-        name="toy",
-        task_name="segmentation",
-        network=network(),
-        class_names=CLASS_NAMES,
-        mean=MEAN,
-        std=STD,
-        transform=AS_IT_IS,
-        layer="2",
-        checkpoint="random",
-        checkpoint_sha256="",
-    )
-    return Subject(
-        model=spec,
-        task=SegmentationTask(CLASS_NAMES),
-        dataset=Noise(),
-        composite_name="epsilon_plus_flat",
-        composite=epsilon_plus_flat,
-        device=torch.device("cpu"),
-        num_workers=0,
-        identity={"model": {"checkpoint_sha256": "abc"}, "dataset": {"fingerprint": "f00"}},
-    )
+    return noise_world.subject()
 
 
 @pytest.fixture
@@ -197,7 +119,7 @@ def test_a_broken_sample_stops_the_pass_on_demand(subject: Subject, run: Run) ->
     broken = replace(subject, dataset=Noise(broken=(4,)))
     with pytest.raises(DataError, match="noise/4 is broken"):
         glocal(broken, STATISTICS, GlocalSettings(on_error="raise"), run)
-    assert not run.output_root.exists()
+    assert not any(path.is_file() for path in run.output_root.rglob("*"))
 
 
 def test_predicted_targets_do_not_ask_for_annotations(subject: Subject, run: Run) -> None:
@@ -239,7 +161,7 @@ def test_a_pass_that_cannot_succeed_says_why(
 ) -> None:
     with pytest.raises(error, match=message):
         glocal(change(subject), STATISTICS, GlocalSettings(), run)
-    assert not run.output_root.exists()
+    assert not any(path.is_file() for path in run.output_root.rglob("*"))
 
 
 def test_what_is_there_is_kept_unless_it_is_to_be_overwritten(

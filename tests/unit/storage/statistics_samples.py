@@ -23,7 +23,7 @@ def header(*, complete: bool = True, config: dict[str, object] | None = None) ->
         class_names=CLASS_NAMES,
         dataset_fingerprint="f00",
         num_samples=9,
-        complete=complete,
+        coverage=((0, 9),) if complete else ((0, 4), (6, 9)),
     )
 
 

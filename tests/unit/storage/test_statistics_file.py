@@ -176,11 +176,11 @@ def read_all(path: Path) -> None:
     [
         (Path.unlink, "there is no file"),
         (truncate, "truncated file"),
-        (zero_tail, "cannot be read"),
+        (zero_tail, "damaged"),
         (no_hdf5, "file signature not found"),
         (other_format, "is no lcrp-statistics file .its format is 'keras'"),
         (no_format, "is no lcrp-statistics file .its format is None"),
-        (other_version, "has version 2 of the format lcrp-statistics, this lcrp reads version 1"),
+        (other_version, "has version 3 of the format lcrp-statistics, this lcrp reads version 2"),
         (damaged_yaml, "its config is no YAML"),
         (without_layers, "cannot be read"),
         (corrupted_chunk, "cannot be read"),

@@ -1,0 +1,46 @@
+"""SIGINT and SIGTERM: long work is asked to stop where it can go on later."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from lcrp.errors import Interrupted
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequest:
+    """Whether somebody asked to stop.
+
+    Attributes:
+        signal: the first signal that came, if any.
+    """
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+    def arrive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Called with a signal; the second one stops at once."""
+        if self.signal is not None:
+            raise Interrupted("stopped at once", signal=number)
+        self.signal = signal.Signals(number)
+
+
+@contextlib.contextmanager
+def stop_request() -> Iterator[StopRequest]:
+    """Turns signals into a request within the block; in a thread that gets no signals nothing is requested."""
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+    before = {number: signal.signal(number, request.arrive) for number in _SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
