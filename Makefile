@@ -12,7 +12,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast golden lint types format bench weights clean environment dev-environment
+.PHONY: help demo test test-slow test-fast golden lint types format bench weights clean environment dev-environment
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -21,13 +21,16 @@ demo: environment ## statistics of a few embedded pictures, then a figure; the l
 	@$(BIN)/python -m lcrp stage=glocal $(DEMO)
 	@$(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[34] stage.class_name=boat
 
-test: dev-environment ## all tests but those of `make golden`
-	@$(PYTEST) -m "not golden"
+test: dev-environment ## all tests but those of `make test-slow` and `make golden`
+	@$(PYTEST) -m "not golden and not slow"
+
+test-slow: dev-environment ## kills, launchers and other whole commands (up to 25 minutes)
+	@$(PYTEST) -m "slow and not golden"
 
 golden: dev-environment ## compare with the forerunner's recorded outputs (minutes; LCRP_SHARED=FOLDER or ../shared has them)
 	@$(PYTEST) -m golden tests/golden
 
-test-fast: dev-environment ## tests of single parts, without those that take seconds each
+test-fast: dev-environment ## tests of single parts
 	@$(PYTEST) -q -m "not slow" tests/unit tests/property tests/config
 
 lint: types ## style, types, and who may import whom

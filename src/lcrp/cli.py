@@ -94,6 +94,7 @@ def _perform(config: DictConfig) -> None:
     import torch  # takes seconds: --help and wrong settings need not wait
 
     from lcrp.config.build import build_job, num_workers
+    from lcrp.stages.verify import file_sha256
 
     hydra_config = HydraConfig.get()
     origin = Path(hydra_config.runtime.cwd)
@@ -111,8 +112,10 @@ def _perform(config: DictConfig) -> None:
         "threads": torch.get_num_threads(),
         **job.facts,
     }
-    run.write_provenance(facts, seconds=time.monotonic() - began)
-    for path in [written] if isinstance(written, Path) else written:
+    paths = [written] if isinstance(written, Path) else written
+    hashes = {"written": {str(path): file_sha256(path) for path in paths if path.is_file()}}
+    run.write_provenance(facts | hashes, seconds=time.monotonic() - began)
+    for path in paths:
         sys.stdout.write(f"{path}\n")
     sys.stdout.flush()
 

@@ -24,6 +24,7 @@ GIVEN = {
     "folder": ["dataset.path=pictures"],
     "import": ["stage.folder=crp"],
     "export": ["stage.folder=crp"],
+    "verify": ["run=made"],
 }  # what a choice leaves to the user
 
 

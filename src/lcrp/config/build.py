@@ -9,13 +9,16 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from hydra import compose
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.attribution.task import Task
 from lcrp.config import schema
+from lcrp.config.check import checked
 from lcrp.config.dataset import build_dataset, dataset_options, has_class_names
 from lcrp.config.network import fresh_model, trained_model
+from lcrp.config.paths import absolute
 from lcrp.config.stages import download_settings, stage_settings, train_settings
 from lcrp.config.targets import locate
 from lcrp.data.dataset import Dataset
@@ -25,6 +28,7 @@ from lcrp.stages.glocal import GlocalSettings
 from lcrp.stages.run import Run
 from lcrp.stages.subject import NetworkSpec, StatisticsSettings, Subject
 from lcrp.stages.train import TrainSubject
+from lcrp.stages.verify import read_provenance
 
 WORKERS_OF_A_GPU = 4
 LOW_CONTEXT_BIAS = 0.2  # of the pictures on which a trained network is measured a second time
@@ -57,6 +61,8 @@ def build_job(config: schema.Config, origin: Path) -> Job:
     if isinstance(config.stage, schema.DownloadStage):
         fetched = download_settings(config.stage, config.dataset, origin)
         return Job(stage=partial(stage, fetched), facts={"dataset": {"name": config.dataset.name}})
+    if isinstance(config.stage, schema.VerifyStage):
+        return _verification(config, stage, origin)
     device = _device(config.device)
     set_precision(config.precision)
     if isinstance(config.stage, schema.TrainStage):
@@ -70,6 +76,20 @@ def build_job(config: schema.Config, origin: Path) -> Job:
     if isinstance(wanted, GlocalSettings):
         wanted = replace(wanted, shard=Shard(index=config.shard.index, count=config.shard.count))
     return Job(stage=partial(stage, subject, _statistics(config.statistics), wanted), facts=subject.identity)
+
+
+def _verification(config: schema.Config, stage: Callable[..., Path], origin: Path) -> Job:
+    """What the command of an earlier run would work on today, beside what it worked on then."""
+    assert config.run is not None
+    folder = absolute(config.run, origin)
+    recorded = read_provenance(folder)
+    command = recorded["command"]
+    assert isinstance(command, dict)
+    there = Path(str(command.get("folder", origin)))
+    settings = checked(compose(config_name="config", overrides=list(command.get("overrides", ()))))
+    earlier = build_job(settings, there if there.is_dir() else origin)
+    facts = {"device": settings.device, "precision": settings.precision, **earlier.facts}
+    return Job(stage=partial(stage, folder, recorded, facts), facts={"verified": str(folder)})
 
 
 def build_subject(config: schema.Config, device: torch.device, origin: Path) -> Subject:

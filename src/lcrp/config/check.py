@@ -49,7 +49,7 @@ def checked(config: DictConfig) -> schema.Config:
     for key, part in (("dataset", settings.dataset), ("stage", settings.stage)):
         if type(part) in _CHECKS:
             problems += _CHECKS[type(part)](key, part)
-    problems += [*_annotations(settings), *_shard(settings)]
+    problems += [*_annotations(settings), *_shard(settings), *_run(settings)]
     _raise_all(problems)
     return settings
 
@@ -96,6 +96,13 @@ def _shard(config: schema.Config) -> Problems:
         yield from _within("shard.index", index, 0, count - 1)
     if count > 1 and not isinstance(config.stage, schema.GlocalStage):
         yield f"shard.count={count} says nothing to stage={config.stage.name}; it cuts stage=glocal"
+
+
+def _run(config: schema.Config) -> Problems:
+    if isinstance(config.stage, schema.VerifyStage) and config.run is None:
+        yield "stage=verify needs the folder of an earlier run; write run=outputs/runs/..."
+    if config.run is not None and not isinstance(config.stage, schema.VerifyStage):
+        yield f"run='{config.run}' says nothing to stage={config.stage.name}; stage=verify looks at it"
 
 
 def _statistics(statistics: schema.Statistics) -> Problems:

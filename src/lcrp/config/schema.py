@@ -188,6 +188,11 @@ class TrainStage(Stage):
 
 
 @dataclass
+class VerifyStage(Stage):
+    """An earlier run, looked at again."""
+
+
+@dataclass
 class DownloadStage(Stage):
     """A public dataset, fetched."""
 
@@ -229,6 +234,7 @@ class Config:
     shard: Shard = field(default_factory=Shard)
     device: str = MISSING
     precision: str = MISSING
+    run: str | None = None
     threads: int | None = None
     workers: int | None = None
 
@@ -248,6 +254,7 @@ SCHEMAS: dict[str, dict[str, type]] = {
         "context": ContextStage,
         "train": TrainStage,
         "download": DownloadStage,
+        "verify": VerifyStage,
         "import": ImportStage,
         "export": ExportStage,
     },

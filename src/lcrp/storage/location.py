@@ -121,7 +121,7 @@ def find_statistics(root: Path, key: StatisticsKey, *, given: Path | None = None
 
 def differences_from(header: StatisticsHeader, key: StatisticsKey) -> str:
     """What differs between a file's configuration and the present one; empty if nothing does."""
-    found = _differences(header.config, key.config())
+    found = differences(header.config, key.config())
     return _listed(found) if found else ""
 
 
@@ -140,15 +140,15 @@ def _readable(folder: Path) -> Iterator[tuple[Path, StatisticsHeader]]:
 def _check(path: Path, header: StatisticsHeader, key: StatisticsKey) -> None:
     if not header.complete:
         raise StoreError(f"{incomplete(path, header)}. Go on with: {key.command()}")
-    differences = _identity_differences(header, key)
-    if differences:
-        raise StoreError(f"'{path}' does not fit: {_listed(differences)}. Make statistics that do: {key.command()}")
+    differing = _identity_differences(header, key)
+    if differing:
+        raise StoreError(f"'{path}' does not fit: {_listed(differing)}. Make statistics that do: {key.command()}")
 
 
 def _several(fitting: Mapping[Path, StatisticsHeader], key: StatisticsKey) -> str:
     wanted = {SETTINGS_NODE: key.config()[SETTINGS_NODE]}
     files = (
-        f"'{path}' ({_listed(_differences({SETTINGS_NODE: header.config.get(SETTINGS_NODE)}, wanted))})"
+        f"'{path}' ({_listed(differences({SETTINGS_NODE: header.config.get(SETTINGS_NODE)}, wanted))})"
         for path, header in fitting.items()
     )
     return f"{len(fitting)} statistics files fit: {', '.join(files)}. Choose one: stage.statistics=PATH"
@@ -166,11 +166,11 @@ def _identity_differences(header: StatisticsHeader, key: StatisticsKey) -> list[
     there, here = dict(header.config), key.config()
     there.pop(SETTINGS_NODE, None)
     here.pop(SETTINGS_NODE)
-    return _differences(there, here)
+    return differences(there, here)
 
 
-def _differences(there: Mapping[str, object], here: Mapping[str, object]) -> list[str]:
-    """What differs between a file's configuration and the present one, by dotted key."""
+def differences(there: Mapping[str, object], here: Mapping[str, object]) -> list[str]:
+    """What differs between two nested mappings, those of then and of now, one line per dotted key."""
     old, new = dict(_flat(there)), dict(_flat(here))
     return [
         f"{key} is {_shown(old, key)} there and {_shown(new, key)} here"
@@ -194,9 +194,9 @@ def _shown(values: Mapping[str, object], key: str) -> str:
     return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}..."
 
 
-def _listed(differences: list[str]) -> str:
-    if not differences:
+def _listed(differing: list[str]) -> str:
+    if not differing:
         return "the same settings"
-    rest = len(differences) - _MAX_DIFFERENCES
-    listed = "; ".join(differences[:_MAX_DIFFERENCES])
+    rest = len(differing) - _MAX_DIFFERENCES
+    listed = "; ".join(differing[:_MAX_DIFFERENCES])
     return f"{listed}; and {rest} more" if rest > 0 else listed

@@ -1,0 +1,86 @@
+"""stage=verify: whether a run's inputs, versions and files are still what they were."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from lcrp.errors import StoreError
+from lcrp.stages.run import PROVENANCE_FILE, Run, commit, versions
+from lcrp.storage.atomic import write_json
+from lcrp.storage.location import differences
+
+log = logging.getLogger(__name__)
+
+REPORT_FILE = "verification.json"
+_OF_THE_MOMENT = frozenset({"command", "host", "threads", "wall_seconds", "peak_memory_mib", "written"})
+_BLOCK = 1 << 20
+
+
+def read_provenance(folder: Path) -> dict[str, object]:
+    """What a run wrote of itself.
+
+    Raises:
+        StoreError: it is no folder of a run, or its provenance is damaged.
+    """
+    path = folder / PROVENANCE_FILE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StoreError(
+            f"'{folder}' has no {PROVENANCE_FILE}: name the folder of a run that ended well, such as outputs/runs/..."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"'{path}' cannot be read: {error}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("command"), dict):
+        raise StoreError(f"'{path}' is no provenance of lcrp")
+    return found
+
+
+def verify(folder: Path, recorded: Mapping[str, object], facts: Mapping[str, object], run: Run) -> Path:
+    """Compare a run with what the same command would find now; its files by their sha256.
+
+    Args:
+        folder: of the run.
+        recorded: its provenance.
+        facts: what the same settings give now: device, checkpoint and dataset hashes, as provenance has them.
+        run: has the folder of the report.
+
+    Returns:
+        The report.
+
+    Raises:
+        StoreError: something is different; all of it is named.
+    """
+    then = {name: value for name, value in recorded.items() if name not in _OF_THE_MOMENT}
+    now: dict[str, object] = json.loads(json.dumps({"versions": versions(), "commit": commit(), **facts}, default=str))
+    written = cast(Mapping[str, str], recorded.get("written", {}))
+    changed = [*differences(then, now), *_changed_files(written)]
+    path = run.folder / REPORT_FILE
+    write_json(path, {"run": str(folder), "changed": changed, "files": len(written)})
+    if changed:
+        raise StoreError(f"{len(changed)} things changed since '{folder}': {'; '.join(changed)}")
+    log.info("verify: nothing changed since '%s': settings, versions, inputs and %d files", folder, len(written))
+    return path
+
+
+def _changed_files(written: Mapping[str, str]) -> list[str]:
+    changed = []
+    for name, sha256 in written.items():
+        path = Path(name)
+        if not path.is_file():
+            changed.append(f"'{name}' is gone")
+        elif file_sha256(path) != sha256:
+            changed.append(f"'{name}' has another content")
+    return changed
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
