@@ -9,6 +9,21 @@ import pytest
 
 from lcrp.cli import main
 
+# A detector small enough to run in a test; low thresholds, so that random weights detect something.
+TINY = (
+    "model=yolov5",
+    "model.checkpoint=random",
+    "model.network.depth=0.1",
+    "model.network.width=0.05",
+    "model.confidence=0.0000001",
+    "model.max_detections=1",
+    "model.layer=model.2.cv3.conv",
+    "statistics.layers=[model.2.cv3.conv]",
+    "statistics.targets=predicted",
+    "statistics.num_samples=2",
+    "statistics.batch_size=2",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:

@@ -12,28 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import Outcome
+from conftest import TINY, Outcome
 from lcrp import __version__
 from lcrp.config import checkpoints
 from lcrp.config.paths import config_dir
 from lcrp.errors import DataError
 
 CommandLine = Callable[..., Outcome]
-
-# A detector small enough to run in a test; low thresholds, so that random weights detect something.
-TINY = (
-    "model=yolov5",
-    "model.checkpoint=random",
-    "model.network.depth=0.1",
-    "model.network.width=0.05",
-    "model.confidence=0.0000001",
-    "model.max_detections=1",
-    "model.layer=model.2.cv3.conv",
-    "statistics.layers=[model.2.cv3.conv]",
-    "statistics.targets=predicted",
-    "statistics.num_samples=2",
-    "statistics.batch_size=2",
-)
 
 
 @pytest.mark.parametrize(

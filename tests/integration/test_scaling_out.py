@@ -12,21 +12,10 @@ from pathlib import Path
 
 import pytest
 
-TINY = (
-    "model=yolov5",
-    "model.checkpoint=random",
-    "model.network.depth=0.1",
-    "model.network.width=0.05",
-    "model.confidence=0.0000001",
-    "model.max_detections=1",
-    "model.layer=model.2.cv3.conv",
-    "statistics.layers=[model.2.cv3.conv]",
-    "statistics.targets=predicted",
-    "statistics.num_samples=14",
-    "statistics.batch_size=2",
-    "threads=1",
-)
-SHARDS = ("-m", "stage=glocal", *TINY, "shard.count=3", "shard.index=0,1,2")
+from conftest import TINY
+
+PASS = (*TINY, "statistics.num_samples=14", "threads=1")  # seven chunks
+SHARDS = ("-m", "stage=glocal", *PASS, "shard.count=3", "shard.index=0,1,2")
 
 pytestmark = pytest.mark.slow
 
@@ -57,14 +46,14 @@ def statistics_of(folder: Path) -> Mapping[str, bytes]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("whole")
-    code, text = lcrp(folder, "stage=glocal", *TINY)
+    code, text = lcrp(folder, "stage=glocal", *PASS)
     assert code == 0, text
     (content,) = statistics_of(folder).values()
     return content
 
 
 def merged(folder: Path) -> bytes:
-    code, text = lcrp(folder, "stage=merge", *TINY)
+    code, text = lcrp(folder, "stage=merge", *PASS)
     assert code == 0, text
     return next(content for name, content in statistics_of(folder).items() if "shard" not in name)
 
@@ -72,7 +61,7 @@ def merged(folder: Path) -> bytes:
 def test_twenty_kills_at_random_moments_change_no_bit(tmp_path: Path, whole: bytes) -> None:
     """The moments are counted from the first checkpoint on where there is one, so that the pass gets on."""
     moments = random.Random(11)
-    command = ("-m", "lcrp", "stage=glocal", *TINY, "stage.checkpoint_minutes=0")
+    command = ("-m", "lcrp", "stage=glocal", *PASS, "stage.checkpoint_minutes=0")
     num_killed = 0
     while num_killed < 20:
         process = started(tmp_path, *command)
@@ -103,14 +92,14 @@ def wait_for_lock(folder: Path, process: "subprocess.Popen[str]") -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_in_one_line_and_its_exit_code(tmp_path: Path, whole: bytes, number: signal.Signals) -> None:
-    process = started(tmp_path, "-m", "lcrp", "stage=glocal", *TINY, "workers=2", "threads=1")
+    process = started(tmp_path, "-m", "lcrp", "stage=glocal", *PASS, "workers=2", "threads=1")
     wait_for_lock(tmp_path, process)
     process.send_signal(number)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 128 + number
     (line,) = err.splitlines()
     assert line.startswith(f"lcrp: stopped by {number.name} after ")
-    code, text = lcrp(tmp_path, "stage=glocal", *TINY)
+    code, text = lcrp(tmp_path, "stage=glocal", *PASS)
     assert code == 0, text
     assert "going on with sample" in text
     assert list(statistics_of(tmp_path).values()) == [whole]
@@ -164,7 +153,7 @@ def slurm(folder: Path) -> dict[str, str]:
 def test_shards_of_torchrun_merge_to_the_whole(tmp_path: Path, whole: bytes) -> None:
     process = started(
         tmp_path,
-        *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "lcrp", "stage=glocal", *TINY),
+        *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "lcrp", "stage=glocal", *PASS),
         "shard.index=${oc.env:RANK}",
         "shard.count=${oc.env:WORLD_SIZE}",
     )

@@ -6,23 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Outcome
+from conftest import TINY, Outcome
 from lcrp.stages import run as run_module
 
 CommandLine = Callable[..., Outcome]
-TINY = (
-    "model=yolov5",
-    "model.checkpoint=random",
-    "model.network.depth=0.1",
-    "model.network.width=0.05",
-    "model.confidence=0.0000001",
-    "model.max_detections=1",
-    "model.layer=model.2.cv3.conv",
-    "statistics.layers=[model.2.cv3.conv]",
-    "statistics.targets=predicted",
-    "statistics.num_samples=2",
-    "statistics.batch_size=2",
-)
 
 
 @pytest.fixture

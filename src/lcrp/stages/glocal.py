@@ -19,7 +19,7 @@ from lcrp.attribution.task import Targets
 from lcrp.data.loader import OnError, Shard, chunks, num_chunks
 from lcrp.errors import ConfigError, DataError, Interrupted, LcrpError, StoreError, TargetError
 from lcrp.stages.findings import Findings
-from lcrp.stages.interruption import stop_request
+from lcrp.stages.interruption import StopRequest, stop_request
 from lcrp.stages.rounds import chunk_of, parts_of
 from lcrp.stages.run import Run
 from lcrp.stages.subject import StatisticsSettings, Subject, statistics_header, statistics_key
@@ -95,19 +95,23 @@ def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSet
         StoreError: nothing can be written, or another file lies where the user wants this one.
     """
     job = _job(subject, statistics, settings, run)
-    with sole_writer(job.path):
+    with stop_request() as stop, sole_writer(job.path):
         if job.path.exists() and not settings.overwrite and _is_kept(job, is_named=settings.output is not None):
             log.info("already there: %s (stage.overwrite=true makes it anew)", job.path)
             return job.path
         if statistics.targets == "annotated":
             _check_classes(subject)
-        found = _passed(subject, statistics, settings, run, job)
+        found = _passed(subject, statistics, settings, run, job, stop=stop)
         if found.accumulator is None and settings.shard.count == 1:
             job.checkpoint.unlink(missing_ok=True)
             raise _nothing_explained(found.log(), job.header.num_samples, subject, statistics)
         found.write(job.path, job.header)
         job.checkpoint.unlink(missing_ok=True)
     log.info("%s", _summary(found.log(), job.span[1] - job.span[0], job.path))
+    if stop.signal is not None:
+        raise Interrupted(
+            f"stopped by {stop.signal.name} after all samples; they are in '{job.path}'", signal=stop.signal
+        )
     return job.path
 
 
@@ -123,7 +127,13 @@ def _job(subject: Subject, statistics: StatisticsSettings, settings: GlocalSetti
 
 
 def _passed(
-    subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, run: Run, job: "_Job"
+    subject: Subject,
+    statistics: StatisticsSettings,
+    settings: GlocalSettings,
+    run: Run,
+    job: _Job,
+    *,
+    stop: StopRequest,
 ) -> Findings:
     """One pass over the samples of a job, chunk by chunk, from its checkpoint on if there is one."""
     found, first = _begun(job, statistics, subject.device)
@@ -140,7 +150,7 @@ def _passed(
     )
     attributor = _attributor(subject, statistics)
     pause, written = settings.checkpoint_minutes * 60, time.monotonic()
-    with attributor, stop_request() as stop, run.progress(job.span[1] - job.span[0], "glocal", "samples") as progress:
+    with attributor, run.progress(job.span[1] - job.span[0], "glocal", "samples") as progress:
         progress.start_at(first - job.span[0])
         for batch in batches:
             _explain(subject, statistics, attributor, batch, found)
@@ -172,7 +182,7 @@ def _attributor(subject: Subject, statistics: StatisticsSettings) -> Attributor:
     return Attributor(model.network, subject.composite, subject.task, layers=layers, mean=model.mean, std=model.std)
 
 
-def _begun(job: "_Job", statistics: StatisticsSettings, device: torch.device) -> tuple[Findings, int]:
+def _begun(job: _Job, statistics: StatisticsSettings, device: torch.device) -> tuple[Findings, int]:
     """What the job's checkpoint holds, and the sample to go on with."""
     if not job.checkpoint.exists():
         return Findings(statistics), job.span[0]
@@ -188,11 +198,11 @@ def _begun(job: "_Job", statistics: StatisticsSettings, device: torch.device) ->
     return found, first
 
 
-def _is_begun(header: StatisticsHeader, job: "_Job") -> bool:
+def _is_begun(header: StatisticsHeader, job: _Job) -> bool:
     return len(header.coverage) == 1 and header.coverage[0][0] == job.span[0] and header.coverage[0][1] <= job.span[1]
 
 
-def _keep(found: Findings, job: "_Job", first: int) -> bool:
+def _keep(found: Findings, job: _Job, first: int) -> bool:
     """Write a checkpoint of what comes before a sample; whether that was possible."""
     try:
         found.write(job.checkpoint, replace(job.header, coverage=joined([(job.span[0], first)])), compress=False)
@@ -202,7 +212,7 @@ def _keep(found: Findings, job: "_Job", first: int) -> bool:
     return True
 
 
-def _stopped(number: signal.Signals, job: "_Job", first: int, *, is_kept: bool) -> Interrupted:
+def _stopped(number: signal.Signals, job: _Job, first: int, *, is_kept: bool) -> Interrupted:
     done, total = first - job.span[0], job.span[1] - job.span[0]
     what = "the same command goes on from there" if is_kept else "they are lost, since no checkpoint could be written"
     return Interrupted(f"stopped by {number.name} after {done} of {total} samples; {what}", signal=number)
