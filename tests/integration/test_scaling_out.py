@@ -1,7 +1,8 @@
-"""Whole commands, as users give them: stopped and given again, spread by every launcher; always the same bytes."""
+"""Whole commands, as users give them: killed and given again, spread by every launcher; always the same bytes."""
 
 import importlib.util
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -57,8 +58,31 @@ def merged(folder: Path) -> bytes:
     return next(content for name, content in statistics_of(folder).items() if "shard" not in name)
 
 
+def test_twenty_kills_at_random_moments_change_no_bit(tmp_path: Path, whole: bytes) -> None:
+    """The moments are counted from the first checkpoint on where there is one, so that the pass gets on."""
+    moments = random.Random(11)
+    command = ("-m", "lcrp", "stage=glocal", *PASS, "stage.checkpoint_minutes=0")
+    num_killed = 0
+    while num_killed < 20:
+        process = started(tmp_path, *command)
+        wait_for_lock(tmp_path, process)
+        time.sleep(moments.uniform(0, 0.4))
+        process.kill()
+        process.communicate()
+        num_killed += 1
+        found = [name for name in statistics_of(tmp_path) if "checkpoint" not in name]
+        if found:
+            assert statistics_of(tmp_path)[found[0]] == whole
+            (path,) = (tmp_path / "outputs").rglob(found[0])
+            path.unlink()
+    code, text = lcrp(tmp_path, *command[2:])
+    assert code == 0, text
+    (content,) = statistics_of(tmp_path).values()
+    assert content == whole
+
+
 def wait_for_lock(folder: Path, process: "subprocess.Popen[str]") -> None:
-    """Until the pass has begun."""
+    """Until the pass has begun; the killed ones before it left their lock's file, without the lock."""
     while process.poll() is None:
         locks = list((folder / "outputs").rglob(".*.lock"))
         if locks and str(process.pid) in locks[0].read_text(encoding="utf-8"):
