@@ -10,7 +10,7 @@ from repeatable import repeatable
 from torch import nn
 from zennit import rules as zennit_rules
 
-from lcrp.composites import arithmetic, closed_form, windows
+from lcrp.composites import arithmetic, closed_form, windowed, windows
 from lcrp.composites.rules import Epsilon, Gamma, GeneralisedGamma, Norm, ZPlus
 from lcrp.models.layers import Sum
 
@@ -154,17 +154,18 @@ class Branches(nn.Module):
 
 @MANY
 @given(drawn=st.lists(boxes(), min_size=2, max_size=2), seed=seeds, is_for_few=st.booleans())
-def test_what_is_remembered_of_windows_changes_no_bit(drawn, seed, is_for_few):
+def test_passing_on_parts_alone_changes_no_bit(drawn, seed, is_for_few):
     generator = torch.Generator().manual_seed(seed)
     network = Branches()
     x = torch.randn(2, 3, 20, 24, generator=generator).requires_grad_()
     relevance = torch.randn(2, 2, 20, 24, generator=generator)
     relevance = torch.stack([boxed(one, box) for one, box in zip(relevance, drawn, strict=True)])
     found = []
-    for remembers in (True, False):
+    for passes_parts in (True, False):
         with pytest.MonkeyPatch.context() as patch:
-            if not remembers:
-                patch.setattr(closed_form, "remembered_parts", lambda values: [None] * len(values))
+            if not passes_parts:
+                joined = closed_form._joined
+                patch.setattr(closed_form, "_joined", lambda *maps, joined=joined: windowed.whole(joined(*maps)))
             handles = [(Norm() if isinstance(layer, Sum) else ZPlus()).register(layer) for layer in network.children()]
             with closed_form.few_rounds() if is_for_few else nullcontext():
                 y = network(x)
@@ -174,11 +175,55 @@ def test_what_is_remembered_of_windows_changes_no_bit(drawn, seed, is_for_few):
     assert torch.equal(*found)
 
 
-def test_what_is_remembered_ends_with_a_change():
-    values = windows.remember_parts(torch.zeros(2, 3, 8, 8), [(slice(0, 2), slice(0, 2)), None])
-    assert windows.remembered_parts(values) == ((slice(0, 2), slice(0, 2)), None)
-    values.add_(1)
-    assert windows.remembered_parts(values) == (None, None)
+@st.composite
+def parts(draw):
+    """Rows and columns of a 9 x 7 map."""
+    ends = [sorted(draw(st.lists(st.integers(0, extent), min_size=2, max_size=2, unique=True))) for extent in (9, 7)]
+    return tuple(slice(*both) for both in ends)
+
+
+def drawn_maps(parts, seed):
+    generator = torch.Generator().manual_seed(seed)
+    maps = torch.zeros(len(parts), 3, 9, 7)
+    for one, part in zip(maps, parts, strict=True):
+        one[:, *part] = torch.randn(one[:, *part].shape, generator=generator)
+    pieces = [one[None, :, *part] for one, part in zip(maps, parts, strict=True)]
+    return maps, windowed.Windowed(pieces, parts, (9, 7))
+
+
+@MANY
+@given(one=st.lists(parts(), min_size=2, max_size=2), other=st.lists(parts(), min_size=2, max_size=2), seed=seeds)
+def test_windowed_maps_stand_for_whole_ones(one, other, seed):
+    (whole, part), (other_whole, other_part) = drawn_maps(one, seed), drawn_maps(other, seed + 1)
+    assert part.shape == whole.shape
+    assert torch.equal(windowed.whole(part), whole)
+    both = part + other_part
+    assert isinstance(both, windowed.Windowed)
+    assert torch.equal(windowed.whole(both), whole + other_whole)
+    for found in (part + other_whole, other_whole + part):
+        assert not isinstance(found, windowed.Windowed)
+        assert torch.equal(found, whole + other_whole)
+    assert torch.equal(torch.cat([part, other_whole]), torch.cat([whole, other_whole]))
+    assert torch.equal(torch.add(part, other_part, alpha=2), torch.add(whole, other_whole, alpha=2))
+    assert torch.equal(part[:, 1:], whole[:, 1:])
+
+
+def test_windowed_maps_cannot_be_written_to():
+    maps = drawn_maps([(slice(0, 2), slice(0, 2))], 0)[1]
+    with pytest.raises(TypeError, match="cannot be written to"):
+        maps.mul_(2)
+
+
+def test_users_of_the_rules_get_ordinary_gradients():
+    layer = nn.Conv2d(4, 4, 3, padding=1)
+    x = torch.rand(1, 4, 64, 64, requires_grad=True)
+    relevance = torch.zeros(1, 4, 64, 64)
+    relevance[:, :, 30:33, 10] = 1
+    handles = ZPlus().register(layer)
+    layer(x).backward(relevance)
+    handles.remove()
+    assert type(x.grad) is torch.Tensor
+    assert x.grad.numpy().any()
 
 
 def test_small_maps_are_computed_whole(monkeypatch):

@@ -13,6 +13,7 @@ from zennit.core import Composite
 
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.composites.closed_form import few_rounds
+from lcrp.composites.windowed import whole
 from lcrp.errors import LayerError, nearest
 from lcrp.values.attribution import Attribution
 from lcrp.values.prediction import at_least_float32
@@ -123,8 +124,9 @@ class Trace:
     def arrive(self, name: str, relevance: torch.Tensor | None) -> None:
         """Called by a layer's output when its relevance is known."""
         if self._read is not None and relevance is not None:
-            self._sums[name] = relevance.sum()
-            self._read(name, relevance)
+            maps = whole(relevance)
+            self._sums[name] = maps.sum()
+            self._read(name, maps)
 
     def _input(self) -> dict[str, torch.Tensor]:
         return {"input": self._open()[1]}
@@ -148,7 +150,7 @@ class Trace:
         tensors = list(ends.values())
         gradients = torch.autograd.grad(start, tensors, seed.to(start), retain_graph=True, allow_unused=True)
         relevance = [
-            torch.zeros_like(tensor) if gradient is None else gradient
+            torch.zeros_like(tensor) if gradient is None else whole(gradient)
             for tensor, gradient in zip(tensors, gradients, strict=True)
         ]
         _check_finite({name: tensor.sum() for name, tensor in zip(ends, relevance, strict=True)})

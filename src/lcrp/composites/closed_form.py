@@ -8,7 +8,7 @@ batch, so that batch mates change no bit.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
@@ -21,7 +21,8 @@ from zennit.core import Hook, RemovableHandleList
 from zennit.types import Linear
 
 from lcrp.composites.arithmetic import STABILIZER, adjoint, is_zero, linear_map, pads_zeros
-from lcrp.composites.windows import Part, Window, can_have_windows, remember_parts, remembered_parts, window_of
+from lcrp.composites.windowed import Part, Windowed, cut, whole
+from lcrp.composites.windows import Window, can_have_windows, window_of
 
 Tensors = tuple[torch.Tensor, ...]
 Forward = Callable[..., torch.Tensor]
@@ -121,15 +122,19 @@ class Step(ABC):
     def relevance(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
         """Relevance of the input, or of each, from that of the output, in one backward round."""
         if not (self.in_windows and can_have_windows(self.module, upper)):
-            return self._everywhere(upper)
+            return self._everywhere(whole(upper))
         if not self._samples:
             self._samples = [self._sample(row) for row in range(len(upper))]
             self._y = None
-        known = remembered_parts(upper)
-        found = [sample._where_reached(upper[row : row + 1], known[row]) for row, sample in enumerate(self._samples)]
+        extent = upper.shape[2:]
+        found = [
+            sample._where_reached(piece, part, extent)
+            for sample, (piece, part) in zip(self._samples, _pieces(upper), strict=True)
+        ]
         several, parts = zip(*found, strict=True)
-        lower = several[0] if len(several) == 1 else tuple(torch.cat(rows) for rows in zip(*several, strict=True))
-        lower = tuple(remember_parts(one, parts) for one in lower)
+        lower = tuple(
+            _joined(pieces, parts, x) for pieces, x in zip(zip(*several, strict=True), self.inputs, strict=True)
+        )
         return lower if len(lower) > 1 else lower[0]
 
     def prepare(self) -> None:  # noqa: B027
@@ -150,23 +155,23 @@ class Step(ABC):
     def _everywhere(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
         return self._ready().lower(upper)
 
-    def _where_reached(self, upper: torch.Tensor, known: Part | None) -> tuple[Tensors, Part | None]:
-        """Relevance [1, C, h, w] of the input, or of each, of one sample, and the part outside which it is zero.
+    def _where_reached(
+        self, upper: torch.Tensor, part: Part | None, extent: Sequence[int]
+    ) -> tuple[Tensors, Part | None]:
+        """Relevance of the input, or of each, of one sample, in the part [1, C, h', w'] outside which it is zero.
 
         Args:
             upper: of the output.
-            known: part of `upper` outside which it is zero, if known.
+            part: of the output's map, in which all of `upper` lies; None for everything.
+            extent: of the output's map.
         """
-        window = window_of(self.module, upper, self.x.shape[2:], known)
+        window = window_of(self.module, upper, part, extent, self.x.shape[2:])
+        everything = (slice(0, extent[0]), slice(0, extent[1]))
+        upper = cut(upper, part or everything, everything if window is None else window.upper)
         if window is None:
-            found = self._everywhere(upper)
-        else:
-            step = self._part(window)._ready() if self._prepares_windows else self._ready()._part(window)
-            found = step.lower(window.of_output(upper))
-        several = found if isinstance(found, tuple) else (found,)
-        if window is None:
-            return several, None
-        return tuple(window.placed(lower, x) for lower, x in zip(several, self.inputs, strict=True)), window.lower
+            return _several(self._everywhere(upper)), None
+        step = self._part(window)._ready() if self._prepares_windows else self._ready()._part(window)
+        return tuple(map(window.of_result, _several(step.lower(upper)))), window.lower
 
     def _ready(self) -> "Step":
         """This step, prepared; where windows are prepared by themselves, a copy, since they go on from here."""
@@ -260,25 +265,42 @@ class _Relevance(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         y = forward(*inputs)
         ctx.step = rule.step_type(module)(rule, module, tuple(x.detach() for x in inputs), y.detach())
-        ctx.num_inputs = len(inputs)
+        ctx.ends = [x.is_leaf for x in inputs]
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upper: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         if upper is None or _is_nothing(upper):  # the other heads of a detector, for example
-            return tuple([None] * (3 + int(ctx.num_inputs)))
+            return tuple([None] * (3 + len(ctx.ends)))
         step: Step = ctx.step
         lower = step.relevance(upper)
-        return None, None, None, *(lower if isinstance(lower, tuple) else (lower,))
+        ends = zip(_several(lower), ctx.ends, strict=True)
+        return None, None, None, *(whole(one) if is_end else one for one, is_end in ends)
 
 
 def _is_nothing(upper: torch.Tensor) -> bool:
     """Whether relevance [B, ...] is zero everywhere."""
-    parts = remembered_parts(upper)
+    return all(map(is_zero, upper.pieces if isinstance(upper, Windowed) else (upper,)))
+
+
+def _pieces(upper: torch.Tensor) -> list[tuple[torch.Tensor, Part | None]]:
+    """Relevance [1, C, h', w'] of every sample, and the part of the map that it is of; None for everything."""
+    if isinstance(upper, Windowed):
+        return list(zip(upper.pieces, upper.parts, strict=True))
+    return [(one[None], None) for one in upper]
+
+
+def _several(lower: torch.Tensor | Tensors) -> Tensors:
+    return lower if isinstance(lower, tuple) else (lower,)
+
+
+def _joined(pieces: Tensors, parts: Sequence[Part | None], like: torch.Tensor) -> torch.Tensor:
+    """Relevance [B, C, h, w] of all samples, in the shape of `like`."""
     if not any(parts):
-        return is_zero(upper)
-    return all(is_zero(one if part is None else one[:, *part]) for one, part in zip(upper, parts, strict=True))
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+    everything = (slice(0, like.shape[2]), slice(0, like.shape[3]))
+    return Windowed(pieces, [part or everything for part in parts], like.shape[2:])
 
 
 class _Weights:

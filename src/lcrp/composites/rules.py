@@ -323,8 +323,10 @@ class Pass(Rule):
 class _PassStep(Step):
     reads_input = False
 
-    def lower(self, upper: torch.Tensor) -> torch.Tensor:
+    def relevance(self, upper: torch.Tensor) -> torch.Tensor:
         return upper
+
+    lower = relevance
 
 
 def _weights_by_sign(step: Step, factor: float = 1.0) -> Tensors:

@@ -7,6 +7,7 @@ no sample's numbers depend on its batch mates.
 Axes: C channel, h w map of the output (upper) or of the input (lower).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,10 +15,8 @@ import torch
 from torch import nn
 
 from lcrp.composites.arithmetic import is_zero
+from lcrp.composites.windowed import Part
 from lcrp.models.layers import Sum
-
-Part = tuple[slice, slice]  # rows and columns of a map
-_WHOLE: Part = (slice(0, None), slice(0, None))
 
 _SMALLEST = 1 << 16  # values of a sample's map: smaller ones are not worth a look
 _SIZES = tuple(sixteenths / 16 for sixteenths in range(1, 14))  # of a window, per side: a kernel is made for each size
@@ -47,60 +46,44 @@ class Window:
         part = values[:, :, *self.lower]
         return nn.functional.pad(part, self.padding) if any(self.padding) else part
 
-    def placed(self, values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-        """Values of the padded window in the shape of the input; zero around them."""
+    def of_result(self, values: torch.Tensor) -> torch.Tensor:
+        """What lies in `lower` of values in the shape that `of_input` returns."""
         left, right, top, bottom = self.padding
-        whole = torch.zeros_like(like)
-        whole[:, :, *self.lower] = values[:, :, top : values.shape[2] - bottom, left : values.shape[3] - right]
-        return whole
-
-
-def remember_parts(values: torch.Tensor, parts: Sequence[Part | None]) -> torch.Tensor:
-    """Note on [B, C, h, w] the part outside which every sample is zero, if it is known, and return it."""
-    values.parts = (values._version, tuple(parts))  # type: ignore[attr-defined]
-    return values
-
-
-def remembered_parts(values: torch.Tensor) -> Sequence[Part | None]:
-    """For every sample [B] the part outside which it is zero; None where that was not noted, or is no longer so.
-
-    Where branches meet, autograd adds to what it has: then the version is another.
-    """
-    version, parts = getattr(values, "parts", (-1, ()))
-    known: Sequence[Part | None] = parts if version == values._version else (None,) * len(values)
-    return known
+        return values[:, :, top : values.shape[2] - bottom, left : values.shape[3] - right]
 
 
 def can_have_windows(module: nn.Module, upper: torch.Tensor) -> bool:
     """Whether relevance [B, C, h, w] of a layer's output is looked at sample by sample."""
     is_local = isinstance(module, nn.Conv2d | nn.BatchNorm2d | Sum)
-    return is_local and not upper.is_cuda and upper.ndim == 4 and upper[0].numel() >= _SMALLEST
+    return is_local and not upper.is_cuda and upper.ndim == 4 and math.prod(upper.shape[1:]) >= _SMALLEST
 
 
-def window_of(module: nn.Module, upper: torch.Tensor, size: Sequence[int], known: Part | None = None) -> Window | None:
+def window_of(
+    module: nn.Module, upper: torch.Tensor, part: Part | None, extent: Sequence[int], size: Sequence[int]
+) -> Window | None:
     """Where relevance of one sample lies in a layer's output.
 
     Args:
         module: the layer.
-        upper: relevance [1, C, h, w] of its output.
+        upper: relevance [1, C, h, w] of its output, or of the part of it that may be reached.
+        part: that part; None for everything.
+        extent: size of the output's map.
         size: of the input's map.
-        known: part of `upper` outside which all is known to be zero.
 
     Returns:
-        The window, which is the same whatever is known; None if it is (almost) everything.
+        The window, which depends on the values alone; None if it is (almost) everything.
     """
-    reached = _reached(upper) if known is None else _reached_within(upper, known)
+    reached = _reached(upper) if part is None else _reached_within(upper, part)
     if reached is None:
         return None
-    parts = [_rounded(*ends, extent) for ends, extent in zip(reached, upper.shape[-2:], strict=True)]
-    area = _length(parts[0]) * _length(parts[1]) / (upper.shape[-2] * upper.shape[-1])
-    if area > _LARGEST:
+    parts = [_rounded(*ends, length) for ends, length in zip(reached, extent, strict=True)]
+    if _length(parts[0]) * _length(parts[1]) > _LARGEST * extent[0] * extent[1]:
         return None
     lower, padding = [], []
-    for axis, part in enumerate(parts):
+    for axis, rounded in enumerate(parts):
         stride, reach, margin = _geometry(module, axis)
-        first = part.start * stride - margin
-        last = first + (part.stop - 1 - part.start) * stride + reach
+        first = rounded.start * stride - margin
+        last = first + (rounded.stop - 1 - rounded.start) * stride + reach
         lower.append(slice(max(0, first), min(size[axis], last)))
         padding.append((max(0, -first), max(0, last - size[axis])))
     return Window(
@@ -124,14 +107,13 @@ def _reached(values: torch.Tensor) -> list[tuple[int, int]] | None:
     return _reached_within(values) if any(map(is_zero, edges)) else None
 
 
-def _reached_within(values: torch.Tensor, part: Part = _WHOLE) -> list[tuple[int, int]]:
-    """First and last row, and column, that are not zero in a part of [1, C, h, w]; 0 and 0 if all are."""
-    values = values[:, :, *part]
+def _reached_within(values: torch.Tensor, part: Part | None = None) -> list[tuple[int, int]]:
+    """First and last row, and column, that are not zero in the part [1, C, h, w] of a map; 0 and 0 if all are."""
     is_reached = (values.amax(dim=(0, 1)) != 0) | (values.amin(dim=(0, 1)) != 0)  # [h, w]
     ends = []
-    for axis in (1, 0):
-        places = is_reached.any(dim=axis).nonzero()
-        start = part[1 - axis].start
+    for axis in (0, 1):
+        places = is_reached.any(dim=1 - axis).nonzero()
+        start = 0 if part is None else part[axis].start
         ends.append((start + int(places[0]), start + int(places[-1])) if len(places) else (0, 0))
     return ends
 

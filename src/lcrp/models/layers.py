@@ -21,7 +21,8 @@ class Sum(nn.Module):
 
     def forward(self, *summands: Tensor) -> Tensor:
         """S maps [B, C, h, w] to one."""
-        return reduce(torch.add, summands)
+        first, *rest = summands
+        return reduce(Tensor.add_, rest[1:], first + rest[0]) if rest else first
 
 
 class Concat(nn.Module):
