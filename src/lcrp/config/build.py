@@ -20,7 +20,7 @@ from lcrp.config.dataset import build_dataset, dataset_options, has_class_names
 from lcrp.config.network import fresh_model, trained_model
 from lcrp.config.paths import absolute
 from lcrp.config.stages import download_settings, stage_settings, train_settings
-from lcrp.config.targets import locate
+from lcrp.config.targets import is_own, locate
 from lcrp.data.dataset import Dataset
 from lcrp.data.loader import Shard
 from lcrp.errors import ConfigError
@@ -86,10 +86,28 @@ def _verification(config: schema.Config, stage: Callable[..., Path], origin: Pat
     command = recorded["command"]
     assert isinstance(command, dict)
     there = Path(str(command.get("folder", origin)))
-    settings = checked(compose(config_name="config", overrides=list(command.get("overrides", ()))))
+    settings = checked(compose(config_name="config", overrides=list(command["overrides"])))
+    if isinstance(settings.stage, schema.VerifyStage):
+        raise ConfigError(f"'{folder}' looked at another run itself; name a run that computed something")
+    for key, path in _targets(settings).items():
+        if path != _targets(config)[key] and not is_own(path):
+            raise ConfigError(
+                f"'{folder}' names {key}='{path}', which is not lcrp's own code; if you trust it, say so: "
+                f"lcrp stage=verify run={config.run} {key}={path}"
+            )
     earlier = build_job(settings, there if there.is_dir() else origin)
     facts = {"device": settings.device, "precision": settings.precision, **earlier.facts}
     return Job(stage=partial(stage, folder, recorded, facts), facts={"verified": str(folder)})
+
+
+def _targets(config: schema.Config) -> dict[str, str]:
+    """What is called, by the setting that names it."""
+    return {
+        "model.network._target_": str(config.model.network["_target_"]),
+        "dataset._target_": config.dataset._target_,
+        "composite._target_": config.composite._target_,
+        "stage._target_": config.stage._target_,
+    }
 
 
 def build_subject(config: schema.Config, device: torch.device, origin: Path) -> Subject:

@@ -29,6 +29,18 @@ def locate(path: str, key: str) -> Any:
     return found
 
 
+def is_own(path: str) -> bool:
+    """Whether a dotted path leads to a class or function that lcrp defines, and not to one that it imports."""
+    own = __name__.partition(".")[0]
+    if not path.startswith(f"{own}."):
+        return False
+    try:
+        found = get_object(path)
+    except Exception:  # nothing is there
+        return False
+    return str(getattr(found, "__module__", "")).startswith(f"{own}.")
+
+
 def takes(target: Callable[..., Any], name: str) -> bool:
     """Whether a class or function has a parameter of this name."""
     return name in inspect.signature(target).parameters

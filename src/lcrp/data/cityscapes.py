@@ -16,6 +16,7 @@ NAME = "cityscapes"
 SPLITS = ("train", "val")
 PICTURE, LABEL_IDS = "_leftImg8bit.png", "_gtFine_labelIds.png"
 _EVALUATED = [one for one in Cityscapes.classes if not one.ignore_in_eval]  # by ascending train_id
+_NUM_LABEL_IDS = 256
 REST = len(_EVALUATED)  # class of whatever is none of the 19: 'ground', as the forerunner calls it
 CLASSES = Classes(
     names=(*(one.name for one in _EVALUATED), "ground"),
@@ -77,7 +78,10 @@ def read_label_ids(path: Path) -> torch.Tensor:
     Raises:
         DataError: if the file is missing, damaged or holds colours.
     """
-    classes = torch.full((256,), REST)
+    classes = torch.full((_NUM_LABEL_IDS,), REST)
     for one in _EVALUATED:
         classes[one.id] = one.train_id
-    return classes[read_class_mask(path)]
+    label_ids = read_class_mask(path)
+    if label_ids.numel() and not 0 <= int(label_ids.min()) <= int(label_ids.max()) < _NUM_LABEL_IDS:
+        raise DataError(f"mask {path} has values up to {int(label_ids.max())}; label ids are 0 to {_NUM_LABEL_IDS - 1}")
+    return classes[label_ids]

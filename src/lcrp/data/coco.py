@@ -3,21 +3,25 @@
 import contextlib
 import hashlib
 import io
+import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torchvision.datasets import CocoDetection
 
-from lcrp.data.dataset import checked_index, find_key, fingerprint_of
+from lcrp.data.dataset import checked_index, file_size, find_key, fingerprint_of
 from lcrp.data.pictures import read_picture
 from lcrp.data.published import missing, source
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
 from lcrp.values.sample import Annotation, Sample
+
+log = logging.getLogger(__name__)
 
 # fmt: off
 CLASS_NAMES = (
@@ -33,6 +37,8 @@ CLASS_NAMES = (
 # fmt: on
 _UNUSED_IDS = frozenset({12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
 CATEGORY_IDS = tuple(number for number in range(1, 91) if number not in _UNUSED_IDS)  # index = class id
+_LISTED = 5
+_FARTHEST = 1e6  # coordinate of a box or an outline, in pixels
 _CLASS_OF = {category: index for index, category in enumerate(CATEGORY_IDS)}
 
 
@@ -103,7 +109,7 @@ class CocoDataset:
 
     def fingerprint(self) -> str:
         """Hash of file names, file sizes, annotations and transform."""
-        sizes = ((self._folder / key).stat().st_size if (self._folder / key).is_file() else -1 for key in self._keys)
+        sizes = (file_size(self._folder / key) for key in self._keys)
         options = {
             "annotations": hashlib.sha256(self._annotations.read_bytes()).hexdigest(),
             "transform": self.transform.description(),
@@ -119,30 +125,112 @@ class CocoDataset:
                 f"picture {self._folder / self._keys[index]} has {picture.shape[-2]}x{picture.shape[-1]} pixels, its "
                 f"annotation {size[0]}x{size[1]}; download {self._origin} again"
             )
-        objects = [one for one in coco.loadAnns(coco.getAnnIds(imgIds=record["id"])) if not one.get("iscrowd", 0)]
+        listed = coco.loadAnns(coco.getAnnIds(imgIds=record["id"]))
+        objects = [one for one in listed if not one.get("iscrowd", 0) and _flaw_of_box(one, size) is None]
         boxes = torch.tensor([one["bbox"] for one in objects], dtype=torch.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]  # xywh to xyxy
-        with warnings.catch_warnings():  # pycocotools 2.0 does not know numpy 2's copy keyword
-            warnings.simplefilter("ignore", DeprecationWarning)
-            masks = [coco.annToMask(_outlined(one)).astype(np.bool_) for one in objects]
+        masks = [self._mask(one, self._keys[index], size) for one in objects]
         return Annotation(
             boxes=boxes,
             labels=torch.tensor([_CLASS_OF[one["category_id"]] for one in objects], dtype=torch.int64),
             masks=torch.from_numpy(np.stack(masks)) if masks else torch.zeros(0, *size, dtype=torch.bool),
         )
 
+    def _mask(self, one: Mapping[str, Any], key: str, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+        """Pixels [H, W] of one object."""
+        try:
+            outlined = _outlined(one)
+            _check_outline(outlined["segmentation"], size)
+            with warnings.catch_warnings():  # pycocotools 2.0 does not know numpy 2's copy keyword
+                warnings.simplefilter("ignore", DeprecationWarning)
+                mask: npt.NDArray[np.bool_] = self._source.coco.annToMask(outlined).astype(np.bool_)
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+            raise DataError(
+                f"the outline of annotation {one.get('id')} of picture {key} is neither polygons nor run lengths of "
+                f"its {size[0]}x{size[1]} pixels ({error})"
+            ) from error
+        return mask
+
 
 def _read_annotations(folder: Path, path: Path) -> CocoDetection:
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
             source = CocoDetection(str(folder), str(path))
-    except (ValueError, KeyError, TypeError, AssertionError, AttributeError) as error:
-        raise DataError(f"{path} is not a COCO instances file ({type(error).__name__}: {error})") from error
-    unknown = _unknown_categories(source.coco.anns.values())
-    if unknown or not source.coco.imgs:
-        reason = f"category ids {unknown} are not COCO's" if unknown else "it lists no images"
-        raise DataError(f"{path} is not a COCO instances file: {reason}; set dataset.annotations to one")
+        unknown = _unknown_categories(source.coco.anns.values())
+        if unknown:
+            raise ValueError(f"category ids {unknown} are not COCO's")
+        _check_records(source.coco.imgs.values())
+        _tell_flaws(path, source)
+    except (ValueError, KeyError, TypeError, AssertionError, AttributeError, RecursionError) as error:
+        raise DataError(
+            f"{path} is not a COCO instances file: {_reason(error)}; set dataset.annotations to one"
+        ) from error
     return source
+
+
+def _reason(error: Exception) -> str:
+    """Plain words where there are some."""
+    return str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+
+
+def _check_records(records: Collection[Mapping[str, Any]]) -> None:
+    """Whether all pictures have a name and a size."""
+    if not records:
+        raise ValueError("it lists no images")
+    for record in records:
+        name, sides = record["file_name"], (record["height"], record["width"])
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"image {record['id']} has the file_name {name!r}")
+        if not all(isinstance(side, int) and side > 0 for side in sides):
+            raise ValueError(f"image {record['id']} has {sides[0]!r}x{sides[1]!r} pixels")
+
+
+def _tell_flaws(path: Path, source: CocoDetection) -> None:
+    """Warn of objects that are left out."""
+    flawed: dict[str, list[object]] = {}
+    images = source.coco.imgs
+    for number, one in source.coco.anns.items():
+        record = images.get(one["image_id"])
+        if record is not None and not one.get("iscrowd", 0):
+            flaw = _flaw_of_box(one, (record["height"], record["width"]))
+            if flaw is not None:
+                flawed.setdefault(flaw, []).append(number)
+    for flaw, numbers in flawed.items():
+        examples = ", ".join(map(str, numbers[:_LISTED]))
+        log.warning("%s: %d objects are left out, %s: annotation %s", path, len(numbers), flaw, examples)
+
+
+def _flaw_of_box(one: Mapping[str, Any], size: tuple[int, int]) -> str | None:
+    """What is wrong with the box of an object in a picture of this size (height, width)."""
+    box = one.get("bbox")
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_coordinate, box)):
+        return "whose bbox is not four numbers of pixels"
+    left, top, width, height = box
+    if width < 0 or height < 0:
+        return "whose bbox has a negative side"
+    if not (width and height and left < size[1] and top < size[0] and left + width > 0 and top + height > 0):
+        return "whose bbox has no area within the picture"
+    return None
+
+
+def _is_coordinate(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= _FARTHEST  # NaN is not
+
+
+def _check_outline(outline: object, size: tuple[int, int]) -> None:
+    """Whether pycocotools can draw an outline: it trusts what it is given."""
+    if isinstance(outline, list):
+        for polygon in outline:
+            if len(polygon) < 6 or len(polygon) % 2 or not all(map(_is_coordinate, polygon)):
+                raise ValueError("a polygon is not three or more pairs of coordinates")
+    elif isinstance(outline, dict):
+        if list(outline["size"]) != list(size):
+            raise ValueError(f"its size is {outline['size']}")
+        counts = outline["counts"] if isinstance(outline["counts"], list) else _unpacked(outline["counts"])
+        if min(counts, default=0) < 0 or sum(counts) != size[0] * size[1]:
+            raise ValueError(f"its run lengths add up to {sum(counts)}")
+    else:
+        raise ValueError(f"it is {outline!r}")
 
 
 def _outlined(annotation: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -154,5 +242,24 @@ def _outlined(annotation: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**annotation, "segmentation": [[left, top, right, top, right, bottom, left, bottom]]}
 
 
-def _unknown_categories(annotations: Sequence[Mapping[str, Any]]) -> list[int]:
-    return sorted({one.get("category_id", -1) for one in annotations} - set(CATEGORY_IDS))[:5]
+def _unpacked(packed: str | bytes) -> list[int]:
+    """Run lengths of COCO's compressed form.
+
+    Digits of five bits, lowest first, a sixth bit where more follow; from the third on, each is the difference to the
+    one but one before.
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for byte in packed.encode("ascii") if isinstance(packed, str) else packed:
+        digit = byte - 48
+        value |= (digit & 31) << shift
+        shift += 5
+        if not digit & 32:
+            value -= (digit & 16) << (shift - 4)  # the sign
+            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+            value = shift = 0
+    return counts
+
+
+def _unknown_categories(annotations: Collection[Mapping[str, Any]]) -> list[object]:
+    return sorted({one.get("category_id") for one in annotations} - set(CATEGORY_IDS), key=str)[:_LISTED]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from lcrp.data.transforms import InputTransform
@@ -73,6 +74,14 @@ def checked_index(index: int, length: int, name: str) -> int:
     if not 0 <= index < length:
         raise DataError(f"{name} has no sample {index}; it has {length} samples, numbered from 0")
     return index
+
+
+def file_size(path: Path) -> int:
+    """Bytes of a file; -1 if there is none."""
+    try:
+        return path.stat().st_size if path.is_file() else -1
+    except (OSError, ValueError):  # a name that no file can have
+        return -1
 
 
 def fingerprint_of(name: str, files: Iterable[tuple[str, int]], options: Mapping[str, object]) -> str:

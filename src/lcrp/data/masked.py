@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from lcrp.data.dataset import checked_index, find_key, fingerprint_of
+from lcrp.data.dataset import checked_index, file_size, find_key, fingerprint_of
 from lcrp.data.pictures import read_picture
 from lcrp.data.transforms import VOID, InputTransform
 from lcrp.errors import DataError
@@ -107,7 +107,7 @@ class MaskedPictures:
 
     def fingerprint(self) -> str:
         """Hash of keys, sizes of the files of pictures and masks, options and transform."""
-        files = ((one.key, _size(path)) for one in self._pictures for path in (one.picture, one.mask))
+        files = ((one.key, file_size(path)) for one in self._pictures for path in (one.picture, one.mask))
         return fingerprint_of(self.name, files, self._options | {"transform": self.transform.description()})
 
     def _annotation(self, one: MaskedPicture, picture: torch.Tensor) -> Annotation:
@@ -125,8 +125,3 @@ class MaskedPictures:
                 f"{len(self.class_names) - 1}, and {VOID} for void"
             )
         return Annotation(boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64), class_mask=mask)
-
-
-def _size(path: Path) -> int:
-    """Bytes of a file; -1 if it is not there."""
-    return path.stat().st_size if path.is_file() else -1

@@ -48,7 +48,10 @@ def voc2012(
     for part in (f"ImageSets/Segmentation/{split}.txt", "JPEGImages", "SegmentationClass"):
         if not (root / _DEVKIT / part).exists():
             raise missing(NAME, root, f"{_DEVKIT}/{part}")
-    source = VOCSegmentation(str(root), year="2012", image_set=split)
+    try:
+        source = VOCSegmentation(str(root), year="2012", image_set=split)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{root / _DEVKIT}/ImageSets/Segmentation/{split}.txt cannot be read ({error})") from error
     if not len(source):
         raise DataError(f"{root / _DEVKIT}/ImageSets/Segmentation/{split}.txt names no picture")
     pairs = zip(map(Path, source.images), map(Path, source.masks), strict=True)

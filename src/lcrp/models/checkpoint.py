@@ -220,6 +220,9 @@ def _float32(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"checkpoint '{path}' declares tensors of {declared} bytes in float32, the limit is {MAX_FILE_BYTES}"
         )
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise CheckpointError(f"'{key}' in checkpoint '{path}' holds NaN or infinity: its training failed")
     return {
         key: value.detach()
         .to(torch.float32 if value.is_floating_point() else value.dtype)

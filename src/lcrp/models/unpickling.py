@@ -177,6 +177,9 @@ def _pickle_of(file: IO[bytes], path: Path) -> bytes:
             raise CheckpointError(
                 f"checkpoint '{path}' describes its tensors in {entry.file_size} bytes, the limit is {MAX_PICKLE_BYTES}"
             )
+        damaged = archive.testzip()  # torch does not look at checksums
+        if damaged is not None:
+            raise CheckpointError(f"checkpoint '{path}' is damaged ('{damaged}' fails its checksum); fetch it again")
         return archive.read(entry)
 
 

@@ -4,8 +4,9 @@ The result is byte for byte that of one pass over all samples, whatever the orde
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch
 
 from lcrp.errors import StoreError, TargetError
 from lcrp.ranking.accumulator import StatisticsAccumulator
-from lcrp.stages.run import Progress, Run
+from lcrp.stages.run import Run
 from lcrp.stages.subject import StatisticsSettings, Subject, statistics_header, statistics_key
 from lcrp.storage.location import StatisticsKey, differences_from, shard_path, shard_paths, statistics_path
 from lcrp.storage.lock import sole_writer
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 _LISTED_SPANS = 3
 
 Shards = Mapping[Path, StatisticsHeader]
+ReadLayer = Callable[[str], LayerStatistics | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,8 @@ def merge(subject: Subject, statistics: StatisticsSettings, settings: MergeSetti
         logs = StoredLogs({shard: one.coverage for shard, one in shards.items()}, recorded)
         sizes = (statistics.top_n, statistics.top_n_per_class)
         with run.progress(len(layers), "merge", "layers") as progress:
-            write_statistics(path, header, logs, _merged(list(shards), layers, sizes, progress))
+            found = merged([partial(_layer_of, shard) for shard in shards], layers, sizes)
+            write_statistics(path, header, logs, progress.counted(found))
     log.info("%s", _summary(len(shards), header, path))
     return path
 
@@ -134,19 +137,24 @@ def _layers_of(shards: Shards) -> tuple[list[str], list[str]]:
     return list(next(iter(found))), recorded
 
 
-def _merged(
-    paths: Sequence[Path], layers: Sequence[str], sizes: tuple[int, int], progress: Progress
+def merged(
+    shards: Sequence[ReadLayer], layers: Sequence[str], sizes: tuple[int, int]
 ) -> Iterator[tuple[str, LayerStatistics]]:
-    """Layer by layer what all shards found; no more than two shards' layer lies in memory at once."""
+    """Layer by layer what all shards found; no more than two shards' layer lies in memory at once.
+
+    Args:
+        shards: what each found in a layer, read when it is needed; None where it explained nothing.
+        layers: names of the layers, one of which some shard knows each.
+        sizes: entries kept per concept, and per concept and class.
+    """
     for name in layers:
         total: StatisticsAccumulator | None = None
-        for path in paths:
-            with StatisticsFile(path, is_part=True) as file:
-                if not file.layer_names:
-                    continue
-                layer = {name: file.layer(name)}
+        for read in shards:
+            layer = read(name)
+            if layer is None:
+                continue
             one = StatisticsAccumulator.from_statistics(
-                layer, top_n=sizes[0], top_n_per_class=sizes[1], device=torch.device("cpu")
+                {name: layer}, top_n=sizes[0], top_n_per_class=sizes[1], device=torch.device("cpu")
             )
             if total is None:
                 total = one
@@ -154,7 +162,11 @@ def _merged(
                 total.merge(one)
         assert total is not None
         yield from total.results()
-        progress.advance()
+
+
+def _layer_of(path: Path, name: str) -> LayerStatistics | None:
+    with StatisticsFile(path, is_part=True) as file:
+        return file.layer(name) if file.layer_names else None
 
 
 def _summary(count: int, header: StatisticsHeader, path: Path) -> str:

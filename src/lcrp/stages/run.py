@@ -8,14 +8,16 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 log = logging.getLogger(__name__)
+
+_Unit = TypeVar("_Unit")
 
 PROVENANCE_FILE = "provenance.json"
 _PACKAGES = ("lcrp", "torch", "torchvision", "zennit", "numpy", "h5py")
@@ -67,6 +69,12 @@ class Progress:
             sys.stderr.flush()
         else:
             log.info("%s", self)
+
+    def counted(self, units: Iterable[_Unit]) -> Iterator[_Unit]:
+        """The same units, each counted when the next one is asked for."""
+        for unit in units:
+            yield unit
+            self.advance()
 
     def __str__(self) -> str:
         """For example ``glocal: 120/500 samples, 3.4/s, 1:52 left``."""

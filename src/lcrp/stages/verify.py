@@ -32,11 +32,21 @@ def read_provenance(folder: Path) -> dict[str, object]:
         raise StoreError(
             f"'{folder}' has no {PROVENANCE_FILE}: name the folder of a run that ended well, such as outputs/runs/..."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"'{path}' cannot be read: {error}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("command"), dict):
+    if not _is_provenance(found):
         raise StoreError(f"'{path}' is no provenance of lcrp")
-    return found
+    return cast(dict[str, object], found)
+
+
+def _is_provenance(found: object) -> bool:
+    if not isinstance(found, dict) or not isinstance(found.get("written", {}), dict):
+        return False
+    command = found.get("command")
+    if not isinstance(command, dict) or not isinstance(command.get("folder"), str):
+        return False
+    overrides = command.get("overrides")
+    return isinstance(overrides, list) and all(isinstance(override, str) for override in overrides)
 
 
 def verify(folder: Path, recorded: Mapping[str, object], facts: Mapping[str, object], run: Run) -> Path:

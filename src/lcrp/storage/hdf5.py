@@ -16,6 +16,7 @@ Array = npt.NDArray[Any]
 
 _LIBRARY_VERSION = ("v108", "v108")  # fixed: equal content gives equal bytes, and old readers can follow
 _CHUNK_ENTRIES = 1 << 18
+_MOST_COMPRESSED = 1100  # bytes that gzip can make of one, and some more
 _DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError)  # what h5py raises on damaged files
 _ENCODING = ("utf-8", "surrogateescape")  # file names need not be valid UTF-8
 
@@ -41,6 +42,8 @@ def open_file(path: Path, *, kind: str, version: int) -> h5py.File:
         StoreError: it is missing, damaged, or something else.
     """
     with reading(path):
+        if path.exists() and not path.is_file():  # to open a pipe would wait for ever
+            raise StoreError(f"'{path}' is no file")
         file = h5py.File(path, "r")
         try:
             _check_format(file, path, kind, version)
@@ -159,8 +162,18 @@ def _layout(shape: Sequence[int], *, compress: bool) -> dict[str, Any]:
 
 
 def read_array(group: h5py.Group, name: str) -> Array:
-    """An array as it was written."""
-    values: Array = np.asarray(group[name][()])
+    """An array as it was written.
+
+    Raises:
+        ValueError: it cannot be that what is declared was stored.
+    """
+    dataset = group[name]
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError(f"group '{dataset.name}' is no array")
+    stored = dataset.id.get_storage_size()
+    if dataset.nbytes > stored * _MOST_COMPRESSED:
+        raise ValueError(f"array '{dataset.name}' declares {dataset.nbytes} bytes, {stored} are stored")
+    values: Array = np.asarray(dataset[()])
     return values
 
 

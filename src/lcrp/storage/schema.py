@@ -32,6 +32,8 @@ LAYER_NAMES: Final = "layer_names"
 LAYERS: Final = "layers"
 RECORDS: Final = "records"
 
+MAX_ITEMS: Final = 65535  # that top tables hold
+
 _MAP_SIZE: Final = "map_size"
 _MOMENTS: Final = "moments"
 _MOMENT_COLUMNS: Final = {
@@ -71,13 +73,23 @@ def _write_columns(group: h5py.Group, table: TopTable | Moments, columns: Mappin
         write_array(group, column, getattr(table, column).astype(dtype), compress=compress)
 
 
-def read_layer(group: h5py.Group) -> LayerStatistics:
-    """One layer's statistics as they were written."""
+def read_layer(group: h5py.Group, *, num_samples: int, num_classes: int) -> LayerStatistics:
+    """One layer's statistics as they were written.
+
+    Args:
+        group: the layer's.
+        num_samples: of the dataset.
+        num_classes: of the model.
+
+    Raises:
+        ValueError: tables do not fit each other, or name what is not there.
+    """
     height, width = (int(side) for side in group.attrs[_MAP_SIZE])
+    limits = {"sample": num_samples, "class_id": num_classes, "peak": height * width, "item": MAX_ITEMS}
     moments = Moments(**{column: read_array(group[_MOMENTS], column) for column in _MOMENT_COLUMNS})
     no_class = np.array(-1, dtype=np.int32)
     of_row = moments.class_ids[:, None, None]
-    return LayerStatistics(
+    layer = LayerStatistics(
         map_size=(height, width),
         relevance=_read_table(group, "relevance", no_class),
         relevance_by_class=_read_table(group, "relevance_by_class", of_row),
@@ -85,6 +97,47 @@ def read_layer(group: h5py.Group) -> LayerStatistics:
         activation_by_class=_read_table(group, "activation_by_class", of_row),
         moments=moments,
     )
+    _check_moments(group.name, moments, num_classes)
+    num_classes_seen, num_concepts = moments.total.shape
+    for name in _LEFT_OUT:
+        rows = (num_classes_seen, num_concepts) if name.endswith("by_class") else (num_concepts,)
+        _check_table(f"{group.name}/{name}", getattr(layer, name), rows, limits)
+    return layer
+
+
+def _check_moments(name: str, moments: Moments, num_classes: int) -> None:
+    classes = moments.class_ids
+    shape = moments.total.shape
+    if moments.square_high.shape != shape or moments.square_low.shape != shape or len(shape) != 2:
+        raise ValueError(f"sums of '{name}' are of different shapes")
+    if classes.shape != shape[:1] or moments.count.shape != shape[:1]:
+        raise ValueError(f"layer '{name}' has sums of {shape[0]} classes and names {classes.shape}")
+    if any(getattr(moments, column).dtype.kind != "i" for column in _MOMENT_COLUMNS):
+        raise ValueError(f"sums of '{name}' are no whole numbers")
+    if (np.diff(classes) <= 0).any() or not _is_within(classes, 0, num_classes):
+        raise ValueError(f"layer '{name}' names the classes {classes.tolist()[:5]}, of {num_classes}")
+
+
+def _check_table(name: str, table: TopTable, rows: tuple[int, ...], limits: Mapping[str, int]) -> None:
+    """Whether a table has a row for each of `rows`, and its entries name what there is."""
+    shape = table.score.shape
+    if table.filled.shape != rows or shape[:-1] != rows or table.score.dtype.kind != "f":
+        raise ValueError(f"scores of '{name}' are {table.score.dtype} {shape}")
+    if not _is_within(table.filled, 0, shape[-1] + 1):
+        raise ValueError(f"table '{name}' has more or fewer entries than places")
+    is_entry = np.arange(shape[-1]) < table.filled[..., None]
+    if not np.isfinite(table.score).all():
+        raise ValueError(f"table '{name}' has scores that are not finite")
+    for column, limit in limits.items():
+        values = getattr(table, column)
+        least = 0 if column in ("sample", "peak") else -1
+        if values.shape != shape or values.dtype.kind != "i" or not _is_within(values[is_entry], least, limit):
+            raise ValueError(f"column '{name}/{column}' names what there is not")
+
+
+def _is_within(values: Array, least: int, limit: int) -> bool:
+    """Whether all values are from `least` to before `limit`."""
+    return not values.size or bool(least <= values.min() and values.max() < limit)
 
 
 def _read_table(group: h5py.Group, name: str, class_id: IntArray) -> TopTable:

@@ -16,6 +16,8 @@ from lcrp.storage.hdf5 import new_file, open_file, read_array, read_texts, readi
 from lcrp.storage.target_log import KnownLog, Records, StoredLogs, read_log, write_log, write_records
 from lcrp.values.statistics import LayerStatistics, StatisticsHeader, TargetLog
 
+_MAX_SETTINGS = 100_000
+
 
 def write_statistics(
     path: Path,
@@ -115,7 +117,11 @@ class StatisticsFile:
                 "these, or make statistics of it (statistics.layers)"
             )
         with reading(self.path):
-            return schema.read_layer(self._file[f"{schema.LAYERS}/{name}"])
+            return schema.read_layer(
+                self._file[f"{schema.LAYERS}/{name}"],
+                num_samples=self.header.num_samples,
+                num_classes=len(self.header.class_names),
+            )
 
     def targets(self) -> TargetLog:
         """Every explained target by (sample, class, item), and everything that was skipped."""
@@ -178,7 +184,9 @@ def _header(file: h5py.File, path: Path) -> StatisticsHeader:
             config = yaml.safe_load(attributes["config"])
         except yaml.YAMLError as error:
             raise ValueError(f"its config is no YAML ({error})") from error
-        return StatisticsHeader(
+        if not isinstance(config, dict) or _num_values(config, _MAX_SETTINGS) >= _MAX_SETTINGS:
+            raise ValueError(f"its config is no mapping of less than {_MAX_SETTINGS} values")
+        header = StatisticsHeader(
             config=config,
             config_hash=str(attributes["config_hash"]),
             class_names=tuple(str(name) for name in attributes["class_names"]),
@@ -186,3 +194,18 @@ def _header(file: h5py.File, path: Path) -> StatisticsHeader:
             num_samples=int(attributes["num_samples"]),
             coverage=tuple((int(start), int(end)) for start, end in attributes["coverage"]),
         )
+        ends = [0, *(place for span in header.coverage for place in span), header.num_samples]
+        if ends != sorted(ends):
+            raise ValueError(f"its samples {header.coverage} are not spans of {header.num_samples}")
+        return header
+
+
+def _num_values(value: object, limit: int) -> int:
+    """How many values are nested in a value, itself included, counted up to a limit: YAML can repeat them cheaply."""
+    count = 1
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for member in members:
+        if count >= limit:
+            break
+        count += _num_values(member, limit - count)
+    return count

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from pycocotools import mask as coding
 
+from lcrp.data import coco
 from lcrp.data.coco import CATEGORY_IDS, CLASS_NAMES, CocoDataset
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
@@ -95,6 +96,24 @@ def test_objects_without_an_outline_have_that_of_their_box(root, outline):
     expected = torch.zeros(64, 64, dtype=torch.bool)
     expected[20:28, 10:30] = True
     assert torch.equal(CocoDataset(root, TRANSFORM)[0].annotation.masks[0], expected)
+
+
+def test_packed_run_lengths_are_those_of_pycocotools():
+    generator = np.random.default_rng(0)
+    for share in (0.001, 0.5, 0.99):
+        mask = np.asfortranarray(generator.random((211, 307)) < share).astype(np.uint8)
+        counts = coco._unpacked(coding.encode(mask)["counts"])
+        drawn = np.repeat(np.arange(len(counts)) % 2, counts)
+        assert np.array_equal(drawn, mask.flatten(order="F"))
+
+
+def test_objects_with_packed_outlines_are_drawn(root):
+    mask = np.zeros((32, 64), dtype=np.uint8, order="F")
+    mask[4:12, 10:30] = 1
+    packed = {"size": [32, 64], "counts": coding.encode(mask)["counts"].decode()}
+    images = [{"id": 20, "file_name": "000000000020.jpg", "height": 32, "width": 64}]
+    write(root, images=images, annotations=[annotation(1, 20, 90, (10, 4, 20, 8), segmentation=packed)])
+    assert CocoDataset(root, TRANSFORM)[0].annotation.masks.sum() == mask.sum()
 
 
 def test_nothing_is_printed(root, capsys):

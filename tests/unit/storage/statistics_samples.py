@@ -53,10 +53,10 @@ def table(rng: np.random.Generator, shape: tuple[int, ...], class_id: np.ndarray
     no_class = np.full(shape, -1)
     return TopTable(
         score=np.where(is_entry, rng.random(shape), 0.0).astype(np.float32),
-        sample=column(rng.integers(0, 2**31 - 2, shape), np.int64),
+        sample=column(rng.integers(0, 9, shape), np.int64),
         class_id=column(no_class if class_id is None else np.broadcast_to(class_id, shape), np.int32),
         item=column(rng.integers(0, 9, shape) if item else no_class, np.int32),
-        peak=column(rng.integers(0, 99, shape), np.int32),
+        peak=column(rng.integers(0, 12, shape), np.int32),
         filled=filled,
     )
 

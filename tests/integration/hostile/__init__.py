@@ -1,0 +1,1 @@
+"""Hostile and broken input, and what becomes of each: the rows of docs/hostile-input.md."""
