@@ -14,7 +14,7 @@ import torch
 
 from lcrp.errors import TargetError
 from lcrp.ranking.fixed_point import FixedPointSums, added, class_sums, moments, placed, sums
-from lcrp.ranking.top import Ranked, candidates, entry_keys, insert, merge, ranked, top_table
+from lcrp.ranking.top import Ranked, candidates, concatenated, entry_keys, insert, ranked, top_table
 from lcrp.values.attribution import ConceptScores
 from lcrp.values.statistics import LayerStatistics
 from lcrp.values.target import Target
@@ -80,18 +80,17 @@ class StatisticsAccumulator:
         }
         accumulator = cls(shapes, top_n=top_n, top_n_per_class=top_n_per_class, device=device)
         seen = next(iter(layers.values())).moments
-        class_ids: list[int] = seen.class_ids.tolist()
-        accumulator._add_classes(class_ids)
-        accumulator._counts.update(dict(zip(class_ids, seen.count.tolist(), strict=True)))
-        slots = torch.arange(len(class_ids), device=device)
-        for name, layer in layers.items():
-            concepts = accumulator._concepts(name)
-            rows = accumulator._rows(slots, concepts)
-            accumulator._relevance.write(concepts, ranked(layer.relevance, top_n, device))
-            accumulator._activation.write(concepts, ranked(layer.activation, top_n, device))
-            accumulator._relevance_by_class.write(rows, ranked(layer.relevance_by_class, top_n_per_class, device))
-            accumulator._activation_by_class.write(rows, ranked(layer.activation_by_class, top_n_per_class, device))
-            accumulator._sums.write(concepts, sums(layer.moments, device))
+        accumulator._slots = {class_id: slot for slot, class_id in enumerate(seen.class_ids.tolist())}
+        accumulator._counts.update(dict(zip(accumulator._slots, seen.count.tolist(), strict=True)))
+
+        def side_by_side(kind: str, size: int, axis: int) -> Ranked:
+            return concatenated([ranked(getattr(layer, kind), size, device) for layer in layers.values()], axis)
+
+        accumulator._relevance = side_by_side("relevance", top_n, 0)
+        accumulator._activation = side_by_side("activation", top_n, 0)
+        accumulator._relevance_by_class = side_by_side("relevance_by_class", top_n_per_class, 1).flattened()
+        accumulator._activation_by_class = side_by_side("activation_by_class", top_n_per_class, 1).flattened()
+        accumulator._sums = FixedPointSums.concatenated([sums(layer.moments, device) for layer in layers.values()])
         return accumulator
 
     def update(
@@ -143,14 +142,12 @@ class StatisticsAccumulator:
         self._add_classes(other._slots)
         self._counts.update(other._counts)
         slots = self._tensor([self._slots[class_id] for class_id in other._slots])
-        rows, size = self._rows(slots, self._concepts()).flatten(), self._top_n_per_class
-        self._relevance = merge(self._relevance, other._relevance, self._top_n)
-        self._activation = merge(self._activation, other._activation, self._top_n)
-        for table, found in (
-            (self._relevance_by_class, other._relevance_by_class),
-            (self._activation_by_class, other._activation_by_class),
-        ):
-            table.write(rows, merge(table[rows], found, size))
+        concepts = self._concepts()
+        rows = self._rows(slots, concepts).flatten()
+        insert(self._relevance, concepts, other._relevance)
+        insert(self._activation, concepts, other._activation)
+        insert(self._relevance_by_class, rows, other._relevance_by_class)
+        insert(self._activation_by_class, rows, other._activation_by_class)
         self._sums = added(self._sums, placed(other._sums, slots, len(self._slots)))
 
     def results(self) -> Iterator[tuple[str, LayerStatistics]]:

@@ -49,11 +49,11 @@ class FixedPointSums:
             square_low=self.square_low[rows, concepts],
         )
 
-    def write(self, concepts: torch.Tensor, columns: "FixedPointSums") -> None:
-        """Replace the sums of some concepts, in place."""
-        self.total[:, concepts] = columns.total
-        self.square_high[:, concepts] = columns.square_high
-        self.square_low[:, concepts] = columns.square_low
+    @classmethod
+    def concatenated(cls, parts: Sequence["FixedPointSums"]) -> "FixedPointSums":
+        """Sums [K, C] of all concepts, from those of some each."""
+        names = ("total", "square_high", "square_low")
+        return cls(**{name: torch.cat([getattr(part, name) for part in parts], dim=1) for name in names})
 
 
 def fixed_point(value: torch.Tensor) -> torch.Tensor:

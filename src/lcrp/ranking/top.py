@@ -51,12 +51,22 @@ class Ranked:
         return Ranked(score=self.score.clone(), key=self.key.clone(), peak=self.peak.clone())
 
     def __getitem__(self, index: torch.Tensor) -> "Ranked":
-        """Some rows of the first axis (a copy)."""
-        return Ranked(score=self.score[index], key=self.key[index], peak=self.peak[index])
+        """Some rows of the first axis (a copy), by an index of any shape or a mask."""
+        if index.dtype == torch.bool:
+            index = index.nonzero()[:, 0]
+        flat, shape = index.flatten(), (*index.shape, *self.score.shape[1:])
+        score, key, peak = (values.index_select(0, flat).view(shape) for values in (self.score, self.key, self.peak))
+        return Ranked(score=score, key=key, peak=peak)
 
     def write(self, index: torch.Tensor, rows: "Ranked") -> None:
         """Replace some rows of the first axis, in place."""
-        self.score[index], self.key[index], self.peak[index] = rows.score, rows.key, rows.peak
+        flat, width = index.flatten(), self.score.shape[1:]
+        for values, new in ((self.score, rows.score), (self.key, rows.key), (self.peak, rows.peak)):
+            values.index_copy_(0, flat, new.reshape(-1, *width))
+
+    def flattened(self) -> "Ranked":
+        """The table [K, C, N] as [K * C, N]."""
+        return Ranked(score=self.score.flatten(0, 1), key=self.key.flatten(0, 1), peak=self.peak.flatten(0, 1))
 
     def extended(self, num_rows: int) -> "Ranked":
         """The table [R, N] with empty rows appended up to `num_rows`."""
@@ -116,38 +126,47 @@ def candidates(score: torch.Tensor, peak: torch.Tensor, keys: torch.Tensor, grou
 def insert(table: Ranked, rows: torch.Tensor, entries: Ranked) -> None:
     """Merge entries into some rows of a table, in place.
 
-    Rows that no entry can enter are left alone, and entries that come after all of the table in (sample,
-    class, item) need no sorting by these: both save time only, the bits are those of `merge`.
+    Rows that no entry can enter are left alone, which saves time only: the bits are those of `merge`.
 
     Args:
         table: [R, N], sorted.
         rows: [R'] rows of the table, all different.
-        entries: [R', M] with keys ascending along M, padding last.
+        entries: [R', M], as `merge` takes them.
     """
-    is_open = entries.score.amax(dim=-1) >= table.score[rows, -1]
+    best = entries.score.amax(dim=-1)
+    is_open = (best >= table.score[rows, -1]) & (best > _PADDING_SCORE)
     rows, entries = rows[is_open], entries[is_open]
-    if len(rows) == 0:
-        return
-    current, size = table[rows], table.score.shape[-1]
-    highest = current.key.masked_fill(current.key == _PADDING_KEY, -1).max()
-    both = _concatenated(current, entries)
-    comes_after = bool(highest < entries.key.min())
-    table.write(rows, _sorted_by_score(both, size) if comes_after else merge(current, entries, size))
+    if len(rows) > 0:
+        table.write(rows, merge(table[rows], entries, table.score.shape[-1]))
 
 
 def merge(first: Ranked, second: Ranked, size: int) -> Ranked:
     """Best `size` entries of two tables [..., N1] and [..., N2] with the same leading axes.
 
-    Within one table no key occurs twice; a key that occurs in both is kept once, with its higher score.
+    Within one table no key occurs twice, and entries of equal score have ascending keys; a key that occurs in both is
+    kept once, with its higher score. Tables one of which comes after all of the other in (sample, class, item) need no
+    sorting by these.
 
     Returns:
         Table [..., size], best first.
     """
-    both = _padded(_concatenated(first, second), size)
+    if _comes_after(second, first):
+        return _sorted_by_score(_padded(concatenated((first, second), -1), size), size)
+    if _comes_after(first, second):
+        return _sorted_by_score(_padded(concatenated((second, first), -1), size), size)
+    both = _padded(concatenated((first, second), -1), size)
     key, order = both.key.sort(dim=-1, stable=True)
     score = both.score.gather(-1, order)
     score = score.masked_fill(_is_repeated(key, score), _PADDING_SCORE)
     return _sorted_by_score(Ranked(score=score, key=key, peak=both.peak.gather(-1, order)), size)
+
+
+def _comes_after(second: Ranked, first: Ranked) -> bool:
+    """Whether every key of one table is higher than every key of another."""
+    if not first.key.numel() or not second.key.numel():
+        return True
+    highest = first.key.masked_fill(first.key == _PADDING_KEY, -1).max()
+    return bool(highest < second.key.min())
 
 
 def _sorted_by_score(entries: Ranked, size: int) -> Ranked:
@@ -162,11 +181,14 @@ def _sorted_by_score(entries: Ranked, size: int) -> Ranked:
     )
 
 
-def _concatenated(first: Ranked, second: Ranked) -> Ranked:
+def concatenated(tables: Sequence[Ranked], axis: int) -> Ranked:
+    """Tables one after the other along an axis; a single one is not copied."""
+    if len(tables) == 1:
+        return tables[0]
     return Ranked(
-        score=torch.cat((first.score, second.score), dim=-1),
-        key=torch.cat((first.key, second.key), dim=-1),
-        peak=torch.cat((first.peak, second.peak), dim=-1),
+        score=torch.cat([table.score for table in tables], dim=axis),
+        key=torch.cat([table.key for table in tables], dim=axis),
+        peak=torch.cat([table.peak for table in tables], dim=axis),
     )
 
 
@@ -174,7 +196,7 @@ def _padded(table: Ranked, size: int) -> Ranked:
     *leading, width = table.score.shape
     if width >= size:
         return table
-    return _concatenated(table, Ranked.empty(*leading, size - width, device=table.score.device))
+    return concatenated((table, Ranked.empty(*leading, size - width, device=table.score.device)), -1)
 
 
 def _is_repeated(key: torch.Tensor, score: torch.Tensor) -> torch.Tensor:
