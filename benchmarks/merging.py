@@ -57,7 +57,7 @@ class MadeUp:
                 class_id = np.broadcast_to(np.arange(CLASSES, dtype=np.int32)[:, None, None], shape)
             tables[kind] = TopTable(
                 score=np.sort(draw.random(shape, dtype=np.float32), axis=-1)[..., ::-1],
-                sample=np.broadcast_to(np.linspace(0, SAMPLES - 1, top, dtype=np.int64), shape),
+                sample=self._samples(leading, top),
                 class_id=class_id if kind.startswith("rel") else np.full(shape, -1, np.int32),
                 item=np.zeros(shape, np.int32) if kind.startswith("rel") else np.full(shape, -1, np.int32),
                 peak=draw.integers(0, height * width, shape, dtype=np.int32),
@@ -72,6 +72,13 @@ class MadeUp:
             square_low=sums,
         )
         return LayerStatistics(map_size=(height, width), moments=moments, **tables)
+
+    def _samples(self, leading: tuple[int, ...], top: int) -> np.ndarray:
+        """Different samples [..., N] for every concept."""
+        step = SAMPLES // top
+        jitter = self._generator.integers(0, step, (*leading, top))
+        shift = self._generator.integers(0, SAMPLES, leading)
+        return (np.arange(top) * step + jitter + shift[..., None]) % (step * top)
 
 
 def _moved(table: TopTable, shard: int) -> TopTable:
