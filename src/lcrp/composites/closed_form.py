@@ -3,8 +3,8 @@
 While a rule is registered it takes the place of the layer's forward pass: an autograd function, whose gradient is the
 relevance of the input. zennit's general engine calls the layer anew instead, once per modified weight, in every round.
 
-Gradients between layers may be `Windowed`: what reads them other than by torch's operations takes `whole` of them first. Those
-of leaves, such as the picture, are ordinary tensors.
+Gradients between layers may be `Windowed`: what reads them other than by torch's operations takes `whole` of them
+first. Those of leaves, such as the picture, are ordinary tensors.
 
 Every rule passes relevance on for each sample alone. Terms are left out only where they are exactly zero for the whole
 batch, so that batch mates change no bit.
