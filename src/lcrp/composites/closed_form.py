@@ -24,7 +24,7 @@ from zennit.core import Hook, RemovableHandleList
 from zennit.types import Linear
 
 from lcrp.composites.arithmetic import STABILIZER, adjoint, is_zero, linear_map, pads_zeros
-from lcrp.composites.windowed import Part, Windowed, cut, whole
+from lcrp.composites.windowed import Part, Windowed, cut, everywhere, whole
 from lcrp.composites.windows import Window, can_have_windows, window_of
 
 Tensors = tuple[torch.Tensor, ...]
@@ -169,7 +169,7 @@ class Step(ABC):
             extent: of the output's map.
         """
         window = window_of(self.module, upper, part, extent, self.x.shape[2:])
-        everything = (slice(0, extent[0]), slice(0, extent[1]))
+        everything = everywhere(extent)
         upper = cut(upper, part or everything, everything if window is None else window.upper)
         if window is None:
             return _several(self._everywhere(upper)), None
@@ -291,7 +291,7 @@ def _pieces(upper: torch.Tensor) -> list[tuple[torch.Tensor, Part | None]]:
     """Relevance [1, C, h', w'] of every sample, and the part of the map that it is of; None for everything."""
     if isinstance(upper, Windowed):
         return list(zip(upper.pieces, upper.parts, strict=True))
-    return [(one[None], None) for one in upper]
+    return [(one, None) for one in torch.split(upper, 1)]
 
 
 def _several(lower: torch.Tensor | Tensors) -> Tensors:
@@ -302,8 +302,8 @@ def _joined(pieces: Tensors, parts: Sequence[Part | None], like: torch.Tensor) -
     """Relevance [B, C, h, w] of all samples, in the shape of `like`."""
     if not any(parts):
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-    everything = (slice(0, like.shape[2]), slice(0, like.shape[3]))
-    return Windowed(pieces, [part or everything for part in parts], like.shape[2:])
+    size = like.shape[2:]
+    return Windowed(pieces, [part or everywhere(size) for part in parts], size)
 
 
 class _Weights:

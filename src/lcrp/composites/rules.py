@@ -326,7 +326,7 @@ class _PassStep(Step):
     def relevance(self, upper: torch.Tensor) -> torch.Tensor:
         return upper
 
-    lower = relevance
+    lower = relevance  # windowed maps pass too
 
 
 def _weights_by_sign(step: Step, factor: float = 1.0) -> Tensors:

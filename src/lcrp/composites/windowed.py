@@ -49,9 +49,14 @@ def whole(maps: torch.Tensor) -> torch.Tensor:
     """Ordinary maps [B, C, h, w], whether they are windowed or not."""
     if not isinstance(maps, Windowed):
         return maps
-    everything = (slice(0, maps.shape[2]), slice(0, maps.shape[3]))
+    everything = everywhere(maps.shape[2:])
     placed = [cut(piece, part, everything) for piece, part in zip(maps.pieces, maps.parts, strict=True)]
     return placed[0] if len(placed) == 1 else torch.cat(placed)
+
+
+def everywhere(size: Sequence[int]) -> Part:
+    """All of a map of this size (height, width)."""
+    return slice(0, size[0]), slice(0, size[1])
 
 
 def cut(piece: torch.Tensor, part: Part, wanted: Part) -> torch.Tensor:

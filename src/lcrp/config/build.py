@@ -85,12 +85,13 @@ def _verification(config: schema.Config, stage: Callable[..., Path], origin: Pat
     recorded = read_provenance(folder)
     command = recorded["command"]
     assert isinstance(command, dict)
-    there = Path(str(command.get("folder", origin)))
+    there = Path(command["folder"])
     settings = checked(compose(config_name="config", overrides=list(command["overrides"])))
     if isinstance(settings.stage, schema.VerifyStage):
         raise ConfigError(f"'{folder}' looked at another run itself; name a run that computed something")
+    trusted = _targets(config)
     for key, path in _targets(settings).items():
-        if path != _targets(config)[key] and not is_own(path):
+        if path != trusted[key] and not is_own(path):
             raise ConfigError(
                 f"'{folder}' names {key}='{path}', which is not lcrp's own code; if you trust it, say so: "
                 f"lcrp stage=verify run={config.run} {key}={path}"

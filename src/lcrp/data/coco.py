@@ -125,8 +125,7 @@ class CocoDataset:
                 f"picture {self._folder / self._keys[index]} has {picture.shape[-2]}x{picture.shape[-1]} pixels, its "
                 f"annotation {size[0]}x{size[1]}; download {self._origin} again"
             )
-        listed = coco.loadAnns(coco.getAnnIds(imgIds=record["id"]))
-        objects = [one for one in listed if not one.get("iscrowd", 0) and _flaw_of_box(one, size) is None]
+        objects = [one for one in coco.loadAnns(coco.getAnnIds(imgIds=record["id"])) if not one.get("iscrowd", 0)]
         boxes = torch.tensor([one["bbox"] for one in objects], dtype=torch.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]  # xywh to xyxy
         masks = [self._mask(one, self._keys[index], size) for one in objects]
@@ -160,7 +159,7 @@ def _read_annotations(folder: Path, path: Path) -> CocoDetection:
         if unknown:
             raise ValueError(f"category ids {unknown} are not COCO's")
         _check_records(source.coco.imgs.values())
-        _tell_flaws(path, source)
+        _leave_out_flawed(path, source)
     except (ValueError, KeyError, TypeError, AssertionError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path} is not a COCO instances file: {_reason(error)}; set dataset.annotations to one"
@@ -185,16 +184,18 @@ def _check_records(records: Collection[Mapping[str, Any]]) -> None:
             raise ValueError(f"image {record['id']} has {sides[0]!r}x{sides[1]!r} pixels")
 
 
-def _tell_flaws(path: Path, source: CocoDetection) -> None:
-    """Warn of objects that are left out."""
+def _leave_out_flawed(path: Path, source: CocoDetection) -> None:
+    """Take objects whose box is none from the pictures that have them, and warn of them."""
     flawed: dict[str, list[object]] = {}
-    images = source.coco.imgs
-    for number, one in source.coco.anns.items():
-        record = images.get(one["image_id"])
-        if record is not None and not one.get("iscrowd", 0):
-            flaw = _flaw_of_box(one, (record["height"], record["width"]))
-            if flaw is not None:
-                flawed.setdefault(flaw, []).append(number)
+    for number, record in source.coco.imgs.items():
+        kept = []
+        for one in source.coco.imgToAnns[number]:
+            flaw = None if one.get("iscrowd", 0) else _flaw_of_box(one, (record["height"], record["width"]))
+            if flaw is None:
+                kept.append(one)
+            else:
+                flawed.setdefault(flaw, []).append(one["id"])
+        source.coco.imgToAnns[number] = kept
     for flaw, numbers in flawed.items():
         examples = ", ".join(map(str, numbers[:_LISTED]))
         log.warning("%s: %d objects are left out, %s: annotation %s", path, len(numbers), flaw, examples)

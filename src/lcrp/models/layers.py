@@ -22,7 +22,7 @@ class Sum(nn.Module):
     def forward(self, *summands: Tensor) -> Tensor:
         """S maps [B, C, h, w] to one."""
         first, *rest = summands
-        return reduce(Tensor.add_, rest[1:], first + rest[0]) if rest else first
+        return reduce(Tensor.add_, rest[1:], first + rest[0]) if rest else first  # in place in the sum's own memory
 
 
 class Concat(nn.Module):

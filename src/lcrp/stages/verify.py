@@ -16,7 +16,6 @@ log = logging.getLogger(__name__)
 
 REPORT_FILE = "verification.json"
 _OF_THE_MOMENT = frozenset({"command", "host", "threads", "wall_seconds", "peak_memory_mib", "written"})
-_BLOCK = 1 << 20
 
 
 def read_provenance(folder: Path) -> dict[str, object]:
@@ -89,8 +88,5 @@ def _changed_files(written: Mapping[str, str]) -> list[str]:
 
 def file_sha256(path: Path) -> str:
     """The sha256 of a file, 64 hexadecimal digits."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

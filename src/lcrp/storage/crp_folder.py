@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.errors import StoreError, nearest
-from lcrp.values.statistics import Entries, IntArray
+from lcrp.values.statistics import MAX_ITEM, Entries, IntArray
 
 Array = npt.NDArray[Any]
 Score = Literal["relevance", "activation"]
@@ -37,7 +37,6 @@ _TARGETS: Final = "targets.npy"
 _DATA: Final = "_data.npy"
 _WHOLE, _REAL, _NAMES = "iu", "f", "iuU"  # kinds of numbers, as numpy calls them
 _KIND_NAMES: Final = {_WHOLE: "whole numbers", _REAL: "floating point numbers", _NAMES: "class numbers"}
-_MAX_ITEM: Final = 65534  # that top tables hold
 _DAMAGE = (OSError, ValueError, TypeError, OverflowError, SyntaxError, tokenize.TokenError)
 
 
@@ -169,7 +168,7 @@ class CrpFolder:
         if class_id is not None:
             _check_range(_file(stem, "class"), class_id, (-1, self._num_classes - 1), "class")
         if item is not None:
-            _check_range(_file(stem, "item"), item, (0, _MAX_ITEM), "item")
+            _check_range(_file(stem, "item"), item, (0, MAX_ITEM), "item")
         return Entries(sample=sample, score=score, peak=peak, class_id=class_id, item=item)
 
 

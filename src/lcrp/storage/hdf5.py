@@ -69,7 +69,7 @@ class _Disk:
         return self._place
 
     def tell(self) -> int:
-        """The place in the file."""
+        """The place in the file; h5py asks for it."""
         return self._place
 
     def readinto(self, buffer: Any) -> int:

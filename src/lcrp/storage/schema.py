@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 
 from lcrp.storage.hdf5 import Array, read_array, write_array
-from lcrp.values.statistics import IntArray, LayerStatistics, Moments, TopTable
+from lcrp.values.statistics import MAX_ITEM, IntArray, LayerStatistics, Moments, TopTable
 
 FORMAT: Final = "lcrp-statistics"
 VERSION: Final = 2
@@ -31,8 +31,6 @@ SKIPPED_SAMPLES: Final = "skipped"
 LAYER_NAMES: Final = "layer_names"
 LAYERS: Final = "layers"
 RECORDS: Final = "records"
-
-MAX_ITEMS: Final = 65535  # that top tables hold
 
 _MAP_SIZE: Final = "map_size"
 _MOMENTS: Final = "moments"
@@ -85,7 +83,7 @@ def read_layer(group: h5py.Group, *, num_samples: int, num_classes: int) -> Laye
         ValueError: tables do not fit each other, or name what is not there.
     """
     height, width = (int(side) for side in group.attrs[_MAP_SIZE])
-    limits = {"sample": num_samples, "class_id": num_classes, "peak": height * width, "item": MAX_ITEMS}
+    limits = {"sample": num_samples, "class_id": num_classes, "peak": height * width, "item": MAX_ITEM + 1}
     moments = Moments(**{column: read_array(group[_MOMENTS], column) for column in _MOMENT_COLUMNS})
     no_class = np.array(-1, dtype=np.int32)
     of_row = moments.class_ids[:, None, None]

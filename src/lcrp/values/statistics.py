@@ -15,6 +15,7 @@ FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
 Span = tuple[int, int]  # of samples: the first, and the one behind the last
 
+MAX_ITEM = 65534  # that top tables hold
 FIXED_POINT_BITS = 32  # sums of relevance are stored in units of 2^-32
 
 
