@@ -1,0 +1,83 @@
+"""How sure a number is: intervals by drawing images anew.
+
+Axes: N row.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+LEVEL = 0.95
+NUM_DRAWS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A number and the 95 % interval around it; NaN where there is too little to tell.
+
+    Attributes:
+        value: of all rows.
+        low: lower end.
+        high: upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """For example ``0.52 (0.47 to 0.58)``."""
+        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+    def is_above(self, other: "Interval | float") -> bool:
+        """Whether all of it lies above all of another interval, or above a number."""
+        return self.low > (other.high if isinstance(other, Interval) else other)
+
+
+def bootstrap(
+    statistic: Callable[..., float], columns: Sequence[Array], images: Array, *, num_draws: int = NUM_DRAWS
+) -> Interval:
+    """Percentile bootstrap over images (Efron 1979): rows of one image come and go together.
+
+    The draws are the same for every call with the same images, so that differences of paired series can be told.
+
+    Args:
+        statistic: a number from the columns, or from draws of their rows.
+        columns: arrays [N, ...].
+        images: [N] image that every row belongs to.
+        num_draws: how often images are drawn with replacement.
+
+    Returns:
+        The statistic of all rows, and the interval of its draws; draws that give NaN do not count.
+    """
+    value = statistic(*columns) if len(images) else float("nan")
+    _, owner = np.unique(images, return_inverse=True)
+    rows_of = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1]) if len(images) else []
+    if len(rows_of) < 2:
+        return Interval(value=value, low=float("nan"), high=float("nan"))
+    generator = np.random.default_rng(0)
+    drawn = []
+    for _ in range(num_draws):
+        rows = np.concatenate([rows_of[image] for image in generator.integers(len(rows_of), size=len(rows_of))])
+        drawn.append(statistic(*(column[rows] for column in columns)))
+    known = np.array(drawn)[~np.isnan(drawn)]
+    if not known.size:
+        return Interval(value=value, low=float("nan"), high=float("nan"))
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value=value, low=float(low), high=float(high))
+
+
+def mean_interval(values: Array, images: Array) -> Interval:
+    """Mean of [N] with its interval; NaN values do not count."""
+    known = ~np.isnan(values)
+    return bootstrap(lambda drawn: float(drawn.mean()), [values[known]], images[known])
+
+
+def standard_error(values: Array) -> float:
+    """Standard deviation over the square root of the number of values; NaN for less than two."""
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
