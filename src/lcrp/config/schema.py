@@ -153,6 +153,19 @@ class ContextStage(Stage):
 
 
 @dataclass
+class EvaluateStage(Stage):
+    """Methods compared by flipping and insertion."""
+
+    methods: list[str] = MISSING
+    num_targets: int = MISSING
+    num_layers: int | None = None
+    num_steps: int = MISSING
+    ablations: list[str] = MISSING
+    seed: int = MISSING
+    checks: bool = MISSING
+
+
+@dataclass
 class ExchangeStage(Stage):
     """Base of both directions of the exchange with zennit-crp."""
 
@@ -252,6 +265,7 @@ SCHEMAS: dict[str, dict[str, type]] = {
         "merge": MergeStage,
         "render": RenderStage,
         "context": ContextStage,
+        "evaluate": EvaluateStage,
         "train": TrainStage,
         "download": DownloadStage,
         "verify": VerifyStage,

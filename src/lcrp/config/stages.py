@@ -4,12 +4,14 @@ from functools import singledispatch
 from pathlib import Path
 
 from lcrp.config import schema
+from lcrp.config.methods import methods
 from lcrp.config.paths import absolute
 from lcrp.errors import ConfigError
 from lcrp.stages.context import ContextSettings
 from lcrp.stages.decisions import ConceptChoice
 from lcrp.stages.download import DownloadSettings
 from lcrp.stages.exchange import ExportSettings, ImportSettings
+from lcrp.stages.flipping import EvaluateSettings
 from lcrp.stages.glocal import GlocalSettings
 from lcrp.stages.merge import MergeSettings
 from lcrp.stages.render import RenderSettings
@@ -75,6 +77,18 @@ def _(stage: schema.RenderStage, origin: Path) -> RenderSettings:
 @stage_settings.register
 def _(stage: schema.ContextStage, origin: Path) -> ContextSettings:  # noqa: ARG001
     return ContextSettings(class_name=stage.class_name, num_targets=stage.num_targets)
+
+
+@stage_settings.register
+def _(stage: schema.EvaluateStage, origin: Path) -> EvaluateSettings:  # noqa: ARG001
+    return EvaluateSettings(
+        methods=methods(stage.methods),
+        num_targets=stage.num_targets,
+        num_layers=stage.num_layers,
+        num_steps=stage.num_steps,
+        ablations=tuple(stage.ablations),  # type: ignore[arg-type]
+        seed=stage.seed,
+    )
 
 
 @stage_settings.register

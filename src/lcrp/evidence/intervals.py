@@ -58,24 +58,38 @@ def bootstrap(
     value = statistic(*columns) if len(images) else float("nan")
     _, owner = np.unique(images, return_inverse=True)
     rows_of = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1]) if len(images) else []
-    if len(rows_of) < 2:
-        return Interval(value=value, low=float("nan"), high=float("nan"))
-    generator = np.random.default_rng(0)
-    drawn = []
-    for _ in range(num_draws):
-        rows = np.concatenate([rows_of[image] for image in generator.integers(len(rows_of), size=len(rows_of))])
-        drawn.append(statistic(*(column[rows] for column in columns)))
-    known = np.array(drawn)[~np.isnan(drawn)]
+    drawn = [
+        statistic(*(column[rows] for column in columns))
+        for images_drawn in _draws(len(rows_of), num_draws)
+        for rows in [np.concatenate([rows_of[image] for image in images_drawn])]
+    ]
+    return _interval(value, np.array(drawn))
+
+
+def mean_interval(values: Array, images: Array) -> Interval:
+    """Mean of [N] with the interval that `bootstrap` gives; NaN values do not count."""
+    known = ~np.isnan(values)
+    values, images = values[known], images[known]
+    value = float(values.mean()) if len(values) else float("nan")
+    _, owner = np.unique(images, return_inverse=True)
+    total, count = np.bincount(owner, weights=values), np.bincount(owner)
+    draws = _draws(len(count), NUM_DRAWS)
+    return _interval(value, total[draws].sum(axis=1) / count[draws].sum(axis=1) if len(draws) else np.empty(0))
+
+
+def _draws(num_images: int, num_draws: int) -> npt.NDArray[np.int64]:
+    """Numbers of images, drawn with replacement, [draw, image]; none of less than two images."""
+    if num_images < 2:
+        return np.empty((0, num_images), dtype=np.int64)
+    return np.random.default_rng(0).integers(num_images, size=(num_draws, num_images))
+
+
+def _interval(value: float, drawn: Array) -> Interval:
+    known = drawn[~np.isnan(drawn)]
     if not known.size:
         return Interval(value=value, low=float("nan"), high=float("nan"))
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value=value, low=float(low), high=float(high))
-
-
-def mean_interval(values: Array, images: Array) -> Interval:
-    """Mean of [N] with its interval; NaN values do not count."""
-    known = ~np.isnan(values)
-    return bootstrap(lambda drawn: float(drawn.mean()), [values[known]], images[known])
 
 
 def standard_error(values: Array) -> float:

@@ -11,7 +11,8 @@ from lcrp.attribution.layers import layer_names
 from lcrp.data.dataset import Dataset
 from lcrp.data.folder import FolderDataset
 from lcrp.errors import ConfigError, DataError, LayerError, StoreError, TargetError, nearest
-from lcrp.figures.explanation import FORMATS, draw_explanation
+from lcrp.figures.explanation import draw_explanation
+from lcrp.figures.style import FORMATS
 from lcrp.stages.decisions import ConceptChoice, explained_decisions
 from lcrp.stages.glocal import GlocalSettings, glocal
 from lcrp.stages.references import ReferenceSource, reference_samples

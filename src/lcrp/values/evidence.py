@@ -28,3 +28,41 @@ class Table:
         """Rows in order, as plain Python values."""
         columns = (values.tolist() if isinstance(values, np.ndarray) else values for values in self.columns.values())
         return zip(*columns, strict=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One method's mean curves at a layer, each with its standard error.
+
+    Attributes:
+        name: of the method.
+        flipping: [X] change of the logit, and its standard error, while channels are taken away.
+        insertion: the same while they are all that is kept, over what nothing gives.
+    """
+
+    name: str
+    flipping: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+    insertion: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePanel:
+    """Curves of all methods at one layer.
+
+    Attributes:
+        layer: its name.
+        share: [X] share of the channels, from 0 to 1.
+        lines: one per method.
+    """
+
+    layer: str
+    share: npt.NDArray[np.float64]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a method comes out on average: a value with the ends of its interval, by curve."""
+
+    flipping: tuple[float, float, float]
+    insertion: tuple[float, float, float]

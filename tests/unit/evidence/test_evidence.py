@@ -68,6 +68,14 @@ def test_interval_of_one_image_tells_nothing_and_the_draws_repeat():
     assert mean_interval(values, images) == mean_interval(values, images)
 
 
+def test_interval_of_a_mean_is_that_of_the_plain_bootstrap():
+    generator = np.random.default_rng(3)
+    values, images = generator.normal(size=30), generator.integers(9, size=30)
+    plain = bootstrap(lambda drawn: float(drawn.mean()), [values], images)
+    quick = mean_interval(np.append(values, np.nan), np.append(images, 99))
+    assert (quick.value, quick.low, quick.high) == pytest.approx((plain.value, plain.low, plain.high))
+
+
 def test_interval_covers_the_mean_about_as_often_as_it_says():
     generator = np.random.default_rng(2)
     covered = 0
