@@ -232,7 +232,7 @@ class Attributor:
             LayerError: a recorded layer is used more than once, or not at all.
         """
         self._close_trace()
-        inputs = self._inputs(images).requires_grad_()
+        inputs = self.normalised(images).requires_grad_()
         self._read = read
         with torch.enable_grad(), few_rounds() if is_for_few else nullcontext():
             output = self.network(inputs)
@@ -249,11 +249,11 @@ class Attributor:
         assert not self._modules, "layers are recorded by `forward`"
         self._close_trace()
         with torch.no_grad():
-            output: NetworkOutput = self.network(self._inputs(images))
+            output: NetworkOutput = self.network(self.normalised(images))
         return output
 
-    def _inputs(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalised images, on the network's device and in its dtype."""
+    def normalised(self, images: torch.Tensor) -> torch.Tensor:
+        """Images [B, 3, H, W] in [0, 1] as the network takes them: normalised, on its device and in its dtype."""
         like = next(self.network.parameters())
         images = images.to(like.device, torch.promote_types(like.dtype, torch.float32))
         inputs = ((images - self.mean.to(images)) / self.std.to(images)).detach().to(like.dtype)

@@ -88,6 +88,7 @@ def _(stage: schema.EvaluateStage, origin: Path) -> EvaluateSettings:  # noqa: A
         num_steps=stage.num_steps,
         ablations=tuple(stage.ablations),  # type: ignore[arg-type]
         seed=stage.seed,
+        checks=stage.checks,
     )
 
 

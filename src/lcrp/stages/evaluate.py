@@ -10,6 +10,7 @@ import numpy.typing as npt
 from lcrp.attribution.layers import layer_names
 from lcrp.errors import ConfigError, TargetError
 from lcrp.figures.curves import draw_curves
+from lcrp.stages.checks import Check, checks_table, sanity_checks
 from lcrp.stages.comparison import Comparison, Curves
 from lcrp.stages.flipping import EvaluateSettings, Flipping
 from lcrp.stages.kept_units import kept_units
@@ -43,20 +44,39 @@ def evaluate(subject: Subject, statistics: StatisticsSettings, settings: Evaluat
     """
     if statistics.batch_size < 2 and set(settings.ablations) - {"zero"}:
         raise ConfigError("stage.ablations 'mean' and 'resample' need other pictures; write statistics.batch_size=2")
-    layers = spread(layer_names(subject.model.network, statistics.layers), settings.num_layers)
+    layers = layer_names(subject.model.network, statistics.layers)
+    if settings.num_layers is not None:
+        layers = spread(Flipping(subject, statistics, settings, layers).leading(), settings.num_layers)
     flipping = Flipping(subject, statistics, settings, layers)
+    checks = _checked(flipping) if settings.checks else []
     parts = [part for part in _parts(flipping, run) if len(part["sample"])]
-    if not parts:
-        raise TargetError(f"{subject.model.name} decides nothing in {subject.dataset.name}: nothing to evaluate")
+    if not any(part[f"plays_{number}"].any() for part in parts for number in range(len(layers))):
+        raise _nothing(subject)
     comparison = Comparison(Curves.of(parts, layers, settings), subject.task.class_names)
     title = f"{subject.model.name} on {subject.dataset.name}"
     figure = run.folder / FIGURE_FILE
     draw_curves(figure, comparison.panels(), comparison.outcomes(), title=title)
-    tables = comparison.tables()
+    tables = [*comparison.tables(), *([checks_table(checks)] if checks else [])]
     files = write_evidence(run.folder / EVIDENCE_FILE, tables, title=title, settings=flipping.identity())
     for line in comparison.report(subject.model.name):
         log.info("%s", line)
     return [figure, *files]
+
+
+def _nothing(subject: Subject) -> TargetError:
+    return TargetError(
+        f"{subject.model.name} decides nothing in {subject.dataset.name} that these layers lead to: nothing to "
+        "evaluate; see statistics.layers and statistics.targets"
+    )
+
+
+def _checked(flipping: Flipping) -> list[Check]:
+    """Sanity checks on the first chunk that has targets."""
+    for number in range(flipping.num_chunks):
+        images, found = flipping.chunk(number)
+        if found:
+            return sanity_checks(flipping.subject, images, found)
+    return []
 
 
 def spread(names: Sequence[str], count: int | None) -> list[str]:

@@ -46,6 +46,7 @@ class EvaluateSettings:
         num_steps: from no channel to all.
         ablations: what channels that are taken away become.
         seed: of the draw of pictures and of the random order.
+        checks: whether the relevance itself is checked first.
     """
 
     methods: tuple[Method, ...]
@@ -54,6 +55,7 @@ class EvaluateSettings:
     num_steps: int
     ablations: tuple[Ablation, ...]
     seed: int
+    checks: bool = False
 
     def identity(self) -> dict[str, object]:
         """All of it but the number of targets, as plain values: more targets go on with what is kept."""
@@ -66,7 +68,7 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class Found:
     """One decision of a picture.
 
     Attributes:
@@ -119,9 +121,7 @@ class Flipping:
             leads to the target; `curves_n` [T, ablations, S, 2, X], logits while channels are taken away, and while
             they are all that is kept. Without targets, the first three alone.
         """
-        batch = self._batch(int(name))
-        images = batch.images[list(batch.rows)].to(self.subject.device)  # [B, 3, H, W]
-        found = self._found(batch.samples, images) if len(images) else []
+        images, found = self.chunk(int(name))
         targets = [one.explained.target for one in found]
         results: dict[str, Array] = {
             "sample": np.array([target.sample for target in targets], dtype=np.int64),
@@ -136,6 +136,21 @@ class Flipping:
             results[f"plays_{number}"] = plays[layer].cpu().numpy()
             results[f"curves_{number}"] = self._curves(layer, images, found, vectors[layer], activation[layer])
         return results
+
+    def chunk(self, number: int) -> tuple[torch.Tensor, list[Found]]:
+        """Readable pictures [B, 3, H, W] of a chunk, and one target of every one that has any."""
+        batch = self._batch(number)
+        images = batch.images[list(batch.rows)].to(self.subject.device)
+        return images, self._found(batch.samples, images) if len(images) else []
+
+    def leading(self) -> list[str]:
+        """The layers that lead to a decision in the first pictures that have any; none if there are no decisions."""
+        for number in range(self.num_chunks):
+            images, found = self.chunk(number)
+            if found:
+                relevance = self._attributed(NEUTRAL, images, _queue(images, found)).relevance
+                return [layer for layer in self._layers if bool(plays_part(relevance[layer]).any())]
+        return []
 
     def _batch(self, number: int) -> Batch:
         batches = chunks(
@@ -155,14 +170,14 @@ class Flipping:
             model.network, method.composite, self.subject.task, layers=layers, mean=model.mean, std=model.std
         )
 
-    def _found(self, samples: Sequence[Sample], images: torch.Tensor) -> list[_Found]:
+    def _found(self, samples: Sequence[Sample], images: torch.Tensor) -> list[Found]:
         """One target of every picture that has any, drawn at random from all it has."""
         predictions: list[Prediction] = []
         with self._attributor(NEUTRAL) as attributor:
             for part in torch.split(images, images_at_once(images.shape, images.device)):
                 predictions += self.subject.task.predictions(attributor.output(part))
         drawn = (self._drawn(prediction, sample) for prediction, sample in zip(predictions, samples, strict=True))
-        return [_Found(image=image, explained=one[0], mask=one[1]) for image, one in enumerate(drawn) if one]
+        return [Found(image=image, explained=one[0], mask=one[1]) for image, one in enumerate(drawn) if one]
 
     def _drawn(self, prediction: Prediction, sample: Sample) -> tuple[ExplainedTarget, torch.Tensor] | None:
         task = self.subject.task
@@ -179,12 +194,10 @@ class Flipping:
         return explained, mask.to(self.subject.device)
 
     def _scored(
-        self, images: torch.Tensor, found: Sequence[_Found]
+        self, images: torch.Tensor, found: Sequence[Found]
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """Per layer: vectors [T, S, C], whether it leads to the targets [T], and activation [B, C, h, w]."""
-        queue: list[ExplainedTarget | None] = [None] * len(images)
-        for one in found:
-            queue[one.image] = one.explained
+        queue = _queue(images, found)
         scores: dict[str, dict[str, torch.Tensor]] = {}  # of methods, by layer, [T, C]
         plays: dict[str, torch.Tensor] = {}
         activation: dict[str, torch.Tensor] = {}
@@ -216,13 +229,13 @@ class Flipping:
             activation={layer: torch.cat([part.activation[layer] for part in parts]) for layer in self._layers},
         )
 
-    def _noise(self, found: Sequence[_Found], activation: torch.Tensor, layer: int) -> torch.Tensor:
+    def _noise(self, found: Sequence[Found], activation: torch.Tensor, layer: int) -> torch.Tensor:
         """[T, C] random numbers in [0, 1)."""
         shape, seed = (activation.shape[1],), self.settings.seed * 10_007 + layer
         return torch.stack([noise_for(one.explained, shape, seed) for one in found]).to(activation.device)
 
     def _curves(
-        self, layer: str, images: torch.Tensor, found: Sequence[_Found], vectors: torch.Tensor, activation: torch.Tensor
+        self, layer: str, images: torch.Tensor, found: Sequence[Found], vectors: torch.Tensor, activation: torch.Tensor
     ) -> Array:
         """Logits [T, ablations, S, 2, X]."""
         counts = channel_counts(vectors.shape[2], self.settings.num_steps).tolist()
@@ -241,7 +254,7 @@ class Flipping:
                     curves[number, kind] = logits.reshape(len(kept), 2, len(counts)).numpy()
         return curves
 
-    def _logits(self, attributor: Attributor, variants: "_Variants", one: _Found) -> torch.Tensor:
+    def _logits(self, attributor: Attributor, variants: "_Variants", one: Found) -> torch.Tensor:
         """Logits [V] of a target; variants that are the same are looked at once."""
         image = variants.image
         distinct, place = torch.unique(variants.keep, dim=0, return_inverse=True)
@@ -268,6 +281,14 @@ class _Variants:
     layer: str
     keep: torch.Tensor
     fill: torch.Tensor
+
+
+def _queue(images: torch.Tensor, found: Sequence[Found]) -> list[ExplainedTarget | None]:
+    """The target of every image, or None."""
+    queue: list[ExplainedTarget | None] = [None] * len(images)
+    for one in found:
+        queue[one.image] = one.explained
+    return queue
 
 
 def _of_images(attribution: Attribution, images: list[int]) -> Attribution:
