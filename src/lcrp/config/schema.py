@@ -153,6 +153,16 @@ class ContextStage(Stage):
 
 
 @dataclass
+class TruthStage(Stage):
+    """Heatmaps beside what interventions on the scenes say."""
+
+    methods: list[str] = MISSING
+    num_targets: int = MISSING
+    n_concepts: int = MISSING
+    seed: int = MISSING
+
+
+@dataclass
 class ExchangeStage(Stage):
     """Base of both directions of the exchange with zennit-crp."""
 
@@ -252,6 +262,7 @@ SCHEMAS: dict[str, dict[str, type]] = {
         "merge": MergeStage,
         "render": RenderStage,
         "context": ContextStage,
+        "truth": TruthStage,
         "train": TrainStage,
         "download": DownloadStage,
         "verify": VerifyStage,

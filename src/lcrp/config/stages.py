@@ -4,6 +4,7 @@ from functools import singledispatch
 from pathlib import Path
 
 from lcrp.config import schema
+from lcrp.config.methods import methods
 from lcrp.config.paths import absolute
 from lcrp.errors import ConfigError
 from lcrp.stages.context import ContextSettings
@@ -15,6 +16,7 @@ from lcrp.stages.merge import MergeSettings
 from lcrp.stages.render import RenderSettings
 from lcrp.stages.selection import Selection
 from lcrp.stages.train import TrainSettings
+from lcrp.stages.truth import TruthSettings
 from lcrp.storage.crp_folder import Convention
 from lcrp.training.trainer import Schedule
 
@@ -75,6 +77,16 @@ def _(stage: schema.RenderStage, origin: Path) -> RenderSettings:
 @stage_settings.register
 def _(stage: schema.ContextStage, origin: Path) -> ContextSettings:  # noqa: ARG001
     return ContextSettings(class_name=stage.class_name, num_targets=stage.num_targets)
+
+
+@stage_settings.register
+def _(stage: schema.TruthStage, origin: Path) -> TruthSettings:  # noqa: ARG001
+    return TruthSettings(
+        methods=methods(stage.methods),
+        num_targets=stage.num_targets,
+        n_concepts=stage.n_concepts,
+        seed=stage.seed,
+    )
 
 
 @stage_settings.register
