@@ -65,7 +65,7 @@ def _draw_shares(axes: Axes, targets: Table, method: str) -> None:
         axes.plot(reliance[rows], share[rows], "o", color=colour, markersize=5.0, alpha=0.75, label=name, mew=0)
     axes.axvline(0.0, color=colours.FAINT, linewidth=0.8)
     axes.set_xlabel("causal reliance: fall of the read-out over another context")
-    axes.set_ylabel(f"share of relevance on the own context, {method}")
+    axes.set_ylabel(f"relevance on the own context ({method})")
     axes.set_ylim(bottom=0.0)
     if known.any():
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6, frameon=False, columnspacing=0.9)

@@ -3,7 +3,9 @@
 Axes: H W picture.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +23,11 @@ from lcrp.data.scenes import (
     without_part,
 )
 from lcrp.stages.planned import PlannedObject, found, planned_object, readouts, visible_context
+from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
 
 Mask = npt.NDArray[np.bool_]
+Draw = Callable[[Scene], Sample]
 
 MOST_PER_PICTURE = 2  # targets: more pictures say more than more targets of one picture
 
@@ -50,7 +54,6 @@ class TruthTarget:
         readout: how sure the network is of the object, in [0, 1].
         swapped: the same over each of the other contexts; empty for an object that is not at home.
         parts: those of which something is seen.
-        shares: method to its shares on the own context and on every part, [1 + parts].
     """
 
     planned: PlannedObject
@@ -61,7 +64,6 @@ class TruthTarget:
     readout: float
     swapped: tuple[float, ...]
     parts: tuple[TruthPart, ...]
-    shares: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def masks(self) -> Mask:
@@ -71,7 +73,8 @@ class TruthTarget:
 
 def truth_targets(attributor: Attributor, dataset: ScenesDataset, scene: Scene) -> list[TruthTarget]:
     """The first objects of a picture that the model finds; a segmenter has one mask for all objects of a class."""
-    task, sample = attributor.task, dataset.sample(scene)
+    draw = cache(dataset.sample)  # objects on one band share the pictures with another context
+    task, sample = attributor.task, draw(scene)
     prediction = task.predictions(attributor.output(sample.image[None]))[0]
     known: list[TruthTarget] = []
     seen: set[str] = set()
@@ -83,25 +86,25 @@ def truth_targets(attributor: Attributor, dataset: ScenesDataset, scene: Scene) 
         planned = planned_object(dataset, sample, number)
         explained = found(task, prediction, planned, task.class_names.index(name))
         if explained is not None and len(known) < MOST_PER_PICTURE:
-            known.append(_intervened(attributor, dataset, scene, planned, explained))
+            known.append(_intervened(attributor, draw, scene, planned, explained))
     return known
 
 
 def _intervened(
-    attributor: Attributor, dataset: ScenesDataset, scene: Scene, planned: PlannedObject, explained: ExplainedTarget
+    attributor: Attributor, draw: Draw, scene: Scene, planned: PlannedObject, explained: ExplainedTarget
 ) -> TruthTarget:
     """What the network says of an object over other contexts, and without each of its parts."""
     number = planned.number
     name, context_name = scene.objects[number].class_name, scene.context_of(number)
     home = OWN_CONTEXT[name]
     others = [other for other in CONTEXT_NAMES if other != home] if context_name == home else []
-    swapped = [dataset.sample(with_context_swapped(scene, other, number=number)).image for other in others]
+    swapped = [draw(with_context_swapped(scene, other, number=number)).image for other in others]
     parts: list[tuple[str, Mask]] = []
     without: list[torch.Tensor] = []
     for part in (*PARTS[name], *COMPANIONS.get(name, ())):
         if part not in planned.annotation.parts:
             continue
-        changed = dataset.sample(without_part(scene, number, part))
+        changed = draw(without_part(scene, number, part))
         assert changed.annotation is not None
         mask = planned.annotation.parts[part].numpy()
         if part in changed.annotation.parts:  # what another object of the class shows of it

@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 REPORT_FILE, FIGURE_FILE = "truth.h5", "truth.png"
 PICTURES_PER_UNIT = 8
 
+Shares = dict[str, npt.NDArray[np.float64]]  # of every method, on the own context and on every part: [1 + parts]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TruthSettings:
@@ -140,6 +142,7 @@ def _unit(
     with _attributor(subject, gradient, ()) as plain:  # which leaves the forward pass alone
         for index in indices:
             targets += truth_targets(plain, dataset, dataset.scene(index))
+    found: list[Shares] = [{} for _ in targets]
     concepts: list[Row] = []
     for composite, methods in _by_composite(subject, settings.methods).items():
         with _attributor(subject, composite, [subject.model.layer]) as attributor:
@@ -148,12 +151,14 @@ def _unit(
                 trace = attributor.forward(torch.stack([one.planned.sample.image for one in batch]))
                 attribution = trace.explain([one.explained for one in batch])
                 for method in methods:
-                    _add_shares(method, attribution, subject.model.layer, batch, settings.seed)
+                    values = _shares(method, attribution, subject.model.layer, batch, settings.seed)
+                    for one, its in zip(found[start : start + batch_size], values, strict=True):
+                        one[method.name] = its
                 if composite is subject.composite:
                     concepts += _concept_rows(trace, attribution, subject.model.layer, batch, settings.n_concepts)
     rows = {
-        "targets": [_target_row(one) for one in targets],
-        "parts": [row for one in targets for row in _part_rows(one)],
+        "targets": [_target_row(*pair) for pair in zip(targets, found, strict=True)],
+        "parts": [row for pair in zip(targets, found, strict=True) for row in _part_rows(*pair)],
         "concepts": concepts,
     }
     return packed(rows)
@@ -174,13 +179,14 @@ def _by_composite(
     return groups
 
 
-def _add_shares(method: Method, attribution: Attribution, layer: str, batch: Sequence[TruthTarget], seed: int) -> None:
-    """Shares of one method on context and parts of every target."""
+def _shares(
+    method: Method, attribution: Attribution, layer: str, batch: Sequence[TruthTarget], seed: int
+) -> list[npt.NDArray[np.float64]]:
+    """Shares of one method on context and parts of every target, B times [1 + parts]."""
     shape = tuple(attribution.activation[layer].shape[-2:])
     noise = torch.stack([noise_for(one.explained, shape, seed) for one in batch])  # [B, h, w]
-    heatmaps = positive_heatmaps(method, attribution, layer, noise).cpu().numpy()
-    for one, heatmap in zip(batch, heatmaps, strict=True):
-        one.shares[method.name] = shares(heatmap, one.masks)
+    heatmaps = positive_heatmaps(method, attribution, layer, noise).cpu().numpy()  # [B, H, W]
+    return [shares(heatmap, one.masks) for one, heatmap in zip(batch, heatmaps, strict=True)]
 
 
 def _identity_of(target: TruthTarget) -> Row:
@@ -189,7 +195,7 @@ def _identity_of(target: TruthTarget) -> Row:
     return {"sample": planned.sample.index, "object": planned.number, "class": target.class_name}
 
 
-def _target_row(target: TruthTarget) -> Row:
+def _target_row(target: TruthTarget, found: Shares) -> Row:
     is_home = bool(target.swapped)
     unknown = float("nan")
     return {
@@ -201,11 +207,11 @@ def _target_row(target: TruthTarget) -> Row:
         "readout": target.readout,
         "context_reliance": target.readout - float(np.mean(target.swapped)) if is_home else unknown,
         "context_area": float(target.context.mean()),
-        **{f"share_{name}": float(found[0]) if is_home else unknown for name, found in target.shares.items()},
+        **{f"share_{name}": float(its[0]) if is_home else unknown for name, its in found.items()},
     }
 
 
-def _part_rows(target: TruthTarget) -> Iterator[Row]:
+def _part_rows(target: TruthTarget, found: Shares) -> Iterator[Row]:
     for number, part in enumerate(target.parts, start=1):
         yield {
             **_identity_of(target),
@@ -213,7 +219,7 @@ def _part_rows(target: TruthTarget) -> Iterator[Row]:
             "is_companion": int(part.name not in PARTS[target.class_name]),
             "reliance": target.readout - part.readout,
             "area": float(part.mask.mean()),
-            **{f"share_{name}": float(found[number]) for name, found in target.shares.items()},
+            **{f"share_{name}": float(its[number]) for name, its in found.items()},
         }
 
 
