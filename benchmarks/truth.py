@@ -1,8 +1,8 @@
 """Which method says what decisions depend on, on all models, trained with and without bias: `make benchmark-truth`.
 
-Every model runs stage=truth twice on the same pictures: with its own checkpoint, trained where 95 % of the objects stand
-in their own context, and with one for which contexts were drawn evenly. The first should lean more on the context, and
-its heatmaps should say so.
+Every model runs stage=truth twice on the same pictures: with its own checkpoint, trained at context_bias 0.95, and with
+one trained at 0.2, where only about a third of the objects stand in their own context. The first should lean more on
+the context, and its heatmaps should say so.
 """
 
 import os

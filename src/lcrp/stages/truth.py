@@ -231,16 +231,16 @@ def _concept_rows(
     scores = relevance_scores(relevance).score  # [B, C]
     order = scores.argsort(dim=1, descending=True, stable=True)[:, :n_concepts]
     factors = [_factors(one) for one in batch]
-    rows: list[Row] = []
+    rows: list[list[Row]] = [[] for _ in batch]
     for rank in range(order.shape[1]):
         heatmaps = trace.conditional(layer, only_concept(relevance, order[:, rank])).cpu().numpy()  # [B, H, W]
         for place, (one, heatmap) in enumerate(zip(batch, heatmaps, strict=True)):
             concept = int(order[place, rank])
             row: Row = {"rank": rank, "concept": concept, "score": float(scores[place, concept])}
-            rows.append(
+            rows[place].append(
                 {**_identity_of(one), **row, **concept_measures(heatmap, *factors[place], one.planned.mask.numpy())}
             )
-    return rows
+    return [row for its in rows for row in its]
 
 
 def _factors(target: TruthTarget) -> tuple[list[str], Mask]:
