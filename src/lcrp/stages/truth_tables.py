@@ -132,10 +132,13 @@ def sentences(tables: Mapping[str, Table]) -> Iterator[str]:
             for column in ("context_agreement", "parts_agreement", "context_share")
         ]
         yield f"{name!s:<20} {cells[0]!s:<22} {cells[1]!s:<22} {cells[2]!s}"
-    even = {name: f"{means[name].value:.2f} if spread evenly" for name in ("purity_even", "object_area")}
     yield (
-        f"concepts: purity {means['purity']}, {even['purity_even']}; relevance in the object {means['mass']}, "
-        f"rank accuracy {means['rank_accuracy']}, {even['object_area']}"
+        f"concepts: purity {means['purity']} in a factor that covers {means['factor_area'].value:.0%} of the picture; "
+        f"{means['purity_even'].value:.2f} if spread evenly"
+    )
+    yield (
+        f"concepts: relevance in the object {means['mass']}, rank accuracy {means['rank_accuracy']}; "
+        f"{means['object_area'].value:.2f} if spread evenly"
     )
 
 

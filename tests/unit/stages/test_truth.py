@@ -32,13 +32,15 @@ from lcrp.data.scenes import (
     without_part,
 )
 from lcrp.errors import ConfigError, TargetError
+from lcrp.evidence.intervals import bootstrap
 from lcrp.stages import truth as stage
 from lcrp.stages.interventions import MOST_PER_PICTURE, TruthTarget, truth_targets
 from lcrp.stages.run import Run
 from lcrp.stages.subject import StatisticsSettings, Subject
 from lcrp.stages.truth import TruthSettings, concept_measures, truth
-from lcrp.stages.truth_tables import agreement
+from lcrp.stages.truth_tables import agreement, packed
 from lcrp.storage.evidence import read_evidence
+from lcrp.storage.units import Arrays
 from lcrp.values.evidence import Table
 from lcrp.values.prediction import DetectorOutput
 
@@ -54,6 +56,12 @@ def hydra() -> Iterator[None]:
     register_schemas()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals take most of a short run's time, and are tested by themselves."""
+    monkeypatch.setitem(bootstrap.__kwdefaults__, "num_draws", 20)
 
 
 @pytest.fixture(scope="module")
@@ -286,34 +294,56 @@ def share(subject: Subject, scene: Scene, number: int) -> float:
     return inside / total
 
 
+def told_unit(subject: object, dataset: object, settings: object, chosen: list[int], size: int) -> Arrays:  # noqa: ARG001
+    """Two targets per picture, whose share is their reliance, each with one part and one concept."""
+    places = [{"sample": picture, "object": number, "class": "boat"} for picture in chosen for number in (0, 1)]
+    value = [0.1 + picture / 1000 + number / 10 for picture in chosen for number in (0, 1)]
+    known = {"key": "val/0", "context": "water", "is_home": 1, "confidence": 0.9, "readout": 0.9, "context_area": 0.3}
+    measured = dict.fromkeys(("purity", "purity_even", "factor_area", "mass", "rank_accuracy", "object_area"), 0.5)
+    share = f"share_{CAM.name}"
+    return packed(
+        {
+            "targets": [
+                {**place, **known, "context_reliance": one, share: one}
+                for place, one in zip(places, value, strict=True)
+            ],
+            "parts": [
+                {**place, "part": "boat.hull", "reliance": one, "area": 0.1, share: -one}
+                for place, one in zip(places, value, strict=True)
+            ],
+            "concepts": [{**place, "rank": 0, "concept": 7, "score": 0.2, **measured} for place in places],
+        }
+    )
+
+
 def test_more_targets_go_on_from_what_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subject: Subject, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Units are kept: nothing is drawn twice, and first rows stay; other settings begin anew."""
-    monkeypatch.setattr(stage, "PICTURES_PER_UNIT", 1)
+    """Units are kept: nothing is worked out twice, and first rows stay; other settings begin anew."""
     caplog.set_level(logging.INFO)
     worked: list[list[int]] = []
-    original = stage._unit
 
-    def counted(subject: Subject, dataset: object, settings: object, chosen: list[int], size: int) -> object:
+    def counted(subject: object, dataset: object, settings: object, chosen: list[int], size: int) -> Arrays:
         worked.append(chosen)
-        return original(subject, dataset, settings, chosen, size)  # type: ignore[arg-type]
+        return told_unit(subject, dataset, settings, chosen, size)
 
     monkeypatch.setattr(stage, "_unit", counted)
-    few = read_evidence(truth(subject, STATISTICS, settings_for(1, CAM), run_in(tmp_path / "few"))[0])
-    first = list(worked)
-    more = read_evidence(truth(subject, STATISTICS, settings_for(3, CAM), run_in(tmp_path / "more"))[0])
+    monkeypatch.setattr(stage, "PICTURES_PER_UNIT", 1)
+    few = read_evidence(truth(subject, STATISTICS, settings_for(3, CAM), run_in(tmp_path / "few"))[0])
+    order = np.random.default_rng(0).permutation(500).tolist()
+    assert worked == [[order[0]], [order[1]]]
+    more = read_evidence(truth(subject, STATISTICS, settings_for(5, CAM), run_in(tmp_path / "more"))[0])
     assert "going on with what is kept" in caplog.text
-    assert len(few["targets"].columns["sample"]) == 1
-    assert len(more["targets"].columns["sample"]) == 3
-    assert len({picture for chosen in worked for picture in chosen}) == len(worked)  # none twice
-    assert worked[: len(first)] == first
+    assert worked == [[order[0]], [order[1]], [order[2]]]
     for name in ("concepts", "parts", "targets"):
+        assert len(few[name].columns["sample"]) == 3
+        assert len(more[name].columns["sample"]) == 5
         for column, values in few[name].columns.items():
-            np.testing.assert_array_equal(values, more[name].columns[column][: len(values)])
-    begun = len(worked)
+            np.testing.assert_array_equal(values, more[name].columns[column][:3])
+    assert more["methods"].columns["context_agreement"][0] == pytest.approx(1.0)
+    assert more["methods"].columns["parts_agreement"][0] == pytest.approx(-1.0)
     truth(subject, STATISTICS, replace(settings_for(1, CAM), n_concepts=1), run_in(tmp_path / "other"))
-    assert len(worked) > begun
+    assert worked[3:] == [[order[0]]]
 
 
 def test_a_model_that_finds_nothing_is_an_error(tmp_path: Path, subject: Subject) -> None:
