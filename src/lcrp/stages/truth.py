@@ -38,7 +38,7 @@ from lcrp.values.attribution import Attribution
 log = logging.getLogger(__name__)
 
 REPORT_FILE, FIGURE_FILE = "truth.h5", "truth.png"
-PICTURES_PER_UNIT = 8
+PICTURES_PER_UNIT = 4
 
 Shares = dict[str, npt.NDArray[np.float64]]  # of every method, on the own context and on every part: [1 + parts]
 
