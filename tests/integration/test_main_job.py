@@ -53,6 +53,31 @@ def test_context_needs_scenes(lcrp: CommandLine, tmp_path: Path) -> None:
     assert line.endswith(" cannot; use dataset=scenes")
 
 
+def test_truth_needs_scenes(lcrp: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"")
+    photos = ("dataset=folder", "dataset.path=photos", "model.checkpoint=embedded:yolov5_scenes")
+    outcome = lcrp("stage=truth", "model=yolov5", *photos)
+    assert outcome.code == 1
+    (line,) = outcome.err
+    assert line.startswith("lcrp: error: stage=truth draws pictures anew, which ")
+    assert line.endswith(" cannot; use dataset=scenes")
+
+
+def test_truth_finds_the_composites_of_a_users_own_folder(lcrp: CommandLine, tmp_path: Path) -> None:
+    """And so it says what is wrong with them."""
+    (tmp_path / "mine" / "composite").mkdir(parents=True)
+    (tmp_path / "mine" / "composite" / "own.yaml").write_text("_target_: nowhere.own\nname: own\n")
+    for methods, message in {
+        "own": "composite 'own': _target_='nowhere.own' cannot be imported",
+        "owm": "stage.methods: there is no 'owm'; nearest: 'own'",
+    }.items():
+        outcome = lcrp("--config-dir", "mine", "stage=truth", "model=yolov5", f"stage.methods=[{methods}]")
+        assert outcome.code == 1
+        (line,) = outcome.err
+        assert line.startswith(f"lcrp: error: {message}")
+
+
 def test_mistakes_in_rendering_are_one_line_each(lcrp: CommandLine, tmp_path: Path) -> None:
     """What can only go wrong once there are statistics and pictures."""
     job = ("model=yolov5", "statistics.num_samples=2", "statistics.layers=[model.6.cv3.conv]")

@@ -207,6 +207,13 @@ def _evaluate(key: str, stage: schema.EvaluateStage) -> Problems:
             yield f"{key}.{name}={values} must name at least one, and each once"
 
 
+def _truth(key: str, stage: schema.TruthStage) -> Problems:
+    if not stage.methods:
+        yield f"{key}.methods is empty; name at least one, such as {key}.methods=[epsilon_plus_flat,gradcam]"
+    for name, least in (("num_targets", 1), ("n_concepts", 1), ("seed", 0)):
+        yield from _at_least(f"{key}.{name}", getattr(stage, name), least)
+
+
 def _exchange(key: str, stage: schema.ExchangeStage) -> Problems:
     yield from _at_least(f"{key}.first_class", stage.first_class, 0)
 
@@ -248,6 +255,7 @@ _CHECKS: dict[type, Callable[[str, Any], Problems]] = {
     schema.GlocalStage: _glocal,
     schema.RenderStage: _render,
     schema.EvaluateStage: _evaluate,
+    schema.TruthStage: _truth,
     schema.TrainStage: _train,
     schema.DownloadStage: _download,
     schema.ImportStage: _exchange,

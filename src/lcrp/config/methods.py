@@ -1,44 +1,38 @@
-"""From names in the configuration to the methods that are compared."""
+"""Methods by name: every composite of the configuration, and what is compared with them."""
 
 from collections.abc import Sequence
 
 from hydra import compose
-from hydra.errors import MissingConfigException
+from hydra.core.global_hydra import GlobalHydra
 
 from lcrp.attribution.methods import COMPARED, Method
 from lcrp.composites.composites import gradient
 from lcrp.config.targets import locate
 from lcrp.errors import ConfigError, nearest
 
-SHIPPED = (
-    "epsilon_plus_flat",
-    "epsilon_gamma_flat",
-    "epsilon_flat",
-    "epsilon_plus",
-    "all_flat",
-    "gradient",
-    "guided_backprop",
-)
-
 
 def methods(names: Sequence[str]) -> tuple[Method, ...]:
-    """Methods by name: composites of the configuration, a user's own among them, and what they are compared with.
+    """The methods of the given names, each once.
+
+    A composite is found wherever Hydra finds the configuration, so also in a user's own folder.
+
+    Args:
+        names: of composites (the files of conf/composite), or 'gradcam', 'activation' and 'random'.
 
     Raises:
-        ConfigError: there is no such composite.
+        ConfigError: there is no such method.
     """
-    return tuple(_method(name) for name in names)
-
-
-def _method(name: str) -> Method:
-    for reading in COMPARED:
-        if name == reading:
-            return Method(name=name, reading=reading, composite=gradient)
-    try:
-        composite = compose(config_name="config", overrides=[f"composite={name}"]).composite
-    except MissingConfigException as error:
-        choices = nearest(name, (*SHIPPED, *COMPARED))
-        raise ConfigError(
-            f"stage.methods='{name}' is neither a composite nor another method; nearest: {choices}"
-        ) from error
-    return Method(name=name, reading="relevance", composite=locate(composite._target_, f"composite {name}"))
+    loader = GlobalHydra.instance().config_loader()
+    choices = (*loader.get_group_options("composite"), *COMPARED)
+    found: list[Method] = []
+    for name in dict.fromkeys(names):
+        if name not in choices:
+            raise ConfigError(f"stage.methods: there is no '{name}'; nearest: {nearest(name, choices)}")
+        reading = next((one for one in COMPARED if one == name), "relevance")
+        if reading == "relevance":
+            target = compose(config_name="config", overrides=[f"composite={name}"]).composite._target_
+            composite = locate(target, f"composite '{name}': _target_")
+        else:
+            composite = gradient
+        found.append(Method(name=name, reading=reading, composite=composite))  # type: ignore[arg-type]
+    return tuple(found)

@@ -166,6 +166,16 @@ class EvaluateStage(Stage):
 
 
 @dataclass
+class TruthStage(Stage):
+    """Heatmaps beside what interventions on the scenes say."""
+
+    methods: list[str] = MISSING
+    num_targets: int = MISSING
+    n_concepts: int = MISSING
+    seed: int = MISSING
+
+
+@dataclass
 class ExchangeStage(Stage):
     """Base of both directions of the exchange with zennit-crp."""
 
@@ -266,6 +276,7 @@ SCHEMAS: dict[str, dict[str, type]] = {
         "render": RenderStage,
         "context": ContextStage,
         "evaluate": EvaluateStage,
+        "truth": TruthStage,
         "train": TrainStage,
         "download": DownloadStage,
         "verify": VerifyStage,

@@ -17,6 +17,7 @@ from lcrp.stages.merge import MergeSettings
 from lcrp.stages.render import RenderSettings
 from lcrp.stages.selection import Selection
 from lcrp.stages.train import TrainSettings
+from lcrp.stages.truth import TruthSettings
 from lcrp.storage.crp_folder import Convention
 from lcrp.training.trainer import Schedule
 
@@ -89,6 +90,16 @@ def _(stage: schema.EvaluateStage, origin: Path) -> EvaluateSettings:  # noqa: A
         ablations=tuple(stage.ablations),  # type: ignore[arg-type]
         seed=stage.seed,
         checks=stage.checks,
+    )
+
+
+@stage_settings.register
+def _(stage: schema.TruthStage, origin: Path) -> TruthSettings:  # noqa: ARG001
+    return TruthSettings(
+        methods=methods(stage.methods),
+        num_targets=stage.num_targets,
+        n_concepts=stage.n_concepts,
+        seed=stage.seed,
     )
 
 

@@ -15,23 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torchvision.ops import box_iou
 
 from lcrp.attribution.engine import Attributor
-from lcrp.attribution.readout import box_readout, mask_readout
-from lcrp.attribution.task import NetworkOutput, Prediction
 from lcrp.data.scenes import CLASS_NAMES, CONTEXT_NAMES, OWN_CONTEXT, ScenesDataset, with_context_swapped
 from lcrp.errors import ConfigError, TargetError, nearest
+from lcrp.stages.planned import PlannedObject, found, planned_object, readouts, visible_context
 from lcrp.stages.run import Run
 from lcrp.stages.subject import StatisticsSettings, Subject
-from lcrp.values.prediction import ClassMap, DetectorOutput
-from lcrp.values.sample import Annotation, Sample
-from lcrp.values.target import ExplainedTarget
 
 log = logging.getLogger(__name__)
 
 REPORT_FILE = "context.json"
-MIN_IOU = 0.5  # of a detection with the object that it is taken for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +86,6 @@ class ContextSummary:
     change: dict[str, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
-    """An object that stands in its own context: number `row` of its picture."""
-
-    sample: Sample
-    annotation: Annotation
-    row: int
-
-
 def context(subject: Subject, statistics: StatisticsSettings, settings: ContextSettings, run: Run) -> Path:
     """Measure how much objects of one class lean on their context.
 
@@ -126,9 +111,9 @@ def context(subject: Subject, statistics: StatisticsSettings, settings: ContextS
     with attributor, run.progress(settings.num_targets, "context", f"objects ({settings.class_name})") as progress:
         for start in range(0, len(dataset), statistics.batch_size):
             chunk = range(start, min(start + statistics.batch_size, len(dataset)))
-            found = _reliances(attributor, dataset, chunk, settings.class_name)[: settings.num_targets - len(results)]
-            results += found
-            progress.advance(len(found))
+            reliances = _reliances(attributor, dataset, chunk, settings.class_name)
+            results += reliances[: settings.num_targets - len(results)]
+            progress.advance(min(len(reliances), settings.num_targets))
             if len(results) == settings.num_targets:
                 break
     if not results:
@@ -157,20 +142,20 @@ def _reliances(attributor: Attributor, dataset: ScenesDataset, chunk: range, cla
     trace = attributor.forward(torch.stack([candidate.sample.image for candidate in candidates]))
     predictions = attributor.task.predictions(trace.output)
     explained = [
-        _explained(attributor, prediction, candidate, class_id)
+        found(attributor.task, prediction, candidate, class_id)
         for prediction, candidate in zip(predictions, candidates, strict=True)
     ]
     heatmaps = trace.explain(explained).heatmap.clamp(min=0).cpu()  # [B, H, W]
-    readout = _readout(trace.output, candidates, class_id)
+    readout = readouts(trace.output, candidates, class_id)
     swapped = {
-        name: _readout(attributor.forward(_swapped_images(dataset, candidates, name)).output, candidates, class_id)
+        name: readouts(attributor.forward(_swapped_images(dataset, candidates, name)).output, candidates, class_id)
         for name in CONTEXT_NAMES
         if name != home
     }
     results = []
     for row, (candidate, heatmap, target) in enumerate(zip(candidates, heatmaps, explained, strict=True)):
         if target is not None:
-            visible = _visible(candidate.annotation, home)
+            visible = visible_context(candidate.annotation, home)
             results.append(
                 ContextReliance(
                     key=candidate.sample.key,
@@ -183,7 +168,7 @@ def _reliances(attributor: Attributor, dataset: ScenesDataset, chunk: range, cla
     return results
 
 
-def _candidates(dataset: ScenesDataset, index: int, class_name: str) -> list[_Candidate]:
+def _candidates(dataset: ScenesDataset, index: int, class_name: str) -> list[PlannedObject]:
     scene = dataset.scene(index)
     rows = [
         row
@@ -193,61 +178,15 @@ def _candidates(dataset: ScenesDataset, index: int, class_name: str) -> list[_Ca
     if not rows:
         return []
     sample = dataset.sample(scene)
-    assert sample.annotation is not None
-    assert len(sample.annotation.labels) == len(scene.objects), "a planned object is always visible"
     rows = rows[:1] if dataset.segmentation else rows  # a segmenter has one mask for all objects of a class
-    return [_Candidate(sample=sample, annotation=sample.annotation, row=row) for row in rows]
+    return [planned_object(dataset, sample, row) for row in rows]
 
 
-def _explained(
-    attributor: Attributor, prediction: Prediction, candidate: _Candidate, class_id: int
-) -> ExplainedTarget | None:
-    """The decision that belongs to the candidate, or None if the model does not find it."""
-    sample, box = candidate.sample, candidate.annotation.boxes[candidate.row]
-    try:
-        if isinstance(prediction, ClassMap):
-            return attributor.task.find(prediction, sample.index, sample.key, class_id, 0)
-        left, top, right, bottom = box.tolist()
-        target = attributor.task.match_box(prediction, sample.index, sample.key, (left, top, right, bottom))
-    except TargetError:
-        return None
-    overlap = float(box_iou(box[None], torch.tensor([target.box], dtype=box.dtype)))
-    return target if target.target.class_id == class_id and overlap >= MIN_IOU else None
-
-
-def _readout(output: NetworkOutput, candidates: Sequence[_Candidate], class_id: int) -> list[float]:
-    """How sure the network is of every candidate, [B]."""
-    class_ids = torch.full((len(candidates),), class_id)
-    if isinstance(output, DetectorOutput):
-        boxes = torch.stack([candidate.annotation.boxes[candidate.row] for candidate in candidates])  # [B, 4]
-        values = box_readout(output, boxes.to(output.boxes), class_ids.to(output.boxes.device))
-    else:
-        masks = torch.stack([_pixels(candidate.annotation, class_id) for candidate in candidates])  # [B, H, W]
-        values = mask_readout(output, masks.to(output.device), class_ids.to(output.device))
-    return [float(value) for value in values]
-
-
-def _pixels(annotation: Annotation, class_id: int) -> torch.Tensor:
-    """[H, W] bool, where the class is."""
-    assert annotation.class_mask is not None
-    return annotation.class_mask == class_id
-
-
-def _visible(annotation: Annotation, context_name: str) -> torch.Tensor:
-    """[H, W] bool, where the context is seen: neither an object nor a companion stands before it."""
-    assert annotation.class_mask is not None
-    assert annotation.context is not None
-    hidden = annotation.class_mask > 0
-    for mask in annotation.parts.values():
-        hidden = hidden | mask
-    return (annotation.context == CONTEXT_NAMES.index(context_name)) & ~hidden
-
-
-def _swapped_images(dataset: ScenesDataset, candidates: Sequence[_Candidate], context_name: str) -> torch.Tensor:
+def _swapped_images(dataset: ScenesDataset, candidates: Sequence[PlannedObject], context_name: str) -> torch.Tensor:
     """[B, 3, H, W] the candidates' pictures with the context below each replaced."""
     scenes = [dataset.scene(candidate.sample.index) for candidate in candidates]
     swapped = [
-        with_context_swapped(scene, context_name, number=candidate.row)
+        with_context_swapped(scene, context_name, number=candidate.number)
         for scene, candidate in zip(scenes, candidates, strict=True)
     ]
     return torch.stack([dataset.sample(scene).image for scene in swapped])
