@@ -73,8 +73,20 @@ def _(stage: schema.RenderStage, origin: Path) -> RenderSettings:
 
 
 @stage_settings.register
-def _(stage: schema.ContextStage, origin: Path) -> ContextSettings:  # noqa: ARG001
-    return ContextSettings(class_name=stage.class_name, num_targets=stage.num_targets)
+def _(stage: schema.ContextStage, origin: Path) -> ContextSettings:
+    return ContextSettings(
+        layers=tuple(stage.layers),
+        n_concepts=stage.n_concepts,
+        n_references=stage.n_references,
+        num_samples_per_class=stage.num_samples_per_class,
+        min_pixels=stage.min_pixels,
+        class_name=stage.class_name,
+        context_class=stage.context_class,
+        num_flipped=stage.num_flipped,
+        seed=stage.seed,
+        statistics=_absolute(stage.statistics, origin),
+        make_statistics=stage.make_statistics,
+    )
 
 
 @stage_settings.register

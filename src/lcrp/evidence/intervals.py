@@ -65,7 +65,12 @@ def bootstrap(
     for _ in range(num_draws):
         rows = np.concatenate([rows_of[image] for image in generator.integers(len(rows_of), size=len(rows_of))])
         drawn.append(statistic(*(column[rows] for column in columns)))
-    known = np.array(drawn)[~np.isnan(drawn)]
+    return percentile_interval(value, np.array(drawn))
+
+
+def percentile_interval(value: float, drawn: Array) -> Interval:
+    """The interval around a number from those of its draws [N] that are not NaN."""
+    known = drawn[~np.isnan(drawn)]
     if not known.size:
         return Interval(value=value, low=float("nan"), high=float("nan"))
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

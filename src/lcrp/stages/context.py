@@ -1,275 +1,275 @@
-"""stage=context: does a class lean on its context, and does the heatmap say so?
+"""stage=context: how much do classes, concepts and single decisions lean on what surrounds the object?
 
-For objects of one class that stand in their own context (boats on water) it measures the share of positive relevance
-that lies on the visible context beside the context's share of the picture, and how sure the network still is of the
-object when that context alone is replaced. Only `scenes` can tell, since it draws the same objects over any context.
-
-Axes: B candidate, H W picture.
+Context scores (Dreyer et al. 2023, section 4.3) say where the relevance of concepts lies; replaced backgrounds say
+whether that is true; and concepts that are set to zero say what they are for.
 """
 
-import json
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-from torchvision.ops import box_iou
+import numpy.typing as npt
 
 from lcrp.attribution.engine import Attributor
-from lcrp.attribution.readout import box_readout, mask_readout
-from lcrp.attribution.task import NetworkOutput, Prediction
-from lcrp.data.scenes import CLASS_NAMES, CONTEXT_NAMES, OWN_CONTEXT, ScenesDataset, with_context_swapped
-from lcrp.errors import ConfigError, TargetError, nearest
+from lcrp.attribution.layers import layer_names
+from lcrp.composites.composites import gradient
+from lcrp.errors import TargetError, nearest
+from lcrp.evidence.context import agreement, pair_means
+from lcrp.stages.backgrounds import Sensitivities, drawn_units, sensitivity_terms
+from lcrp.stages.case_study import CaseStudy, Outcome, flipped_groups, outcomes
+from lcrp.stages.context_pairs import Ranked, ranked
+from lcrp.stages.context_report import (
+    Findings,
+    LayerFindings,
+    class_summaries,
+    distinct_detections,
+    log_findings,
+    tables,
+)
+from lcrp.stages.context_scores import ContextScores, context_terms
+from lcrp.stages.context_views import write_figures
+from lcrp.stages.kept_units import kept_units
 from lcrp.stages.run import Run
+from lcrp.stages.selection import class_id_of
+from lcrp.stages.statistics_file import statistics_file
 from lcrp.stages.subject import StatisticsSettings, Subject
-from lcrp.values.prediction import ClassMap, DetectorOutput
-from lcrp.values.sample import Annotation, Sample
-from lcrp.values.target import ExplainedTarget
+from lcrp.storage.evidence import write_evidence
+from lcrp.storage.units import Units
+from lcrp.values.target import Target
 
 log = logging.getLogger(__name__)
 
-REPORT_FILE = "context.json"
-MIN_IOU = 0.5  # of a detection with the object that it is taken for
+Array = npt.NDArray[Any]
+Parts = list[dict[str, Array]]
+
+EVIDENCE_FILE = "context.h5"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextSettings:
-    """Which objects are looked at.
+    """What is looked at, and how closely.
 
     Attributes:
-        class_name: class whose objects are explained, one of the scenes' classes.
-        num_targets: stop after so many explained objects.
+        layers: glob patterns of layer names; empty takes the model's own choice.
+        n_concepts: concepts per class, the most relevant ones.
+        n_references: reference samples per concept and class.
+        num_samples_per_class: decisions per class whose background is replaced; 0 leaves out what needs that.
+        min_pixels: of their objects.
+        class_name: class of the case study; None takes the one that leans on its context most.
+        context_class: class whose objects are the case study's context; None takes the whole background.
+        num_flipped: concepts that the case study sets to zero.
+        seed: of the draw of decisions, and of noise.
+        statistics: file with the concept statistics; None finds the one that fits.
+        make_statistics: where none fits, make them first, as stage=glocal does.
     """
 
-    class_name: str
-    num_targets: int
-
-    def __post_init__(self) -> None:
-        if self.class_name not in CLASS_NAMES:
-            choices = nearest(self.class_name, CLASS_NAMES, limit=len(CLASS_NAMES))
-            raise ConfigError(f"stage.class_name '{self.class_name}' is not in scenes; choose from {choices}")
-        if self.num_targets < 1:
-            raise ConfigError(f"stage.num_targets is {self.num_targets}, but at least 1 object must be explained")
+    layers: tuple[str, ...]
+    n_concepts: int
+    n_references: int
+    num_samples_per_class: int
+    min_pixels: int
+    class_name: str | None
+    context_class: str | None
+    num_flipped: int
+    seed: int
+    statistics: Path | None = None
+    make_statistics: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContextReliance:
-    """What one object's explanation and its swapped pictures say.
+class _Work:
+    """Everything that the parts of the stage share."""
 
-    Attributes:
-        key: the sample's key.
-        relevance_share: share of the positive relevance that lies on the visible context, in [0, 1].
-        area_share: share of the picture that is visible context, in [0, 1].
-        readout: how sure the network is of the object in its own context, in [0, 1].
-        swapped: the same over each of the other contexts.
-    """
+    subject: Subject
+    settings: ContextSettings
+    ranked: Ranked
+    run: Run
 
-    key: str
-    relevance_share: float
-    area_share: float
-    readout: float
-    swapped: dict[str, float]
+    @property
+    def layers(self) -> list[str]:
+        return [pairs.layer for pairs in self.ranked.layers]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContextSummary:
-    """Medians over the objects.
-
-    Attributes:
-        num_objects: how many were explained.
-        relevance_share: of the positive relevance, on the visible context.
-        area_share: of the picture, visible context.
-        readout: in the own context.
-        change: read-out over each other context minus the one in the own context.
-    """
-
-    num_objects: int
-    relevance_share: float
-    area_share: float
-    readout: float
-    change: dict[str, float]
+    def units(self, name: str, own: Mapping[str, object]) -> Units:
+        """Where a part's results are kept; `own` is what determines them beside subject, statistics and layers."""
+        model, dataset = self.subject.model.name, self.subject.dataset_name or self.subject.dataset.name
+        identity = {**self.subject.identity, "statistics": self.ranked.config_hash, "layers": self.layers, **own}
+        return Units(self.run.output_root, f"{name}_{model}_{dataset}", identity)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
-    """An object that stands in its own context: number `row` of its picture."""
-
-    sample: Sample
-    annotation: Annotation
-    row: int
-
-
-def context(subject: Subject, statistics: StatisticsSettings, settings: ContextSettings, run: Run) -> Path:
-    """Measure how much objects of one class lean on their context.
+def context(subject: Subject, statistics: StatisticsSettings, settings: ContextSettings, run: Run) -> list[Path]:
+    """Measure how much classes, concepts and decisions lean on their context.
 
     Args:
-        subject: model, `scenes` and composite.
-        statistics: only `batch_size` counts here.
-        settings: which objects.
-        run: where the report goes.
+        subject: model, dataset and composite.
+        statistics: how the concept statistics were made.
+        settings: what is looked at, and how closely.
+        run: where the files go.
 
     Returns:
-        Path of the JSON report: the medians, and every object's numbers.
+        context.h5, its tables as CSV, and the figures.
 
     Raises:
-        ConfigError: the dataset is not `scenes`.
-        TargetError: the model finds no object of the class in its own context.
+        Interrupted: SIGINT or SIGTERM came; the same call goes on from there.
+        LcrpError: there are no statistics, layers or classes as asked for, or nothing is found again.
     """
-    dataset, model = subject.dataset, subject.model
-    if not isinstance(dataset, ScenesDataset):
-        raise ConfigError(f"stage=context swaps contexts, which {dataset.name} cannot; use dataset=scenes")
-    home = OWN_CONTEXT[settings.class_name]
-    results: list[ContextReliance] = []
-    attributor = Attributor(model.network, subject.composite, subject.task, layers=(), mean=model.mean, std=model.std)
-    with attributor, run.progress(settings.num_targets, "context", f"objects ({settings.class_name})") as progress:
-        for start in range(0, len(dataset), statistics.batch_size):
-            chunk = range(start, min(start + statistics.batch_size, len(dataset)))
-            found = _reliances(attributor, dataset, chunk, settings.class_name)[: settings.num_targets - len(results)]
-            results += found
-            progress.advance(len(found))
-            if len(results) == settings.num_targets:
-                break
-    if not results:
-        raise TargetError(f"{model.name} finds no {settings.class_name} on {home} in {dataset.name}")
-    summary = _summary(results)
-    record = {
-        "model": model.name,
-        "composite": subject.composite_name,
-        "class": settings.class_name,
-        "context": home,
-        "median": asdict(summary),
-        "objects": [asdict(result) for result in results],
-    }
-    report = run.folder / REPORT_FILE
-    report.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    log.info("%s", _sentence(summary, settings.class_name, home))
-    return report
+    model, task = subject.model, subject.task
+    layers = layer_names(model.network, settings.layers) if settings.layers else [model.layer]
+    wanted = class_id_of(settings.class_name, task.class_names)
+    context_id = class_id_of(settings.context_class, subject.dataset.class_names, setting="stage.context_class")
+    path = statistics_file(subject, statistics, run, given=settings.statistics, is_made=settings.make_statistics)
+    counts = (settings.n_concepts, settings.n_references)
+    work = _Work(subject=subject, settings=settings, run=run, ranked=ranked(path, layers, task.class_names, counts))
+    log.info("concepts and references from %s", path)
+    _check(work, wanted)
+    title = f"{model.name} · {subject.dataset.name} · {subject.composite_name}"
+    attributor = Attributor(model.network, subject.composite, task, layers=layers, mean=model.mean, std=model.std)
+    with attributor:
+        looking = ContextScores(attributor, subject.dataset, work.ranked.layers)
+        scored = _scored(work, looking)
+        changed = _changed(work, attributor)
+        findings = _findings(work, scored, changed)
+        figures = write_figures(findings, looking, run.folder, title)
+    class_id = findings.classes[0].class_id if wanted is None else wanted
+    cases = _case_study(work, findings, class_id, context_id)
+    keys = [subject.dataset.key(sample) for sample in findings.detections["sample"].tolist()]
+    log_findings(findings, cases, class_id, keys)
+    written = write_evidence(
+        run.folder / EVIDENCE_FILE,
+        tables(findings, cases, class_id, keys),
+        title=f"context · {title}",
+        settings={**subject.identity, "statistics": work.ranked.config_hash, "layers": layers, **_plain(settings)},
+    )
+    return [*written, *figures]
 
 
-def _reliances(attributor: Attributor, dataset: ScenesDataset, chunk: range, class_name: str) -> list[ContextReliance]:
-    """Reliance of every object of the class that stands at home in these samples and is found there."""
-    candidates = [candidate for index in chunk for candidate in _candidates(dataset, index, class_name)]
-    if not candidates:
-        return []
-    home, class_id = OWN_CONTEXT[class_name], dataset.class_names.index(class_name)
-    trace = attributor.forward(torch.stack([candidate.sample.image for candidate in candidates]))
-    predictions = attributor.task.predictions(trace.output)
-    explained = [
-        _explained(attributor, prediction, candidate, class_id)
-        for prediction, candidate in zip(predictions, candidates, strict=True)
-    ]
-    heatmaps = trace.explain(explained).heatmap.clamp(min=0).cpu()  # [B, H, W]
-    readout = _readout(trace.output, candidates, class_id)
-    swapped = {
-        name: _readout(attributor.forward(_swapped_images(dataset, candidates, name)).output, candidates, class_id)
-        for name in CONTEXT_NAMES
-        if name != home
-    }
-    results = []
-    for row, (candidate, heatmap, target) in enumerate(zip(candidates, heatmaps, explained, strict=True)):
-        if target is not None:
-            visible = _visible(candidate.annotation, home)
-            results.append(
-                ContextReliance(
-                    key=candidate.sample.key,
-                    relevance_share=float(heatmap[visible].sum() / heatmap.sum().clamp(min=1e-12)),
-                    area_share=float(visible.float().mean()),
-                    readout=readout[row],
-                    swapped={name: values[row] for name, values in swapped.items()},
-                )
+def _check(work: _Work, wanted: int | None) -> None:
+    """Refuse early what would find nothing."""
+    names = work.subject.task.class_names
+    if not any(len(pairs.concept) for pairs in work.ranked.layers):
+        listed = ", ".join(f"'{layer}'" for layer in work.layers)
+        raise TargetError(f"no concept of {listed} speaks for any class: choose layers that lead to the decisions")
+    if wanted is not None and wanted not in work.ranked.targets:
+        known = nearest(names[wanted], [names[class_id] for class_id in work.ranked.targets])
+        raise TargetError(
+            f"the statistics hold no decision for '{names[wanted]}'; nearest: {known}. Set stage.class_name."
+        )
+
+
+def _scored(work: _Work, looking: ContextScores) -> Parts:
+    """Terms of the context scores, from all reference samples."""
+    settings, names = work.settings, looking.units
+    units = work.units("context_scores", {"n_concepts": settings.n_concepts, "n_references": settings.n_references})
+    with work.run.progress(len(names), "context scores", "groups of reference samples") as progress:
+        parts = list(progress.counted(kept_units(units, names, looking.unit)))
+    num_found, total = sum(len(part["sample"]) for part in parts), looking.num_targets
+    if num_found < total:
+        log.warning(
+            "%d of %d reference samples are left out: their target or picture is not found any more",
+            total - num_found,
+            total,
+        )
+    if not num_found:
+        raise TargetError(f"none of the {total} reference samples is found again: is this the dataset that was ranked?")
+    return parts
+
+
+def _changed(work: _Work, attributor: Attributor) -> Parts:
+    """Relevance of the concepts of decisions, and its change by replaced backgrounds."""
+    settings = work.settings
+    looking = Sensitivities(
+        attributor, work.subject.dataset, work.layers, seed=settings.seed, min_pixels=settings.min_pixels
+    )
+    units = work.units("context_backgrounds", {"seed": settings.seed, "min_pixels": settings.min_pixels})
+    limit, num_found, drawn = settings.num_samples_per_class, Counter[int](), dict[str, list[Target]]()
+
+    def names() -> Iterator[str]:
+        for class_id, targets in sorted(work.ranked.targets.items()):
+            for name, some in drawn_units(targets, class_id, settings.seed).items():
+                if num_found[class_id] >= limit:
+                    break
+                drawn[name] = some
+                yield name
+
+    parts: Parts = []
+    total = sum(min(limit, len(targets)) for targets in work.ranked.targets.values())
+    with work.run.progress(total, "replaced backgrounds", "decisions") as progress:
+        for part in kept_units(units, names(), lambda name: looking.unit(drawn[name])):
+            for class_id in part["class_id"][:1].tolist():  # all of a unit are of one class
+                parts.append({name: values[: limit - num_found[class_id]] for name, values in part.items()})
+                num_found[class_id] += len(parts[-1]["sample"])
+                progress.advance(len(parts[-1]["sample"]))
+    return parts
+
+
+def _findings(work: _Work, scored: Parts, changed: Parts) -> Findings:
+    """Everything but the case study."""
+    layers = []
+    for number, pairs in enumerate(work.ranked.layers):
+        size = len(pairs.concept)
+        scores, changes = context_terms(scored, number), sensitivity_terms(changed, number, pairs)
+        layers.append(
+            LayerFindings(
+                pairs=pairs,
+                scores=scores,
+                changes=changes,
+                context=pair_means(scores, size),
+                sensitivity=pair_means(changes, size),
+                agreement=agreement(scores, changes, size),
             )
-    return results
+        )
+    detections = distinct_detections([*scored, *changed])
+    names = work.subject.task.class_names
+    classes = class_summaries(detections, layers, names)
+    return Findings(class_names=names, layers=tuple(layers), detections=detections, classes=classes)
 
 
-def _candidates(dataset: ScenesDataset, index: int, class_name: str) -> list[_Candidate]:
-    scene = dataset.scene(index)
-    rows = [
-        row
-        for row, item in enumerate(scene.objects)
-        if item.class_name == class_name and scene.context_of(row) == OWN_CONTEXT[class_name]
+def _case_study(work: _Work, findings: Findings, class_id: int, context_id: int | None) -> list[Outcome]:
+    """What the concepts of one class with the highest context scores do, with and without the context."""
+    settings, subject, model = work.settings, work.subject, work.subject.model
+    flipped = [
+        group
+        for layer in findings.layers
+        for group in flipped_groups(layer.pairs, class_id, layer.context, settings.num_flipped)
     ]
-    if not rows:
+    limit = settings.num_samples_per_class
+    if not flipped or not limit:
         return []
-    sample = dataset.sample(scene)
-    assert sample.annotation is not None
-    assert len(sample.annotation.labels) == len(scene.objects), "a planned object is always visible"
-    rows = rows[:1] if dataset.segmentation else rows  # a segmenter has one mask for all objects of a class
-    return [_Candidate(sample=sample, annotation=sample.annotation, row=row) for row in rows]
+    drawn = drawn_units(work.ranked.targets[class_id], class_id, settings.seed)
+    num_with = [0, 0]  # pictures without and with the context
+    own = {"seed": settings.seed, "min_pixels": settings.min_pixels, "class": class_id, "context": context_id}
+    units = work.units("context_case", own | {"flipped": [[one.layer, list(one.concepts)] for one in flipped]})
+
+    def names() -> Iterator[str]:
+        for name in drawn:
+            if min(num_with) >= limit:
+                break
+            yield name
+
+    parts: Parts = []
+    with (
+        Attributor(model.network, gradient, subject.task, layers=(), mean=model.mean, std=model.std) as attributor,
+        work.run.progress(2 * limit, f"case study of {findings.class_names[class_id]}", "pictures") as progress,
+    ):
+        looking = CaseStudy(
+            attributor,
+            subject.dataset,
+            flipped,
+            context_id=context_id,
+            seed=settings.seed,
+            min_pixels=settings.min_pixels,
+        )
+        for part in kept_units(units, names(), lambda name: looking.unit(drawn[name])):
+            parts.append(part)
+            for is_with in part["is_with"].tolist():
+                num_with[is_with] += 1
+            progress.advance(len(part["sample"]))
+    return outcomes(parts, flipped, limit)
 
 
-def _explained(
-    attributor: Attributor, prediction: Prediction, candidate: _Candidate, class_id: int
-) -> ExplainedTarget | None:
-    """The decision that belongs to the candidate, or None if the model does not find it."""
-    sample, box = candidate.sample, candidate.annotation.boxes[candidate.row]
-    try:
-        if isinstance(prediction, ClassMap):
-            return attributor.task.find(prediction, sample.index, sample.key, class_id, 0)
-        left, top, right, bottom = box.tolist()
-        target = attributor.task.match_box(prediction, sample.index, sample.key, (left, top, right, bottom))
-    except TargetError:
-        return None
-    overlap = float(box_iou(box[None], torch.tensor([target.box], dtype=box.dtype)))
-    return target if target.target.class_id == class_id and overlap >= MIN_IOU else None
-
-
-def _readout(output: NetworkOutput, candidates: Sequence[_Candidate], class_id: int) -> list[float]:
-    """How sure the network is of every candidate, [B]."""
-    class_ids = torch.full((len(candidates),), class_id)
-    if isinstance(output, DetectorOutput):
-        boxes = torch.stack([candidate.annotation.boxes[candidate.row] for candidate in candidates])  # [B, 4]
-        values = box_readout(output, boxes.to(output.boxes), class_ids.to(output.boxes.device))
-    else:
-        masks = torch.stack([_pixels(candidate.annotation, class_id) for candidate in candidates])  # [B, H, W]
-        values = mask_readout(output, masks.to(output.device), class_ids.to(output.device))
-    return [float(value) for value in values]
-
-
-def _pixels(annotation: Annotation, class_id: int) -> torch.Tensor:
-    """[H, W] bool, where the class is."""
-    assert annotation.class_mask is not None
-    return annotation.class_mask == class_id
-
-
-def _visible(annotation: Annotation, context_name: str) -> torch.Tensor:
-    """[H, W] bool, where the context is seen: neither an object nor a companion stands before it."""
-    assert annotation.class_mask is not None
-    assert annotation.context is not None
-    hidden = annotation.class_mask > 0
-    for mask in annotation.parts.values():
-        hidden = hidden | mask
-    return (annotation.context == CONTEXT_NAMES.index(context_name)) & ~hidden
-
-
-def _swapped_images(dataset: ScenesDataset, candidates: Sequence[_Candidate], context_name: str) -> torch.Tensor:
-    """[B, 3, H, W] the candidates' pictures with the context below each replaced."""
-    scenes = [dataset.scene(candidate.sample.index) for candidate in candidates]
-    swapped = [
-        with_context_swapped(scene, context_name, number=candidate.row)
-        for scene, candidate in zip(scenes, candidates, strict=True)
-    ]
-    return torch.stack([dataset.sample(scene).image for scene in swapped])
-
-
-def _summary(results: Sequence[ContextReliance]) -> ContextSummary:
-    return ContextSummary(
-        num_objects=len(results),
-        relevance_share=float(np.median([result.relevance_share for result in results])),
-        area_share=float(np.median([result.area_share for result in results])),
-        readout=float(np.median([result.readout for result in results])),
-        change={
-            name: float(np.median([result.swapped[name] - result.readout for result in results]))
-            for name in results[0].swapped
-        },
-    )
-
-
-def _sentence(summary: ContextSummary, class_name: str, home: str) -> str:
-    changes = ", ".join(f"{value:+.2f} on {name}" for name, value in summary.change.items())
-    return (
-        f"{summary.num_objects} {class_name}s on {home}: in the median {summary.relevance_share:.1%} of positive "
-        f"relevance lies on the {home}, which is {summary.area_share:.1%} of the picture; the read-out is "
-        f"{summary.readout:.2f} there and changes by {changes}"
-    )
+def _plain(settings: ContextSettings) -> dict[str, object]:
+    """The settings that determine numbers, as plain values."""
+    paths = ("statistics", "make_statistics")
+    return {name: value for name, value in asdict(settings).items() if name not in paths and name != "layers"}
