@@ -13,14 +13,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lcrp.figures import colours, panels, wording
+from lcrp.figures import colours, crops, panels, wording
 from lcrp.figures.layout import Rect
 from lcrp.figures.saving import save
 from lcrp.values.context import ContextClass, ContextCloud, ContextConcept, ContextReference
 
 MARGIN, GAP = 0.25, 0.10  # inches
 BAND, TITLE, CAPTION = 0.62, 0.30, 0.22
-PANEL_HEIGHT = 1.45
+PANEL = 1.45
+SURROUNDINGS = 1.25  # shown of a picture, in units of what object and relevance take
 NARROWEST = 7.0
 MOST_COLOURS = 10  # classes told apart by colour
 MOST_CLASSES = 30  # with a bar of their own
@@ -84,12 +85,9 @@ def classes_figure(classes: Sequence[ContextClass], title: str) -> Figure:
 
 def concepts_figure(concepts: Sequence[ContextConcept], title: str) -> Figure:
     """Concepts, one row each, with their reference samples and where they sit in these."""
-    shapes = [one.heatmap.shape for concept in concepts for one in concept.references]
-    aspect = max((width / height for height, width in shapes), default=1.0)
-    panel_width = PANEL_HEIGHT * min(aspect, 2.0)
     most = max((len(concept.references) for concept in concepts), default=0)
-    width = max(NARROWEST, 2 * MARGIN + most * panel_width + max(0, most - 1) * GAP)
-    row_height = TITLE + PANEL_HEIGHT + CAPTION
+    width = max(NARROWEST, 2 * MARGIN + most * PANEL + max(0, most - 1) * GAP)
+    row_height = TITLE + PANEL + CAPTION
     height = BAND + len(concepts) * row_height + MARGIN
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
@@ -105,14 +103,13 @@ def concepts_figure(concepts: Sequence[ContextConcept], title: str) -> Figure:
         size = wording.fitted_size(heading, width - 2 * MARGIN, 9.5, 6.0)
         _write(figure, heading, (MARGIN, top + TITLE - 0.08), size=size)
         for place, reference in enumerate(concept.references):
-            left = MARGIN + place * (panel_width + GAP)
-            cell = Rect(left=left, top=top + TITLE, width=panel_width, height=PANEL_HEIGHT)
-            _draw_reference(figure, reference, cell)
+            left = MARGIN + place * (PANEL + GAP)
+            _draw_reference(figure, reference, Rect(left=left, top=top + TITLE, width=PANEL, height=PANEL))
     return figure
 
 
 def _draw_cloud(axes: Axes, cloud: ContextCloud, names: Sequence[str]) -> None:
-    axes.plot([0, 1], [0, 1], color=colours.EMPTY, linewidth=1.2, zorder=0)
+    axes.plot([0, 1], [0, 1], color=colours.OUTSIDE, linewidth=0.8, zorder=0)
     palette = colormaps["tab10"]
     owner = np.array(cloud.class_names)
     if len(names) <= MOST_COLOURS:
@@ -133,14 +130,20 @@ def _draw_cloud(axes: Axes, cloud: ContextCloud, names: Sequence[str]) -> None:
 
 
 def _draw_reference(figure: Figure, reference: ContextReference, cell: Rect) -> None:
-    height, width = reference.heatmap.shape
-    drawn = min(cell.width, cell.height * width / height)
-    place = Rect(left=cell.left, top=cell.top, width=drawn, height=drawn * height / width)
-    shade = colours.shading(reference.heatmap, "diverging")
-    shown = panels.Object(mask=reference.mask, box=None, inset=None)
-    panels.draw_panel(figure, place, colours.overlay(reference.picture, reference.heatmap, shade), shown, outline=0.9)
+    """The part of a picture that holds the object and the concept's relevance."""
+    visibility = crops.relative_visibility(reference.heatmap)
+    seen = reference.mask if visibility is None else reference.mask | (visibility > crops.VISIBLE)
+    top, left, bottom, right = crops.square_window(
+        crops.bounding_window(seen), seen.shape, min_side=min(seen.shape) // 4, context=SURROUNDINGS
+    )
+    window = slice(top, bottom), slice(left, right)
+    scale = min(cell.width / (right - left), cell.height / (bottom - top))
+    place = Rect(left=cell.left, top=cell.top, width=(right - left) * scale, height=(bottom - top) * scale)
+    ground = colours.overlay(reference.picture, reference.heatmap, colours.shading(reference.heatmap, "diverging"))
+    shown = panels.Object(mask=reference.mask[window], box=None, inset=None)
+    panels.draw_panel(figure, place, ground[window], shown, outline=0.7)
     text = "no relevance" if np.isnan(reference.outside) else f"{wording.percent(reference.outside)} outside"
-    _write(figure, text, (place.left, cell.bottom + CAPTION - 0.08), size=7.0, color=colours.FAINT)
+    _write(figure, text, (cell.left, cell.bottom + CAPTION - 0.08), size=7.0, color=colours.FAINT)
 
 
 def _write(

@@ -159,7 +159,7 @@ def log_findings(findings: Findings, cases: Sequence[Outcome], class_id: int, ke
         _log_layer(layer, findings.class_names)
     for case in cases:
         log.info(
-            "  %s: %d %s concepts (context score %.2f) to zero: logit %s in %d pictures %s the context",
+            "  %s: %d %s concepts (context score %.2f) set to zero: logit changes by %s in %d pictures %s context",
             findings.class_names[class_id],
             len(case.flipped.concepts),
             case.flipped.group,
