@@ -6,7 +6,7 @@ whether that is true; and concepts that are set to zero say what they are for.
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,14 @@ class _Work:
 
     @property
     def layers(self) -> list[str]:
+        """Names of the layers."""
         return [pairs.layer for pairs in self.ranked.layers]
+
+    @property
+    def title(self) -> str:
+        """Model, dataset and composite in words."""
+        subject = self.subject
+        return f"{subject.model.name} · {subject.dataset.name} · {subject.composite_name}"
 
     def units(self, name: str, own: Mapping[str, object]) -> Units:
         """Where a part's results are kept; `own` is what determines them beside subject, statistics and layers."""
@@ -124,25 +131,29 @@ def context(subject: Subject, statistics: StatisticsSettings, settings: ContextS
     work = _Work(subject=subject, settings=settings, run=run, ranked=ranked(path, layers, task.class_names, counts))
     log.info("concepts and references from %s", path)
     _check(work, wanted)
-    title = f"{model.name} · {subject.dataset.name} · {subject.composite_name}"
-    attributor = Attributor(model.network, subject.composite, task, layers=layers, mean=model.mean, std=model.std)
-    with attributor:
+    with Attributor(
+        model.network, subject.composite, task, layers=layers, mean=model.mean, std=model.std
+    ) as attributor:
         looking = ContextScores(attributor, subject.dataset, work.ranked.layers)
-        scored = _scored(work, looking)
-        changed = _changed(work, attributor)
-        findings = _findings(work, scored, changed)
-        figures = write_figures(findings, looking, run.folder, title)
+        findings = _findings(work, _scored(work, looking), _changed(work, attributor))
+        figures = write_figures(findings, looking, run.folder, work.title)
     class_id = findings.classes[0].class_id if wanted is None else wanted
     cases = _case_study(work, findings, class_id, context_id)
+    return [*_written(work, findings, cases, class_id), *figures]
+
+
+def _written(work: _Work, findings: Findings, cases: Sequence[Outcome], class_id: int) -> list[Path]:
+    """Tell the most important, and write all of it."""
+    subject = work.subject
     keys = [subject.dataset.key(sample) for sample in findings.detections["sample"].tolist()]
     log_findings(findings, cases, class_id, keys)
-    written = write_evidence(
-        run.folder / EVIDENCE_FILE,
+    settings = {"statistics": work.ranked.config_hash, "layers": work.layers, **_plain(work.settings)}
+    return write_evidence(
+        work.run.folder / EVIDENCE_FILE,
         tables(findings, cases, class_id, keys),
-        title=f"context · {title}",
-        settings={**subject.identity, "statistics": work.ranked.config_hash, "layers": layers, **_plain(settings)},
+        title=f"context · {work.title}",
+        settings={**subject.identity, **settings},
     )
-    return [*written, *figures]
 
 
 def _check(work: _Work, wanted: int | None) -> None:
@@ -227,7 +238,7 @@ def _findings(work: _Work, scored: Parts, changed: Parts) -> Findings:
 
 
 def _case_study(work: _Work, findings: Findings, class_id: int, context_id: int | None) -> list[Outcome]:
-    """What the concepts of one class with the highest context scores do, with and without the context."""
+    """What concepts of one class do, those with the highest context scores and those with the lowest."""
     settings, subject, model = work.settings, work.subject, work.subject.model
     flipped = [
         group
@@ -238,13 +249,13 @@ def _case_study(work: _Work, findings: Findings, class_id: int, context_id: int 
     if not flipped or not limit:
         return []
     drawn = drawn_units(work.ranked.targets[class_id], class_id, settings.seed)
-    num_with = [0, 0]  # pictures without and with the context
+    num_with = Counter[bool]()  # pictures without and with the context
     own = {"seed": settings.seed, "min_pixels": settings.min_pixels, "class": class_id, "context": context_id}
     units = work.units("context_case", own | {"flipped": [[one.layer, list(one.concepts)] for one in flipped]})
 
     def names() -> Iterator[str]:
         for name in drawn:
-            if min(num_with) >= limit:
+            if min(num_with[True], num_with[False]) >= limit:
                 break
             yield name
 
@@ -263,8 +274,7 @@ def _case_study(work: _Work, findings: Findings, class_id: int, context_id: int 
         )
         for part in kept_units(units, names(), lambda name: looking.unit(drawn[name])):
             parts.append(part)
-            for is_with in part["is_with"].tolist():
-                num_with[is_with] += 1
+            num_with.update(part["is_with"].tolist())
             progress.advance(len(part["sample"]))
     return outcomes(parts, flipped, limit)
 

@@ -40,7 +40,7 @@ def test_agreement_is_taken_over_pairs_that_both_know():
 
 
 def test_draws_of_images_move_scores_and_sensitivities_together():
-    """Pairs 0 and 1 agree in image 0 and disagree in image 1; both images are two pictures each to draw from."""
+    """Scores and sensitivities of the two pairs agree in image 0 and are reversed in image 1."""
     pair, image = [0, 1, 0, 1], [0, 0, 1, 1]
     scores = terms(pair, image, [0.0, 1.0, 0.0, 1.0])
     changes = terms(pair, image, [0.0, 1.0, 1.0, 0.9])

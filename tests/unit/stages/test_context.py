@@ -111,12 +111,8 @@ def test_sensitivities_on_paper(tmp_path: Path) -> None:
     assert validation["rmse"] == pytest.approx(np.sqrt((0.30769**2 + 0.03125**2) / 2), abs=1e-4)
 
 
-@pytest.mark.usefixtures("black")
 def test_a_mask_that_is_gone_has_no_relevance_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """White backgrounds are blue and red: everything is boat but the square's surroundings; nothing red is left of it.
-
-    Here the network loses the boat in every variant, so both concepts change by 1.
-    """
+    """In a black picture the logit of the boat is 0, that of the background 0.1: all relevance is gone."""
     monkeypatch.setattr("lcrp.stages.backgrounds.variants", lambda found, _: torch.zeros(3, *found.sample.image.shape))
     found = tables(tmp_path, class_name="boat")
     assert column(found["concepts"], "sensitivity") == pytest.approx([1.0, 1.0])
