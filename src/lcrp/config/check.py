@@ -116,7 +116,8 @@ def _statistics(statistics: schema.Statistics) -> Problems:
 def _annotations(config: schema.Config) -> Problems:
     """What a dataset's annotation can tell of, where annotated targets are asked for."""
     kind, suited = _ANNOTATIONS.get(type(config.dataset), ("", config.model.task))
-    needs_targets = isinstance(config.stage, schema.GlocalStage | schema.RenderStage | schema.EvaluateStage)
+    asked = schema.GlocalStage | schema.RenderStage | schema.ContextStage | schema.EvaluateStage
+    needs_targets = isinstance(config.stage, asked)
     if needs_targets and config.statistics.targets == "annotated" and config.model.task != suited:
         yield (
             f"dataset '{config.dataset.name}' annotates {kind}, which '{config.model.name}' ({config.model.task}) does "
@@ -214,6 +215,13 @@ def _truth(key: str, stage: schema.TruthStage) -> Problems:
         yield from _at_least(f"{key}.{name}", getattr(stage, name), least)
 
 
+def _context(key: str, stage: schema.ContextStage) -> Problems:
+    for name in ("n_concepts", "n_references", "min_pixels", "num_flipped"):
+        yield from _at_least(f"{key}.{name}", getattr(stage, name), 1)
+    for name in ("num_samples_per_class", "seed"):
+        yield from _at_least(f"{key}.{name}", getattr(stage, name), 0)
+
+
 def _exchange(key: str, stage: schema.ExchangeStage) -> Problems:
     yield from _at_least(f"{key}.first_class", stage.first_class, 0)
 
@@ -256,6 +264,7 @@ _CHECKS: dict[type, Callable[[str, Any], Problems]] = {
     schema.RenderStage: _render,
     schema.EvaluateStage: _evaluate,
     schema.TruthStage: _truth,
+    schema.ContextStage: _context,
     schema.TrainStage: _train,
     schema.DownloadStage: _download,
     schema.ImportStage: _exchange,

@@ -146,10 +146,19 @@ class RenderStage(Stage):
 
 @dataclass
 class ContextStage(Stage):
-    """How much a class leans on its context, by swapping it."""
+    """How much classes, concepts and decisions lean on their context."""
 
-    class_name: str = MISSING
-    num_targets: int = MISSING
+    layers: list[str] = MISSING
+    n_concepts: int = MISSING
+    n_references: int = MISSING
+    num_samples_per_class: int = MISSING
+    min_pixels: int = MISSING
+    class_name: str | None = None
+    context_class: str | None = None
+    num_flipped: int = MISSING
+    seed: int = MISSING
+    statistics: str | None = None
+    make_statistics: bool = MISSING
 
 
 @dataclass

@@ -63,7 +63,7 @@ def bootstrap(
         for images_drawn in _draws(len(rows_of), num_draws)
         for rows in [np.concatenate([rows_of[image] for image in images_drawn])]
     ]
-    return _interval(value, np.array(drawn))
+    return percentile_interval(value, np.array(drawn))
 
 
 def mean_interval(values: Array, images: Array) -> Interval:
@@ -74,7 +74,9 @@ def mean_interval(values: Array, images: Array) -> Interval:
     _, owner = np.unique(images, return_inverse=True)
     total, count = np.bincount(owner, weights=values), np.bincount(owner)
     draws = _draws(len(count), NUM_DRAWS)
-    return _interval(value, total[draws].sum(axis=1) / count[draws].sum(axis=1) if len(draws) else np.empty(0))
+    return percentile_interval(
+        value, total[draws].sum(axis=1) / count[draws].sum(axis=1) if len(draws) else np.empty(0)
+    )
 
 
 def _draws(num_images: int, num_draws: int) -> npt.NDArray[np.int64]:
@@ -84,7 +86,8 @@ def _draws(num_images: int, num_draws: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng(0).integers(num_images, size=(num_draws, num_images))
 
 
-def _interval(value: float, drawn: Array) -> Interval:
+def percentile_interval(value: float, drawn: Array) -> Interval:
+    """The interval around a number from those of its draws [N] that are not NaN."""
     known = drawn[~np.isnan(drawn)]
     if not known.size:
         return Interval(value=value, low=float("nan"), high=float("nan"))

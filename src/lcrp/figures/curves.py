@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lcrp.figures import colours
-from lcrp.figures.style import styled, write_figure
+from lcrp.figures.saving import save
 from lcrp.values.evidence import CurvePanel, Outcome
 
 MAX_COLUMNS = 5  # layers shown
@@ -33,7 +33,8 @@ def draw_curves(path: Path, panels: Sequence[CurvePanel], outcomes: Mapping[str,
     """
     chosen = sorted({round(place) for place in np.linspace(0, len(panels) - 1, min(MAX_COLUMNS, len(panels)))})
     shade = _shades(list(outcomes))
-    with styled():
+
+    def build() -> Figure:
         figure = Figure(figsize=(COLUMN * (len(chosen) + 1.35), HEIGHT), layout="constrained")
         FigureCanvasAgg(figure)
         widths = [1.0] * len(chosen) + [1.05]
@@ -44,7 +45,9 @@ def draw_curves(path: Path, panels: Sequence[CurvePanel], outcomes: Mapping[str,
             values = {name: getattr(outcome, curve) for name, outcome in outcomes.items()}
             _draw_areas(axes[row, -1], values, shade, f"area of {curve}, all layers")
         figure.suptitle(f"{title}: whose order of concepts is right?", x=0.01, ha="left", fontsize=12, weight="bold")
-        write_figure(figure, path, dpi=150)
+        return figure
+
+    save(build, [path], dpi=150)
 
 
 def _shades(names: Sequence[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ and what each concept looks for elsewhere. All coordinates are inches from the t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,7 +16,7 @@ from matplotlib.text import Annotation, Text
 from lcrp.figures import colours, crops, panels, wording
 from lcrp.figures.content import without_padding
 from lcrp.figures.layout import CAPTION, NARROWEST, Layout, Rect, Row, figure_layout
-from lcrp.figures.style import check_formats, styled, write_figure
+from lcrp.figures.saving import save
 from lcrp.values.explanation import ConceptExplanation, Explanation, Reference
 
 _ALIGN = ("left", "center", "right")
@@ -44,11 +45,7 @@ def draw_explanation(
     Raises:
         ConfigError: if a suffix is none of these.
     """
-    check_formats(paths)
-    with styled():
-        figure = explanation_figure(explanation, num_references=num_references)
-        for path in paths:
-            write_figure(figure, path, dpi=dpi)
+    save(partial(explanation_figure, explanation, num_references=num_references), paths, dpi=dpi)
 
 
 def explanation_figure(explanation: Explanation, *, num_references: int | None = None) -> Figure:

@@ -1,20 +1,18 @@
 """The figure of stage=truth: how far each method agrees with what interventions say."""
 
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lcrp.figures import colours, wording
+from lcrp.figures import colours
+from lcrp.figures.saving import save
 from lcrp.values.evidence import Table
 
 CONTEXT, PARTS = "#1f6fb4", "#d1661f"
 CLASSES = ("#1f6fb4", "#d1661f", "#2c8a4b", "#8b5a2b", "#7b4fa3", "#c23b6b", "#4d4d4d")
-_STYLE: Any = {"font.family": [wording.FONT], "font.size": 9.0, "axes.unicode_minus": True}
 
 
 def draw_truth(path: Path, methods: Table, targets: Table, *, method: str, title: str) -> None:
@@ -27,14 +25,17 @@ def draw_truth(path: Path, methods: Table, targets: Table, *, method: str, title
         method: whose shares are drawn.
         title: what was measured.
     """
-    with matplotlib.rc_context(_STYLE):
+
+    def build() -> Figure:
         figure = Figure(figsize=(11.0, 1.9 + 0.42 * max(7, len(methods.columns["method"]))), layout="constrained")
         FigureCanvasAgg(figure)
         figure.suptitle(title, fontsize=9.0, color=colours.FAINT, x=0.01, ha="left")
         left, right = figure.subplots(1, 2, width_ratios=(1.15, 1.0))
         _draw_agreement(left, methods)
         _draw_shares(right, targets, method)
-        figure.savefig(path, dpi=150, metadata={"Software": None}, facecolor="white")
+        return figure
+
+    save(build, [path], dpi=150)
 
 
 def _draw_agreement(axes: Axes, methods: Table) -> None:

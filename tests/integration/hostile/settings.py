@@ -26,6 +26,7 @@ CHOICES = {  # what reads which settings, as Hydra's choices
     schema.MergeStage: ("stage=merge",),
     schema.RenderStage: ("stage=render",),
     schema.ContextStage: ("stage=context",),
+    schema.EvaluateStage: ("stage=evaluate",),
     schema.TruthStage: ("stage=truth",),
     schema.ImportStage: ("stage=import",),
     schema.ExportStage: ("stage=export",),

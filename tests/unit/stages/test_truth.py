@@ -33,12 +33,12 @@ from lcrp.data.scenes import (
 )
 from lcrp.errors import ConfigError, TargetError
 from lcrp.evidence.intervals import bootstrap
-from lcrp.stages import truth as stage
-from lcrp.stages.interventions import MOST_PER_PICTURE, TruthTarget, truth_targets
+from lcrp.stages.ground_truth import truth as stage
+from lcrp.stages.ground_truth.interventions import MOST_PER_PICTURE, TruthTarget, truth_targets
+from lcrp.stages.ground_truth.tables import agreement, packed
+from lcrp.stages.ground_truth.truth import TruthSettings, concept_measures, truth
 from lcrp.stages.run import Run
 from lcrp.stages.subject import StatisticsSettings, Subject
-from lcrp.stages.truth import TruthSettings, concept_measures, truth
-from lcrp.stages.truth_tables import agreement, packed
 from lcrp.storage.evidence import read_evidence
 from lcrp.storage.units import Arrays
 from lcrp.values.evidence import Table

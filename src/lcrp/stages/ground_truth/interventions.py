@@ -22,7 +22,7 @@ from lcrp.data.scenes import (
     with_context_swapped,
     without_part,
 )
-from lcrp.stages.planned import PlannedObject, found, planned_object, readouts, visible_context
+from lcrp.stages.ground_truth.planned import PlannedObject, found, planned_object, readouts, visible_context
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from lcrp.attribution.layers import layer_names
 from lcrp.errors import ConfigError, TargetError
 from lcrp.figures.curves import draw_curves
-from lcrp.stages.checks import Check, checks_table, sanity_checks
-from lcrp.stages.comparison import Comparison, Curves
-from lcrp.stages.flipping import EvaluateSettings, Flipping
+from lcrp.stages.faithfulness.checks import Check, checks_table, sanity_checks
+from lcrp.stages.faithfulness.comparison import Comparison, Curves
+from lcrp.stages.faithfulness.flipping import EvaluateSettings, Flipping
 from lcrp.stages.kept_units import kept_units
 from lcrp.stages.run import Run
 from lcrp.stages.subject import StatisticsSettings, Subject

@@ -26,11 +26,11 @@ from lcrp.data.scenes import OWN_CONTEXT, PARTS, ScenesDataset
 from lcrp.errors import ConfigError, TargetError
 from lcrp.evidence.localisation import areas, rank_accuracy, shares
 from lcrp.figures.truth import draw_truth
-from lcrp.stages.interventions import Mask, TruthTarget, truth_targets
+from lcrp.stages.ground_truth.interventions import Mask, TruthTarget, truth_targets
+from lcrp.stages.ground_truth.tables import Row, joined_tables, packed, sentences, summary_tables
 from lcrp.stages.kept_units import kept_units
 from lcrp.stages.run import Run
 from lcrp.stages.subject import StatisticsSettings, Subject
-from lcrp.stages.truth_tables import Row, joined_tables, packed, sentences, summary_tables
 from lcrp.storage.evidence import write_evidence
 from lcrp.storage.units import Arrays, Units
 from lcrp.values.attribution import Attribution

@@ -17,7 +17,7 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.attribution.task import NetworkOutput
 from lcrp.evidence.correlation import spearman
-from lcrp.stages.flipping import NEUTRAL, Found
+from lcrp.stages.faithfulness.flipping import NEUTRAL, Found
 from lcrp.stages.subject import Subject
 from lcrp.values.evidence import Table
 
