@@ -5,12 +5,9 @@ one trained at 0.2, where only about a third of the objects stand in their own c
 the context, and its heatmaps should say so.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 from lcrp.evidence.intervals import Interval
@@ -22,21 +19,20 @@ from lcrp.values.evidence import Table
 MODELS = ("yolov5", "yolov6", "ssd", "unet", "deeplabv3plus")
 KINDS = {"biased": "", "unbiased": "_unbiased"}  # ends of the checkpoints' names
 OUTPUT = Path("outputs") / "truth"
-SAME = ("dataset=scenes", "dataset.split=val", "dataset.context_bias=0.95", "threads=1")
+SAME = ("dataset=scenes", "dataset.split=val", "dataset.context_bias=0.95")
 
 Job = tuple[str, str]  # model and kind
 Tables = dict[str, Table]
 
 
 def main(overrides: Sequence[str]) -> int:
-    """Run what can be run, side by side, and print the leaderboard; the number of runs that failed."""
+    """Run what can be run, and print the leaderboard; the number of runs that failed."""
     jobs = [(model, kind) for model in MODELS for kind in KINDS]
     there = [job for job in jobs if (WEIGHTS_FOLDER / f"{checkpoint(*job)}.pt").is_file()]
     missing = [checkpoint(*job) for job in jobs if job not in there]
     if missing:
         print(f"not there: {', '.join(missing)}; `make weights` trains them. Going on without.")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = dict(zip(there, pool.map(partial(ran, overrides), there), strict=True))
+    results = {job: ran(overrides, job) for job in there}
     found = {job: tables for job, tables in results.items() if tables is not None}
     for kind in KINDS:
         of_kind = {model: tables for (model, its_kind), tables in found.items() if its_kind == kind}
