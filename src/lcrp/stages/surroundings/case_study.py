@@ -16,6 +16,7 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import NetworkOutput
 from lcrp.data.dataset import Dataset
 from lcrp.errors import DataError
+from lcrp.evidence.complexity import MOST
 from lcrp.evidence.intervals import Interval, mean_interval
 from lcrp.stages.surroundings.backgrounds import without_background
 from lcrp.stages.surroundings.pairs import LayerPairs
@@ -66,6 +67,8 @@ class Outcome:
 def flipped_groups(pairs: LayerPairs, class_id: int, scores: Array, count: int) -> list[Flipped]:
     """The concepts of a class with the highest context scores, and with the lowest ones; none overlap.
 
+    They are chosen among those that together carry most of the class's relevance: what hardly counts changes nothing.
+
     Args:
         pairs: of the layer.
         class_id: the class.
@@ -74,6 +77,9 @@ def flipped_groups(pairs: LayerPairs, class_id: int, scores: Array, count: int) 
     """
     members = pairs.of_class(class_id)
     members = members[~np.isnan(scores[members])]
+    carried = np.cumsum(pairs.relevance[members]) - pairs.relevance[members]  # by those that are more relevant
+    weighty = int((carried < MOST * pairs.relevance[members].sum()).sum())
+    members = members[: max(weighty, 2 * count)]
     order = members[np.argsort(-scores[members], kind="stable")]
     count = min(count, len(order) // 2)
     if not count:
