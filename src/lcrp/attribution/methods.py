@@ -43,6 +43,16 @@ class Method:
         """Whether it is L-CRP: relevance by rules, not by gradients."""
         return self.reading == "relevance" and self.name not in ("gradient", "guided_backprop")
 
+    @property
+    def origin(self) -> str:
+        """Where the builder of its composite is found; methods of the same origin share backward rounds."""
+        name = getattr(self.composite, "__qualname__", repr(self.composite))
+        return f"{getattr(self.composite, '__module__', '')}.{name}"
+
+    def identity(self) -> list[str]:
+        """All that determines its numbers, as plain values."""
+        return [self.name, self.reading, self.origin]
+
 
 def concept_vectors(method: Method, attribution: Attribution, layer: str, noise: torch.Tensor) -> torch.Tensor:
     """Signed score of every concept, divided by the scores' L1 norm (Dreyer et al. 2023, section 4), [T, C].

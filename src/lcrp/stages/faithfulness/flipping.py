@@ -9,6 +9,7 @@ Axes: B image of a chunk, T target, S method, X step, C concept, V variant, H W 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class EvaluateSettings:
     def identity(self) -> dict[str, object]:
         """All of it but the number of targets, as plain values: more targets go on with what is kept."""
         return {
-            "methods": [[method.name, method.reading, _origin(method)] for method in self.methods],
+            "methods": [method.identity() for method in self.methods],
             "num_steps": self.num_steps,
             "ablations": list(self.ablations),
             "seed": self.seed,
@@ -201,7 +202,9 @@ class Flipping:
         scores: dict[str, dict[str, torch.Tensor]] = {}  # of methods, by layer, [T, C]
         plays: dict[str, torch.Tensor] = {}
         activation: dict[str, torch.Tensor] = {}
-        for _, members in groupby(sorted((NEUTRAL, *self.settings.methods), key=_origin), key=_origin):
+        for _, members in groupby(
+            sorted((NEUTRAL, *self.settings.methods), key=attrgetter("origin")), key=attrgetter("origin")
+        ):
             methods = list(members)
             attribution = self._attributed(methods[0], images, queue)
             for number, layer in enumerate(self._layers):
@@ -300,7 +303,7 @@ def _of_images(attribution: Attribution, images: list[int]) -> Attribution:
     )
 
 
-def _origin(method: Method) -> str:
-    """Where the builder of a method's composite is found."""
-    composite = method.composite
-    return f"{getattr(composite, '__module__', '')}.{getattr(composite, '__qualname__', repr(composite))}"
+def _by_origin(methods: Sequence[Method]) -> list[list[Method]]:
+    """Methods in groups that share backward rounds."""
+    origin = attrgetter("origin")
+    return [list(members) for _, members in groupby(sorted(methods, key=origin), key=origin)]

@@ -110,11 +110,11 @@ def truth(subject: Subject, statistics: StatisticsSettings, settings: TruthSetti
 
 def plain_settings(settings: TruthSettings) -> dict[str, object]:
     """The settings as plain values, without the number of targets: it only tells where to stop."""
-    methods = [
-        [one.name, one.reading, f"{one.composite.__module__}.{getattr(one.composite, '__qualname__', one.composite)}"]
-        for one in settings.methods
-    ]
-    return {"methods": methods, "n_concepts": settings.n_concepts, "seed": settings.seed}
+    return {
+        "methods": [method.identity() for method in settings.methods],
+        "n_concepts": settings.n_concepts,
+        "seed": settings.seed,
+    }
 
 
 def _identity(subject: Subject, statistics: StatisticsSettings, settings: TruthSettings) -> dict[str, object]:
