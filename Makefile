@@ -12,10 +12,10 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-fast golden lint types format bench weights clean environment dev-environment
+.PHONY: help demo test test-slow test-fast golden lint types format bench benchmark-truth weights clean environment dev-environment
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: environment ## statistics of a few embedded pictures, then a figure; the last line is its path
 	@$(BIN)/python -m lcrp stage=glocal $(DEMO)
@@ -48,7 +48,13 @@ format: dev-environment ## put the code in order
 bench: environment ## lcrp beside the plain network, zennit and zennit-crp (hours; BENCH="--models unet" for less)
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
 
-weights: $(MODELS:%=weights-%) ## train the embedded checkpoints anew (half an hour to two hours each; goes on where it was stopped)
+benchmark-truth: environment ## which method says what decisions depend on, all models (minutes; TRUTH="stage.num_targets=20" for less)
+	@$(BIN)/python benchmarks/truth.py $(TRUTH)
+
+weights: $(MODELS:%=weights-%) $(MODELS:%=weights-%-unbiased) ## train the embedded checkpoints anew, with and without bias (half an hour to two hours each; goes on where it was stopped)
+
+weights-%-unbiased: environment
+	@$(BIN)/python -m lcrp stage=train model=$* dataset=scenes dataset.context_bias=0.2 stage.output=$(WEIGHTS)/$*_scenes_unbiased.pt $(TRAINING_$*)
 
 weights-%: environment
 	@$(BIN)/python -m lcrp stage=train model=$* dataset=scenes stage.output=$(WEIGHTS)/$*_scenes.pt $(TRAINING_$*)

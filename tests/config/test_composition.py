@@ -277,6 +277,23 @@ def test_render_settings_that_make_no_sense_are_refused(override: str, message: 
         composed("stage=render", override)
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("stage.n_concepts=0", r"stage.n_concepts=0 is too small; the least is 1"),
+        ("stage.n_references=0", r"stage.n_references=0 is too small"),
+        ("stage.num_samples_per_class=-1", r"stage.num_samples_per_class=-1 is too small; the least is 0"),
+        ("stage.min_pixels=0", r"stage.min_pixels=0 is too small"),
+        ("stage.num_flipped=0", r"stage.num_flipped=0 is too small"),
+        ("stage.seed=-1", r"stage.seed=-1 is too small"),
+        ("dataset=voc2012", r"dataset 'voc2012' annotates class masks, which 'yolov6' \(detection\) does not predict"),
+    ],
+)
+def test_context_settings_that_make_no_sense_are_refused(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        composed("stage=context", override)
+
+
 @pytest.mark.parametrize("stage", ["import", "export"])
 def test_an_exchange_needs_a_folder_and_counts_from_zero(stage: str) -> None:
     with pytest.raises(ConfigError, match=r"'stage.folder' has no value; write stage.folder=\.\.\."):

@@ -1,11 +1,13 @@
-"""The main job with the embedded models: statistics, figures, and what the context does."""
+"""The main job with the embedded models: statistics, figures, and how much they lean on context."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from lcrp.storage.evidence import read_evidence
 
 pytestmark = pytest.mark.slow
 
@@ -24,33 +26,59 @@ def test_a_sweep_over_models_then_their_figures(lcrp: CommandLine, tmp_path: Pat
     assert len(list((tmp_path / "multirun").rglob("*.png"))) == 3
 
 
-def test_context_tells_how_much_boats_lean_on_water(lcrp: CommandLine, tmp_path: Path) -> None:
-    outcome = lcrp("stage=context", "model=yolov5", "stage.num_targets=3", "hydra.run.dir=run")
-    assert outcome.code == 0, outcome.err
-    report = json.loads((tmp_path / "run" / "context.json").read_text())
-    assert report["context"] == "water"
-    assert report["median"]["num_objects"] == len(report["objects"]) == 3
-    for one in report["objects"]:
-        assert 0 < one["area_share"] < 1
-        assert 0 < one["relevance_share"] < 1
-        assert set(one["swapped"]) == {"road", "grass", "sky", "sand"}
-        assert one["readout"] > 0.2
-
-
-def test_context_needs_scenes(lcrp: CommandLine, tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "a.png").write_bytes(b"")
+@pytest.mark.parametrize(
+    ("model", "layer"), [("yolov5", "model.6.cv3.conv"), ("unet", "encoder.features.15")], ids=["yolov5", "unet"]
+)
+def test_context_of_a_detector_and_a_segmenter(lcrp: CommandLine, tmp_path: Path, model: str, layer: str) -> None:
+    few = ("statistics.num_samples=8", f"statistics.layers=[{layer}]", "stage.n_concepts=3", "stage.n_references=3")
     outcome = lcrp(
         "stage=context",
-        "model=yolov5",
-        "dataset=folder",
-        "dataset.path=photos",
-        "model.checkpoint=embedded:yolov5_scenes",
+        f"model={model}",
+        *few,
+        "stage.make_statistics=true",
+        "stage.num_samples_per_class=2",
+        "stage.num_flipped=1",
+        "hydra.run.dir=run",
     )
+    assert outcome.code == 0, outcome.err
+    found = read_evidence(tmp_path / "run" / "context.h5")
+    assert {Path(line).name for line in outcome.out if line.endswith(".csv")} == {f"{name}.csv" for name in found}
+    concepts = {name: np.asarray(values) for name, values in found["concepts"].columns.items()}
+    assert set(concepts["layer"].tolist()) == {layer}
+    assert ((concepts["context"] >= 0) & (concepts["context"] <= 1)).all()
+    known = ~np.isnan(concepts["sensitivity"])
+    assert known.sum() >= 6
+    assert ((concepts["sensitivity"][known] > 0) & (concepts["sensitivity"][known] <= 1)).all()
+    classes = {name: np.asarray(values) for name, values in found["classes"].columns.items()}
+    assert (classes["outside"] < classes["outside_area"]).all(), "relevance lies on objects more than elsewhere"
+    assert len(found["case_study"].columns["change"]) == 4
+    names = ("context_classes.png", "context_sensitivity.png", f"context_concepts_{layer}.png")
+    assert all((tmp_path / "run" / name).is_file() for name in names)
+
+
+def test_truth_needs_scenes(lcrp: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"")
+    photos = ("dataset=folder", "dataset.path=photos", "model.checkpoint=embedded:yolov5_scenes")
+    outcome = lcrp("stage=truth", "model=yolov5", *photos)
     assert outcome.code == 1
     (line,) = outcome.err
-    assert line.startswith("lcrp: error: stage=context swaps contexts, which ")
+    assert line.startswith("lcrp: error: stage=truth draws pictures anew, which ")
     assert line.endswith(" cannot; use dataset=scenes")
+
+
+def test_truth_finds_the_composites_of_a_users_own_folder(lcrp: CommandLine, tmp_path: Path) -> None:
+    """And so it says what is wrong with them."""
+    (tmp_path / "mine" / "composite").mkdir(parents=True)
+    (tmp_path / "mine" / "composite" / "own.yaml").write_text("_target_: nowhere.own\nname: own\n")
+    for methods, message in {
+        "own": "composite 'own': _target_='nowhere.own' cannot be imported",
+        "owm": "stage.methods: there is no 'owm'; nearest: 'own'",
+    }.items():
+        outcome = lcrp("--config-dir", "mine", "stage=truth", "model=yolov5", f"stage.methods=[{methods}]")
+        assert outcome.code == 1
+        (line,) = outcome.err
+        assert line.startswith(f"lcrp: error: {message}")
 
 
 def test_mistakes_in_rendering_are_one_line_each(lcrp: CommandLine, tmp_path: Path) -> None:

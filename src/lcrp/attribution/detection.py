@@ -191,17 +191,23 @@ class DetectionTask:
         assert isinstance(output, DetectorOutput)
         if masks is not None:
             raise TargetError("a detection is explained as a whole: only segmentation can be restricted to a mask")
-        if self._explains_objectness(output):
-            assert output.objectness_logits is not None
-            logits = output.objectness_logits
-        else:
-            logits = output.class_logits
+        logits = self._seeded(output)
         seed = torch.zeros_like(logits)
         for image, one in enumerate(explained):
             if one is not None:
-                column = () if logits.ndim == 2 else (one.target.class_id + output.has_background,)
-                seed[(image, one.row, *column)] = 1
+                seed[_place(output, logits, image, one)] = 1
         return logits, seed
+
+    def logits(
+        self,
+        output: NetworkOutput,
+        explained: Sequence[ExplainedTarget],
+        masks: torch.Tensor,  # noqa: ARG002
+    ) -> torch.Tensor:
+        """The logit that is seeded for each of B targets, at the row where it was found, [B]."""
+        assert isinstance(output, DetectorOutput)
+        logits = self._seeded(output).detach()
+        return torch.stack([logits[_place(output, logits, image, one)] for image, one in enumerate(explained)])
 
     def object_mask(self, prediction: Prediction, explained: ExplainedTarget, size: tuple[int, int]) -> torch.Tensor:  # noqa: ARG002
         """[H, W] bool, every pixel that the target's box touches, in a picture of `size` (height, width)."""
@@ -212,6 +218,13 @@ class DetectionTask:
         rows = slice(max(0, math.floor(top)), max(0, min(height, math.ceil(bottom))))
         mask[rows, max(0, math.floor(left)) : max(0, min(width, math.ceil(right)))] = True
         return mask
+
+    def _seeded(self, output: DetectorOutput) -> torch.Tensor:
+        """Class logits [B, M, K], or objectness logits [B, M]."""
+        if not self._explains_objectness(output):
+            return output.class_logits
+        assert output.objectness_logits is not None
+        return output.objectness_logits
 
     def _members(self, prediction: Prediction, class_id: int) -> list[int]:
         """Places of a class's detections among the kept ones, best first."""
@@ -246,3 +259,10 @@ class DetectionTask:
             return f"nothing is detected with a confidence above {self.confidence:g}"
         rest = f" and {len(texts) - LISTED_DETECTIONS} more" if len(texts) > LISTED_DETECTIONS else ""
         return f"detected are {', '.join(texts[:LISTED_DETECTIONS])}{rest}"
+
+
+def _place(output: DetectorOutput, logits: torch.Tensor, image: int, explained: ExplainedTarget) -> tuple[int, ...]:
+    """Where a target's logit is among those of the raw output."""
+    if logits.ndim == 2:
+        return image, explained.row
+    return image, explained.row, explained.target.class_id + output.has_background

@@ -232,10 +232,7 @@ class Attributor:
             LayerError: a recorded layer is used more than once, or not at all.
         """
         self._close_trace()
-        like = next(self.network.parameters())
-        images = images.to(like.device, torch.promote_types(like.dtype, torch.float32))
-        inputs = ((images - self.mean.to(images)) / self.std.to(images)).detach().to(like.dtype)
-        inputs = inputs.contiguous(memory_format=torch.channels_last).requires_grad_()  # faster on CPUs and GPUs
+        inputs = self.normalised(images).requires_grad_()
         self._read = read
         with torch.enable_grad(), few_rounds() if is_for_few else nullcontext():
             output = self.network(inputs)
@@ -246,6 +243,21 @@ class Attributor:
         kept = {name: tensor for name in self._modules if (tensor := recorded[name]) is not None}
         self._trace = Trace(self.task, inputs, output, kept)
         return self._trace
+
+    def output(self, images: torch.Tensor) -> NetworkOutput:
+        """What the network says of images [B, 3, H, W], without a trace for backward rounds; it records no layer."""
+        assert not self._modules, "layers are recorded by `forward`"
+        self._close_trace()
+        with torch.no_grad():
+            output: NetworkOutput = self.network(self.normalised(images))
+        return output
+
+    def normalised(self, images: torch.Tensor) -> torch.Tensor:
+        """Images [B, 3, H, W] in [0, 1] as the network takes them: normalised, on its device and in its dtype."""
+        like = next(self.network.parameters())
+        images = images.to(like.device, torch.promote_types(like.dtype, torch.float32))
+        inputs = ((images - self.mean.to(images)) / self.std.to(images)).detach().to(like.dtype)
+        return inputs.contiguous(memory_format=torch.channels_last)  # faster on CPUs and GPUs
 
     def _recorder(self, name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
         def arrive(relevance: torch.Tensor | None) -> None:

@@ -166,6 +166,14 @@ class SegmentationTask:
             seed[image, class_id] = values / (total + NORM_STABILIZER)
         return output, seed
 
+    def logits(self, output: NetworkOutput, explained: Sequence[ExplainedTarget], masks: torch.Tensor) -> torch.Tensor:
+        """Mean logit of the class over each of B masks [B, H, W], [B]."""
+        assert isinstance(output, torch.Tensor)
+        class_ids = [one.target.class_id for one in explained]
+        logits = at_least_float32(output.detach()[range(len(class_ids)), class_ids])  # [B, H, W]
+        masks = masks.to(logits)
+        return (logits * masks).sum(dim=(1, 2)) / masks.sum(dim=(1, 2))
+
     def object_mask(self, prediction: Prediction, explained: ExplainedTarget, size: tuple[int, int]) -> torch.Tensor:
         """[H, W] bool, the target's mask; `size` must be the picture's."""
         assert isinstance(prediction, ClassMap)

@@ -81,6 +81,16 @@ class Task(Protocol):
         """
         ...
 
+    def logits(self, output: NetworkOutput, explained: Sequence[ExplainedTarget], masks: torch.Tensor) -> torch.Tensor:
+        """How strongly a network speaks for targets, whatever else it sees: raw logits [B], detached.
+
+        Args:
+            output: the network's output for B images, perhaps altered ones.
+            explained: B targets, found in the unaltered images.
+            masks: [B, H, W] bool, where the objects are (segmentation only); none may be empty.
+        """
+        ...
+
     def object_mask(self, prediction: Prediction, explained: ExplainedTarget, size: tuple[int, int]) -> torch.Tensor:
         """[H, W] bool, the object in a picture of `size` (height, width): the filled box or the class's mask."""
         ...

@@ -22,6 +22,7 @@ SPLITS = ("train", "val")
 VOC_SPLITS = ("train", "trainval", "val")
 MODES = ("relevance", "activation")
 FORMATS = ("png", "svg", "pdf")
+ABLATIONS = ("zero", "mean", "resample")
 DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 STRIDE = 32  # sides of the input of these networks are multiples of it
 STRIDED = ("lcrp.models.yolov5.", "lcrp.models.yolov6.", "lcrp.models.unet.")
@@ -115,7 +116,8 @@ def _statistics(statistics: schema.Statistics) -> Problems:
 def _annotations(config: schema.Config) -> Problems:
     """What a dataset's annotation can tell of, where annotated targets are asked for."""
     kind, suited = _ANNOTATIONS.get(type(config.dataset), ("", config.model.task))
-    needs_targets = isinstance(config.stage, schema.GlocalStage | schema.RenderStage)
+    asked = schema.GlocalStage | schema.RenderStage | schema.ContextStage | schema.EvaluateStage
+    needs_targets = isinstance(config.stage, asked)
     if needs_targets and config.statistics.targets == "annotated" and config.model.task != suited:
         yield (
             f"dataset '{config.dataset.name}' annotates {kind}, which '{config.model.name}' ({config.model.task}) does "
@@ -194,6 +196,32 @@ def _render(key: str, stage: schema.RenderStage) -> Problems:
             yield f"{key}.samples: {sample!r} is neither an index nor a key"
 
 
+def _evaluate(key: str, stage: schema.EvaluateStage) -> Problems:
+    for entry in stage.ablations:
+        yield from _choice(f"{key}.ablations", entry, ABLATIONS)
+    for name in ("num_targets", "num_layers", "num_steps"):
+        yield from _at_least(f"{key}.{name}", getattr(stage, name), 1)
+    yield from _at_least(f"{key}.seed", stage.seed, 0)
+    for name in ("methods", "ablations"):
+        values = getattr(stage, name)
+        if not values or len(set(values)) < len(values):
+            yield f"{key}.{name}={values} must name at least one, and each once"
+
+
+def _truth(key: str, stage: schema.TruthStage) -> Problems:
+    if not stage.methods:
+        yield f"{key}.methods is empty; name at least one, such as {key}.methods=[epsilon_plus_flat,gradcam]"
+    for name, least in (("num_targets", 1), ("n_concepts", 1), ("seed", 0)):
+        yield from _at_least(f"{key}.{name}", getattr(stage, name), least)
+
+
+def _context(key: str, stage: schema.ContextStage) -> Problems:
+    for name in ("n_concepts", "n_references", "min_pixels", "num_flipped"):
+        yield from _at_least(f"{key}.{name}", getattr(stage, name), 1)
+    for name in ("num_samples_per_class", "seed"):
+        yield from _at_least(f"{key}.{name}", getattr(stage, name), 0)
+
+
 def _exchange(key: str, stage: schema.ExchangeStage) -> Problems:
     yield from _at_least(f"{key}.first_class", stage.first_class, 0)
 
@@ -234,6 +262,9 @@ _CHECKS: dict[type, Callable[[str, Any], Problems]] = {
     schema.CityscapesDataset: _cityscapes,
     schema.GlocalStage: _glocal,
     schema.RenderStage: _render,
+    schema.EvaluateStage: _evaluate,
+    schema.TruthStage: _truth,
+    schema.ContextStage: _context,
     schema.TrainStage: _train,
     schema.DownloadStage: _download,
     schema.ImportStage: _exchange,

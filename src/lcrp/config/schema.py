@@ -146,10 +146,42 @@ class RenderStage(Stage):
 
 @dataclass
 class ContextStage(Stage):
-    """How much a class leans on its context, by swapping it."""
+    """How much classes, concepts and decisions lean on their context."""
 
-    class_name: str = MISSING
+    layers: list[str] = MISSING
+    n_concepts: int = MISSING
+    n_references: int = MISSING
+    num_samples_per_class: int = MISSING
+    min_pixels: int = MISSING
+    class_name: str | None = None
+    context_class: str | None = None
+    num_flipped: int = MISSING
+    seed: int = MISSING
+    statistics: str | None = None
+    make_statistics: bool = MISSING
+
+
+@dataclass
+class EvaluateStage(Stage):
+    """Methods compared by flipping and insertion."""
+
+    methods: list[str] = MISSING
     num_targets: int = MISSING
+    num_layers: int | None = None
+    num_steps: int = MISSING
+    ablations: list[str] = MISSING
+    seed: int = MISSING
+    checks: bool = MISSING
+
+
+@dataclass
+class TruthStage(Stage):
+    """Heatmaps beside what interventions on the scenes say."""
+
+    methods: list[str] = MISSING
+    num_targets: int = MISSING
+    n_concepts: int = MISSING
+    seed: int = MISSING
 
 
 @dataclass
@@ -252,6 +284,8 @@ SCHEMAS: dict[str, dict[str, type]] = {
         "merge": MergeStage,
         "render": RenderStage,
         "context": ContextStage,
+        "evaluate": EvaluateStage,
+        "truth": TruthStage,
         "train": TrainStage,
         "download": DownloadStage,
         "verify": VerifyStage,

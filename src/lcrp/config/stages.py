@@ -4,16 +4,19 @@ from functools import singledispatch
 from pathlib import Path
 
 from lcrp.config import schema
+from lcrp.config.methods import methods
 from lcrp.config.paths import absolute
 from lcrp.errors import ConfigError
-from lcrp.stages.context import ContextSettings
 from lcrp.stages.decisions import ConceptChoice
 from lcrp.stages.download import DownloadSettings
 from lcrp.stages.exchange import ExportSettings, ImportSettings
+from lcrp.stages.faithfulness.flipping import EvaluateSettings
 from lcrp.stages.glocal import GlocalSettings
+from lcrp.stages.ground_truth.truth import TruthSettings
 from lcrp.stages.merge import MergeSettings
 from lcrp.stages.render import RenderSettings
 from lcrp.stages.selection import Selection
+from lcrp.stages.surroundings.context import ContextSettings
 from lcrp.stages.train import TrainSettings
 from lcrp.storage.crp_folder import Convention
 from lcrp.training.trainer import Schedule
@@ -73,8 +76,43 @@ def _(stage: schema.RenderStage, origin: Path) -> RenderSettings:
 
 
 @stage_settings.register
-def _(stage: schema.ContextStage, origin: Path) -> ContextSettings:  # noqa: ARG001
-    return ContextSettings(class_name=stage.class_name, num_targets=stage.num_targets)
+def _(stage: schema.ContextStage, origin: Path) -> ContextSettings:
+    return ContextSettings(
+        layers=tuple(stage.layers),
+        n_concepts=stage.n_concepts,
+        n_references=stage.n_references,
+        num_samples_per_class=stage.num_samples_per_class,
+        min_pixels=stage.min_pixels,
+        class_name=stage.class_name,
+        context_class=stage.context_class,
+        num_flipped=stage.num_flipped,
+        seed=stage.seed,
+        statistics=_absolute(stage.statistics, origin),
+        make_statistics=stage.make_statistics,
+    )
+
+
+@stage_settings.register
+def _(stage: schema.EvaluateStage, origin: Path) -> EvaluateSettings:  # noqa: ARG001
+    return EvaluateSettings(
+        methods=methods(stage.methods),
+        num_targets=stage.num_targets,
+        num_layers=stage.num_layers,
+        num_steps=stage.num_steps,
+        ablations=tuple(stage.ablations),  # type: ignore[arg-type]
+        seed=stage.seed,
+        checks=stage.checks,
+    )
+
+
+@stage_settings.register
+def _(stage: schema.TruthStage, origin: Path) -> TruthSettings:  # noqa: ARG001
+    return TruthSettings(
+        methods=methods(stage.methods),
+        num_targets=stage.num_targets,
+        n_concepts=stage.n_concepts,
+        seed=stage.seed,
+    )
 
 
 @stage_settings.register

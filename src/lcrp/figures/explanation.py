@@ -6,37 +6,19 @@ and what each concept looks for elsewhere. All coordinates are inches from the t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
-from lcrp.errors import ConfigError, nearest
 from lcrp.figures import colours, crops, panels, wording
 from lcrp.figures.content import without_padding
 from lcrp.figures.layout import CAPTION, NARROWEST, Layout, Rect, Row, figure_layout
+from lcrp.figures.saving import save
 from lcrp.values.explanation import ConceptExplanation, Explanation, Reference
 
-_METADATA: dict[str, dict[str, Any]] = {  # no date and no version in a file: equal figures have equal bytes
-    ".png": {"Software": None},
-    ".svg": {"Date": None, "Creator": None},
-    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
-FORMATS = tuple(suffix.removeprefix(".") for suffix in _METADATA)
-_STYLE: Any = {  # whatever a user's matplotlibrc says
-    "font.family": [wording.FONT],
-    "svg.hashsalt": "lcrp",
-    "svg.fonttype": "path",
-    "pdf.fonttype": 42,
-    "text.usetex": False,
-    "axes.unicode_minus": True,
-    "path.simplify": True,
-    "savefig.bbox": None,
-    "savefig.transparent": False,
-}
 _ALIGN = ("left", "center", "right")
 
 
@@ -63,16 +45,7 @@ def draw_explanation(
     Raises:
         ConfigError: if a suffix is none of these.
     """
-    for path in paths:
-        if path.suffix.lower() not in _METADATA:
-            raise ConfigError(
-                f"a figure cannot be written as '{path.suffix}' ({path.name}); formats: "
-                f"{nearest(path.suffix.removeprefix('.'), FORMATS)}."
-            )
-    with matplotlib.rc_context(_STYLE):
-        figure = explanation_figure(explanation, num_references=num_references)
-        for path in paths:
-            figure.savefig(path, dpi=dpi, metadata=_METADATA[path.suffix.lower()], facecolor="white")
+    save(partial(explanation_figure, explanation, num_references=num_references), paths, dpi=dpi)
 
 
 def explanation_figure(explanation: Explanation, *, num_references: int | None = None) -> Figure:

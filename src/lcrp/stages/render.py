@@ -10,17 +10,17 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.data.dataset import Dataset
 from lcrp.data.folder import FolderDataset
-from lcrp.errors import ConfigError, DataError, LayerError, StoreError, TargetError, nearest
-from lcrp.figures.explanation import FORMATS, draw_explanation
+from lcrp.errors import ConfigError, DataError, LayerError, TargetError, nearest
+from lcrp.figures.explanation import draw_explanation
+from lcrp.figures.saving import FORMATS
 from lcrp.stages.decisions import ConceptChoice, explained_decisions
-from lcrp.stages.glocal import GlocalSettings, glocal
 from lcrp.stages.references import ReferenceSource, reference_samples
 from lcrp.stages.run import Run
 from lcrp.stages.selection import Selection, class_id_of, sample_indices
-from lcrp.stages.subject import StatisticsSettings, Subject, statistics_key
+from lcrp.stages.statistics_file import statistics_file
+from lcrp.stages.subject import StatisticsSettings, Subject
 from lcrp.storage.atomic import write_json
 from lcrp.storage.explanation import explanation_json, write_explanation
-from lcrp.storage.location import find_statistics
 from lcrp.storage.reference_cache import ReferenceCache
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.explanation import Explanation
@@ -185,7 +185,7 @@ def _source(subject: Subject, statistics: StatisticsSettings, settings: RenderSe
     """The ranking of the layer's concepts, from the statistics file that fits."""
     choice = settings.choice
     assert choice.layer is not None
-    path = _statistics_file(subject, statistics, settings, run)
+    path = statistics_file(subject, statistics, run, given=settings.statistics, is_made=settings.make_statistics)
     with StatisticsFile(path, class_names=subject.model.class_names) as file:
         ranking, config_hash = file.layer(choice.layer), file.header.config_hash
     log.info("references from %s", path)
@@ -200,16 +200,6 @@ def _source(subject: Subject, statistics: StatisticsSettings, settings: RenderSe
             folder=path.parent / CACHE_FOLDER, config_hash=config_hash, layer=choice.layer, mode=choice.mode
         ),
     )
-
-
-def _statistics_file(subject: Subject, statistics: StatisticsSettings, settings: RenderSettings, run: Run) -> Path:
-    """The statistics that fit, or those that are made now."""
-    try:
-        return find_statistics(run.output_root, statistics_key(subject, statistics), given=settings.statistics)
-    except StoreError:
-        if settings.statistics is not None or not settings.make_statistics:
-            raise
-    return glocal(subject, statistics, GlocalSettings(), run)
 
 
 def _nothing(refused: Sequence[TargetError | DataError], name: str) -> TargetError | DataError:

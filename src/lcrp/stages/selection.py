@@ -45,8 +45,8 @@ class Selection:
             raise ConfigError(f"stage.max_targets is {self.max_targets}, but at least 1 target must be explained.")
 
 
-def class_id_of(name: str | int | None, class_names: Sequence[str]) -> int | None:
-    """Class id of a name or id; None for None.
+def class_id_of(name: str | int | None, class_names: Sequence[str], setting: str = "stage.class_name") -> int | None:
+    """Class id of a name or id that a setting gives; None for None.
 
     Raises:
         TargetError: there is no such class.
@@ -60,7 +60,7 @@ def class_id_of(name: str | int | None, class_names: Sequence[str]) -> int | Non
         return int(text)
     raise TargetError(
         f"class '{name}' is not known to the model; nearest: {nearest(text, class_names)}, "
-        f"or an id from 0 to {len(class_names) - 1}. Set stage.class_name."
+        f"or an id from 0 to {len(class_names) - 1}. Set {setting}."
     )
 
 

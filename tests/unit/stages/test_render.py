@@ -188,7 +188,7 @@ def test_missing_statistics_are_made_where_asked_for_and_found_again(
     (figure,) = rendered(tmp_path, asked)
     numbers = figure.with_suffix(".json").read_text()
     assert len(list(tmp_path.rglob("statistics/*/*.h5"))) == 1
-    monkeypatch.setattr("lcrp.stages.render.glocal", None)  # a second pass would fail
+    monkeypatch.setattr("lcrp.stages.statistics_file.glocal", None)  # a second pass would fail
     (again,) = rendered(tmp_path, asked)
     assert again.with_suffix(".json").read_text() == numbers
     with pytest.raises(StoreError):

@@ -1,0 +1,112 @@
+"""Ablation: what a network says when channels of one layer are replaced.
+
+Axes: V variant, C concept, M box of the raw output, K class, H W picture, h w feature map.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from lcrp.attribution.engine import Attributor
+from lcrp.attribution.task import NetworkOutput
+
+Ablation = Literal["zero", "mean", "resample"]
+
+
+def ablated_outputs(
+    attributor: Attributor, image: torch.Tensor, layer: str, keep: torch.Tensor, fill: torch.Tensor
+) -> NetworkOutput:
+    """What the network says of one picture, with other channels of a layer replaced in each of V variants.
+
+    The layer's output is what concepts are read from: BatchNorm is merged into it, as the attributor's composite does.
+    What does not depend on the layer is computed once for all variants.
+
+    Args:
+        attributor: within its context, recording nothing; its composite must leave forward passes alone.
+        image: [1, 3, H, W] RGB in [0, 1].
+        layer: name of the layer.
+        keep: [V, C] bool, the channels that stay.
+        fill: what the others become, broadcast to [V, C, h, w].
+
+    Returns:
+        The network's output for V variants.
+    """
+
+    def ablate(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
+        return torch.where(keep[:, :, None, None], output, fill.to(output))
+
+    handle = attributor.network.get_submodule(layer).register_forward_hook(ablate)
+    try:
+        with _JoinedBatches():
+            output = attributor.output(image)
+    finally:
+        handle.remove()
+    return _of_batch(output, len(keep))
+
+
+class _JoinedBatches(TorchFunctionMode):
+    """Lets concatenations broadcast the batch axis, as sums and products do by themselves."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call the function, its tensors expanded if they are concatenated along another axis."""
+        options = kwargs or {}
+        if func in _CONCATENATIONS and args:
+            dim = args[1] if len(args) > 1 else options.get("dim", 0)
+            sizes = {len(tensor) for tensor in args[0]}
+            if dim != 0 and len(sizes) == 2 and 1 in sizes:
+                args = ([tensor.expand(max(sizes), *tensor.shape[1:]) for tensor in args[0]], *args[1:])
+        return func(*args, **options)
+
+
+_CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
+
+
+def _of_batch(output: NetworkOutput, size: int) -> NetworkOutput:
+    """An output of which some parts are the same for all variants, with all of them [V, ...]."""
+
+    def expanded(values: torch.Tensor) -> torch.Tensor:
+        return values.expand(size, *values.shape[1:])
+
+    if isinstance(output, torch.Tensor):
+        return expanded(output)
+    objectness = output.objectness_logits
+    return replace(
+        output,
+        boxes=expanded(output.boxes),
+        class_logits=expanded(output.class_logits),
+        objectness_logits=None if objectness is None else expanded(objectness),
+    )
+
+
+def fills(activation: torch.Tensor, ablation: Ablation) -> torch.Tensor:
+    """What ablated channels of every image become, [B, C, h, w] or broadcast to it.
+
+    Args:
+        activation: [B, C, h, w] of a layer, for images drawn at random.
+        ablation: 'zero'; 'mean' over the images and positions; 'resample': the same channel of the next image.
+    """
+    match ablation:
+        case "zero":
+            return torch.zeros_like(activation[:, :, :1, :1])
+        case "mean":
+            return activation.mean(dim=(0, 2, 3), keepdim=True).expand(len(activation), -1, -1, -1)
+        case "resample":
+            return activation.roll(-1, dims=0)
+
+
+def flipping_masks(ranking: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
+    """Channels that stay when the first so many of a ranking are taken away, [X, C] bool.
+
+    Args:
+        ranking: [C] channels, the most relevant first.
+        counts: X numbers of channels. The complement of a mask keeps nothing but them: insertion.
+    """
+    place = torch.empty_like(ranking)
+    place[ranking] = torch.arange(len(ranking), device=ranking.device)
+    return place[None, :] >= torch.tensor(list(counts), device=ranking.device)[:, None]

@@ -1,0 +1,117 @@
+"""Methods that say how much each concept counts: L-CRP under its composites, and what it is compared with.
+
+Axes: T target, C concept, H W picture, h w feature map.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import interpolate
+from zennit.core import Composite
+
+from lcrp.attribution.concepts import activation_scores, relevance_scores
+from lcrp.values.attribution import Attribution
+from lcrp.values.prediction import at_least_float32
+from lcrp.values.target import ExplainedTarget
+
+Reading = Literal["relevance", "gradcam", "activation", "random"]
+
+COMPARED: tuple[Reading, ...] = ("gradcam", "activation", "random")  # methods that need no composite of their own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One way to score concepts.
+
+    Attributes:
+        name: of the composite, or of what is compared with it.
+        reading: what is read from a backward round: 'relevance'; 'gradcam', max(a, 0) times the spatial mean of the
+            gradient; 'activation', its maximum; 'random' numbers.
+        composite: builds the composite of the round; that of the plain gradient but for 'relevance'.
+    """
+
+    name: str
+    reading: Reading
+    composite: Callable[[nn.Module], Composite]
+
+    @property
+    def is_lrp(self) -> bool:
+        """Whether it is L-CRP: relevance by rules, not by gradients."""
+        return self.reading == "relevance" and self.name not in ("gradient", "guided_backprop")
+
+    @property
+    def origin(self) -> str:
+        """Where the builder of its composite is found; methods of the same origin share backward rounds."""
+        name = getattr(self.composite, "__qualname__", repr(self.composite))
+        return f"{getattr(self.composite, '__module__', '')}.{name}"
+
+    def identity(self) -> list[str]:
+        """All that determines its numbers, as plain values."""
+        return [self.name, self.reading, self.origin]
+
+
+def concept_vectors(method: Method, attribution: Attribution, layer: str, noise: torch.Tensor) -> torch.Tensor:
+    """Signed score of every concept, divided by the scores' L1 norm (Dreyer et al. 2023, section 4), [T, C].
+
+    Args:
+        method: its composite gave the attribution.
+        attribution: of T targets.
+        layer: name of a recorded layer.
+        noise: [T, C] random numbers, the scores of 'random'.
+    """
+    match method.reading:
+        case "relevance":
+            return relevance_scores(attribution.relevance[layer]).score
+        case "activation":
+            return activation_scores(attribution.activation[layer]).score
+        case "gradcam":
+            return relevance_scores(_grad_cam(attribution, layer)).score
+        case "random":
+            return relevance_scores(noise[:, :, None, None]).score
+
+
+def positive_heatmaps(method: Method, attribution: Attribution, layer: str, noise: torch.Tensor) -> torch.Tensor:
+    """Where in the picture a method sees evidence for the targets, [T, H, W], not negative.
+
+    'relevance' reaches the input by itself; the others are maps of one layer, summed over its concepts and resized.
+
+    Args:
+        method: its composite gave the attribution.
+        attribution: of T targets.
+        layer: name of a recorded layer.
+        noise: [T, h, w] random numbers in [0, 1], the map of 'random'.
+    """
+    heatmap = at_least_float32(attribution.heatmap)
+    match method.reading:
+        case "relevance":
+            return heatmap.clamp(min=0)
+        case "activation":
+            maps = at_least_float32(attribution.activation[layer]).clamp(min=0).sum(dim=1)
+        case "gradcam":
+            maps = _grad_cam(attribution, layer).sum(dim=1).clamp(min=0)
+        case "random":
+            maps = noise.to(heatmap)
+    size = tuple(heatmap.shape[-2:])
+    return interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def plays_part(gradient: torch.Tensor) -> torch.Tensor:
+    """Whether a layer leads to each target at all, [T] bool, by the gradient [T, C, h, w] at its output."""
+    return at_least_float32(gradient).abs().sum(dim=(1, 2, 3)) > 0
+
+
+def noise_for(explained: ExplainedTarget, shape: tuple[int, ...], seed: int) -> torch.Tensor:
+    """Random numbers in [0, 1) of one target, the same whatever else is computed."""
+    target = explained.target
+    numbers = np.random.default_rng([seed, target.sample, target.class_id, target.item]).random(shape, dtype=np.float32)
+    return torch.from_numpy(numbers)
+
+
+def _grad_cam(attribution: Attribution, layer: str) -> torch.Tensor:
+    """Positive activation times the spatial mean of the gradient, [T, C, h, w] (Selvaraju et al. 2017, per channel)."""
+    activation, gradient = (at_least_float32(part[layer]) for part in (attribution.activation, attribution.relevance))
+    return activation.clamp(min=0) * gradient.mean(dim=(2, 3), keepdim=True)

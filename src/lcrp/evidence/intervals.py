@@ -1,0 +1,100 @@
+"""How sure a number is: intervals by drawing images anew.
+
+Axes: N row.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+LEVEL = 0.95
+NUM_DRAWS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A number and the 95 % interval around it; NaN where there is too little to tell.
+
+    Attributes:
+        value: of all rows.
+        low: lower end.
+        high: upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """For example ``0.52 (0.47 to 0.58)``."""
+        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+    def is_above(self, other: "Interval | float") -> bool:
+        """Whether all of it lies above all of another interval, or above a number."""
+        return self.low > (other.high if isinstance(other, Interval) else other)
+
+
+def bootstrap(
+    statistic: Callable[..., float], columns: Sequence[Array], images: Array, *, num_draws: int = NUM_DRAWS
+) -> Interval:
+    """Percentile bootstrap over images (Efron 1979): rows of one image come and go together.
+
+    The draws are the same for every call with the same images, so that differences of paired series can be told.
+
+    Args:
+        statistic: a number from the columns, or from draws of their rows.
+        columns: arrays [N, ...].
+        images: [N] image that every row belongs to.
+        num_draws: how often images are drawn with replacement.
+
+    Returns:
+        The statistic of all rows, and the interval of its draws; draws that give NaN do not count.
+    """
+    value = statistic(*columns) if len(images) else float("nan")
+    _, owner = np.unique(images, return_inverse=True)
+    rows_of = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1]) if len(images) else []
+    drawn = [
+        statistic(*(column[rows] for column in columns))
+        for images_drawn in _draws(len(rows_of), num_draws)
+        for rows in [np.concatenate([rows_of[image] for image in images_drawn])]
+    ]
+    return percentile_interval(value, np.array(drawn))
+
+
+def mean_interval(values: Array, images: Array) -> Interval:
+    """Mean of [N] with the interval that `bootstrap` gives; NaN values do not count."""
+    known = ~np.isnan(values)
+    values, images = values[known], images[known]
+    value = float(values.mean()) if len(values) else float("nan")
+    _, owner = np.unique(images, return_inverse=True)
+    total, count = np.bincount(owner, weights=values), np.bincount(owner)
+    draws = _draws(len(count), NUM_DRAWS)
+    return percentile_interval(
+        value, total[draws].sum(axis=1) / count[draws].sum(axis=1) if len(draws) else np.empty(0)
+    )
+
+
+def _draws(num_images: int, num_draws: int) -> npt.NDArray[np.int64]:
+    """Numbers of images, drawn with replacement, [draw, image]; none of less than two images."""
+    if num_images < 2:
+        return np.empty((0, num_images), dtype=np.int64)
+    return np.random.default_rng(0).integers(num_images, size=(num_draws, num_images))
+
+
+def percentile_interval(value: float, drawn: Array) -> Interval:
+    """The interval around a number from those of its draws [N] that are not NaN."""
+    known = drawn[~np.isnan(drawn)]
+    if not known.size:
+        return Interval(value=value, low=float("nan"), high=float("nan"))
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value=value, low=float(low), high=float(high))
+
+
+def standard_error(values: Array) -> float:
+    """Standard deviation over the square root of the number of values; NaN for less than two."""
+    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")

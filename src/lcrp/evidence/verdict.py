@@ -1,0 +1,132 @@
+"""A verdict in words: whose order of concepts to trust, at which layer, and where L-CRP loses.
+
+Axes: L layer, S method, T target.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lcrp.evidence.intervals import Interval, mean_interval
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Areas:
+    """Areas of curves, large where an order is right.
+
+    Attributes:
+        flipping: [L, S, T] area over the curve of flipping; NaN where a layer does not lead to a target.
+        insertion: [L, S, T] area under the curve of insertion.
+        images: [T] picture of every target.
+        layers: L names.
+        methods: S names.
+        is_lrp: S flags, whether the method is L-CRP.
+    """
+
+    flipping: Array
+    insertion: Array
+    images: Array
+    layers: Sequence[str]
+    methods: Sequence[str]
+    is_lrp: Sequence[bool]
+
+
+def over_layers(values: Array) -> Array:
+    """Mean over the layers that lead to a target, [L, ..., T] to [..., T]; NaN where none does."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    mean: Array = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return mean
+
+
+def verdict(areas: Areas, model: str) -> str:
+    """One paragraph: all it claims is told by 95 % intervals of paired differences over images.
+
+    Args:
+        areas: of at least one method.
+        model: its name.
+    """
+    mean = over_layers(areas.flipping)  # [S, T]
+    best = _best(mean)
+    lead = mean_interval(mean[best], areas.images)
+    sentences = [
+        f"On {model}, {areas.methods[best]} orders concepts best of {len(areas.methods)} methods: flipping them in its "
+        f"order costs the logit {lead} on average, with a 95 % interval over images"
+    ]
+    rivals = [
+        areas.methods[other]
+        for other in range(len(mean))
+        if other != best and not _difference(mean, best, other, areas.images).is_above(0.0)
+    ]
+    if rivals:
+        sentences.append(f"not told apart from it: {', '.join(rivals)}")
+    sentences += [_chance(areas, mean, best), _layer(areas, best), _insertion(areas, best), *_losses(areas)]
+    return "; ".join(sentence for sentence in sentences if sentence) + "."
+
+
+def _best(mean: Array) -> int:
+    return int(np.nanargmax(np.nanmean(mean, axis=1)))
+
+
+def _difference(mean: Array, first: int, second: int, images: Array) -> Interval:
+    """Mean of the paired difference of two methods."""
+    return mean_interval(mean[first] - mean[second], images)
+
+
+def _chance(areas: Areas, mean: Array, best: int) -> str:
+    """Whether the best order is better than none."""
+    if "random" not in areas.methods or areas.methods[best] == "random":
+        return "" if "random" not in areas.methods else "no method beats a random order here: trust none of them"
+    gain = _difference(mean, best, list(areas.methods).index("random"), areas.images)
+    if gain.is_above(0.0):
+        return f"that is {gain} more than a random order"
+    return f"but a random order cannot be told from it (difference {gain}): trust none of them"
+
+
+def _layer(areas: Areas, best: int) -> str:
+    """The layer at which the best method gains most over a random order, or else has the largest area."""
+    if len(areas.layers) < 2:
+        return ""
+    values = areas.flipping[:, best]
+    if "random" in areas.methods:
+        values = values - areas.flipping[:, list(areas.methods).index("random")]
+    known = [place for place in range(len(values)) if not np.isnan(values[place]).all()]
+    place = max(known, key=lambda layer: float(np.nanmean(values[layer])))
+    gain = mean_interval(values[place], areas.images)
+    return f"its order tells most at layer {areas.layers[place]} ({gain} above random)"
+
+
+def _insertion(areas: Areas, best: int) -> str:
+    mean = over_layers(areas.insertion)
+    other = _best(mean)
+    if other == best:
+        return "insertion agrees"
+    if _difference(mean, other, best, areas.images).is_above(0.0):
+        return f"insertion prefers {areas.methods[other]}"
+    return f"insertion has {areas.methods[other]} first, without telling them apart"
+
+
+def _losses(areas: Areas) -> list[str]:
+    """Where the best L-CRP is clearly worse than the best of the others."""
+    lrp = [method for method, flag in enumerate(areas.is_lrp) if flag]
+    others = [method for method, flag in enumerate(areas.is_lrp) if not flag]
+    if not lrp or not others:
+        return []
+    lost = []
+    for name, values in (("all layers", over_layers(areas.flipping)), *zip(areas.layers, areas.flipping, strict=True)):
+        if np.isnan(values).all():
+            continue
+        first = max(others, key=lambda method: float(np.nanmean(values[method])))
+        second = max(lrp, key=lambda method: float(np.nanmean(values[method])))
+        gap = _difference(values, first, second, areas.images)
+        if gap.is_above(0.0):
+            lost.append(f"{name} (to {areas.methods[first]} by {gap})")
+    if not lost:
+        return ["L-CRP loses clearly nowhere"]
+    return [f"L-CRP loses at {', '.join(lost)}"]

@@ -1,0 +1,1 @@
+"""Stage evaluate: whether concepts matter as much as methods say."""

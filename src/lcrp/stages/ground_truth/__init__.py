@@ -1,0 +1,1 @@
+"""Stage truth: explanations beside what interventions on the embedded pictures say."""

@@ -1,0 +1,103 @@
+"""Objects of a scene's plan: what a model finds of them, and how sure it is of them in changed pictures.
+
+Axes: B picture, H W picture.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torchvision.ops import box_iou
+
+from lcrp.attribution.readout import box_readout, mask_readout
+from lcrp.attribution.task import NetworkOutput, Prediction, Task
+from lcrp.data.scenes import CONTEXT_NAMES, ScenesDataset
+from lcrp.errors import TargetError
+from lcrp.values.prediction import ClassMap, DetectorOutput
+from lcrp.values.sample import Annotation, Sample
+from lcrp.values.target import ExplainedTarget
+
+MIN_IOU = 0.5  # of a detection with the object that it is taken for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedObject:
+    """An object of a picture's plan.
+
+    Attributes:
+        sample: the picture.
+        annotation: of the picture.
+        number: of the object in the plan.
+        mask: [H, W] bool, its visible pixels; for a segmenter those of its whole class.
+    """
+
+    sample: Sample
+    annotation: Annotation
+    number: int
+    mask: torch.Tensor
+
+    @property
+    def box(self) -> torch.Tensor:
+        """[4] xyxy in input pixels."""
+        return self.annotation.boxes[self.number]
+
+
+def planned_object(dataset: ScenesDataset, sample: Sample, number: int) -> PlannedObject:
+    """Object `number` of the plan of a picture."""
+    annotation = sample.annotation
+    assert annotation is not None
+    assert annotation.masks is not None
+    assert annotation.class_mask is not None
+    assert number < len(annotation.labels), "a planned object is always visible"
+    of_class = annotation.class_mask == annotation.labels[number]
+    mask = of_class if dataset.segmentation else annotation.masks[number]
+    return PlannedObject(sample=sample, annotation=annotation, number=number, mask=mask)
+
+
+def found(task: Task, prediction: Prediction, planned: PlannedObject, class_id: int) -> ExplainedTarget | None:
+    """The decision that belongs to an object, or None if the model does not find it.
+
+    Args:
+        task: of the model.
+        prediction: for the object's picture.
+        planned: the object.
+        class_id: of its class in the model.
+    """
+    sample = planned.sample
+    try:
+        if isinstance(prediction, ClassMap):
+            return task.find(prediction, sample.index, sample.key, class_id, 0)
+        left, top, right, bottom = planned.box.tolist()
+        target = task.match_box(prediction, sample.index, sample.key, (left, top, right, bottom))
+    except TargetError:
+        return None
+    overlap = float(box_iou(planned.box[None], torch.tensor([target.box], dtype=planned.box.dtype)))
+    return target if target.target.class_id == class_id and overlap >= MIN_IOU else None
+
+
+def readouts(output: NetworkOutput, objects: Sequence[PlannedObject], class_id: int) -> list[float]:
+    """How sure a network is of objects at their planned places, [B] in [0, 1], whether it detects them or not.
+
+    Args:
+        output: for B pictures, perhaps changed ones.
+        objects: B objects of one class, as they are in the unchanged pictures.
+        class_id: of their class in the model.
+    """
+    class_ids = torch.full((len(objects),), class_id)
+    if isinstance(output, DetectorOutput):
+        boxes = torch.stack([planned.box for planned in objects])  # [B, 4]
+        values = box_readout(output, boxes.to(output.boxes), class_ids.to(output.boxes.device))
+    else:
+        masks = torch.stack([planned.mask for planned in objects])  # [B, H, W]
+        values = mask_readout(output, masks.to(output.device), class_ids.to(output.device))
+    return [float(value) for value in values]
+
+
+def visible_context(annotation: Annotation, context_name: str) -> torch.Tensor:
+    """[H, W] bool, where a context is seen: neither an object nor a companion stands before it."""
+    assert annotation.class_mask is not None
+    assert annotation.context is not None
+    hidden = annotation.class_mask > 0
+    for mask in annotation.parts.values():
+        hidden = hidden | mask
+    return (annotation.context == CONTEXT_NAMES.index(context_name)) & ~hidden

@@ -1,0 +1,1 @@
+"""Stage context: how much decisions lean on what surrounds the object."""

@@ -1,0 +1,70 @@
+"""Context scores, sensitivities and their agreement against numbers worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lcrp.evidence.context import Terms, agreement, pair_means, relative_change
+
+
+def terms(pair: list[int], image: list[int], value: list[float], weight: list[float] | None = None) -> Terms:
+    return Terms(
+        pair=np.array(pair, dtype=np.int64),
+        image=np.array(image, dtype=np.int64),
+        value=np.array(value, dtype=np.float64),
+        weight=np.ones(len(pair)) if weight is None else np.array(weight),
+    )
+
+
+def test_means_of_pairs_are_weighted_and_unknown_without_weight():
+    found = pair_means(terms([0, 0, 2, 2, 3], [5, 6, 5, 7, 7], [0.2, 0.4, 1.0, 0.0, 0.9], [1, 1, 3, 1, 0]), 4)
+    np.testing.assert_allclose(found, [0.3, math.nan, 0.75, math.nan])
+
+
+def test_relative_change_by_hand():
+    before = np.array([[2.0, -1.0, 0.0, 0.0, 4.0]])
+    after = np.array([[[1.0, 1.0, 0.0, 3.0, 4.0], [4.0, -1.0, 0.0, 0.0, 0.0]]])
+    # |2-1|/2, |2-4|/4 | |-1-1|/1 = 2 counts as 1, 0 | 0 where both are 0 | 1, 0 | 0, 1
+    np.testing.assert_allclose(relative_change(before, after), [[0.5, 0.5, 0.0, 0.5, 0.5]])
+
+
+def test_agreement_is_taken_over_pairs_that_both_know():
+    scores = terms([0, 1, 2, 3], [0, 1, 2, 3], [0.1, 0.2, 0.3, 0.9])
+    changes = terms([0, 1, 2], [0, 1, 2], [0.3, 0.4, 0.5])
+    found = agreement(scores, changes, 5, num_draws=20)
+    assert (found.num_pairs, found.num_images) == (3, 4)
+    assert found.pearson.value == pytest.approx(1.0)
+    assert found.spearman.value == pytest.approx(1.0)
+    assert found.rmse.value == pytest.approx(0.2)
+
+
+def test_draws_of_images_move_scores_and_sensitivities_together():
+    """Scores and sensitivities of the two pairs agree in image 0 and are reversed in image 1."""
+    pair, image = [0, 1, 0, 1], [0, 0, 1, 1]
+    scores = terms(pair, image, [0.0, 1.0, 0.0, 1.0])
+    changes = terms(pair, image, [0.0, 1.0, 1.0, 0.9])
+    found = agreement(scores, changes, 2)
+    # all: sensitivities 0.5 and 0.95, r = 1; image 1 twice: 1 and 0.9, r = -1; each with probability 1/4 or more
+    assert found.pearson.value == pytest.approx(1.0)
+    assert (found.pearson.low, found.pearson.high) == (pytest.approx(-1.0), pytest.approx(1.0))
+    # image 0 twice: no difference; image 1 twice: sqrt((1 + 0.01) / 2)
+    assert (found.rmse.low, found.rmse.high) == (pytest.approx(0.0), pytest.approx(math.sqrt(0.505)))
+    assert found == agreement(scores, changes, 2)
+
+
+def test_weights_are_shares_of_the_images_drawn():
+    """An image drawn twice counts twice, whatever its weight is beside the others of its pair."""
+    rows = terms([0, 0, 1, 1], [0, 1, 0, 1], [0.0, 1.0, 0.0, 1.0], [1.0, 3.0, 1.0, 1.0])
+    np.testing.assert_allclose(pair_means(rows, 2), [0.75, 0.5])
+    assert agreement(rows, rows, 2).rmse.high == 0.0
+
+
+def test_nothing_known_is_no_number():
+    nothing = terms([], [], [])
+    found = agreement(nothing, nothing, 3)
+    assert (found.num_pairs, found.num_images) == (0, 0)
+    assert math.isnan(found.pearson.value)
+    lone = agreement(terms([0, 1], [4, 4], [0.1, 0.2]), terms([0, 1], [4, 4], [0.1, 0.2]), 2)
+    assert lone.pearson.value == pytest.approx(1.0)
+    assert math.isnan(lone.pearson.low)

@@ -1,0 +1,100 @@
+"""Measures of evidence against numbers worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from lcrp.evidence.complexity import deviation, share_for_most
+from lcrp.evidence.correlation import pearson, ranks, rmse, spearman
+from lcrp.evidence.curves import channel_counts, flipping_area, insertion_area
+from lcrp.evidence.intervals import Interval, bootstrap, mean_interval, standard_error
+
+
+def test_steps_go_from_no_channel_to_all():
+    assert channel_counts(10, 5).tolist() == [0, 2, 4, 6, 8, 10]
+    assert channel_counts(3, 15)[[0, -1]].tolist() == [0, 3]
+
+
+def test_areas_of_curves_by_hand():
+    share = np.array([0.0, 0.5, 1.0])
+    readout = np.array([[4.0, 1.0, 0.0], [2.0, 2.0, 2.0]])
+    # f(x) - f(0) = 0, -3, -4: trapezoids -0.75 and -1.75
+    np.testing.assert_allclose(flipping_area(share, readout), [2.5, 0.0])
+    # the same numbers from the end: 0, 1, 4 over the empty network
+    np.testing.assert_allclose(insertion_area(share, readout[:, ::-1]), [0.25 + 1.25, 0.0])
+
+
+def test_steps_that_are_not_even_weigh_by_their_width():
+    assert flipping_area(np.array([0.0, 0.25, 1.0]), np.array([[1.0, 0.0, 0.0]])).tolist() == [0.125 + 0.75]
+
+
+def test_share_for_most_counts_the_strongest_concepts_whatever_their_sign():
+    vectors = np.array([[0.5, -0.3, 0.1, 0.1], [0.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
+    np.testing.assert_allclose(share_for_most(vectors), [0.5, 0.25, 0.0, 1.0])
+
+
+def test_deviation_is_taken_within_classes():
+    vectors = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.5, 0.5], [0.9, 0.1]])
+    # class 0: std of (1, 0) is sqrt(1/2) in both concepts; class 1: 0; class 2 has one sample
+    assert deviation(vectors, np.array([0, 0, 1, 1, 2])) == pytest.approx(math.sqrt(0.5) / 2)
+    assert math.isnan(deviation(vectors[:2], np.array([0, 1])))
+
+
+def test_correlations_by_hand():
+    first = np.array([1.0, 2.0, 3.0])
+    assert pearson(first, np.array([2.0, 4.0, 6.0])) == pytest.approx(1.0)
+    assert pearson(first, np.array([0.0, 1.0, 0.0])) == pytest.approx(0.0)
+    assert spearman(first, np.array([1.0, 100.0, 10000.0])) == pytest.approx(1.0)
+    assert rmse(np.array([0.0, 0.0]), np.array([3.0, 4.0])) == pytest.approx(math.sqrt(12.5))
+    assert ranks(np.array([5.0, 1.0, 5.0, 7.0])).tolist() == [2.5, 1.0, 2.5, 4.0]
+    assert math.isnan(pearson(first, np.ones(3)))
+    assert math.isnan(spearman(first[:1], first[:1]))
+
+
+def test_interval_draws_images_and_not_rows():
+    values = np.array([0.0, 0.0, 0.0, 0.0, 1.0])
+    images = np.array([7, 7, 7, 7, 9])
+    interval = mean_interval(values, images)
+    assert interval.value == pytest.approx(0.2)
+    assert (interval.low, interval.high) == (0.0, 1.0)  # draws of two images hold one image twice, half of the time
+
+
+def test_interval_of_one_image_tells_nothing_and_the_draws_repeat():
+    lone = mean_interval(np.array([1.0, 2.0]), np.array([3, 3]))
+    assert lone.value == 1.5
+    assert math.isnan(lone.low)
+    values, images = np.random.default_rng(1).normal(size=40), np.arange(40)
+    assert mean_interval(values, images) == mean_interval(values, images)
+
+
+def test_interval_of_a_mean_is_that_of_the_plain_bootstrap():
+    generator = np.random.default_rng(3)
+    values, images = generator.normal(size=30), generator.integers(9, size=30)
+    plain = bootstrap(lambda drawn: float(drawn.mean()), [values], images)
+    quick = mean_interval(np.append(values, np.nan), np.append(images, 99))
+    assert (quick.value, quick.low, quick.high) == pytest.approx((plain.value, plain.low, plain.high))
+
+
+def test_interval_covers_the_mean_about_as_often_as_it_says():
+    generator = np.random.default_rng(2)
+    covered = 0
+    for _ in range(100):
+        interval = bootstrap(
+            lambda drawn: float(drawn.mean()), [generator.normal(size=50)], np.arange(50), num_draws=200
+        )
+        covered += interval.low <= 0 <= interval.high
+    assert 85 <= covered <= 100
+
+
+def test_an_interval_is_above_another_only_without_overlap():
+    low, high = Interval(value=1.0, low=0.5, high=1.5), Interval(value=2.0, low=1.6, high=2.5)
+    assert high.is_above(low)
+    assert not low.is_above(high)
+    assert not high.is_above(Interval(value=1.0, low=0.5, high=1.7))
+    assert low.is_above(0.0)
+
+
+def test_standard_error_by_hand():
+    assert standard_error(np.array([1.0, 3.0])) == pytest.approx(1.0)
+    assert math.isnan(standard_error(np.array([1.0])))

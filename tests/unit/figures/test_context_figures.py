@@ -1,0 +1,101 @@
+"""Figures of context scores."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.text import Text
+
+from lcrp.figures.context import (
+    MOST_CLASSES,
+    classes_figure,
+    clouds_figure,
+    concepts_figure,
+    draw_classes,
+    draw_clouds,
+    draw_concepts,
+)
+from lcrp.values.context import ContextClass, ContextCloud, ContextConcept, ContextReference
+
+GENERATOR = np.random.default_rng(0)
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def reference(outside: float = 0.63, size: tuple[int, int] = (24, 36)) -> ContextReference:
+    mask = np.zeros(size, dtype=bool)
+    mask[4:9, 5:12] = True
+    picture, heatmap = GENERATOR.random((*size, 3)), GENERATOR.normal(size=size)
+    return ContextReference(picture=picture, heatmap=heatmap, mask=mask, outside=outside)
+
+
+def concept(*references: ContextReference) -> ContextConcept:
+    return ContextConcept(class_name="boat", concept=7, context=0.63, relevance=0.051, references=references)
+
+
+def cloud(class_names: tuple[str, ...], layer: str = "model.6") -> ContextCloud:
+    size = len(class_names)
+    return ContextCloud(
+        layer=layer,
+        class_names=class_names,
+        context=GENERATOR.random(size),
+        sensitivity=GENERATOR.random(size),
+        note="r = 0.78 (0.70 to 0.84)",
+    )
+
+
+def bar(name: str, outside: float, area: float = 0.9) -> ContextClass:
+    return ContextClass(name=name, outside=outside, low=outside - 0.1, high=outside + 0.1, area=area)
+
+
+def test_concepts_say_what_is_shown() -> None:
+    figure = concepts_figure([concept(reference(), reference(float("nan"))), concept()], "unet · scenes")
+    found = texts(figure)
+    assert (
+        found.count("boat · concept 7 — 63 % of its relevance lies outside the object · 5.1 % of the class's relevance")
+        == 2
+    )
+    assert "63 % outside" in found
+    assert "no relevance" in found
+    assert len(figure.axes) == 2
+
+
+def test_every_point_is_in_the_panel_of_its_layer() -> None:
+    figure = clouds_figure([cloud(("boat", "car", "boat"), layer="a"), cloud(("car",), layer="b")], "t")
+    first, second = figure.axes
+    assert first.get_title() == "a\nr = 0.78 (0.70 to 0.84)"
+    assert [len(points.get_offsets()) for points in first.collections] == [2, 1]
+    assert [len(points.get_offsets()) for points in second.collections] == [0, 1]
+    assert {"boat", "car"} <= {text.get_text() for text in figure.legends[0].get_texts()}
+
+
+def test_many_classes_have_one_colour_and_no_legend() -> None:
+    figure = clouds_figure([cloud(tuple(f"class {number}" for number in range(40)))], "t")
+    assert figure.legends == []
+    assert [len(points.get_offsets()) for points in figure.axes[0].collections] == [40]
+
+
+def test_bars_are_the_classes_in_order_with_the_area_beside() -> None:
+    (axes,) = classes_figure([bar("kite", 0.4), bar("car", 0.2, area=0.8)], "t").axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["kite", "car"]
+    assert [patch.get_width() for patch in axes.patches] == pytest.approx([0.4, 0.2])
+    assert axes.lines[-1].get_xdata().tolist() == [0.9, 0.8]
+    low, high = axes.get_ylim()
+    assert low > high  # the first class is at the top
+
+
+def test_intervals_that_are_unknown_are_left_out() -> None:
+    lone = ContextClass(name="kite", outside=0.4, low=float("nan"), high=float("nan"), area=0.9)
+    assert len(classes_figure([lone], "t").axes) == 1
+
+
+def test_files_are_written_and_long_lists_cut(tmp_path: Path) -> None:
+    draw_clouds([cloud(("boat", "car"))], "t", tmp_path / "a.png")
+    draw_classes([bar(f"class {number}", 0.3) for number in range(80)], "t", tmp_path / "b.png")
+    draw_concepts([concept(reference())], "t", tmp_path / "c.png")
+    assert all(imread(tmp_path / f"{name}.png").std() > 0 for name in "abc")
+    assert imread(tmp_path / "b.png").shape[0] < 200 * (1.6 + 0.30 * MOST_CLASSES)

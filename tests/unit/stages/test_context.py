@@ -1,0 +1,289 @@
+"""stage=context: numbers worked out on paper, every file, and work that goes on where it was stopped."""
+
+import logging
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import colour_world
+import numpy as np
+import paper_world
+import pytest
+import torch
+from colour_world import Squares
+
+from lcrp.attribution.engine import Attributor
+from lcrp.errors import DataError, Interrupted, LayerError, StoreError, TargetError
+from lcrp.stages.decisions import ConceptChoice, explained_decisions
+from lcrp.stages.selection import Selection
+from lcrp.stages.subject import Subject
+from lcrp.stages.surroundings import views as context_views
+from lcrp.stages.surroundings.context import ContextSettings, context
+from lcrp.storage.evidence import read_evidence
+from lcrp.storage.statistics import StatisticsFile
+from lcrp.values.evidence import Table
+from lcrp.values.sample import Sample
+
+SETTINGS = ContextSettings(
+    layers=(),
+    n_concepts=50,
+    n_references=15,
+    num_samples_per_class=60,
+    min_pixels=10,
+    class_name=None,
+    context_class=None,
+    num_flipped=1,
+    seed=0,
+    make_statistics=True,
+)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn in their own tests."""
+
+    def draw(shown: object, title: str, path: Path) -> None:  # noqa: ARG001
+        path.write_bytes(b"figure")
+
+    for name in ("draw_classes", "draw_clouds", "draw_concepts"):
+        monkeypatch.setattr(context_views, name, draw)
+
+
+@pytest.fixture
+def black(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backgrounds become black, by half and in full."""
+    monkeypatch.setattr("lcrp.stages.surroundings.backgrounds.replacements", lambda _, size: torch.zeros(1, 3, *size))
+
+
+def tables(tmp_path: Path, subject: Subject | None = None, **changes: Any) -> dict[str, Table]:
+    settings = replace(SETTINGS, **changes)
+    statistics = paper_world.STATISTICS if subject is None else replace(colour_world.statistics(), layers=("2",))
+    written = context(subject or paper_world.subject(), statistics, settings, colour_world.run(tmp_path))
+    assert all(path.is_file() for path in written)
+    return read_evidence(tmp_path / "run" / "context.h5")
+
+
+def column(table: Table, name: str) -> list[Any]:
+    return np.asarray(table.columns[name]).tolist()
+
+
+def test_context_scores_on_paper(tmp_path: Path) -> None:
+    """Concept 1 looks beside the square. Of concept 0, half is outside where only half of the square is annotated."""
+    concepts = tables(tmp_path)["concepts"]
+    assert column(concepts, "class") == ["boat", "boat"]  # concept 2 speaks for the background alone
+    assert column(concepts, "concept") == [1, 0]
+    assert column(concepts, "context") == pytest.approx([1.0, (0.0 + 0.5) / 2], abs=1e-5)
+    assert column(concepts, "relevance") == pytest.approx([0.375, 0.625], abs=1e-5)
+    assert column(concepts, "num_references") == [2, 2]
+
+
+def test_shares_of_single_decisions_on_paper(tmp_path: Path) -> None:
+    """Concept 1's 0.375 lies outside, and in the half annotated picture half of concept 0's 0.625 as well."""
+    found = tables(tmp_path)
+    detections = found["detections"]
+    assert column(detections, "key") == ["paper/1", "paper/0"]  # most outside first
+    assert column(detections, "outside") == pytest.approx([0.375 + 0.3125, 0.375], abs=1e-5)
+    assert column(detections, "outside_area") == pytest.approx([1 - 8 / 256, 1 - 16 / 256])
+    classes = found["classes"]
+    assert column(classes, "class") == ["boat"]
+    assert column(classes, "outside") == pytest.approx([0.53125], abs=1e-5)
+    # concepts weighted by relevance: 0.375 * 1 + 0.625 * 0.25
+    assert column(classes, "concepts_context") == pytest.approx([0.53125], abs=1e-5)
+
+
+@pytest.mark.usefixtures("black")
+def test_sensitivities_on_paper(tmp_path: Path) -> None:
+    """In half the darkness blue is 0.4: the logits sum to 16 + 4.8 = 20.8; in full they sum to 16.
+
+    Concept 0: 0.625 becomes 16 / 20.8 = 0.7692 and 1: changes 0.1875 and 0.375. Concept 1: 0.375 becomes 4.8 / 20.8 =
+    0.2308 and 0: changes 0.3846 and 1. The half annotated square has 8 pixels, fewer than `min_pixels`.
+    """
+    found = tables(tmp_path)
+    assert column(found["concepts"], "concept") == [1, 0]
+    assert column(found["concepts"], "sensitivity") == pytest.approx([0.69231, 0.28125], abs=1e-4)
+    assert column(found["concepts"], "num_decisions") == [1, 1]
+    assert column(found["sensitivity_terms"], "weight") == pytest.approx([0.625, 0.375], abs=1e-5)  # by relevance
+    validation = dict(zip(column(found["validation"], "measure"), column(found["validation"], "value"), strict=True))
+    # context 1 and 0.25 against 0.69231 and 0.28125: two points always lie on a line
+    assert validation["pearson"] == pytest.approx(1.0)
+    assert validation["rmse"] == pytest.approx(np.sqrt((0.30769**2 + 0.03125**2) / 2), abs=1e-4)
+
+
+def test_a_mask_that_is_gone_has_no_relevance_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a black picture the logit of the boat is 0, that of the background 0.1: all relevance is gone."""
+    monkeypatch.setattr(
+        "lcrp.stages.surroundings.backgrounds.variants", lambda found, _: torch.zeros(3, *found.sample.image.shape)
+    )
+    found = tables(tmp_path, class_name="boat")
+    assert column(found["concepts"], "sensitivity") == pytest.approx([1.0, 1.0])
+
+
+@pytest.mark.usefixtures("black")
+def test_case_study_on_paper(tmp_path: Path) -> None:
+    """The mean logit over the square is 25.6 / 16 = 1.6. Without concept 1 it is 1: a change by -0.6, or by 0 in the
+    dark, where it is 1 anyway. Without concept 0 it is 0.6, or 0 in the dark: a change by -1 in both.
+    """
+    case = tables(tmp_path)["case_study"]
+    assert column(case, "group") == ["context", "context", "control", "control"]
+    assert column(case, "concepts") == ["1", "1", "0", "0"]
+    assert column(case, "pictures") == ["with", "without", "with", "without"]
+    assert column(case, "change") == pytest.approx([-0.6, 0.0, -1.0, -1.0], abs=1e-5)
+    assert column(case, "num_targets") == [1, 1, 1, 1]
+
+
+def test_case_study_by_the_presence_of_a_class(tmp_path: Path) -> None:
+    case = tables(tmp_path, context_class="background", min_pixels=1)["case_study"]
+    assert column(case, "num_targets") == [2, 0, 2, 0]  # there is background in every picture
+    # over the half square, columns 6 and 7, the mean logit is 1.8: without concept 1 it changes by -0.8
+    assert column(case, "change")[0] == pytest.approx((-0.6 - 0.8) / 2, abs=1e-5)
+    assert np.isnan(column(case, "change")[1])
+
+
+def test_context_scores_are_those_of_concepts_explained_one_by_one(tmp_path: Path) -> None:
+    """Without annotations the object is the predicted mask, as for a single explanation."""
+    concepts = tables(tmp_path, colour_world.subject(), n_references=2)["concepts"]
+    subject = colour_world.subject()
+    (path,) = (tmp_path / "outputs" / "statistics").rglob("*.h5")
+    with StatisticsFile(path) as file:
+        ranking = file.layer("2")
+    engine = Attributor(
+        subject.model.network, subject.composite, subject.task, layers=["2"], mean=(0, 0, 0), std=(1, 1, 1)
+    )
+    seen = 0
+    for class_id, concept, score in zip(
+        *(column(concepts, name) for name in ("class_id", "concept", "context")), strict=True
+    ):
+        row = ranking.moments.class_ids.tolist().index(class_id)
+        shares = []
+        for sample in ranking.relevance_by_class.sample[row, concept, :2].tolist():
+            if sample >= 0:
+                selection = Selection(image=None, samples=None, class_name=class_id, item=0, box=None, max_targets=1)
+                choice = ConceptChoice(mode="relevance", layer="2", n_concepts=1, n_references=0, concepts=(concept,))
+                with engine:
+                    (one,) = explained_decisions(engine, subject.dataset[sample], selection, class_id, choice)
+                shares.append(one.concepts[0].outside)
+        assert score == pytest.approx(np.mean(shares), abs=1e-5)
+        seen += 1
+    assert seen >= 4
+    assert max(column(concepts, "context")) > 0.05
+
+
+def test_everything_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        found = tables(tmp_path)
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {f"{name}.csv" for name in found} <= names
+    assert {"context_classes.png", "context_sensitivity.png", "context_concepts_0.png"} <= names
+    text = caplog.text
+    assert "boat           0.53 (0.37 to 0.69)   area 0.95   concepts 0.53" in text
+    assert "boat           concept 1    context 1.00" in text
+    assert "0: context score against sensitivity: Pearson 1.00" in text
+
+
+def test_backgrounds_can_be_left_out(tmp_path: Path) -> None:
+    found = tables(tmp_path, num_samples_per_class=0)
+    assert np.isnan(column(found["concepts"], "sensitivity")).all()
+    assert column(found["case_study"], "layer") == []
+    assert not (tmp_path / "run" / "context_sensitivity.png").exists()
+
+
+def test_fewer_decisions_than_there_are(tmp_path: Path) -> None:
+    found = tables(tmp_path, min_pixels=1, num_samples_per_class=1)
+    assert column(found["concepts"], "num_decisions") == [1, 1]
+    assert column(found["case_study"], "num_targets") == [1, 1, 1, 1]
+
+
+def test_the_other_seed_draws_other_noise(tmp_path: Path) -> None:
+    first, second = (column(tables(tmp_path, seed=seed)["concepts"], "sensitivity") for seed in (0, 1))
+    assert first != second
+    assert first == column(tables(tmp_path, seed=0)["concepts"], "sensitivity")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing is written on the way out."""
+
+
+class Mortal(Squares):
+    """Something happens when the sample is read for the n-th time."""
+
+    def __init__(self, length: int, reads: int = 0, event: object = None) -> None:
+        super().__init__(length)
+        self.reads, self.event = reads, event
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        self.reads -= 1
+        if self.reads == 0:
+            if isinstance(self.event, BaseException):
+                raise self.event
+            assert signal.getsignal(self.event) is not signal.SIG_DFL, "nobody heeds the signal"  # type: ignore[arg-type]
+            os.kill(os.getpid(), self.event)  # type: ignore[arg-type]
+        return sample
+
+
+@pytest.mark.parametrize(("event", "expected"), [(Killed(), Killed), (signal.SIGTERM, Interrupted)])
+def test_a_stopped_stage_ends_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: object, expected: type
+) -> None:
+    for module in ("surroundings.scores", "surroundings.backgrounds"):
+        monkeypatch.setattr(f"lcrp.stages.{module}.TARGETS_AT_ONCE", 2)
+    few = {"n_references": 2, "min_pixels": 1, "num_samples_per_class": 9}
+    length = 14
+    for folder in ("whole", "stopped"):
+        (tmp_path / folder).mkdir()
+    whole = Mortal(length)
+    tables(tmp_path / "whole", colour_world.subject(whole), **few)
+    for reads in (14 + 3, 4, 6):  # 14 for the statistics; then references, then backgrounds that are replaced
+        subject = colour_world.subject(Mortal(length, reads, event))
+        with pytest.raises(expected):
+            tables(tmp_path / "stopped", subject, **few)
+    last = Mortal(length)
+    tables(tmp_path / "stopped", colour_world.subject(last), **few)
+    assert last.num_read <= whole.num_read - length - 6, "the last run begins anew"
+    files = [(tmp_path / folder / "run" / "context.h5").read_bytes() for folder in ("whole", "stopped")]
+    assert files[0] == files[1]
+
+
+def test_lost_references_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tables(tmp_path, colour_world.subject(Squares(6)))
+    (statistics,) = (tmp_path / "outputs" / "statistics").rglob("*.h5")
+    subject = colour_world.subject(Squares(6, broken=(3,)))
+    with caplog.at_level(logging.WARNING):
+        tables(tmp_path, subject, statistics=statistics, n_references=2, class_name="car")
+    assert "reference samples are left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"layers": ("9",)}, LayerError, "layer '9' is not in Sequential"),
+        ({"class_name": "boot"}, TargetError, r"class 'boot' is not known.*Set stage\.class_name"),
+        ({"context_class": "bird"}, TargetError, r"class 'bird' is not known.*Set stage\.context_class"),
+        ({"make_statistics": False}, StoreError, "there are no statistics"),
+        ({"statistics": Path("missing.h5")}, StoreError, "missing.h5"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    tmp_path: Path, changes: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        tables(tmp_path, **changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_class_without_decisions_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match=r"no decision for 'car'; nearest: 'boat'\. Set stage\.class_name"):
+        tables(tmp_path, colour_world.subject(Squares(2)), class_name="car")
+
+
+def test_a_context_class_needs_annotations(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"squares has no annotations .*leave out stage\.context_class"):
+        tables(tmp_path, colour_world.subject(), context_class="car", class_name="boat")
+
+
+def test_a_layer_without_concepts_for_any_class_is_refused(tmp_path: Path) -> None:
+    subject = colour_world.subject(Squares(1))  # nothing but background
+    with pytest.raises(TargetError, match="no concept of '2' speaks for any class"):
+        tables(tmp_path, subject)
