@@ -119,14 +119,15 @@ def _losses(areas: Areas) -> list[str]:
     if not lrp or not others:
         return []
     lost = []
-    for name, values in (("all layers", over_layers(areas.flipping)), *zip(areas.layers, areas.flipping, strict=True)):
+    places = ("on average", *(f"at {layer}" for layer in areas.layers))
+    for place, values in zip(places, (over_layers(areas.flipping), *areas.flipping), strict=True):
         if np.isnan(values).all():
             continue
         first = max(others, key=lambda method: float(np.nanmean(values[method])))
         second = max(lrp, key=lambda method: float(np.nanmean(values[method])))
         gap = _difference(values, first, second, areas.images)
         if gap.is_above(0.0):
-            lost.append(f"{name} (to {areas.methods[first]} by {gap})")
+            lost.append(f"{place} (to {areas.methods[first]} by {gap})")
     if not lost:
         return ["L-CRP loses clearly nowhere"]
-    return [f"L-CRP loses at {', '.join(lost)}"]
+    return [f"L-CRP loses {', '.join(lost)}"]
