@@ -56,6 +56,39 @@ def test_context_of_a_detector_and_a_segmenter(lcrp: CommandLine, tmp_path: Path
     assert all((tmp_path / "run" / name).is_file() for name in names)
 
 
+@pytest.mark.parametrize("model", ["yolov5", "unet"])
+def test_evaluation_of_a_detector_and_a_segmenter(lcrp: CommandLine, tmp_path: Path, model: str) -> None:
+    few = ("stage.num_targets=2", "stage.num_layers=1", "stage.num_steps=3", "statistics.batch_size=2")
+    methods = "stage.methods=[epsilon_plus_flat,gradcam,random]"
+    outcome = lcrp("stage=evaluate", f"model={model}", *few, methods, "stage.checks=true", "hydra.run.dir=run")
+    assert outcome.code == 0, outcome.err
+    found = read_evidence(tmp_path / "run" / "evaluate.h5")
+    assert set(found["targets"].columns["method"]) == {"epsilon_plus_flat", "gradcam", "random"}
+    assert len(found["targets"].columns["flipping"]) == 2 * 3
+    assert np.isfinite(found["targets"].columns["flipping"]).all()
+    assert np.asarray(found["checks"].columns["holds"]).all()
+    assert (tmp_path / "run" / "curves.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("stage.methods=[gradcan]",), "stage.methods: there is no 'gradcan'; nearest: 'gradcam'"),
+        (("stage.methods=[]",), "stage.methods=[] must name at least one"),
+        (("stage.ablations=[none]",), "stage.ablations='none' is unknown"),
+        (("stage.ablations=[mean]", "statistics.batch_size=1"), "write statistics.batch_size=2"),
+        (("statistics.layers=[nowhere]",), "layer 'nowhere' is not in YOLOv5"),
+        (("model.confidence=0.999999", "statistics.num_samples=2"), "yolov5 decides nothing in scenes val"),
+    ],
+)
+def test_mistakes_in_evaluating_are_one_line_each(lcrp: CommandLine, arguments: tuple[str, ...], message: str) -> None:
+    outcome = lcrp("stage=evaluate", "model=yolov5", *arguments)
+    assert outcome.code == 1
+    (line,) = [text for text in outcome.err if text.startswith("lcrp: error:")]
+    assert message in line
+    assert not any("Traceback" in text for text in outcome.err)
+
+
 def test_truth_needs_scenes(lcrp: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes(b"")
