@@ -1,16 +1,20 @@
 """The same numbers on a GPU as on the CPU, at every precision within its own deviation."""
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
 from lcrp.attribution.concepts import relevance_scores
 from lcrp.attribution.engine import Attributor
+from lcrp.attribution.methods import Method
+from lcrp.composites.composites import epsilon_plus_flat
 from lcrp.config.build import build_subject, set_precision
 from lcrp.config.check import checked
 from lcrp.config.paths import config_dir
 from lcrp.config.schema import register_schemas
-from lcrp.stages.subject import Subject
+from lcrp.stages.faithfulness.flipping import EvaluateSettings, Flipping
+from lcrp.stages.subject import StatisticsSettings, Subject
 
 pytestmark = [
     pytest.mark.gpu,
@@ -60,6 +64,27 @@ def test_relevance_is_that_of_the_cpu(tmp_path, model, precision):
     for (*_, heatmap, scores), (*_, other, others) in zip(found, exact, strict=True):
         assert (heatmap - other).norm() <= DEVIATION[precision] * other.norm()
         assert (scores - others).norm() <= DEVIATION[precision] * others.norm()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_flipping_is_that_of_the_cpu(tmp_path, model):
+    methods = (Method(name="lrp", reading="relevance", composite=epsilon_plus_flat),)
+    settings = EvaluateSettings(
+        methods=methods, num_targets=4, num_layers=1, num_steps=4, ablations=("zero", "resample"), seed=0
+    )
+    statistics = StatisticsSettings(
+        targets="annotated", layers=(), top_n=1, top_n_per_class=1, batch_size=4, num_samples=None, record=False
+    )
+    units = []
+    for device in ("cpu", "cuda"):
+        built = subject(tmp_path, f"model={model}", f"device={device}")
+        units.append(Flipping(built, statistics, settings, [built.model.layer]).unit("000000"))
+    exact, found = units
+    assert len(exact["sample"])
+    for name in ("sample", "class_id", "item", "plays_0"):
+        np.testing.assert_array_equal(found[name], exact[name])
+    np.testing.assert_allclose(found["vectors_0"], exact["vectors_0"], atol=1e-4)
+    np.testing.assert_allclose(found["curves_0"], exact["curves_0"], atol=0.05)  # equal channels may change places
 
 
 def test_a_pass_gives_the_same_bits_twice(tmp_path):
