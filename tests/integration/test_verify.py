@@ -53,6 +53,10 @@ def test_changes_of_inputs_are_named(lcrp: CommandLine, made: Path) -> None:
     assert line.startswith("lcrp: error: 2 things changed since ")
     assert "dataset.fingerprint is 'another' there and " in line
     assert "iou is 0.45 there and 0.5 here" in line
+    content["command"]["overrides"].pop()
+    provenance.write_text(json.dumps(content), encoding="utf-8")
+    (line,) = lcrp("stage=verify", "run=made").err
+    assert line.startswith("lcrp: error: 1 thing changed since ")
     assert made.exists()
 
 

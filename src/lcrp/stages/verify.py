@@ -70,7 +70,8 @@ def verify(folder: Path, recorded: Mapping[str, object], facts: Mapping[str, obj
     path = run.folder / REPORT_FILE
     write_json(path, {"run": str(folder), "changed": changed, "files": len(written)})
     if changed:
-        raise StoreError(f"{len(changed)} things changed since '{folder}': {'; '.join(changed)}")
+        what = "1 thing" if len(changed) == 1 else f"{len(changed)} things"
+        raise StoreError(f"{what} changed since '{folder}': {'; '.join(changed)}")
     log.info("verify: nothing changed since '%s': settings, versions, inputs and %d files", folder, len(written))
     return path
 
