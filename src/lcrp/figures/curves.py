@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from lcrp.evidence.intervals import Interval
 from lcrp.figures import colours
 from lcrp.figures.saving import save
-from lcrp.values.evidence import CurvePanel, Outcome
+from lcrp.values.evidence import CurvePanel
 
 MAX_COLUMNS = 5  # layers shown
 COLUMN, HEIGHT = 2.7, 5.6  # inches
@@ -22,17 +23,19 @@ NEUTRAL = "#9aa1ab"
 _COLOURS = ("#b3161d", "#e8743b", "#c79a00", "#1f6fb2", "#3aa39b", "#7a4fa3", "#5b8c2a", "#b05c8e")
 
 
-def draw_curves(path: Path, panels: Sequence[CurvePanel], outcomes: Mapping[str, Outcome], *, title: str) -> None:
+def draw_curves(
+    path: Path, panels: Sequence[CurvePanel], areas: Mapping[str, Mapping[str, Interval]], *, title: str
+) -> None:
     """Draw mean curves with their standard errors, and the areas averaged over all layers.
 
     Args:
         path: the PNG, SVG or PDF.
         panels: by layer; of many, some that are evenly spread are shown.
-        outcomes: of the methods, in the order of their colours.
+        areas: 'flipping' and 'insertion', by method in the order of their colours.
         title: model and dataset.
     """
     chosen = sorted({round(place) for place in np.linspace(0, len(panels) - 1, min(MAX_COLUMNS, len(panels)))})
-    shade = _shades(list(outcomes))
+    shade = _shades(list(areas["flipping"]))
 
     def build() -> Figure:
         figure = Figure(figsize=(COLUMN * (len(chosen) + 1.35), HEIGHT), layout="constrained")
@@ -42,8 +45,7 @@ def draw_curves(path: Path, panels: Sequence[CurvePanel], outcomes: Mapping[str,
         for column, place in enumerate(chosen):
             _draw_layer(axes[:, column], panels[place], shade, is_first=column == 0)
         for row, curve in enumerate(("flipping", "insertion")):
-            values = {name: getattr(outcome, curve) for name, outcome in outcomes.items()}
-            _draw_areas(axes[row, -1], values, shade, f"area of {curve}, all layers")
+            _draw_areas(axes[row, -1], areas[curve], shade, f"area of {curve}, all layers")
         figure.suptitle(f"{title}: whose order of concepts is right?", x=0.01, ha="left", fontsize=12, weight="bold")
         return figure
 
@@ -73,15 +75,20 @@ def _draw_layer(axes: npt.NDArray[np.object_], panel: CurvePanel, shade: Mapping
         axes[1].set_ylabel("insertion: gain over none", fontsize=8)
 
 
-def _draw_areas(
-    axis: Axes, values: Mapping[str, tuple[float, float, float]], shade: Mapping[str, str], title: str
-) -> None:
+def _draw_areas(axis: Axes, values: Mapping[str, Interval], shade: Mapping[str, str], title: str) -> None:
     """A dot and its interval per method, the best one on top."""
-    order = sorted(values, key=lambda name: (not np.isnan(values[name][0]), values[name][0]))
+    order = sorted(values, key=lambda name: (not np.isnan(values[name].value), values[name].value))
     for place, name in enumerate(order):
-        value, low, high = values[name]
-        axis.plot([low, high], [place, place], color=shade[name], linewidth=2.2, solid_capstyle="round", alpha=0.55)
-        axis.plot([value], [place], "o", color=shade[name], markersize=5)
+        found = values[name]
+        axis.plot(
+            [found.low, found.high],
+            [place, place],
+            color=shade[name],
+            linewidth=2.2,
+            solid_capstyle="round",
+            alpha=0.55,
+        )
+        axis.plot([found.value], [place], "o", color=shade[name], markersize=5)
     axis.set_yticks(range(len(order)), order, fontsize=8)
     for label, name in zip(axis.get_yticklabels(), order, strict=True):
         label.set_color(shade[name])

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.errors import StoreError, nearest
 from lcrp.ranking.entries import class_row, matched_classes, ranked_table, stacked, table_entries
@@ -200,9 +199,7 @@ def _shapes(subject: Subject, names: Sequence[str]) -> dict[str, Shape]:
     """(C, h, w) of every layer's output, from one forward pass."""
     model = subject.model
     picture = torch.zeros(1, 3, model.transform.height, model.transform.width)
-    with Attributor(
-        model.network, subject.composite, subject.task, layers=names, mean=model.mean, std=model.std
-    ) as attributor:
+    with subject.attributor(names) as attributor:
         activation = attributor.forward(picture).activation
         return {name: (maps.shape[1], maps.shape[2], maps.shape[3]) for name, maps in activation.items()}
 

@@ -148,7 +148,7 @@ def _passed(
         first_chunk=first // statistics.batch_size,
         pinned=subject.device.type == "cuda",
     )
-    attributor = _attributor(subject, statistics)
+    attributor = subject.attributor(layer_names(subject.model.network, statistics.layers))
     pause, written = settings.checkpoint_minutes * 60, time.monotonic()
     with attributor, run.progress(job.span[1] - job.span[0], "glocal", "samples") as progress:
         progress.start_at(first - job.span[0])
@@ -174,12 +174,6 @@ def _explain(
         found.skip(skipped, ())
         found.add(attributor, chunk, queues)
     found.skip((), batch.broken)
-
-
-def _attributor(subject: Subject, statistics: StatisticsSettings) -> Attributor:
-    model = subject.model
-    layers = layer_names(model.network, statistics.layers)
-    return Attributor(model.network, subject.composite, subject.task, layers=layers, mean=model.mean, std=model.std)
 
 
 def _begun(job: _Job, statistics: StatisticsSettings, device: torch.device) -> tuple[Findings, int]:

@@ -84,16 +84,13 @@ def render(subject: Subject, statistics: StatisticsSettings, settings: RenderSet
     Raises:
         LcrpError: nothing was explained; the message says what is there instead, or what is missing.
     """
-    model = subject.model
     layer = _layer(subject, settings.choice.layer)
     settings = replace(settings, choice=replace(settings.choice, layer=layer))
     class_id = class_id_of(settings.selection.class_name, subject.task.class_names)
     pictures = _pictures(subject, settings.selection)
     indices = _indices(pictures, settings.selection)
     source = _source(subject, statistics, settings, run) if settings.choice.n_references else None
-    attributor = Attributor(
-        model.network, subject.composite, subject.task, layers=[layer], mean=model.mean, std=model.std
-    )
+    attributor = subject.attributor([layer])
     work = _Work(subject=subject, settings=settings, attributor=attributor, class_id=class_id, source=source, run=run)
     is_search = settings.selection.samples is None and settings.selection.image is None
     with attributor:

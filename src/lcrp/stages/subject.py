@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from zennit.core import Composite
 
+from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Task
 from lcrp.data.dataset import Dataset
 from lcrp.data.transforms import InputTransform
@@ -72,6 +73,29 @@ class Subject:
     num_workers: int
     dataset_name: str = ""
     identity: dict[str, object] = field(default_factory=dict)
+
+    def attributor(
+        self,
+        layers: Sequence[str],
+        *,
+        composite: Callable[[nn.Module], Composite] | None = None,
+        network: nn.Module | None = None,
+    ) -> Attributor:
+        """An attributor for the model.
+
+        Args:
+            layers: names of those that are recorded.
+            composite: another one than the subject's.
+            network: an altered copy of the model's.
+        """
+        return Attributor(
+            network or self.model.network,
+            composite or self.composite,
+            self.task,
+            layers=layers,
+            mean=self.model.mean,
+            std=self.model.std,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

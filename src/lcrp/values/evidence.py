@@ -58,11 +58,3 @@ class CurvePanel:
     layer: str
     share: npt.NDArray[np.float64]
     lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a method comes out on average: a value with the ends of its interval, by curve."""
-
-    flipping: tuple[float, float, float]
-    insertion: tuple[float, float, float]

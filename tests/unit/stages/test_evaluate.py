@@ -148,8 +148,9 @@ def test_broken_pictures_are_left_out(tmp_path: Path) -> None:
     assert sorted(set(evidence(tmp_path)["targets"].columns["sample"])) == [0, 3, 4, 5]  # type: ignore[type-var]
 
 
-def test_layers_that_lead_nowhere_do_not_count(tmp_path: Path) -> None:
+def test_layers_that_lead_nowhere_do_not_count(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A layer beside the way to the output: whatever is flipped there, nothing changes."""
+    caplog.set_level("INFO")
     subject = colour_world.subject()
     subject.model.network.append(Aside())  # type: ignore[operator]
     settings = replace(SETTINGS, num_layers=None)
@@ -157,9 +158,19 @@ def test_layers_that_lead_nowhere_do_not_count(tmp_path: Path) -> None:
     (row,) = rows(evidence(tmp_path)["summary"], layer="5.aside", method="lrp", measure="flipping")
     assert row["num_targets"] == 0
     assert np.isnan(row["value"])  # type: ignore[call-overload]
+    assert " 25%" in next(line for line in caplog.text.splitlines() if " lrp  " in line)  # of layer '2' alone
     (mean,) = rows(evidence(tmp_path)["summary"], layer="all layers", method="lrp", measure="flipping")
     (layer,) = rows(evidence(tmp_path)["summary"], layer="2", method="lrp", measure="flipping")
     assert mean["value"] == layer["value"]
+
+
+def test_a_users_own_gradient_is_not_taken_for_the_plain_one(tmp_path: Path) -> None:
+    """Methods are told apart by what they compute, whatever they are called: flat relevance needs all channels."""
+    method = Method(name="gradient", reading="relevance", composite=all_flat)
+    settings = replace(SETTINGS, methods=(method,))
+    evaluate(colour_world.subject(), STATISTICS, settings, colour_world.run(tmp_path))
+    (needed,) = rows(evidence(tmp_path)["summary"], layer="2", measure="share_for_80_percent")
+    assert needed["value"] == pytest.approx(1.0)
 
 
 def test_layers_are_chosen_among_those_that_lead_somewhere(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from lcrp.attribution.concepts import relevance_scores
-from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.attribution.task import NetworkOutput
+from lcrp.composites.composites import gradient
 from lcrp.evidence.correlation import spearman
-from lcrp.stages.faithfulness.flipping import NEUTRAL, Found
+from lcrp.stages.faithfulness.flipping import Found
 from lcrp.stages.subject import Subject
 from lcrp.values.evidence import Table
 
@@ -81,14 +81,9 @@ def checks_table(checks: Sequence[Check]) -> Table:
     return Table(name="checks", columns={**columns, "holds": np.array([check.is_fine for check in checks])})
 
 
-def _attributor(subject: Subject, network: nn.Module, composite: object, layers: Sequence[str]) -> Attributor:
-    model = subject.model
-    return Attributor(network, composite, subject.task, layers=layers, mean=model.mean, std=model.std)  # type: ignore[arg-type]
-
-
 def _seeds(subject: Subject, images: torch.Tensor, found: Sequence[Found]) -> torch.Tensor:
     """Seed of the targets on the unaltered network, [B, ...] as its output."""
-    with _attributor(subject, subject.model.network, NEUTRAL.composite, ()) as attributor:
+    with subject.attributor((), composite=gradient) as attributor:
         output = attributor.output(images)
     return subject.task.seed(output, [one.explained for one in found])[1]
 
@@ -103,7 +98,7 @@ def _explained_output(subject: Subject, output: NetworkOutput, found: Sequence[F
 def _scores(subject: Subject, network: nn.Module, images: torch.Tensor, found: Sequence[Found]) -> torch.Tensor:
     """Relevance scores [T, C] of the model's layer, the same outputs seeded whatever the network makes of them."""
     layer, seeds = subject.model.layer, _seeds(subject, images, found)
-    with _attributor(subject, network, subject.composite, [layer]) as attributor:
+    with subject.attributor([layer], network=network) as attributor:
         trace = attributor.forward(images)
         start = _explained_output(subject, trace.output, found)
         relevance = trace.attribute(start, seeds).relevance[layer]
@@ -120,13 +115,13 @@ def _conservation(subject: Subject, images: torch.Tensor, found: Sequence[Found]
     names = layer_names(network)
     inputs: dict[str, torch.Tensor] = {}
     leaks = {}
-    with _attributor(subject, network, subject.composite, names) as attributor:
+    with subject.attributor(names) as attributor:
         handles = [network.get_submodule(name).register_forward_pre_hook(_keeper(inputs, name)) for name in names]
         trace = attributor.forward(images)
         for handle in handles:
             handle.remove()
         relevance = trace.attribute(*subject.task.seed(trace.output, [one.explained for one in found])).relevance
-    with _attributor(subject, network, subject.composite, ()):
+    with subject.attributor(()):
         for name in names:
             module = network.get_submodule(name)
             assert isinstance(module, nn.Conv2d)
@@ -134,9 +129,12 @@ def _conservation(subject: Subject, images: torch.Tensor, found: Sequence[Found]
             total = float(given.double().sum())
             if abs(total) > LEAST:
                 leaks[name] = abs(_received(module, inputs[name], given) - total) / abs(total)
-    worst = max(leaks, key=lambda name: leaks[name])
-    note = f"the largest loss of relevance in one of {len(leaks)} layers, at {worst}"
-    return Check(name="conservation", value=leaks[worst], bound=LEAK, is_fine=leaks[worst] <= LEAK, note=note)
+    worst = max(leaks, key=lambda name: leaks[name], default="")
+    value = leaks.get(worst, float("nan"))
+    note = (
+        f"the largest loss of relevance in one of {len(leaks)} layers, at {worst}" if leaks else "no relevance is left"
+    )
+    return Check(name="conservation", value=value, bound=LEAK, is_fine=value <= LEAK, note=note)
 
 
 def _keeper(inputs: dict[str, torch.Tensor], name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
@@ -177,7 +175,7 @@ def _canonizers(subject: Subject, images: torch.Tensor, found: Sequence[Found]) 
     """Whether merging BatchNorm leaves what the network says as it was: max |f - f_canon| / max |f|."""
     explained, masks = [one.explained for one in found], torch.stack([one.mask for one in found])
     network = subject.model.network
-    with _attributor(subject, network, NEUTRAL.composite, ()) as attributor:
+    with subject.attributor((), composite=gradient) as attributor:
         merged = subject.task.logits(attributor.output(images), explained, masks).double()
         normalised = attributor.normalised(images)
     with torch.no_grad():

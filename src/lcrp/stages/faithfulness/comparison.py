@@ -15,7 +15,7 @@ from lcrp.evidence.curves import channel_counts, flipping_area, insertion_area
 from lcrp.evidence.intervals import Interval, bootstrap, mean_interval, standard_error
 from lcrp.evidence.verdict import Areas, over_layers, verdict
 from lcrp.stages.faithfulness.flipping import EvaluateSettings
-from lcrp.values.evidence import CurvePanel, Line, Outcome, Table
+from lcrp.values.evidence import CurvePanel, Line, Table
 
 Array = npt.NDArray[Any]
 
@@ -86,6 +86,7 @@ class Comparison:
     def __init__(self, curves: Curves, class_names: Sequence[str]) -> None:
         self._curves, self._class_names = curves, class_names
         self._methods = [method.name for method in curves.settings.methods]
+        self._needed = np.stack([_needed(layer) for layer in curves.layers])  # [L, S, T]
         self._areas = {name: np.stack([_areas(layer)[name] for layer in curves.layers]) for name in MEASURES}
 
     def tables(self) -> list[Table]:
@@ -107,28 +108,24 @@ class Comparison:
             panels.append(CurvePanel(layer=layer.name, share=layer.share, lines=tuple(lines)))
         return panels
 
-    def outcomes(self) -> dict[str, Outcome]:
-        """Areas of the first ablation, averaged over layers, by method."""
-        outcomes = {}
-        flipping, insertion = (over_layers(self._areas[name][:, 0]) for name in MEASURES[:2])  # [S, T]
-        for number, method in enumerate(self._methods):
-            taken, kept = (mean_interval(values[number], self._curves.sample) for values in (flipping, insertion))
-            outcomes[method] = Outcome(
-                flipping=(taken.value, taken.low, taken.high), insertion=(kept.value, kept.low, kept.high)
-            )
-        return outcomes
+    def outcomes(self) -> dict[str, dict[str, Interval]]:
+        """Areas of the first ablation, averaged over layers, by curve and method."""
+        return {
+            curve: {
+                method: mean_interval(values, self._curves.sample)
+                for method, values in zip(self._methods, over_layers(self._areas[curve][:, 0]), strict=True)
+            }
+            for curve in MEASURES[:2]
+        }
 
     def report(self, model: str) -> list[str]:
         """The areas averaged over layers, as lines of a table, and the verdict."""
         width = max(map(len, self._methods))
         lines = [f"{'method':{width}}  {'flipping':>21}  {'insertion':>21}  {'channels for 80 %':>17}"]
-        flipping, insertion = (over_layers(self._areas[name][:, 0]) for name in MEASURES[:2])  # [S, T]
-        needed = np.mean([share_for_most(self._flat(layer)) for layer in self._curves.layers], axis=0)
-        needed = needed.reshape(-1, len(self._methods)).mean(axis=0)  # [S]
+        outcomes, needed = self.outcomes(), over_layers(self._needed)  # [S, T]
         for number, method in enumerate(self._methods):
-            cells = (str(mean_interval(values[number], self._curves.sample)) for values in (flipping, insertion))
-            first, second = cells
-            lines.append(f"{method:{width}}  {first:>21}  {second:>21}  {needed[number]:>17.0%}")
+            first, second = (str(outcomes[curve][method]) for curve in MEASURES[:2])
+            lines.append(f"{method:{width}}  {first:>21}  {second:>21}  {np.nanmean(needed[number]):>17.0%}")
         return [*lines, verdict(self.areas(), model)]
 
     def areas(self) -> Areas:
@@ -141,9 +138,6 @@ class Comparison:
             methods=self._methods,
             is_lrp=[method.is_lrp for method in self._curves.settings.methods],
         )
-
-    def _flat(self, layer: LayerCurves) -> Array:
-        return layer.vectors.reshape(-1, layer.vectors.shape[2])
 
     def _summary(self) -> Table:
         rows = [*self._area_rows(), *self._complexity_rows()]
@@ -160,11 +154,11 @@ class Comparison:
 
     def _complexity_rows(self) -> Iterator[tuple[object, ...]]:
         sample, class_id = self._curves.sample, self._curves.class_id
-        for layer in self._curves.layers:
+        for layer, needed in zip(self._curves.layers, self._needed, strict=True):
             plays = ~np.isnan(layer.logits[:, 0, 0, 0, 0])
             for number, method in enumerate(self._methods):
                 vectors, images = layer.vectors[plays, number], sample[plays]
-                yield (layer.name, "", method, COMPLEXITY[0], *_described(share_for_most(vectors), images))
+                yield (layer.name, "", method, COMPLEXITY[0], *_described(needed[number], sample))
                 columns = [vectors, class_id[plays]]
                 spread = bootstrap(deviation, columns, images, num_draws=DEVIATION_DRAWS)
                 yield (layer.name, "", method, COMPLEXITY[1], *_ends(spread, float("nan")), len(vectors))
@@ -200,6 +194,14 @@ class Comparison:
                 **{name: values.ravel() for name, values in self._areas.items()},
             },
         )
+
+
+def _needed(layer: LayerCurves) -> Array:
+    """Share of the channels that carries 80 %, [S, T]; NaN for targets that the layer does not lead to."""
+    count, methods, channels = layer.vectors.shape
+    share = share_for_most(layer.vectors.reshape(-1, channels)).reshape(count, methods)
+    known: Array = np.where(np.isnan(layer.logits[:, 0, :, 0, 0]), np.nan, share).T
+    return known
 
 
 def _areas(layer: LayerCurves) -> dict[str, Array]:

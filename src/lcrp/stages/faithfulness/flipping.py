@@ -23,10 +23,10 @@ from lcrp.attribution.task import Prediction
 from lcrp.composites.composites import gradient
 from lcrp.data.loader import chunks, num_chunks
 from lcrp.evidence.curves import channel_counts
+from lcrp.stages.regions import object_region
 from lcrp.stages.rounds import images_at_once
 from lcrp.stages.subject import StatisticsSettings, Subject
 from lcrp.values.attribution import Attribution
-from lcrp.values.prediction import ClassMap
 from lcrp.values.sample import Batch, Sample
 from lcrp.values.target import ExplainedTarget
 
@@ -165,16 +165,10 @@ class Flipping:
         )
         return next(iter(batches))
 
-    def _attributor(self, method: Method, layers: Sequence[str] = ()) -> Attributor:
-        model = self.subject.model
-        return Attributor(
-            model.network, method.composite, self.subject.task, layers=layers, mean=model.mean, std=model.std
-        )
-
     def _found(self, samples: Sequence[Sample], images: torch.Tensor) -> list[Found]:
         """One target of every picture that has any, drawn at random from all it has."""
         predictions: list[Prediction] = []
-        with self._attributor(NEUTRAL) as attributor:
+        with self.subject.attributor((), composite=gradient) as attributor:
             for part in torch.split(images, images_at_once(images.shape, images.device)):
                 predictions += self.subject.task.predictions(attributor.output(part))
         drawn = (self._drawn(prediction, sample) for prediction, sample in zip(predictions, samples, strict=True))
@@ -187,12 +181,7 @@ class Flipping:
         if not targets:
             return None
         explained = targets[int(np.random.default_rng([self.settings.seed, sample.index]).integers(len(targets)))]
-        mask = task.object_mask(prediction, explained, (sample.image.shape[1], sample.image.shape[2]))
-        annotation = sample.annotation
-        if isinstance(prediction, ClassMap) and annotation is not None and annotation.class_mask is not None:
-            annotated = annotation.class_mask == explained.target.class_id
-            mask = annotated if bool(annotated.any()) else mask
-        return explained, mask.to(self.subject.device)
+        return explained, object_region(task, prediction, explained, sample).inside.to(self.subject.device)
 
     def _scored(
         self, images: torch.Tensor, found: Sequence[Found]
@@ -202,10 +191,7 @@ class Flipping:
         scores: dict[str, dict[str, torch.Tensor]] = {}  # of methods, by layer, [T, C]
         plays: dict[str, torch.Tensor] = {}
         activation: dict[str, torch.Tensor] = {}
-        for _, members in groupby(
-            sorted((NEUTRAL, *self.settings.methods), key=attrgetter("origin")), key=attrgetter("origin")
-        ):
-            methods = list(members)
+        for methods in _by_origin((NEUTRAL, *self.settings.methods)):
             attribution = self._attributed(methods[0], images, queue)
             for number, layer in enumerate(self._layers):
                 own = _of_images(attribution, [one.image for one in found])
@@ -213,7 +199,7 @@ class Flipping:
                     plays[layer] = plays_part(own.relevance[layer])
                     activation[layer] = attribution.activation[layer]
                 noise = self._noise(found, own.activation[layer], number)
-                for method in methods:
+                for method in [method for method in methods if method is not NEUTRAL]:
                     scores.setdefault(layer, {})[method.name] = concept_vectors(method, own, layer, noise)
         names = [method.name for method in self.settings.methods]
         vectors = {layer: torch.stack([own[name] for name in names], dim=1) for layer, own in scores.items()}
@@ -222,7 +208,7 @@ class Flipping:
     def _attributed(self, method: Method, images: torch.Tensor, queue: Sequence[ExplainedTarget | None]) -> Attribution:
         """One backward round for every image, few of them at once."""
         parts, start = [], 0
-        with self._attributor(method, self._layers) as attributor:
+        with self.subject.attributor(self._layers, composite=method.composite) as attributor:
             for part in torch.split(images, images_at_once(images.shape, images.device)):
                 parts.append(attributor.forward(part).explain(queue[start : start + len(part)]))
                 start += len(part)
@@ -243,7 +229,7 @@ class Flipping:
         """Logits [T, ablations, S, 2, X]."""
         counts = channel_counts(vectors.shape[2], self.settings.num_steps).tolist()
         curves = np.empty((len(found), len(self.settings.ablations), vectors.shape[1], 2, len(counts)))
-        with self._attributor(NEUTRAL) as attributor:
+        with self.subject.attributor((), composite=gradient) as attributor:
             for kind, ablation in enumerate(self.settings.ablations):
                 fill = fills(activation, ablation)
                 for number, one in enumerate(found):

@@ -19,7 +19,7 @@ from torch import nn
 from zennit.core import Composite
 
 from lcrp.attribution.concepts import only_concept, relevance_scores
-from lcrp.attribution.engine import Attributor, Trace
+from lcrp.attribution.engine import Trace
 from lcrp.attribution.methods import Method, noise_for, positive_heatmaps
 from lcrp.composites.composites import gradient
 from lcrp.data.scenes import OWN_CONTEXT, PARTS, ScenesDataset
@@ -139,13 +139,13 @@ def _unit(
 ) -> Arrays:
     """Everything about the targets of a few pictures."""
     targets: list[TruthTarget] = []
-    with _attributor(subject, gradient, ()) as plain:  # which leaves the forward pass alone
+    with subject.attributor((), composite=gradient) as plain:  # which leaves the forward pass alone
         for index in indices:
             targets += truth_targets(plain, dataset, dataset.scene(index))
     found: list[Shares] = [{} for _ in targets]
     concepts: list[Row] = []
     for composite, methods in _by_composite(subject, settings.methods).items():
-        with _attributor(subject, composite, [subject.model.layer]) as attributor:
+        with subject.attributor([subject.model.layer], composite=composite) as attributor:
             for start in range(0, len(targets), batch_size):
                 batch = targets[start : start + batch_size]
                 trace = attributor.forward(torch.stack([one.planned.sample.image for one in batch]))
@@ -162,11 +162,6 @@ def _unit(
         "concepts": concepts,
     }
     return packed(rows)
-
-
-def _attributor(subject: Subject, composite: Callable[[nn.Module], Composite], layers: Sequence[str]) -> Attributor:
-    model = subject.model
-    return Attributor(model.network, composite, subject.task, layers=layers, mean=model.mean, std=model.std)
 
 
 def _by_composite(

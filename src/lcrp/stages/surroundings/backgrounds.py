@@ -15,9 +15,9 @@ from lcrp.attribution.task import Prediction
 from lcrp.data.dataset import Dataset
 from lcrp.errors import TargetError
 from lcrp.evidence.context import Terms, relative_change
+from lcrp.stages.regions import object_region, outside_shares
 from lcrp.stages.rounds import images_at_once
 from lcrp.stages.surroundings.pairs import LayerPairs
-from lcrp.stages.surroundings.regions import object_region, outside_shares
 from lcrp.stages.surroundings.scores import Found, detection_columns, found_target, read
 from lcrp.values.prediction import ClassMap, at_least_float32
 from lcrp.values.target import ExplainedTarget, Target

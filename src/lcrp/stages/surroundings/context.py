@@ -131,9 +131,7 @@ def context(subject: Subject, statistics: StatisticsSettings, settings: ContextS
     work = _Work(subject=subject, settings=settings, run=run, ranked=ranked(path, layers, task.class_names, counts))
     log.info("concepts and references from %s", path)
     _check(work, wanted)
-    with Attributor(
-        model.network, subject.composite, task, layers=layers, mean=model.mean, std=model.std
-    ) as attributor:
+    with subject.attributor(layers) as attributor:
         looking = ContextScores(attributor, subject.dataset, work.ranked.layers)
         findings = _findings(work, _scored(work, looking), _changed(work, attributor))
         figures = write_figures(findings, looking, run.folder, work.title)
@@ -239,7 +237,7 @@ def _findings(work: _Work, scored: Parts, changed: Parts) -> Findings:
 
 def _case_study(work: _Work, findings: Findings, class_id: int, context_id: int | None) -> list[Outcome]:
     """What concepts of one class do, those with the highest context scores and those with the lowest."""
-    settings, subject, model = work.settings, work.subject, work.subject.model
+    settings, subject = work.settings, work.subject
     flipped = [
         group
         for layer in findings.layers
@@ -261,7 +259,7 @@ def _case_study(work: _Work, findings: Findings, class_id: int, context_id: int 
 
     parts: Parts = []
     with (
-        Attributor(model.network, gradient, subject.task, layers=(), mean=model.mean, std=model.std) as attributor,
+        subject.attributor((), composite=gradient) as attributor,
         work.run.progress(2 * limit, f"case study of {findings.class_names[class_id]}", "pictures") as progress,
     ):
         looking = CaseStudy(

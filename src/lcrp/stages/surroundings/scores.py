@@ -18,9 +18,9 @@ from lcrp.attribution.task import Prediction, Task
 from lcrp.data.dataset import Dataset
 from lcrp.errors import DataError, TargetError
 from lcrp.evidence.context import Terms
+from lcrp.stages.regions import Region, object_region, outside_shares
 from lcrp.stages.rounds import images_at_once
 from lcrp.stages.surroundings.pairs import LayerPairs
-from lcrp.stages.surroundings.regions import Region, object_region, outside_shares
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget, Target
 
