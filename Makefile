@@ -19,6 +19,10 @@ help: ## this list
 
 demo: environment ## statistics of a few embedded pictures, then a figure; the last line is its path
 	@$(BIN)/python -m lcrp stage=glocal $(DEMO)
+	@printf '%s\n' "what to try once the figure is drawn:" \
+		"  $(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[3]   # other decisions" \
+		"  $(BIN)/python -m lcrp stage=evaluate stage.num_targets=8                   # can it be trusted?" \
+		"  $(BIN)/python -m lcrp --help"
 	@$(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[34] stage.class_name=boat
 
 test: dev-environment ## all tests but those of `make test-slow` and `make golden`
