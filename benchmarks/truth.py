@@ -39,6 +39,9 @@ def main(overrides: Sequence[str]) -> int:
         if of_kind:
             leaderboard(kind, "context", of_kind)
             leaderboard(kind, "parts", of_kind)
+            falls = [summary(tables, "relevance_fall_agreement") for tables in of_kind.values()]
+            print(f"{kind} checkpoints: rank correlation of the relevance that leaves the context when it is another")
+            print(line("fall of relevance", [*map(str, falls), f"{mean(falls):.2f}"]))
     both = [model for model in MODELS if all((model, kind) in found for kind in KINDS)]
     if both:
         order({model: (found[model, "biased"], found[model, "unbiased"]) for model in both})
@@ -82,18 +85,19 @@ def order(found: Mapping[str, tuple[Tables, Tables]]) -> None:
     """Whether the biased checkpoint leans more on the context, and whether the methods say so."""
     print("\nbiased beside unbiased checkpoint: is the first one higher, with 95 % intervals apart?")
     print(line("", list(found)))
-    reliance = [tuple(causal(tables) for tables in pair) for pair in found.values()]
-    print(line("causal reliance", [verdict(*pair) for pair in reliance]))
+    for name, measure in (("causal reliance", "context_reliance"), ("fall of relevance", "relevance_fall")):
+        means = [tuple(summary(tables, measure) for tables in pair) for pair in found.values()]
+        print(line(name, [verdict(*pair) for pair in means]))
     names = next(iter(found.values()))[0]["methods"].columns["method"]
     for row, name in enumerate(names):
         shares = [[interval(tables["methods"], row, "context_share") for tables in pair] for pair in found.values()]
         print(line(f"share, {name}", [verdict(*pair) for pair in shares]))
 
 
-def causal(tables: Tables) -> Interval:
-    """Mean causal reliance on the context."""
+def summary(tables: Tables, measure: str) -> Interval:
+    """A mean over all targets, by its name."""
     columns = tables["summary"].columns
-    row = list(columns["measure"]).index("context_reliance")
+    row = list(columns["measure"]).index(measure)
     return Interval(**{end: float(columns[end][row]) for end in ("value", "low", "high")})
 
 

@@ -11,7 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from lcrp.attribution.detection import DetectionTask
-from lcrp.attribution.engine import Attributor
+from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.methods import Method
 from lcrp.attribution.readout import box_readout
 from lcrp.composites.composites import epsilon_plus_flat, gradient
@@ -43,6 +43,7 @@ from lcrp.storage.evidence import read_evidence
 from lcrp.storage.units import Arrays
 from lcrp.values.evidence import Table
 from lcrp.values.prediction import DetectorOutput
+from lcrp.values.target import ExplainedTarget
 
 LRP = Method(name="epsilon_plus_flat", reading="relevance", composite=epsilon_plus_flat)
 CAM = Method(name="gradcam", reading="gradcam", composite=gradient)
@@ -127,7 +128,7 @@ def told(class_name: str, sureness: dict[str, float]) -> TruthTarget:
 def test_reliance_is_what_the_network_says_of_each_changed_picture() -> None:
     sureness = {"": 0.9, "road": 0.8, "grass": 0.3, "sky": 0.6, "sand": 0.5, "boat.hull": 0.26, "boat.sail": 0.7}
     found = told("boat", sureness)
-    row = stage._target_row(found, {})
+    row = stage._target_row(found, {}, None)
     assert row["readout"] == pytest.approx(0.9)
     assert row["context_reliance"] == pytest.approx(0.9 - (0.8 + 0.3 + 0.6 + 0.5) / 4)
     shares = {LRP.name: np.array([0.5, 0.1, 0.2, 0.3])}
@@ -141,7 +142,7 @@ def test_reliance_is_what_the_network_says_of_each_changed_picture() -> None:
 def test_a_detection_that_vanishes_is_reliance() -> None:
     """Below the detection threshold there is nothing to match, but still a read-out."""
     contexts = dict.fromkeys((name for name in CONTEXT_NAMES if name != "water"), 1e-6)
-    row = stage._target_row(told("boat", {"": 0.9, **contexts}), {})
+    row = stage._target_row(told("boat", {"": 0.9, **contexts}), {}, None)
     assert row["context_reliance"] == pytest.approx(0.9, abs=1e-4)
 
 
@@ -197,7 +198,7 @@ def test_agreement_leaves_out_what_is_unknown() -> None:
         "share_a": np.array([0.1, 0.2, 0.3, 0.4, np.nan, 0.0]),
         "context_reliance": np.array([0.0, 0.1, 0.2, 0.9, -1.0, np.nan]),
     }
-    assert agreement(Table(name="targets", columns=columns), "a", "context_reliance").value == pytest.approx(1.0)
+    assert agreement(Table(name="targets", columns=columns), "share_a", "context_reliance").value == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("model", ["yolov5", pytest.param("unet", marks=pytest.mark.slow)])
@@ -215,19 +216,22 @@ def test_tables_equal_a_literal_restatement(
     targets, dataset = tables["targets"].columns, subject.dataset
     assert isinstance(dataset, ScenesDataset)
     assert len(targets["sample"]) == 2
+    assert np.asarray(targets["is_home"]).any()
     order = np.random.default_rng(0).permutation(len(dataset))
     assert int(targets["sample"][0]) in order[:4].tolist()
     for row in range(2):
         scene, number = dataset.scene(int(targets["sample"][row])), int(targets["object"][row])
         others_of = [name for name in CONTEXT_NAMES if name != scene.context_of(number)]
-        swapped = [
-            readout(subject, scene, number, with_context_swapped(scene, name, number=number)) for name in others_of
-        ]
+        home_swaps = [with_context_swapped(scene, name, number=number) for name in others_of]
+        swapped = [readout(subject, scene, number, changed) for changed in home_swaps]
         value = readout(subject, scene, number, scene)
         assert targets["readout"][row] == pytest.approx(value, abs=1e-5)
         if targets["is_home"][row]:
             assert targets["context_reliance"][row] == pytest.approx(value - np.mean(swapped), abs=1e-5)
             assert targets[f"share_{LRP.name}"][row] == pytest.approx(share(subject, scene, number), abs=1e-4)
+            logits, relevance = zip(*on_context(subject, scene, number, [scene, *home_swaps]), strict=True)
+            assert targets["logit_fall"][row] == pytest.approx(logits[0] - np.mean(logits[1:]), abs=1e-4)
+            assert targets["relevance_fall"][row] == pytest.approx(relevance[0] - np.mean(relevance[1:]), abs=1e-4)
         mine = [
             (name, reliance)
             for sample, item, name, reliance in zip(
@@ -262,36 +266,71 @@ def readout(subject: Subject, scene: Scene, number: int, changed: Scene) -> floa
 
 def share(subject: Subject, scene: Scene, number: int) -> float:
     """Share of positive relevance on the own context, one target alone, by loops over the masks."""
-    dataset, model = subject.dataset, subject.model
-    assert isinstance(dataset, ScenesDataset)
-    sample = dataset.sample(scene)
-    assert sample.annotation is not None
-    assert sample.annotation.context is not None
-    class_name = scene.objects[number].class_name
-    class_id = subject.task.class_names.index(class_name)
-    with Attributor(
-        model.network, epsilon_plus_flat, subject.task, layers=(), mean=model.mean, std=model.std
-    ) as attributor:
+    sample = subject.dataset[scene.index]
+    with lrp(subject) as attributor:
         trace = attributor.forward(sample.image[None])
-        prediction = subject.task.predictions(trace.output)[0]
-        if model.task_name == "detection":
-            left, top, right, bottom = sample.annotation.boxes[number].tolist()
-            target = subject.task.match_box(prediction, sample.index, sample.key, (left, top, right, bottom))
-        else:
-            target = subject.task.find(prediction, sample.index, sample.key, class_id, 0)
-        heatmap = trace.explain([target]).heatmap[0]
-    assert sample.annotation.masks is not None
-    hidden = torch.stack([*sample.annotation.masks, *sample.annotation.parts.values()]).any(dim=0).tolist()
-    context, values = sample.annotation.context.tolist(), heatmap.tolist()
-    home = CONTEXT_NAMES.index(OWN_CONTEXT[class_name])
-    inside = total = 0.0
-    for y in range(len(values)):
-        for x in range(len(values[0])):
-            value = max(values[y][x], 0.0)
-            total += value
-            if context[y][x] == home and not hidden[y][x]:
-                inside += value
-    return inside / total
+        target = target_of(subject, scene, number, trace)
+        heatmap = trace.explain([target]).heatmap[0].clamp(min=0)
+    return float(heatmap[own_context(subject, scene, number)].sum() / heatmap.sum())
+
+
+def on_context(subject: Subject, scene: Scene, number: int, pictures: list[Scene]) -> list[tuple[float, float]]:
+    """Logit of a decision of `scene` in each picture, and its relevance on the own context; picture by picture."""
+    dataset = subject.dataset
+    assert isinstance(dataset, ScenesDataset)
+    own, results = own_context(subject, scene, number), []
+    with lrp(subject) as attributor:
+        trace = attributor.forward(dataset.sample(scene).image[None])
+        target = target_of(subject, scene, number, trace)
+        class_id = target.target.class_id
+        if isinstance(trace.output, torch.Tensor):
+            first = trace.output[0].detach()
+            weights = first[class_id].clamp(min=0) * (first.argmax(dim=0) == class_id)
+            weights = weights / weights.sum()
+        for changed in pictures:
+            trace = attributor.forward(dataset.sample(changed).image[None])
+            if isinstance(trace.output, torch.Tensor):
+                seed = torch.zeros_like(trace.output)
+                seed[0, class_id] = weights * trace.output[0, class_id].detach()
+                logit, heatmap = seed.sum(), trace.attribute(trace.output, seed).heatmap[0]
+            else:
+                (logit,) = subject.task.logits(trace.output, [target], torch.zeros(0))
+                heatmap = logit * trace.explain([target]).heatmap[0]
+            results.append((float(logit), float(heatmap[own].sum())))
+    return results
+
+
+def lrp(subject: Subject) -> Attributor:
+    model = subject.model
+    return Attributor(model.network, epsilon_plus_flat, subject.task, layers=(), mean=model.mean, std=model.std)
+
+
+def target_of(subject: Subject, scene: Scene, number: int, trace: Trace) -> ExplainedTarget:
+    """The decision for an object of a picture, from its trace."""
+    sample = subject.dataset[scene.index]
+    assert sample.annotation is not None
+    prediction = subject.task.predictions(trace.output)[0]
+    if subject.model.task_name == "detection":
+        left, top, right, bottom = sample.annotation.boxes[number].tolist()
+        return subject.task.match_box(prediction, sample.index, sample.key, (left, top, right, bottom))
+    class_id = subject.task.class_names.index(scene.objects[number].class_name)
+    return subject.task.find(prediction, sample.index, sample.key, class_id, 0)
+
+
+def own_context(subject: Subject, scene: Scene, number: int) -> torch.Tensor:
+    """[H, W] bool, by loops: where the class's own context is seen, with nothing before it."""
+    annotation = subject.dataset[scene.index].annotation
+    assert annotation is not None
+    assert annotation.context is not None
+    assert annotation.masks is not None
+    hidden = torch.stack([*annotation.masks, *annotation.parts.values()]).any(dim=0).tolist()
+    home = CONTEXT_NAMES.index(OWN_CONTEXT[scene.objects[number].class_name])
+    return torch.tensor(
+        [
+            [name == home and not covered for name, covered in zip(*rows, strict=True)]
+            for rows in zip(annotation.context.tolist(), hidden, strict=True)
+        ]
+    )
 
 
 def told_unit(subject: object, dataset: object, settings: object, chosen: list[int], size: int) -> Arrays:  # noqa: ARG001
@@ -299,6 +338,7 @@ def told_unit(subject: object, dataset: object, settings: object, chosen: list[i
     places = [{"sample": picture, "object": number, "class": "boat"} for picture in chosen for number in (0, 1)]
     value = [0.1 + picture / 1000 + number / 10 for picture in chosen for number in (0, 1)]
     known = {"key": "val/0", "context": "water", "is_home": 1, "confidence": 0.9, "readout": 0.9, "context_area": 0.3}
+    known |= {"logit_fall": 0.5, "relevance_fall": 0.2}
     measured = dict.fromkeys(("purity", "purity_even", "factor_area", "mass", "rank_accuracy", "object_area"), 0.5)
     share = f"share_{CAM.name}"
     return packed(

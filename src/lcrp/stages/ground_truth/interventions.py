@@ -1,6 +1,6 @@
 """Objects that a model finds in scenes, and how sure it is of them once their context or a part is another.
 
-Axes: H W picture.
+Axes: V other context, H W picture.
 """
 
 from collections.abc import Callable
@@ -53,6 +53,7 @@ class TruthTarget:
         context: [H, W] where the class's own context is seen.
         readout: how sure the network is of the object, in [0, 1].
         swapped: the same over each of the other contexts; empty for an object that is not at home.
+        others: [V, 3, H, W] the picture over each of these contexts.
         parts: those of which something is seen.
     """
 
@@ -63,6 +64,7 @@ class TruthTarget:
     context: Mask
     readout: float
     swapped: tuple[float, ...]
+    others: torch.Tensor
     parts: tuple[TruthPart, ...]
 
     @property
@@ -123,6 +125,7 @@ def _intervened(
         context=visible_context(planned.annotation, home).numpy(),
         readout=values[0],
         swapped=tuple(values[1 : 1 + len(others)]),
+        others=pictures[1 : 1 + len(others)].clone(),
         parts=tuple(
             TruthPart(name=part, mask=mask, readout=value) for (part, mask), value in zip(parts, rest, strict=True)
         ),

@@ -19,6 +19,8 @@ KINDS = ("targets", "parts", "concepts")
 MEASURES = {  # of the summary: the table and the column whose mean is told
     "context_reliance": "targets",
     "context_area": "targets",
+    "logit_fall": "targets",
+    "relevance_fall": "targets",
     "reliance": "parts",
     "area": "parts",
     "purity": "concepts",
@@ -66,13 +68,14 @@ def summary_tables(tables: Mapping[str, Table], methods: Sequence[str]) -> Table
     lines = [
         {
             "method": name,
-            **_spread("context_agreement", agreement(tables["targets"], name, "context_reliance")),
-            **_spread("parts_agreement", agreement(tables["parts"], name, "reliance")),
+            **_spread("context_agreement", agreement(tables["targets"], f"share_{name}", "context_reliance")),
+            **_spread("parts_agreement", agreement(tables["parts"], f"share_{name}", "reliance")),
             **_spread("context_share", _mean(tables["targets"], f"share_{name}")),
         }
         for name in methods
     ]
     means = {column: _mean(tables[kind], column, is_home=kind == "targets") for column, kind in MEASURES.items()}
+    means["relevance_fall_agreement"] = agreement(tables["targets"], "relevance_fall", "context_reliance")
     summary: dict[str, Sequence[str] | Array] = {
         "measure": list(means),
         "value": np.array([one.value for one in means.values()]),
@@ -85,17 +88,17 @@ def summary_tables(tables: Mapping[str, Table], methods: Sequence[str]) -> Table
     }
 
 
-def agreement(table: Table, method: str, reliance: str) -> Interval:
-    """Spearman's rank correlation of a method's shares with the causal reliance, over rows where both are known.
+def agreement(table: Table, relevance: str, reliance: str) -> Interval:
+    """Spearman's rank correlation of what relevance says with the causal reliance, over rows where both are known.
 
     Args:
         table: targets or parts.
-        method: its name.
+        relevance: the column with a method's shares, or with the relevance that falls.
         reliance: the column with the reliance.
     """
     if not table.columns:
         return bootstrap(spearman, [np.zeros(0), np.zeros(0)], np.zeros(0))
-    share, causal = (np.asarray(table.columns[name], dtype=np.float64) for name in (f"share_{method}", reliance))
+    share, causal = (np.asarray(table.columns[name], dtype=np.float64) for name in (relevance, reliance))
     known = ~(np.isnan(share) | np.isnan(causal))
     return bootstrap(spearman, [share[known], causal[known]], np.asarray(table.columns["sample"])[known])
 
@@ -123,6 +126,11 @@ def sentences(tables: Mapping[str, Table]) -> Iterator[str]:
     yield (
         f"the read-out falls by {means['context_reliance']} over another context, which is "
         f"{means['context_area'].value:.0%} of the picture, and by {means['reliance']} without a part"
+    )
+    yield (
+        f"over another context the logit falls by {means['logit_fall']}, the relevance on the context's pixels by "
+        f"{means['relevance_fall']}; rank correlation of the latter with the read-out's fall "
+        f"{means['relevance_fall_agreement']}"
     )
     yield "rank correlation of relevance with that fall, and share of relevance on the own context (95 % intervals):"
     yield f"{'':<20} {'context':<22} {'parts':<22} share on the context"

@@ -26,6 +26,7 @@ from lcrp.data.scenes import OWN_CONTEXT, PARTS, ScenesDataset
 from lcrp.errors import ConfigError, TargetError
 from lcrp.evidence.localisation import areas, rank_accuracy, shares
 from lcrp.figures.truth import draw_truth
+from lcrp.stages.ground_truth.contexts import ContextFall, context_fall
 from lcrp.stages.ground_truth.interventions import Mask, TruthTarget, truth_targets
 from lcrp.stages.ground_truth.tables import Row, joined_tables, packed, sentences, summary_tables
 from lcrp.stages.kept_units import kept_units
@@ -143,6 +144,7 @@ def _unit(
         for index in indices:
             targets += truth_targets(plain, dataset, dataset.scene(index))
     found: list[Shares] = [{} for _ in targets]
+    falls: list[ContextFall | None] = []
     concepts: list[Row] = []
     for composite, methods in _by_composite(subject, settings.methods).items():
         with subject.attributor([subject.model.layer], composite=composite) as attributor:
@@ -156,8 +158,10 @@ def _unit(
                         one[method.name] = its
                 if composite is subject.composite:
                     concepts += _concept_rows(trace, attribution, subject.model.layer, batch, settings.n_concepts)
+            if composite is subject.composite:
+                falls = [context_fall(attributor, one) if one.swapped else None for one in targets]
     rows = {
-        "targets": [_target_row(*pair) for pair in zip(targets, found, strict=True)],
+        "targets": [_target_row(*its) for its in zip(targets, found, falls, strict=True)],
         "parts": [row for pair in zip(targets, found, strict=True) for row in _part_rows(*pair)],
         "concepts": concepts,
     }
@@ -190,7 +194,8 @@ def _identity_of(target: TruthTarget) -> Row:
     return {"sample": planned.sample.index, "object": planned.number, "class": target.class_name}
 
 
-def _target_row(target: TruthTarget, found: Shares) -> Row:
+def _target_row(target: TruthTarget, found: Shares, fall: ContextFall | None) -> Row:
+    """The row of one target; `fall` is that of an object in its own context."""
     is_home = bool(target.swapped)
     unknown = float("nan")
     return {
@@ -202,6 +207,8 @@ def _target_row(target: TruthTarget, found: Shares) -> Row:
         "readout": target.readout,
         "context_reliance": target.readout - float(np.mean(target.swapped)) if is_home else unknown,
         "context_area": float(target.context.mean()),
+        "logit_fall": unknown if fall is None else fall.logit,
+        "relevance_fall": unknown if fall is None else fall.relevance,
         **{f"share_{name}": float(its[0]) if is_home else unknown for name, its in found.items()},
     }
 
