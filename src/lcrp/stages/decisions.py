@@ -18,6 +18,7 @@ from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.segmentation import box_region
 from lcrp.attribution.task import Prediction
 from lcrp.errors import ConfigError, LayerError, nearest
+from lcrp.evidence.localisation import shares
 from lcrp.stages.references import Mode
 from lcrp.stages.selection import Selection, chosen_targets, input_box
 from lcrp.values.attribution import Attribution
@@ -118,9 +119,8 @@ def outside_share(heatmap: Heatmap, mask: Mask, content: Content) -> float:
         content: (top, left, bottom, right) of the picture in the input.
     """
     top, left, bottom, right = content
-    positive = np.maximum(heatmap[top:bottom, left:right], 0.0).astype(np.float64)
-    total = float(positive.sum())
-    return float(positive[~mask[top:bottom, left:right]].sum()) / total if total > 0.0 else 0.0
+    (share,) = shares(heatmap[top:bottom, left:right], ~mask[None, top:bottom, left:right])
+    return 0.0 if np.isnan(share) else float(share)
 
 
 def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> list[int]:

@@ -13,6 +13,8 @@ from torchvision.ops import box_iou
 
 from lcrp.attribution.segmentation import VOID
 from lcrp.attribution.task import Prediction, Task
+from lcrp.evidence.localisation import shares
+from lcrp.values.prediction import at_least_float32
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
 
@@ -87,10 +89,9 @@ def outside_shares(heatmaps: torch.Tensor, regions: Sequence[Region]) -> npt.NDA
         heatmaps: [B, H, W].
         regions: of every picture.
     """
-    inside, counted = (
-        torch.stack([getattr(region, name) for region in regions]).to(heatmaps.device) for name in ("inside", "counted")
-    )
-    positive = heatmaps.double().clamp(min=0) * counted
-    outside, total = (values.sum(dim=(1, 2)).cpu().numpy() for values in (positive * ~inside, positive))
-    share: npt.NDArray[np.float64] = np.divide(outside, total, out=np.full(len(regions), np.nan), where=total > 0)
-    return share
+    maps = at_least_float32(heatmaps).cpu().numpy()
+    found = []
+    for heatmap, region in zip(maps, regions, strict=True):
+        inside, counted = region.inside.cpu().numpy(), region.counted.cpu().numpy()
+        found.append(shares(np.where(counted, heatmap, 0), ~inside[None])[0])
+    return np.array(found, dtype=np.float64)
