@@ -9,7 +9,7 @@ Axes: B batch, M box of the raw output, K class, H W picture.
 import torch
 from torchvision.ops import box_iou
 
-from lcrp.values.prediction import DetectorOutput
+from lcrp.values.prediction import DetectorOutput, at_least_float32
 
 
 def box_readout(output: DetectorOutput, boxes: torch.Tensor, class_ids: torch.Tensor) -> torch.Tensor:
@@ -45,5 +45,5 @@ def mask_readout(logits: torch.Tensor, masks: torch.Tensor, class_ids: torch.Ten
         [B] in [0, 1].
     """
     rows = torch.arange(len(masks), device=masks.device)
-    probability = logits.detach().softmax(dim=1)[rows, class_ids]  # [B, H, W]
+    probability = at_least_float32(logits.detach()).softmax(dim=1)[rows, class_ids]  # [B, H, W]
     return (probability * masks).sum(dim=(1, 2)) / masks.sum(dim=(1, 2))

@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.evidence.correlation import pearson, rmse, spearman
-from lcrp.evidence.intervals import NUM_DRAWS, Interval, percentile_interval
+from lcrp.evidence.intervals import CORRELATION, NUM_DRAWS, POSITIVE, Interval, centred_interval
 
 Array = npt.NDArray[Any]
+
+_MEASURES = {pearson: CORRELATION, spearman: CORRELATION, rmse: POSITIVE}  # and what they can be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,7 @@ def agreement(scores: Terms, changes: Terms, num_pairs: int, *, num_draws: int =
         ]
         known = ~np.isnan(both[0] + both[1])
         context, sensitivity = both[0][known], both[1][known]
-        return len(context), [measure(context, sensitivity) for measure in (pearson, spearman, rmse)]
+        return len(context), [measure(context, sensitivity) for measure in _MEASURES]
 
     size = len(images)
     num_known, values = measured(np.ones(size))
@@ -110,7 +112,8 @@ def agreement(scores: Terms, changes: Terms, num_pairs: int, *, num_draws: int =
     num_draws = num_draws if size > 1 else 0
     drawn = [measured(np.bincount(generator.integers(size, size=size), minlength=size))[1] for _ in range(num_draws)]
     intervals = [
-        percentile_interval(value, np.array([draw[number] for draw in drawn])) for number, value in enumerate(values)
+        centred_interval(value, np.array([draw[number] for draw in drawn]), bounds)
+        for number, (value, bounds) in enumerate(zip(values, _MEASURES.values(), strict=True))
     ]
     return Agreement(
         pearson=intervals[0], spearman=intervals[1], rmse=intervals[2], num_pairs=num_known, num_images=size

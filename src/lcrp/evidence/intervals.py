@@ -14,6 +14,7 @@ Array = npt.NDArray[Any]
 
 LEVEL = 0.95
 NUM_DRAWS = 1000
+CORRELATION, POSITIVE = (-1.0, 1.0), (0.0, np.inf)  # what numbers can be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +41,14 @@ class Interval:
 
 
 def bootstrap(
-    statistic: Callable[..., float], columns: Sequence[Array], images: Array, *, num_draws: int = NUM_DRAWS
+    statistic: Callable[..., float],
+    columns: Sequence[Array],
+    images: Array,
+    *,
+    bounds: tuple[float, float],
+    num_draws: int = NUM_DRAWS,
 ) -> Interval:
-    """Percentile bootstrap over images (Efron 1979): rows of one image come and go together.
+    """Bootstrap over images (Efron 1979): rows of one image come and go together.
 
     The draws are the same for every call with the same images, so that differences of paired series can be told.
 
@@ -50,10 +56,11 @@ def bootstrap(
         statistic: a number from the columns, or from draws of their rows.
         columns: arrays [N, ...].
         images: [N] image that every row belongs to.
+        bounds: smallest and largest value that the statistic can have.
         num_draws: how often images are drawn with replacement.
 
     Returns:
-        The statistic of all rows, and the interval of its draws; draws that give NaN do not count.
+        The statistic of all rows, and the interval of its draws, as `centred_interval` gives it.
     """
     value = statistic(*columns) if len(images) else float("nan")
     _, owner = np.unique(images, return_inverse=True)
@@ -63,11 +70,11 @@ def bootstrap(
         for images_drawn in _draws(len(rows_of), num_draws)
         for rows in [np.concatenate([rows_of[image] for image in images_drawn])]
     ]
-    return percentile_interval(value, np.array(drawn))
+    return centred_interval(value, np.array(drawn), bounds)
 
 
 def mean_interval(values: Array, images: Array) -> Interval:
-    """Mean of [N] with the interval that `bootstrap` gives; NaN values do not count."""
+    """Mean of [N], with the quantiles of the means of images drawn with replacement; NaN values do not count."""
     known = ~np.isnan(values)
     values, images = values[known], images[known]
     value = float(values.mean()) if len(values) else float("nan")
@@ -93,6 +100,16 @@ def percentile_interval(value: float, drawn: Array) -> Interval:
         return Interval(value=value, low=float("nan"), high=float("nan"))
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value=value, low=float(low), high=float(high))
+
+
+def centred_interval(value: float, drawn: Array, bounds: tuple[float, float]) -> Interval:
+    """The interval of the draws [N], moved so that their mean lies at the number, within the bounds.
+
+    A draw holds some images twice, which changes correlations and spreads on average (not means): their quantiles alone
+    might not even hold the number.
+    """
+    moved = drawn + value - np.nanmean(drawn) if not np.isnan(drawn).all() else drawn
+    return percentile_interval(value, np.clip(moved, *bounds))
 
 
 def standard_error(values: Array) -> float:

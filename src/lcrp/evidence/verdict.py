@@ -3,6 +3,7 @@
 Axes: L layer, S method, T target.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,10 +56,13 @@ def verdict(areas: Areas, model: str) -> str:
     mean = over_layers(areas.flipping)  # [S, T]
     best = _best(mean)
     lead = mean_interval(mean[best], areas.images)
+    claim = f"orders concepts best of {len(mean)} methods" if len(mean) > 1 else "alone was asked for"
     sentences = [
-        f"On {model}, {areas.methods[best]} orders concepts best of {len(areas.methods)} methods: flipping them in its "
-        f"order costs the logit {lead} on average, with a 95 % interval over images"
+        f"On {model}, {areas.methods[best]} {claim}: flipping them in its order costs the logit {lead} on average, "
+        f"with a 95 % interval over {len(np.unique(areas.images))} images"
     ]
+    if math.isnan(lead.low):
+        return f"{sentences[0]}; one image tells nothing of others."
     rivals = [
         areas.methods[other]
         for other in range(len(mean))
@@ -93,13 +97,15 @@ def _layer(areas: Areas, best: int) -> str:
     """The layer at which the best method gains most over a random order, or else has the largest area."""
     if len(areas.layers) < 2:
         return ""
-    values = areas.flipping[:, best]
+    values, unit = areas.flipping[:, best], ""
     if "random" in areas.methods:
-        values = values - areas.flipping[:, list(areas.methods).index("random")]
+        if areas.methods[best] == "random":
+            return ""
+        values, unit = values - areas.flipping[:, list(areas.methods).index("random")], " above random"
     known = [place for place in range(len(values)) if not np.isnan(values[place]).all()]
     place = max(known, key=lambda layer: float(np.nanmean(values[layer])))
     gain = mean_interval(values[place], areas.images)
-    return f"its order tells most at layer {areas.layers[place]} ({gain} above random)"
+    return f"its order tells most at layer {areas.layers[place]} ({gain}{unit})"
 
 
 def _insertion(areas: Areas, best: int) -> str:

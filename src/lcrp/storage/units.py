@@ -1,7 +1,7 @@
 """Results of long work, kept unit by unit, so that the same command goes on where it was stopped.
 
 Every unit is one small file of arrays, which is there in full or not at all. Their folder is named after a hash of all
-that determines the results, so results of other settings are never taken for them.
+that determines the results, so results of other settings, or of another version of the code, are never taken for them.
 """
 
 import logging
@@ -31,11 +31,13 @@ class Units:
         root: folder of what runs share.
         name: of the work, for people.
         identity: all that determines the results, as plain nested values.
+        version: of the code that makes them: raised when it writes other arrays, or other numbers.
     """
 
-    def __init__(self, root: Path, name: str, identity: Mapping[str, object]) -> None:
+    def __init__(self, root: Path, name: str, identity: Mapping[str, object], *, version: int) -> None:
         safe = re.sub(r"[^\w.-]", "_", name)
-        self.folder = root / "evidence" / f"{safe}_{content_hash(identity)[:_HASH_DIGITS]}"
+        known = content_hash({"identity": identity, "version": version})
+        self.folder = root / "evidence" / f"{safe}_{known[:_HASH_DIGITS]}"
 
     def read(self, unit: str) -> dict[str, npt.NDArray[Any]] | None:
         """The results of a unit; None if they are not there, or damaged."""

@@ -8,7 +8,7 @@ import pytest
 from lcrp.evidence.complexity import deviation, share_for_most
 from lcrp.evidence.correlation import pearson, ranks, rmse, spearman
 from lcrp.evidence.curves import channel_counts, flipping_area, insertion_area
-from lcrp.evidence.intervals import Interval, bootstrap, mean_interval, standard_error
+from lcrp.evidence.intervals import CORRELATION, POSITIVE, Interval, bootstrap, mean_interval, standard_error
 
 
 def test_steps_go_from_no_channel_to_all():
@@ -71,20 +71,52 @@ def test_interval_of_one_image_tells_nothing_and_the_draws_repeat():
 def test_interval_of_a_mean_is_that_of_the_plain_bootstrap():
     generator = np.random.default_rng(3)
     values, images = generator.normal(size=30), generator.integers(9, size=30)
-    plain = bootstrap(lambda drawn: float(drawn.mean()), [values], images)
+    of_image = [values[images == image] for image in np.unique(images)]
+    draws = np.random.default_rng(0).integers(len(of_image), size=(1000, len(of_image)))
+    means = [np.concatenate([of_image[image] for image in draw]).mean() for draw in draws]
     quick = mean_interval(np.append(values, np.nan), np.append(images, 99))
-    assert (quick.value, quick.low, quick.high) == pytest.approx((plain.value, plain.low, plain.high))
+    assert (quick.value, quick.low, quick.high) == pytest.approx((values.mean(), *np.quantile(means, [0.025, 0.975])))
 
 
 def test_interval_covers_the_mean_about_as_often_as_it_says():
     generator = np.random.default_rng(2)
     covered = 0
     for _ in range(100):
-        interval = bootstrap(
-            lambda drawn: float(drawn.mean()), [generator.normal(size=50)], np.arange(50), num_draws=200
-        )
+        interval = mean_interval(generator.normal(size=50), np.arange(50))
         covered += interval.low <= 0 <= interval.high
     assert 85 <= covered <= 100
+
+
+@pytest.mark.parametrize("per_class", [3, 15])
+def test_interval_of_a_deviation_covers_its_expectation(per_class):
+    """Draws that hold a sample twice deviate less: their own quantiles would lie below the number itself."""
+    generator = np.random.default_rng(5)
+    class_ids = np.repeat(np.arange(6), per_class)
+    found = [
+        bootstrap(
+            deviation,
+            [generator.normal(size=(len(class_ids), 4)), class_ids],
+            np.arange(len(class_ids)),
+            bounds=POSITIVE,
+            num_draws=200,
+        )
+        for _ in range(60)
+    ]
+    assert all(one.low < one.value < one.high for one in found)
+    expected = np.mean([one.value for one in found])
+    assert sum(one.low <= expected <= one.high for one in found) >= 48
+
+
+def test_interval_of_a_correlation_covers_it_and_ends_at_one():
+    generator, found = np.random.default_rng(4), []
+    for _ in range(60):
+        first = generator.normal(size=60)
+        second = 0.6 * first + 0.8 * generator.normal(size=60)
+        found.append(bootstrap(pearson, [first, second], np.arange(60), bounds=CORRELATION, num_draws=200))
+    assert sum(one.low <= 0.6 <= one.high for one in found) >= 50
+    first = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 4.1])
+    nearly = bootstrap(spearman, [first, first[[0, 1, 2, 3, 5, 4]]], np.arange(6), bounds=CORRELATION)
+    assert nearly.low < nearly.value < nearly.high == 1.0
 
 
 def test_an_interval_is_above_another_only_without_overlap():

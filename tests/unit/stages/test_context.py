@@ -86,9 +86,20 @@ def test_shares_of_single_decisions_on_paper(tmp_path: Path) -> None:
     assert column(detections, "key") == ["paper/1", "paper/0"]  # most outside first
     assert column(detections, "outside") == pytest.approx([0.375 + 0.3125, 0.375], abs=1e-5)
     assert column(detections, "outside_area") == pytest.approx([1 - 8 / 256, 1 - 16 / 256])
-    classes = found["classes"]
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "min_pixels", "outside", "num_detections"),
+    [(9, 1, 0.53125, 2), (9, 10, 0.375, 1), (0, 10, 0.53125, 2)],
+)
+def test_classes_are_summed_up_by_decisions_drawn_at_random(
+    tmp_path: Path, num_samples: int, min_pixels: int, outside: float, num_detections: int
+) -> None:
+    """The half annotated square, 0.6875 outside, is only drawn if it is large enough; without a draw, all count."""
+    classes = tables(tmp_path, num_samples_per_class=num_samples, min_pixels=min_pixels)["classes"]
     assert column(classes, "class") == ["boat"]
-    assert column(classes, "outside") == pytest.approx([0.53125], abs=1e-5)
+    assert column(classes, "outside") == pytest.approx([outside], abs=1e-5)
+    assert column(classes, "num_detections") == [num_detections]
     # concepts weighted by relevance: 0.375 * 1 + 0.625 * 0.25
     assert column(classes, "concepts_context") == pytest.approx([0.53125], abs=1e-5)
 
@@ -172,7 +183,7 @@ def test_context_scores_are_those_of_concepts_explained_one_by_one(tmp_path: Pat
 
 def test_everything_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        found = tables(tmp_path)
+        found = tables(tmp_path, min_pixels=1)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert {f"{name}.csv" for name in found} <= names
     assert {"context_classes.png", "context_sensitivity.png", "context_concepts_0.png"} <= names

@@ -51,7 +51,7 @@ def test_areas_are_those_worked_out_by_hand(tmp_path: Path) -> None:
     subject = colour_world.subject()
     evaluate(subject, STATISTICS, SETTINGS, colour_world.run(tmp_path))
     found = rows(evidence(tmp_path)["targets"], method="lrp")
-    assert len(found) == 6
+    assert len(found) == 5  # the first picture has nothing but background, which is no decision about an object
     with torch.no_grad():
         for row in found:
             image = subject.dataset[row["sample"]].image[None]  # type: ignore[index]
@@ -74,7 +74,7 @@ def test_areas_are_those_worked_out_by_hand(tmp_path: Path) -> None:
 def test_the_right_order_beats_chance_and_the_verdict_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     evaluate(
-        colour_world.subject(Squares(12)), STATISTICS, replace(SETTINGS, num_targets=12), colour_world.run(tmp_path)
+        colour_world.subject(Squares(13)), STATISTICS, replace(SETTINGS, num_targets=12), colour_world.run(tmp_path)
     )
     summary = evidence(tmp_path)["summary"]
     (best,) = rows(summary, layer="all layers", method="lrp", measure="flipping")
@@ -106,8 +106,20 @@ def test_other_ablations_put_in_what_other_pictures_have(tmp_path: Path, ablatio
         kind: [row["flipping"] for row in rows(evidence(tmp_path)["targets"], method="lrp", ablation=kind)]
         for kind in ("zero", ablation)
     }
-    assert len(areas[ablation]) == 6
+    assert len(areas[ablation]) == 5
     assert areas[ablation] != areas["zero"]
+
+
+@pytest.mark.parametrize("ablation", ["mean", "resample"])
+def test_a_picture_without_others_beside_it_is_left_out(tmp_path: Path, ablation: str) -> None:
+    """Its own activation would be put in, and nothing would change."""
+    settings = replace(SETTINGS, ablations=(ablation,))  # type: ignore[arg-type]
+    dataset = Squares(7)
+    lone = np.random.default_rng(settings.seed).permutation(7)[-1]  # of chunks of two
+    assert lone > 0
+    evaluate(colour_world.subject(dataset), STATISTICS, settings, colour_world.run(tmp_path))
+    found = set(evidence(tmp_path)["targets"].columns["sample"])
+    assert found == set(range(1, 7)) - {lone}
 
 
 def test_what_is_stopped_goes_on_to_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +157,7 @@ def test_more_targets_go_on_with_those_that_are_there(tmp_path: Path) -> None:
 
 def test_broken_pictures_are_left_out(tmp_path: Path) -> None:
     evaluate(colour_world.subject(Squares(6, broken=(1, 2))), STATISTICS, SETTINGS, colour_world.run(tmp_path))
-    assert sorted(set(evidence(tmp_path)["targets"].columns["sample"])) == [0, 3, 4, 5]  # type: ignore[type-var]
+    assert sorted(set(evidence(tmp_path)["targets"].columns["sample"])) == [3, 4, 5]  # type: ignore[type-var]
 
 
 def test_layers_that_lead_nowhere_do_not_count(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

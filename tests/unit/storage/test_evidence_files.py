@@ -38,18 +38,19 @@ def test_another_file_is_refused(tmp_path):
         read_evidence(tmp_path / "evidence.h5")
 
 
-def test_units_are_found_again_and_only_by_the_same_settings(tmp_path):
-    units = Units(tmp_path, "evaluate of/it", {"seed": 0})
+def test_units_are_found_again_and_only_by_the_same_settings_and_version(tmp_path):
+    units = Units(tmp_path, "evaluate of/it", {"seed": 0}, version=1)
     assert units.read("00000") is None
     units.write("00000", {"readout": np.arange(3.0)})
-    again = Units(tmp_path, "evaluate of/it", {"seed": 0}).read("00000")
+    again = Units(tmp_path, "evaluate of/it", {"seed": 0}, version=1).read("00000")
     assert again is not None
     np.testing.assert_array_equal(again["readout"], [0.0, 1.0, 2.0])
-    assert Units(tmp_path, "evaluate of/it", {"seed": 1}).read("00000") is None
+    assert Units(tmp_path, "evaluate of/it", {"seed": 1}, version=1).read("00000") is None
+    assert Units(tmp_path, "evaluate of/it", {"seed": 0}, version=2).read("00000") is None
 
 
 def test_a_damaged_unit_is_made_again(tmp_path, caplog):
-    units = Units(tmp_path, "evaluate", {})
+    units = Units(tmp_path, "evaluate", {}, version=1)
     units.write("00000", {"readout": np.arange(300.0)})
     path = units.folder / "00000.npz"
     path.write_bytes(path.read_bytes()[:200])

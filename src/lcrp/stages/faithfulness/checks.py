@@ -62,6 +62,8 @@ def sanity_checks(subject: Subject, images: torch.Tensor, found: Sequence[Found]
     images = images[[one.image for one in found]]
     found = [Found(image=row, explained=one.explained, mask=one.mask) for row, one in enumerate(found)]
     reference = _scores(subject, subject.model.network, images, found)
+    if not reference.any():
+        log.warning("%s plays no part in these decisions: set model.layer to a layer that does", subject.model.layer)
     checks = [
         _conservation(subject, images, found),
         _canonizers(subject, images, found),
@@ -196,7 +198,7 @@ def _randomisation(subject: Subject, images: torch.Tensor, found: Sequence[Found
     scores = _scores(subject, network, images, found)
     found_alike = [spearman(a.numpy(), b.numpy()) for a, b in zip(reference, scores, strict=True)]
     known = [alike for alike in found_alike if not np.isnan(alike)]  # NaN where no relevance is left
-    value = float(np.mean(known)) if known else 0.0
+    value = float(np.mean(known)) if known else 0.0 if reference.any() else float("nan")
     note = "rank correlation of the concepts' relevance with that of a network whose weights are shuffled"
     return Check(name="parameter randomisation", value=value, bound=SIMILAR, is_fine=abs(value) <= SIMILAR, note=note)
 
@@ -217,7 +219,10 @@ def _stability(
 
 
 def _kept_share(reference: torch.Tensor, scores: torch.Tensor) -> float:
-    """Mean share of the top concepts of [T, C] that are top ones of the other, too."""
+    """Mean share of the top concepts of [T, C] that are top ones of the other, too; NaN without relevance."""
+    known = reference.any(dim=1)
+    if not known.any():
+        return float("nan")
     count = min(TOP, reference.shape[1])
-    pairs = zip(reference.topk(count).indices.tolist(), scores.topk(count).indices.tolist(), strict=True)
+    pairs = zip(reference[known].topk(count).indices.tolist(), scores[known].topk(count).indices.tolist(), strict=True)
     return float(np.mean([len(set(first) & set(second)) / count for first, second in pairs]))

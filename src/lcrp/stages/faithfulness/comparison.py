@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lcrp.evidence.complexity import deviation, share_for_most
 from lcrp.evidence.curves import channel_counts, flipping_area, insertion_area
-from lcrp.evidence.intervals import Interval, bootstrap, mean_interval, standard_error
+from lcrp.evidence.intervals import POSITIVE, Interval, bootstrap, mean_interval, standard_error
 from lcrp.evidence.verdict import Areas, over_layers, verdict
 from lcrp.stages.faithfulness.flipping import EvaluateSettings
 from lcrp.values.evidence import CurvePanel, Line, Table
@@ -160,7 +160,7 @@ class Comparison:
                 vectors, images = layer.vectors[plays, number], sample[plays]
                 yield (layer.name, "", method, COMPLEXITY[0], *_described(needed[number], sample))
                 columns = [vectors, class_id[plays]]
-                spread = bootstrap(deviation, columns, images, num_draws=DEVIATION_DRAWS)
+                spread = bootstrap(deviation, columns, images, bounds=POSITIVE, num_draws=DEVIATION_DRAWS)
                 yield (layer.name, "", method, COMPLEXITY[1], *_ends(spread, float("nan")), len(vectors))
 
     def _mean_curves(self) -> Table:

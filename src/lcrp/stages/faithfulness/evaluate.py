@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 EVIDENCE_FILE = "evaluate.h5"
 FIGURE_FILE = "curves.png"
+UNIT_VERSION = 2  # raised when kept results hold something else
 
 
 def evaluate(subject: Subject, statistics: StatisticsSettings, settings: EvaluateSettings, run: Run) -> list[Path]:
@@ -42,7 +43,7 @@ def evaluate(subject: Subject, statistics: StatisticsSettings, settings: Evaluat
         TargetError: the model decides nothing in these pictures.
         ConfigError: a chunk of one picture has no other to take activations from.
     """
-    if statistics.batch_size < 2 and set(settings.ablations) - {"zero"}:
+    if statistics.batch_size < 2 and settings.needs_others:
         raise ConfigError("stage.ablations 'mean' and 'resample' need other pictures; write statistics.batch_size=2")
     layers = layer_names(subject.model.network, statistics.layers)
     if settings.num_layers is not None:
@@ -52,6 +53,9 @@ def evaluate(subject: Subject, statistics: StatisticsSettings, settings: Evaluat
     parts = [part for part in _parts(flipping, run) if len(part["sample"])]
     if not any(part[f"plays_{number}"].any() for part in parts for number in range(len(layers))):
         raise _nothing(subject)
+    num_found = sum(len(part["sample"]) for part in parts)
+    if num_found < settings.num_targets:
+        log.info("%d decisions instead of %d: these pictures hold no more", num_found, settings.num_targets)
     comparison = Comparison(Curves.of(parts, layers, settings), subject.task.class_names)
     title = f"{subject.model.name} on {subject.dataset.name}"
     figure = run.folder / FIGURE_FILE
@@ -89,7 +93,8 @@ def spread(names: Sequence[str], count: int | None) -> list[str]:
 def _parts(flipping: Flipping, run: Run) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
     """Results chunk by chunk, until there are targets enough."""
     subject, num_targets = flipping.subject, flipping.settings.num_targets
-    units = Units(run.output_root, f"evaluate_{subject.model.name}_{subject.dataset.name}", flipping.identity())
+    name = f"evaluate_{subject.model.name}_{subject.dataset.name}"
+    units = Units(run.output_root, name, flipping.identity(), version=UNIT_VERSION)
     num_found = 0
 
     def wanted() -> Iterator[str]:

@@ -19,6 +19,7 @@ import torch
 from lcrp.attribution.ablation import Ablation, ablated_outputs, fills, flipping_masks
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.methods import Method, concept_vectors, noise_for, plays_part
+from lcrp.attribution.segmentation import BACKGROUND
 from lcrp.attribution.task import Prediction
 from lcrp.composites.composites import gradient
 from lcrp.data.loader import chunks, num_chunks
@@ -57,6 +58,11 @@ class EvaluateSettings:
     ablations: tuple[Ablation, ...]
     seed: int
     checks: bool = False
+
+    @property
+    def needs_others(self) -> bool:
+        """Whether channels become what they are in other pictures."""
+        return bool(set(self.ablations) - {"zero"})
 
     def identity(self) -> dict[str, object]:
         """All of it but the number of targets, as plain values: more targets go on with what is kept."""
@@ -123,6 +129,8 @@ class Flipping:
             they are all that is kept. Without targets, the first three alone.
         """
         images, found = self.chunk(int(name))
+        if len(images) < 2 and self.settings.needs_others:
+            found = []  # a lone picture has no other to take activations from
         targets = [one.explained.target for one in found]
         results: dict[str, Array] = {
             "sample": np.array([target.sample for target in targets], dtype=np.int64),
@@ -166,7 +174,7 @@ class Flipping:
         return next(iter(batches))
 
     def _found(self, samples: Sequence[Sample], images: torch.Tensor) -> list[Found]:
-        """One target of every picture that has any, drawn at random from all it has."""
+        """One target of every picture that has any, drawn at random from all it has but the background."""
         predictions: list[Prediction] = []
         with self.subject.attributor((), composite=gradient) as attributor:
             for part in torch.split(images, images_at_once(images.shape, images.device)):
@@ -177,11 +185,12 @@ class Flipping:
     def _drawn(self, prediction: Prediction, sample: Sample) -> tuple[ExplainedTarget, torch.Tensor] | None:
         task = self.subject.task
         select = task.annotated_targets if self._statistics.targets == "annotated" else task.predicted_targets
-        targets, _ = select(prediction, sample)
+        explained, _ = select(prediction, sample)
+        targets = [one for one in explained if task.class_names[one.target.class_id] != BACKGROUND]
         if not targets:
             return None
-        explained = targets[int(np.random.default_rng([self.settings.seed, sample.index]).integers(len(targets)))]
-        return explained, object_region(task, prediction, explained, sample).inside.to(self.subject.device)
+        drawn = targets[int(np.random.default_rng([self.settings.seed, sample.index]).integers(len(targets)))]
+        return drawn, object_region(task, prediction, drawn, sample).inside.to(self.subject.device)
 
     def _scored(
         self, images: torch.Tensor, found: Sequence[Found]

@@ -22,7 +22,7 @@ from lcrp.data.scenes import (
     with_context_swapped,
     without_part,
 )
-from lcrp.stages.ground_truth.planned import PlannedObject, found, planned_object, readouts, visible_context
+from lcrp.stages.ground_truth.planned import PlannedObject, all_found, planned_object, readouts, visible_context
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
 
@@ -78,18 +78,19 @@ def truth_targets(attributor: Attributor, dataset: ScenesDataset, scene: Scene) 
     draw = cache(dataset.sample)  # objects on one band share the pictures with another context
     task, sample = attributor.task, draw(scene)
     prediction = task.predictions(attributor.output(sample.image[None]))[0]
-    known: list[TruthTarget] = []
     seen: set[str] = set()
+    objects: list[PlannedObject] = []
     for number, item in enumerate(scene.objects):
-        name = item.class_name
-        if name not in task.class_names or (dataset.segmentation and name in seen):
-            continue
-        seen.add(name)
-        planned = planned_object(dataset, sample, number)
-        explained = found(task, prediction, planned, task.class_names.index(name))
-        if explained is not None and len(known) < MOST_PER_PICTURE:
-            known.append(_intervened(attributor, draw, scene, planned, explained))
-    return known
+        if item.class_name in task.class_names and not (dataset.segmentation and item.class_name in seen):
+            objects.append(planned_object(dataset, sample, number))
+        seen.add(item.class_name)
+    class_ids = [task.class_names.index(scene.objects[one.number].class_name) for one in objects]
+    pairs = [
+        (planned, explained)
+        for planned, explained in zip(objects, all_found(task, prediction, objects, class_ids), strict=True)
+        if explained is not None
+    ]
+    return [_intervened(attributor, draw, scene, *pair) for pair in pairs[:MOST_PER_PICTURE]]
 
 
 def _intervened(

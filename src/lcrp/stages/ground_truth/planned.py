@@ -15,7 +15,7 @@ from lcrp.data.scenes import CONTEXT_NAMES, ScenesDataset
 from lcrp.errors import TargetError
 from lcrp.values.prediction import ClassMap, DetectorOutput
 from lcrp.values.sample import Annotation, Sample
-from lcrp.values.target import ExplainedTarget
+from lcrp.values.target import ExplainedTarget, Target
 
 MIN_IOU = 0.5  # of a detection with the object that it is taken for
 
@@ -71,8 +71,31 @@ def found(task: Task, prediction: Prediction, planned: PlannedObject, class_id: 
         target = task.match_box(prediction, sample.index, sample.key, (left, top, right, bottom))
     except TargetError:
         return None
-    overlap = float(box_iou(planned.box[None], torch.tensor([target.box], dtype=planned.box.dtype)))
-    return target if target.target.class_id == class_id and overlap >= MIN_IOU else None
+    return target if target.target.class_id == class_id and _overlap(planned, target) >= MIN_IOU else None
+
+
+def all_found(
+    task: Task, prediction: Prediction, objects: Sequence[PlannedObject], class_ids: Sequence[int]
+) -> list[ExplainedTarget | None]:
+    """What `found` gives for several objects of one picture; a detection goes to the one that it overlaps most."""
+    decisions = [found(task, prediction, *pair) for pair in zip(objects, class_ids, strict=True)]
+    owner: dict[Target, int] = {}
+    for place, decision in enumerate(decisions):
+        if decision is not None:
+            rival = owner.setdefault(decision.target, place)
+            if _overlap(objects[place], decision) > _overlap(objects[rival], decision):
+                owner[decision.target] = place
+    return [
+        decision if decision is not None and owner[decision.target] == place else None
+        for place, decision in enumerate(decisions)
+    ]
+
+
+def _overlap(planned: PlannedObject, decision: ExplainedTarget) -> float:
+    """IoU of an object's box with that of a decision; 1 for a mask."""
+    if decision.box is None:
+        return 1.0
+    return float(box_iou(planned.box[None], torch.tensor([decision.box], dtype=planned.box.dtype)))
 
 
 def readouts(output: NetworkOutput, objects: Sequence[PlannedObject], class_id: int) -> list[float]:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.evidence.correlation import spearman
-from lcrp.evidence.intervals import Interval, bootstrap, mean_interval
+from lcrp.evidence.intervals import CORRELATION, Interval, bootstrap, mean_interval
 from lcrp.storage.units import Arrays
 from lcrp.values.evidence import Table
 
@@ -96,11 +96,10 @@ def agreement(table: Table, relevance: str, reliance: str) -> Interval:
         relevance: the column with a method's shares, or with the relevance that falls.
         reliance: the column with the reliance.
     """
-    if not table.columns:
-        return bootstrap(spearman, [np.zeros(0), np.zeros(0)], np.zeros(0))
-    share, causal = (np.asarray(table.columns[name], dtype=np.float64) for name in (relevance, reliance))
+    names = (relevance, reliance, "sample")
+    share, causal, images = (np.asarray(table.columns.get(name, ()), dtype=np.float64) for name in names)
     known = ~(np.isnan(share) | np.isnan(causal))
-    return bootstrap(spearman, [share[known], causal[known]], np.asarray(table.columns["sample"])[known])
+    return bootstrap(spearman, [share[known], causal[known]], images[known], bounds=CORRELATION)
 
 
 def interval(table: Table, row: int, column: str) -> Interval:

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 REPORT_FILE, FIGURE_FILE = "truth.h5", "truth.png"
 PICTURES_PER_UNIT = 4
+UNIT_VERSION = 2  # raised when kept results hold something else
 
 Shares = dict[str, npt.NDArray[np.float64]]  # of every method, on the own context and on every part: [1 + parts]
 
@@ -82,7 +83,8 @@ def truth(subject: Subject, statistics: StatisticsSettings, settings: TruthSetti
         raise ConfigError(f"stage=truth draws pictures anew, which {dataset.name} cannot; use dataset=scenes")
     names = [method.name for method in settings.methods]
     order = np.random.default_rng(settings.seed).permutation(len(dataset))
-    units = Units(run.output_root, f"truth_{model.name}", _identity(subject, statistics, settings))
+    identity = _identity(subject, statistics, settings)
+    units = Units(run.output_root, f"truth_{model.name}", identity, version=UNIT_VERSION)
     gathered: list[Arrays] = []
 
     def work(unit: str) -> Arrays:
@@ -94,8 +96,11 @@ def truth(subject: Subject, statistics: StatisticsSettings, settings: TruthSetti
         for unit in kept_units(units, _needed(gathered, len(order), settings.num_targets), work):
             progress.advance(min(_num_targets([unit]), settings.num_targets - _num_targets(gathered)))
             gathered.append(unit)
-    if not _num_targets(gathered):
+    num_found = _num_targets(gathered)
+    if not num_found:
         raise TargetError(f"{model.name} finds none of the objects of {dataset.name}")
+    if num_found < settings.num_targets:
+        log.info("%d targets instead of %d: these pictures hold no more", num_found, settings.num_targets)
     tables = joined_tables(gathered, settings.num_targets)
     tables |= summary_tables(tables, names)
     title = f"{model.name} ({model.checkpoint}), {dataset.name}, {subject.composite_name}, layer {model.layer}"

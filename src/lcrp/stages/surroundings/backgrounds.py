@@ -4,6 +4,7 @@ Axes: T target, V variant, C concept, H W picture, h w feature map.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,8 +99,8 @@ class Sensitivities:
             looked = self._looked(target)
             if looked is None:
                 continue
-            found, outside, first = looked
-            wholes.append((found, outside))
+            found, whole, first = looked
+            wholes.append(whole)
             after = self._after(found)
             for number in range(len(self._layers)):
                 before[number].append(first[number])
@@ -109,8 +110,13 @@ class Sensitivities:
             results |= {f"before_{number}": np.stack(before[number]), f"change_{number}": np.stack(change[number])}
         return results
 
-    def _looked(self, target: Target) -> tuple[Found, float, list[Array]] | None:
-        """A decision in the picture as it is: its object, its share outside and, per layer, its relevance [C]."""
+    def _looked(self, target: Target) -> tuple[Found, tuple[Found, float], list[Array]] | None:
+        """A decision in the picture as it is.
+
+        Returns:
+            It with its exact object; it with the object of context scores, and the share outside of that; and, per
+            layer, the relevance [C] of its concepts.
+        """
         sample = read(self._dataset, target.sample)
         if sample is None:
             return None
@@ -123,7 +129,8 @@ class Sensitivities:
         attribution = trace.explain([found.explained])
         region = object_region(task, prediction, found.explained, sample)
         outside = float(outside_shares(attribution.heatmap, [region])[0])
-        return found, outside, [_sums(attribution.relevance[layer])[0] for layer in self._layers]
+        whole = replace(found, region=region), outside
+        return found, whole, [_sums(attribution.relevance[layer])[0] for layer in self._layers]
 
     def _after(self, found: Found) -> list[Array]:
         """Relevance [V, C] of every layer's concepts in the variants."""

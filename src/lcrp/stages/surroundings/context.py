@@ -46,6 +46,7 @@ Array = npt.NDArray[Any]
 Parts = list[dict[str, Array]]
 
 EVIDENCE_FILE = "context.h5"
+UNIT_VERSION = 2  # raised when kept results hold something else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,7 @@ class _Work:
         """Where a part's results are kept; `own` is what determines them beside subject, statistics and layers."""
         model, dataset = self.subject.model.name, self.subject.dataset_name or self.subject.dataset.name
         identity = {**self.subject.identity, "statistics": self.ranked.config_hash, "layers": self.layers, **own}
-        return Units(self.run.output_root, f"{name}_{model}_{dataset}", identity)
+        return Units(self.run.output_root, f"{name}_{model}_{dataset}", identity, version=UNIT_VERSION)
 
 
 def context(subject: Subject, statistics: StatisticsSettings, settings: ContextSettings, run: Run) -> list[Path]:
@@ -230,8 +231,9 @@ def _findings(work: _Work, scored: Parts, changed: Parts) -> Findings:
             )
         )
     detections = distinct_detections([*scored, *changed])
+    drawn = distinct_detections(changed) if changed else detections
     names = work.subject.task.class_names
-    classes = class_summaries(detections, layers, names)
+    classes = class_summaries(detections, drawn, layers, names)
     return Findings(class_names=names, layers=tuple(layers), detections=detections, classes=classes)
 
 

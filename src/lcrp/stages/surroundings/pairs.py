@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.attribution.segmentation import BACKGROUND
+from lcrp.errors import StoreError
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.statistics import LayerStatistics
 from lcrp.values.target import ExplainedTarget, Target
@@ -71,9 +72,14 @@ def ranked(path: Path, layers: Sequence[str], class_names: Sequence[str], counts
         counts: concepts per class, and reference samples per concept, at most.
 
     Raises:
-        StoreError: the statistics are not fit to be read, or lack a layer.
+        StoreError: the statistics are not fit to be read, lack a layer, or hold no means.
     """
     with StatisticsFile(path, class_names=class_names) as file:
+        if not any(file.layer(name).moments.count.any() for name in layers):
+            raise StoreError(
+                f"'{path}' holds no mean relevance, as imported statistics do not: run stage=glocal with the same "
+                "settings, and what it makes is taken instead"
+            )
         pairs = tuple(_pairs(name, file.layer(name), class_names, counts) for name in layers)
         targets: dict[int, list[ExplainedTarget]] = {}
         for one in file.targets().explained:

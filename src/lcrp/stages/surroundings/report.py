@@ -59,7 +59,7 @@ class ClassSummary:
     Attributes:
         class_id: the class.
         name: its name.
-        num_detections: decisions that were looked at.
+        num_detections: decisions that sum it up.
         outside: mean share of their positive relevance outside the object.
         outside_area: mean share of the picture outside the object.
         concepts: per layer, mean context score of its concepts, weighted by their relevance for the class.
@@ -100,19 +100,30 @@ def distinct_detections(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array
 
 
 def class_summaries(
-    detections: Mapping[str, Array], layers: Sequence[LayerFindings], class_names: Sequence[str]
+    detections: Mapping[str, Array],
+    drawn: Mapping[str, Array],
+    layers: Sequence[LayerFindings],
+    class_names: Sequence[str],
 ) -> tuple[ClassSummary, ...]:
-    """Summaries of the classes of all decisions, those that lean on their context most first."""
+    """Summaries of the classes of all decisions, those that lean on their context most first.
+
+    Args:
+        detections: of all decisions. Most are reference samples, where some concept is most relevant.
+        drawn: those drawn at random; a class is summed up by them alone, if it has any.
+        layers: have the concepts.
+        class_names: of the model.
+    """
     found = []
     for class_id in np.unique(detections["class_id"]).tolist():
-        rows = detections["class_id"] == class_id
+        columns = drawn if class_id in drawn["class_id"] else detections
+        rows = columns["class_id"] == class_id
         found.append(
             ClassSummary(
                 class_id=class_id,
                 name=class_names[class_id],
                 num_detections=int(rows.sum()),
-                outside=mean_interval(detections["outside"][rows], detections["sample"][rows]),
-                outside_area=float(detections["outside_area"][rows].mean()),
+                outside=mean_interval(columns["outside"][rows], columns["sample"][rows]),
+                outside_area=float(columns["outside_area"][rows].mean()),
                 concepts=tuple(_weighted(layer, class_id) for layer in layers),
             )
         )
@@ -159,10 +170,11 @@ def log_findings(findings: Findings, cases: Sequence[Outcome], class_id: int, ke
         _log_layer(layer, findings.class_names)
     for case in cases:
         log.info(
-            "  %s: %d %s concepts (context score %.2f) set to zero: logit changes by %s in %d pictures %s context",
+            "  %s: %d %s concept%s (context score %.2f) set to zero: logit changes by %s in %d pictures %s context",
             findings.class_names[class_id],
             len(case.flipped.concepts),
             case.flipped.group,
+            "s" if len(case.flipped.concepts) > 1 else "",
             case.flipped.context,
             case.change,
             case.num_targets,
