@@ -67,3 +67,10 @@ def test_mask_readout_is_the_mean_probability_in_the_mask() -> None:
         pixels = [tuple(place) for place in masks[image].nonzero().tolist()]
         expected = sum(float(logits[image, :, y, x].softmax(0)[class_id]) for y, x in pixels) / len(pixels)
         torch.testing.assert_close(float(found[image]), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_mask_readout_of_bfloat16_logits_is_as_fine_as_their_float32() -> None:
+    logits = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)).bfloat16()
+    masks = torch.ones(2, 4, 4, dtype=torch.bool)
+    found = mask_readout(logits, masks, torch.tensor([0, 2]))
+    assert torch.equal(found, mask_readout(logits.float(), masks, torch.tensor([0, 2])))

@@ -1,5 +1,7 @@
 """The verdict says what the numbers say, and no more."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from lcrp.evidence.verdict import Areas, over_layers, verdict
@@ -48,3 +50,36 @@ def test_what_noise_hides_is_not_claimed():
 def test_layers_that_lead_nowhere_do_not_count_in_the_mean():
     values = np.array([[[1.0, np.nan, np.nan]], [[3.0, 5.0, np.nan]]])  # two layers, one method, three targets
     np.testing.assert_array_equal(over_layers(values), [[2.0, 5.0, np.nan]])
+
+
+def test_without_a_random_order_nothing_is_above_it():
+    both = areas((2.0, 1.0, 0.5), (5.0, 4.0, 0.5))
+    two = replace(
+        both, flipping=both.flipping[:, :2], insertion=both.insertion[:, :2], methods=NAMES[:2], is_lrp=(True, False)
+    )
+    text = verdict(two, "unet")
+    assert "its order tells most at layer layer1 (5.0" in text
+    assert "random" not in text
+
+
+def test_where_a_random_order_is_best_no_layer_tells_most():
+    text = verdict(areas((0.5, 1.0, 2.0), (0.5, 1.0, 2.0)), "unet")
+    assert "no method beats a random order here: trust none of them" in text
+    assert "tells most" not in text
+
+
+def test_a_lone_method_is_not_called_the_best():
+    three = areas((2.0, 1.0, 0.5))
+    lone = replace(
+        three, flipping=three.flipping[:, :1], insertion=three.insertion[:, :1], methods=("plus",), is_lrp=(True,)
+    )
+    assert verdict(lone, "unet").startswith("On unet, plus alone was asked for: flipping them in its order costs")
+
+
+def test_one_image_tells_nothing_of_others():
+    three = areas((2.0, 1.0, 0.5))
+    text = verdict(
+        replace(three, flipping=three.flipping[..., :1], insertion=three.insertion[..., :1], images=IMAGES[:1]), "unet"
+    )
+    assert text.endswith("; one image tells nothing of others.")
+    assert "trust none" not in text

@@ -277,3 +277,13 @@ def flat_but_the_last(network: nn.Module) -> Composite:
 
     composite.remove = removed  # type: ignore[method-assign]
     return composite
+
+
+def test_a_layer_that_plays_no_part_passes_no_check(caplog: pytest.LogCaptureFixture) -> None:
+    subject = colour_world.subject()
+    subject.model.network.append(Aside())  # type: ignore[operator]
+    subject = replace(subject, model=replace(subject.model, layer="5.aside"))
+    flipping = Flipping(subject, STATISTICS, SETTINGS, ["2"])
+    found = {check.name: check for check in sanity_checks(subject, *flipping.chunk(0))}
+    assert not any(check.is_fine for name, check in found.items() if "stability" in name or "random" in name)
+    assert "5.aside plays no part in these decisions: set model.layer to a layer that does" in caplog.text

@@ -35,14 +35,18 @@ from lcrp.errors import ConfigError, TargetError
 from lcrp.evidence.intervals import bootstrap
 from lcrp.stages.ground_truth import truth as stage
 from lcrp.stages.ground_truth.interventions import MOST_PER_PICTURE, TruthTarget, truth_targets
+from lcrp.stages.ground_truth.planned import PlannedObject, all_found, found
 from lcrp.stages.ground_truth.tables import agreement, packed
 from lcrp.stages.ground_truth.truth import TruthSettings, concept_measures, truth
+from lcrp.stages.regions import object_region
 from lcrp.stages.run import Run
 from lcrp.stages.subject import StatisticsSettings, Subject
+from lcrp.stages.surroundings.backgrounds import Sensitivities
 from lcrp.storage.evidence import read_evidence
 from lcrp.storage.units import Arrays
 from lcrp.values.evidence import Table
 from lcrp.values.prediction import DetectorOutput
+from lcrp.values.sample import Annotation
 from lcrp.values.target import ExplainedTarget
 
 LRP = Method(name="epsilon_plus_flat", reading="relevance", composite=epsilon_plus_flat)
@@ -121,8 +125,8 @@ def told(class_name: str, sureness: dict[str, float]) -> TruthTarget:
             by_scene[with_context_swapped(scene, name, number=0)] = value
         elif name:
             by_scene[without_part(scene, 0, name)] = value
-    (found,) = truth_targets(Told(dataset, scene, by_scene), dataset, scene)  # type: ignore[arg-type]
-    return found
+    (one,) = truth_targets(Told(dataset, scene, by_scene), dataset, scene)  # type: ignore[arg-type]
+    return one
 
 
 def test_reliance_is_what_the_network_says_of_each_changed_picture() -> None:
@@ -171,6 +175,28 @@ def test_a_part_is_that_of_its_own_object() -> None:
     for one, hull in zip(found, hulls, strict=True):
         assert hull.any()
         assert not (hull & ~one.planned.mask.numpy()).any()
+
+
+def test_one_detection_is_found_for_one_object() -> None:
+    """Two boats overlap, and the one box that is predicted lies closer to the second."""
+    dataset = ScenesDataset("val")
+    whole = dataset[0]
+    boxes = torch.tensor([[20.0, 20.0, 60.0, 60.0], [22.0, 20.0, 62.0, 60.0], [100.0, 100.0, 120.0, 120.0]])
+    annotation = Annotation(boxes=boxes, labels=torch.zeros(3, dtype=torch.int64))
+    objects = [
+        PlannedObject(sample=whole, annotation=annotation, number=number, mask=torch.ones(1, 1, dtype=torch.bool))
+        for number in range(3)
+    ]
+    task = DetectionTask(CLASS_NAMES, score="class", confidence=0.25, iou=0.9, max_detections=25)
+    logits = torch.full((1, 2, len(CLASS_NAMES)), -20.0)
+    logits[:, :, 0] = 2.0
+    predicted = torch.tensor([[[23.0, 20.0, 63.0, 60.0], [101.0, 100.0, 121.0, 120.0]]])
+    (prediction,) = task.predictions(DetectorOutput(boxes=predicted, class_logits=logits, objectness_logits=None))
+    alone = [found(task, prediction, one, 0) for one in objects]
+    assert [one is not None and one.row for one in alone] == [0, 0, 1]
+    decisions = all_found(task, prediction, objects, [0, 0, 0])
+    assert [one and one.row for one in decisions] == [None, 0, 1]
+    assert [one and one.row for one in all_found(task, prediction, objects[::-1], [0, 0, 0])] == [1, 0, None]
 
 
 def test_concepts_are_measured_by_hand() -> None:
@@ -435,3 +461,16 @@ def test_an_unknown_method_is_refused_with_the_nearest() -> None:
 def test_settings_that_make_no_sense_are_refused(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         checked(compose("config", ["stage=truth", override]))
+
+
+def test_the_area_outside_a_detection_is_that_of_its_box_wherever_it_is_looked_at(subject: Subject) -> None:
+    """A background is replaced up to the object's outline, but relevance in its box does not lie outside."""
+    with subject.attributor([subject.model.layer]) as attributor:
+        (prediction,) = attributor.task.predictions(attributor.forward(subject.dataset[0].image[None]).output)
+        targets, _ = attributor.task.annotated_targets(prediction, subject.dataset[0])
+        looking = Sensitivities(attributor, subject.dataset, [subject.model.layer], seed=0, min_pixels=1)
+        columns = looking.unit([one.target for one in targets])
+    regions = [object_region(attributor.task, prediction, one, subject.dataset[0]) for one in targets]
+    assert columns["outside_area"].tolist() == [region.outside_area for region in regions]
+    exact = [object_region(attributor.task, prediction, one, subject.dataset[0], is_exact=True) for one in targets]
+    assert all(region.outside_area < other.outside_area for region, other in zip(regions, exact, strict=True))
