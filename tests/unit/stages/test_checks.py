@@ -1,0 +1,78 @@
+"""Every check of relevance can fail: networks of a few weights that break one of them."""
+
+from dataclasses import replace
+
+import colour_world
+import pytest
+import torch
+from torch import nn
+
+from lcrp.attribution.segmentation import SegmentationTask
+from lcrp.stages.faithfulness.checks import Check, sanity_checks
+from lcrp.stages.faithfulness.flipping import Found
+from lcrp.values.target import ExplainedTarget, Target
+
+SIZE = 4
+
+
+def checks_of(network: nn.Module, layer: str) -> dict[str, Check]:
+    """Checks of a segmenter of one class, on a picture of ones."""
+    known = colour_world.subject()
+    model = replace(known.model, network=network.eval(), class_names=("boat",), layer=layer)
+    subject = replace(known, model=model, task=SegmentationTask(("boat",)))
+    explained = ExplainedTarget(target=Target(sample=0, class_id=0), key="ones", score=1.0, confidence=1.0)
+    found = Found(image=0, explained=explained, mask=torch.ones(SIZE, SIZE, dtype=torch.bool))
+    return {check.name: check for check in sanity_checks(subject, torch.ones(1, 3, SIZE, SIZE), [found])}
+
+
+def convolution(weights: list[list[float]]) -> nn.Conv2d:
+    """Of single pixels, without bias, from weights [outputs, inputs]."""
+    made = nn.Conv2d(len(weights[0]), len(weights), 1, bias=False)
+    made.weight.data = torch.tensor(weights)[:, :, None, None]
+    return made
+
+
+class Normalised(nn.Module):
+    """Minus red, perhaps rectified, then normalised to 1 - x: BatchNorm follows the convolution by name alone."""
+
+    def __init__(self, *, is_rectified: bool) -> None:
+        super().__init__()
+        self.convolution, self.norm = convolution([[-1.0, 0.0, 0.0]]), nn.BatchNorm2d(1, eps=0.0)
+        self.norm.weight.data.fill_(-1.0)
+        self.norm.bias.data.fill_(1.0)
+        self.is_rectified = is_rectified
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.convolution(images)
+        return self.norm(maps.relu() if self.is_rectified else maps)  # type: ignore[no-any-return]
+
+
+def test_a_batch_norm_that_cannot_be_merged_is_found_out(caplog: pytest.LogCaptureFixture) -> None:
+    """The logit is 1 - relu(-1) = 1; merged, it is relu(1 + 1) = 2."""
+    check = checks_of(Normalised(is_rectified=True), "convolution")["canonizer invariance"]
+    assert check.value == pytest.approx(1.0)
+    assert not check.is_fine
+    assert "canonizer invariance FAILS" in caplog.text
+
+
+def test_a_batch_norm_that_follows_its_layer_is_merged() -> None:
+    """The logit is 1 - (-1) = 2 in both."""
+    check = checks_of(Normalised(is_rectified=False), "convolution")["canonizer invariance"]
+    assert check.value == pytest.approx(0.0)
+    assert check.is_fine
+
+
+def test_ranks_that_bfloat16_turns_round_are_found_out(caplog: pytest.LogCaptureFixture) -> None:
+    """Ten concepts give 1.003 * 1.003 = 1.0060 each, five give 1 * 1.0045: the ten are the top ones.
+
+    The next numbers to 1 are 1.0078 in bfloat16, so that the ten give 1 * 1 and the five give 1 * 1.0078: these five
+    take the place of five of the ten.
+    """
+    first = convolution([[1.003, 0.0, 0.0]] * 10 + [[1.0, 0.0, 0.0]] * 5)
+    last = convolution([[1.003] * 10 + [1.0045] * 5])
+    found = checks_of(nn.Sequential(first, nn.ReLU(), last), "0")
+    assert found["stability in bfloat16"].value == pytest.approx(0.5)
+    assert not found["stability in bfloat16"].is_fine
+    assert "stability in bfloat16 FAILS" in caplog.text
+    assert found["stability in float64"].value == 1.0
+    assert found["stability in float64"].is_fine
