@@ -1,0 +1,69 @@
+"""Curves of flipping and insertion beside a literal restatement: picture by picture, step by step."""
+
+from dataclasses import replace
+
+import noise_world
+import numpy as np
+import pytest
+import torch
+
+from lcrp.attribution.methods import Method
+from lcrp.composites.composites import epsilon_plus_flat, gradient
+from lcrp.evidence.curves import channel_counts
+from lcrp.stages.faithfulness.flipping import EvaluateSettings, Flipping, Found
+
+SETTINGS = EvaluateSettings(
+    methods=(
+        Method(name="lrp", reading="relevance", composite=epsilon_plus_flat),
+        Method(name="random", reading="random", composite=gradient),
+    ),
+    num_targets=3,
+    num_layers=None,
+    num_steps=4,
+    ablations=("resample", "mean", "zero"),
+    seed=0,
+)
+LAYER = "2"  # four concepts
+STATISTICS = replace(noise_world.STATISTICS, targets="predicted", layers=(LAYER,))
+
+
+def filled(maps: torch.Tensor, image: int, ablation: str) -> torch.Tensor:
+    """[C, h, w] what takes the place of an image's channels."""
+    if ablation == "resample":
+        return maps[(image + 1) % len(maps)]
+    if ablation == "mean":
+        return torch.stack([maps[:, channel].mean() for channel in range(maps.shape[1])])[:, None, None] + 0 * maps[0]
+    return torch.zeros_like(maps[0])
+
+
+def restated(images: torch.Tensor, one: Found, vector: torch.Tensor, ablation: str) -> list[list[float]]:
+    """Logits of one target, [2, X]: without the first channels of an order, and with nothing but them."""
+    network = noise_world.network()
+    maps = network[:3]((images - 0.5) / 0.5)  # type: ignore[index]
+    fill = filled(maps, one.image, ablation)
+    order = sorted(range(len(vector)), key=lambda channel: -float(vector[channel]))
+    curves: list[list[float]] = [[], []]
+    for count in range(len(order) + 1):
+        for curve, replaced in zip(curves, (order[:count], order[count:]), strict=True):
+            changed = maps[one.image].clone()
+            for channel in replaced:
+                changed[channel] = fill[channel]
+            logits = network[3:](changed[None])[0, one.explained.target.class_id]  # type: ignore[index]
+            curve.append(float(logits[one.mask].mean()))
+    return curves
+
+
+def test_every_target_is_filled_from_its_own_pictures_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three pictures, of which the first has no target: numbers of targets are not those of pictures."""
+    flipping = Flipping(noise_world.subject(), STATISTICS, SETTINGS, [LAYER])
+    images, found = flipping.chunk(0)
+    assert [one.image for one in found] == [0, 1, 2]
+    monkeypatch.setattr(flipping, "chunk", lambda _: (images, found[1:]))
+    unit = flipping.unit("000000")
+    assert channel_counts(4, SETTINGS.num_steps).tolist() == [0, 1, 2, 3, 4]
+    vectors = torch.from_numpy(unit["vectors_0"])  # [T, S, C]
+    expected = [
+        [[restated(images, one, vector, ablation) for vector in its] for ablation in SETTINGS.ablations]
+        for one, its in zip(found[1:], vectors, strict=True)
+    ]
+    np.testing.assert_allclose(unit["curves_0"], expected, atol=1e-5)  # [T, ablations, S, 2, X]
