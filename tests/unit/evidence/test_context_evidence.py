@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lcrp.evidence.context import Terms, agreement, pair_means, relative_change
+from lcrp.evidence.context import Agreement, Terms, agreement, pair_means, relative_change
 
 
 def terms(pair: list[int], image: list[int], value: list[float], weight: list[float] | None = None) -> Terms:
@@ -62,6 +62,39 @@ def test_weights_are_shares_of_the_images_drawn():
     rows = terms([0, 0, 1, 1], [0, 1, 0, 1], [0.0, 1.0, 0.0, 1.0], [1.0, 3.0, 1.0, 1.0])
     np.testing.assert_allclose(pair_means(rows, 2), [0.75, 0.5])
     assert agreement(rows, rows, 2).rmse.high == 0.0
+
+
+def test_terms_without_weight_say_nothing_in_any_draw():
+    """Whatever their values are, and whichever image they belong to, they move neither a number nor its interval."""
+    pair, image = [0, 1, 2, 0, 1, 2, 0, 1, 2], [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    weight = [1.0, 2.0, 5.0, 3.0, 0.0, 1.0, 0.0, 1.0, 4.0]  # image 1 knows nothing of pair 1, image 2 nothing of pair 0
+
+    def found(lost: float, gone: float) -> Agreement:
+        scores = terms(pair, image, [0.1, 0.4, 0.9, 0.2, lost, 0.7, gone, 0.6, 0.8], weight)
+        changes = terms(pair, image, [0.3, 0.2, 0.8, 0.1, gone, 0.9, lost, 0.5, 0.4], weight)
+        return agreement(scores, changes, 3, num_draws=50)
+
+    assert found(0.0, 1.0) == found(1.0, 0.0) == found(0.0, 0.0)
+    assert found(0.0, 1.0).rmse.low < found(0.0, 1.0).rmse.high
+
+
+def test_draws_equal_a_literal_restatement():
+    """An image drawn twice counts twice, with the weights of its terms; the interval is as wide as the draws are."""
+    pair, image = [0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 2, 2]
+    scores, changes = [0.9, 0.8, 0.7, 0.9, 0.6, 1.0], [0.1, 0.3, 0.0, 0.2, 0.4, 0.1]
+    weight = [1.0, 9.0, 4.0, 1.0, 2.0, 1.0]
+    generator, drawn = np.random.default_rng(0), []
+    for _ in range(40):
+        rows = [row for one in generator.integers(3, size=3).tolist() for row in (2 * one, 2 * one + 1)]
+        squares = []
+        for number in (0, 1):
+            members = [row for row in rows if pair[row] == number]
+            total = sum(weight[row] for row in members)
+            squares.append((sum(weight[row] * (scores[row] - changes[row]) for row in members) / total) ** 2)
+        drawn.append(math.sqrt(sum(squares) / 2))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    found = agreement(terms(pair, image, scores, weight), terms(pair, image, changes, weight), 2, num_draws=40).rmse
+    assert found.high - found.low == pytest.approx(high - low)
 
 
 def test_nothing_known_is_no_number():
