@@ -88,6 +88,12 @@ def imported_key(key: StatisticsKey) -> StatisticsKey:
     return replace(key, settings={**key.settings, ORIGIN: IMPORTED})
 
 
+def is_imported(header: StatisticsHeader) -> bool:
+    """Whether another program made the statistics: they hold neither counts nor means."""
+    settings = header.config.get(SETTINGS_NODE)
+    return isinstance(settings, Mapping) and ORIGIN in settings
+
+
 def find_statistics(root: Path, key: StatisticsKey, *, given: Path | None = None) -> Path:
     """The statistics of a model, checkpoint, dataset and composite.
 

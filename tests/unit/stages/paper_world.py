@@ -22,6 +22,7 @@ from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.composites.composites import epsilon_plus
 from lcrp.data.transforms import InputTransform
 from lcrp.stages.subject import NetworkSpec, StatisticsSettings, Subject
+from lcrp.stages.surroundings.context import ContextSettings
 from lcrp.values.geometry import Geometry
 from lcrp.values.sample import Annotation, Sample
 
@@ -31,6 +32,18 @@ ROWS, COLUMNS, HALF = slice(4, 8), slice(6, 10), slice(6, 8)
 AS_IT_IS = InputTransform(SIDE, SIDE, "none")
 STATISTICS = StatisticsSettings(
     targets="annotated", layers=("0",), top_n=5, top_n_per_class=3, batch_size=2, num_samples=None, record=False
+)
+CONTEXT = ContextSettings(
+    layers=(),
+    n_concepts=50,
+    n_references=15,
+    num_samples_per_class=60,
+    min_pixels=10,
+    class_name=None,
+    context_class=None,
+    num_flipped=1,
+    seed=0,
+    make_statistics=True,
 )
 
 

@@ -20,24 +20,11 @@ from lcrp.stages.decisions import ConceptChoice, explained_decisions
 from lcrp.stages.selection import Selection
 from lcrp.stages.subject import Subject
 from lcrp.stages.surroundings import views as context_views
-from lcrp.stages.surroundings.context import ContextSettings, context
+from lcrp.stages.surroundings.context import context
 from lcrp.storage.evidence import read_evidence
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.evidence import Table
 from lcrp.values.sample import Sample
-
-SETTINGS = ContextSettings(
-    layers=(),
-    n_concepts=50,
-    n_references=15,
-    num_samples_per_class=60,
-    min_pixels=10,
-    class_name=None,
-    context_class=None,
-    num_flipped=1,
-    seed=0,
-    make_statistics=True,
-)
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +45,7 @@ def black(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tables(tmp_path: Path, subject: Subject | None = None, **changes: Any) -> dict[str, Table]:
-    settings = replace(SETTINGS, **changes)
+    settings = replace(paper_world.CONTEXT, **changes)
     statistics = paper_world.STATISTICS if subject is None else replace(colour_world.statistics(), layers=("2",))
     written = context(subject or paper_world.subject(), statistics, settings, colour_world.run(tmp_path))
     assert all(path.is_file() for path in written)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import colour_world
 import numpy as np
+import paper_world
 import pytest
 import torch
 
@@ -19,7 +20,7 @@ from lcrp.stages.render import RenderSettings, render
 from lcrp.stages.run import Run
 from lcrp.stages.selection import Selection
 from lcrp.stages.subject import StatisticsSettings
-from lcrp.stages.surroundings.context import ContextSettings, context
+from lcrp.stages.surroundings.context import context
 from lcrp.storage.crp_folder import Convention
 from lcrp.storage.explanation import read_explanation
 from lcrp.storage.statistics import StatisticsFile
@@ -389,16 +390,6 @@ def test_zennit_crps_loaders_see_our_columns(run: Run, mode: str, folder_name: s
 def test_context_scores_need_means_that_imported_statistics_do_not_hold(run: Run, tmp_path: Path) -> None:
     home = tmp_path / "other"
     imported(exported(run), home)
-    settings = ContextSettings(
-        layers=(LAYER,),
-        n_concepts=5,
-        n_references=2,
-        num_samples_per_class=1,
-        min_pixels=1,
-        class_name=None,
-        context_class=None,
-        num_flipped=1,
-        seed=0,
-    )
-    with pytest.raises(StoreError, match="holds no mean relevance, as imported statistics do not: run stage=glocal"):
+    settings = replace(paper_world.CONTEXT, layers=(LAYER,), make_statistics=False)
+    with pytest.raises(StoreError, match="is imported and holds no mean relevance: run stage=glocal"):
         context(colour_world.subject(), STATISTICS, settings, colour_world.run(home))

@@ -19,7 +19,7 @@ from lcrp.stages.faithfulness.evaluate import evaluate
 from lcrp.stages.faithfulness.flipping import EvaluateSettings
 from lcrp.stages.ground_truth.truth import TruthSettings, truth
 from lcrp.stages.subject import Subject
-from lcrp.stages.surroundings.context import ContextSettings, context
+from lcrp.stages.surroundings.context import context
 from lcrp.storage.units import Units
 
 
@@ -40,18 +40,7 @@ EVALUATE = EvaluateSettings(
 )
 TRUTH = TruthSettings(methods=(LRP, CAM), num_targets=6, n_concepts=2, seed=0)
 STATISTICS = replace(colour_world.statistics(), layers=("2",))
-CONTEXT = ContextSettings(
-    layers=(),
-    n_concepts=2,
-    n_references=2,
-    num_samples_per_class=1,
-    min_pixels=10,
-    class_name=None,
-    context_class=None,
-    num_flipped=1,
-    seed=0,
-    make_statistics=True,
-)
+CONTEXT = replace(paper_world.CONTEXT, n_concepts=2, n_references=2, num_samples_per_class=1)
 
 
 def names(settings: Iterable[str]) -> str:

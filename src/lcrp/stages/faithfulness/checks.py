@@ -198,7 +198,8 @@ def _randomisation(subject: Subject, images: torch.Tensor, found: Sequence[Found
     scores = _scores(subject, network, images, found)
     found_alike = [spearman(a.numpy(), b.numpy()) for a, b in zip(reference, scores, strict=True)]
     known = [alike for alike in found_alike if not np.isnan(alike)]  # NaN where no relevance is left
-    value = float(np.mean(known)) if known else 0.0 if reference.any() else float("nan")
+    nothing = 0.0 if reference.any() else float("nan")
+    value = float(np.mean(known)) if known else nothing
     note = "rank correlation of the concepts' relevance with that of a network whose weights are shuffled"
     return Check(name="parameter randomisation", value=value, bound=SIMILAR, is_fine=abs(value) <= SIMILAR, note=note)
 

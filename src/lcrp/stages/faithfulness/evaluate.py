@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 EVIDENCE_FILE = "evaluate.h5"
 FIGURE_FILE = "curves.png"
-UNIT_VERSION = 2  # raised when kept results hold something else
+UNIT_VERSION = 1  # raised when kept results hold something else
 
 
 def evaluate(subject: Subject, statistics: StatisticsSettings, settings: EvaluateSettings, run: Run) -> list[Path]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from lcrp.attribution.segmentation import BACKGROUND
 from lcrp.errors import StoreError
+from lcrp.storage.location import is_imported
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.statistics import LayerStatistics
 from lcrp.values.target import ExplainedTarget, Target
@@ -72,12 +73,12 @@ def ranked(path: Path, layers: Sequence[str], class_names: Sequence[str], counts
         counts: concepts per class, and reference samples per concept, at most.
 
     Raises:
-        StoreError: the statistics are not fit to be read, lack a layer, or hold no means.
+        StoreError: the statistics are not fit to be read, lack a layer, or are imported and hold no means.
     """
     with StatisticsFile(path, class_names=class_names) as file:
-        if not any(file.layer(name).moments.count.any() for name in layers):
+        if is_imported(file.header):
             raise StoreError(
-                f"'{path}' holds no mean relevance, as imported statistics do not: run stage=glocal with the same "
+                f"'{path}' is imported and holds no mean relevance: run stage=glocal with the same "
                 "settings, and what it makes is taken instead"
             )
         pairs = tuple(_pairs(name, file.layer(name), class_names, counts) for name in layers)
