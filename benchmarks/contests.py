@@ -15,10 +15,10 @@ import torch
 from lcrp.attribution.concepts import only_concept, relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
+from lcrp.decisions.references import ReferenceSource, reference_samples
+from lcrp.decisions.rounds import chunk_of, explained_chunk, images_at_once
 from lcrp.figures.crops import reference_crop
 from lcrp.ranking.accumulator import StatisticsAccumulator
-from lcrp.stages.references import ReferenceSource, reference_samples
-from lcrp.stages.rounds import chunk_of, explained_chunk, images_at_once
 from lcrp.storage.reference_cache import ReferenceCache
 from lcrp.values.statistics import TopTable
 from peer import Neuron, glocal_of_zennit_crp, heatmap_of_zennit, render_of_zennit_crp

@@ -16,9 +16,9 @@ from lcrp.config.check import checked
 from lcrp.config.paths import config_dir
 from lcrp.config.schema import register_schemas
 from lcrp.data.loader import chunks
+from lcrp.decisions.rounds import Chunk, Queue, chunk_of, explained_chunk, parts_of
+from lcrp.decisions.subject import Subject
 from lcrp.ranking.accumulator import StatisticsAccumulator
-from lcrp.stages.rounds import Chunk, Queue, chunk_of, explained_chunk, parts_of
-from lcrp.stages.subject import Subject
 from lcrp.values.target import ExplainedTarget
 from timing import Report, Spread
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lcrp.evidence.intervals import Interval
 from lcrp.models.checkpoint import WEIGHTS_FOLDER
-from lcrp.stages.ground_truth.tables import interval
+from lcrp.stages.truth.tables import interval
 from lcrp.storage.evidence import read_evidence
 from lcrp.values.evidence import Table
 

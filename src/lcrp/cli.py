@@ -29,7 +29,7 @@ from lcrp.config.messages import one_line
 from lcrp.config.paths import config_dir
 from lcrp.config.schema import register_schemas
 from lcrp.errors import ConfigError, Interrupted, LcrpError
-from lcrp.stages.run import Run
+from lcrp.runs.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def _perform(config: DictConfig) -> None:
     import torch  # takes seconds: --help and wrong settings need not wait
 
     from lcrp.config.build import build_job, num_workers
-    from lcrp.stages.verify import file_sha256
+    from lcrp.runs.provenance import file_sha256, write_provenance
 
     hydra_config = HydraConfig.get()
     origin = Path(hydra_config.runtime.cwd)
@@ -114,7 +114,7 @@ def _perform(config: DictConfig) -> None:
     }
     paths = [written] if isinstance(written, Path) else written
     hashes = {"written": {str(path): file_sha256(path) for path in paths if path.is_file()}}
-    run.write_provenance(facts | hashes, seconds=time.monotonic() - began)
+    write_provenance(run.folder, facts | hashes, seconds=time.monotonic() - began)
     for path in paths:
         sys.stdout.write(f"{path}\n")
     sys.stdout.flush()

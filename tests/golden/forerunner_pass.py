@@ -18,7 +18,7 @@ from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.attribution.task import Task
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus_flat
 from lcrp.data.transforms import InputTransform
-from lcrp.stages.subject import NetworkSpec, Subject
+from lcrp.decisions.subject import NetworkSpec, Subject
 from lcrp.values.geometry import Geometry
 from lcrp.values.sample import Annotation, Sample
 

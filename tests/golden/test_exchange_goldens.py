@@ -9,12 +9,12 @@ import pytest
 from forerunner_pass import CASES, recorded_pass
 from torch import nn
 
-from lcrp.stages.decisions import ConceptChoice
+from lcrp.decisions.explained import ConceptChoice
+from lcrp.decisions.selection import Selection
+from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.runs.run import Run
 from lcrp.stages.exchange import ImportSettings, import_statistics
 from lcrp.stages.render import RenderSettings, render
-from lcrp.stages.run import Run
-from lcrp.stages.selection import Selection
-from lcrp.stages.subject import StatisticsSettings, Subject
 from lcrp.storage.explanation import read_explanation
 from lcrp.storage.statistics import StatisticsFile
 

@@ -15,9 +15,9 @@ import pytest
 from forerunner_pass import CASES, recorded_pass
 from torch import nn
 
-from lcrp.stages.glocal import GlocalSettings, glocal
-from lcrp.stages.run import Run
-from lcrp.stages.subject import StatisticsSettings
+from lcrp.decisions.subject import StatisticsSettings
+from lcrp.runs.run import Run
+from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.statistics import TopTable
 

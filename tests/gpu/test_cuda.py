@@ -13,8 +13,8 @@ from lcrp.config.build import build_subject, set_precision
 from lcrp.config.check import checked
 from lcrp.config.paths import config_dir
 from lcrp.config.schema import register_schemas
-from lcrp.stages.faithfulness.flipping import EvaluateSettings, Flipping
-from lcrp.stages.subject import StatisticsSettings, Subject
+from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.stages.evaluate.flipping import EvaluateSettings, Flipping
 
 pytestmark = [
     pytest.mark.gpu,

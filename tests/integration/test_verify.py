@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY, Outcome
-from lcrp.stages import run as run_module
+from lcrp.runs import provenance
 
 CommandLine = Callable[..., Outcome]
 
@@ -33,7 +33,7 @@ def test_changes_of_files_and_versions_are_named(
     lcrp: CommandLine, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.write_bytes(made.read_bytes() + b"x")
-    monkeypatch.setattr(run_module.metadata, "version", lambda name: "0.0" if name == "zennit" else "1.0")
+    monkeypatch.setattr(provenance.metadata, "version", lambda name: "0.0" if name == "zennit" else "1.0")
     outcome = lcrp("stage=verify", "run=made", "hydra.run.dir=check")
     assert outcome.code == 1
     (line,) = outcome.err

@@ -23,12 +23,12 @@ from lcrp.config.stages import download_settings, stage_settings, train_settings
 from lcrp.config.targets import is_own, locate
 from lcrp.data.dataset import Dataset
 from lcrp.data.loader import Shard
+from lcrp.decisions.subject import NetworkSpec, StatisticsSettings, Subject
 from lcrp.errors import ConfigError
-from lcrp.stages.glocal import GlocalSettings
-from lcrp.stages.run import Run
-from lcrp.stages.subject import NetworkSpec, StatisticsSettings, Subject
+from lcrp.runs.provenance import read_provenance
+from lcrp.runs.run import Run
+from lcrp.stages.glocal.glocal import GlocalSettings
 from lcrp.stages.train import TrainSubject
-from lcrp.stages.verify import read_provenance
 
 WORKERS_OF_A_GPU = 4
 CONTEXT_BIASES = (0.95, 0.2)  # of the pictures on which every trained network is measured

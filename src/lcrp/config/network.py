@@ -10,9 +10,9 @@ from lcrp.config import schema
 from lcrp.config.checkpoints import OFFICIAL, RANDOM, find_checkpoint, official_class_names
 from lcrp.config.dataset import input_transform
 from lcrp.config.targets import call, locate, takes
+from lcrp.decisions.subject import NetworkSpec
 from lcrp.errors import ConfigError
 from lcrp.models.checkpoint import Checkpoint, load_state
-from lcrp.stages.subject import NetworkSpec
 
 log = logging.getLogger(__name__)
 

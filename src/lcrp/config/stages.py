@@ -6,18 +6,18 @@ from pathlib import Path
 from lcrp.config import schema
 from lcrp.config.methods import methods
 from lcrp.config.paths import absolute
+from lcrp.decisions.explained import ConceptChoice
+from lcrp.decisions.selection import Selection
 from lcrp.errors import ConfigError
-from lcrp.stages.decisions import ConceptChoice
+from lcrp.stages.context.context import ContextSettings
 from lcrp.stages.download import DownloadSettings
+from lcrp.stages.evaluate.flipping import EvaluateSettings
 from lcrp.stages.exchange import ExportSettings, ImportSettings
-from lcrp.stages.faithfulness.flipping import EvaluateSettings
-from lcrp.stages.glocal import GlocalSettings
-from lcrp.stages.ground_truth.truth import TruthSettings
+from lcrp.stages.glocal.glocal import GlocalSettings
 from lcrp.stages.merge import MergeSettings
 from lcrp.stages.render import RenderSettings
-from lcrp.stages.selection import Selection
-from lcrp.stages.surroundings.context import ContextSettings
 from lcrp.stages.train import TrainSettings
+from lcrp.stages.truth.truth import TruthSettings
 from lcrp.storage.crp_folder import Convention
 from lcrp.training.trainer import Schedule
 

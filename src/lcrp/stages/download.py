@@ -7,7 +7,7 @@ from pathlib import Path
 from lcrp.data.fetch import lacking, received, unpack, verify
 from lcrp.data.published import ARCHIVES, BY_HAND, Archive
 from lcrp.errors import DataError
-from lcrp.stages.run import Run
+from lcrp.runs.run import Run
 
 log = logging.getLogger(__name__)
 

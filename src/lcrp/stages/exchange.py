@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from lcrp.attribution.layers import layer_names
+from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_header, statistics_key
 from lcrp.errors import StoreError, nearest
 from lcrp.ranking.entries import class_row, matched_classes, ranked_table, stacked, table_entries
-from lcrp.stages.run import Run
-from lcrp.stages.subject import StatisticsSettings, Subject, statistics_header, statistics_key
+from lcrp.runs.run import Run
 from lcrp.storage.crp_folder import (
     BY_CLASS,
     OVERALL,

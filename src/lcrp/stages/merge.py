@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
+from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_header, statistics_key
 from lcrp.errors import StoreError, TargetError
 from lcrp.ranking.accumulator import StatisticsAccumulator
-from lcrp.stages.run import Run
-from lcrp.stages.subject import StatisticsSettings, Subject, statistics_header, statistics_key
+from lcrp.runs.run import Run
 from lcrp.storage.location import StatisticsKey, differences_from, shard_path, shard_paths, statistics_path
 from lcrp.storage.lock import sole_writer
 from lcrp.storage.statistics import StatisticsFile, read_header, write_statistics

@@ -10,15 +10,15 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.data.dataset import Dataset
 from lcrp.data.folder import FolderDataset
+from lcrp.decisions.explained import ConceptChoice, explained_decisions
+from lcrp.decisions.references import ReferenceSource, reference_samples
+from lcrp.decisions.selection import Selection, class_id_of, sample_indices
+from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import ConfigError, DataError, LayerError, TargetError, nearest
 from lcrp.figures.explanation import draw_explanation
 from lcrp.figures.saving import FORMATS
-from lcrp.stages.decisions import ConceptChoice, explained_decisions
-from lcrp.stages.references import ReferenceSource, reference_samples
-from lcrp.stages.run import Run
-from lcrp.stages.selection import Selection, class_id_of, sample_indices
-from lcrp.stages.statistics_file import statistics_file
-from lcrp.stages.subject import StatisticsSettings, Subject
+from lcrp.runs.run import Run
+from lcrp.stages.glocal.statistics_file import statistics_file
 from lcrp.storage.atomic import write_json
 from lcrp.storage.explanation import explanation_json, write_explanation
 from lcrp.storage.reference_cache import ReferenceCache

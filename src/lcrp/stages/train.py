@@ -15,9 +15,9 @@ from torch import nn
 from lcrp.attribution.detection import DetectionTask
 from lcrp.data.dataset import Dataset
 from lcrp.data.loader import chunks
+from lcrp.decisions.subject import NetworkSpec
 from lcrp.models.checkpoint import save_checkpoint
-from lcrp.stages.run import Run
-from lcrp.stages.subject import NetworkSpec
+from lcrp.runs.run import Run
 from lcrp.training.losses import Losses, detection_losses, segmentation_losses
 from lcrp.training.pictures import NO_OBJECT, Pictures, Truth
 from lcrp.training.quality import average_precision_50, confusion_matrix, mean_iou

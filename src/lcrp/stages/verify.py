@@ -1,6 +1,5 @@
 """stage=verify: whether a run's inputs, versions and files are still what they were."""
 
-import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -8,7 +7,8 @@ from pathlib import Path
 from typing import cast
 
 from lcrp.errors import StoreError
-from lcrp.stages.run import PROVENANCE_FILE, Run, commit, versions
+from lcrp.runs.provenance import commit, file_sha256, versions
+from lcrp.runs.run import Run
 from lcrp.storage.atomic import write_json
 from lcrp.storage.location import differences
 
@@ -16,36 +16,6 @@ log = logging.getLogger(__name__)
 
 REPORT_FILE = "verification.json"
 _OF_THE_MOMENT = frozenset({"command", "host", "threads", "wall_seconds", "peak_memory_mib", "written"})
-
-
-def read_provenance(folder: Path) -> dict[str, object]:
-    """What a run wrote of itself.
-
-    Raises:
-        StoreError: it is no folder of a run, or its provenance is damaged.
-    """
-    path = folder / PROVENANCE_FILE
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StoreError(
-            f"'{folder}' has no {PROVENANCE_FILE}: name the folder of a run that ended well, such as outputs/runs/..."
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"'{path}' cannot be read: {error}") from error
-    if not _is_provenance(found):
-        raise StoreError(f"'{path}' is no provenance of lcrp")
-    return cast(dict[str, object], found)
-
-
-def _is_provenance(found: object) -> bool:
-    if not isinstance(found, dict) or not isinstance(found.get("written", {}), dict):
-        return False
-    command = found.get("command")
-    if not isinstance(command, dict) or not isinstance(command.get("folder"), str):
-        return False
-    overrides = command.get("overrides")
-    return isinstance(overrides, list) and all(isinstance(override, str) for override in overrides)
 
 
 def verify(folder: Path, recorded: Mapping[str, object], facts: Mapping[str, object], run: Run) -> Path:
@@ -85,9 +55,3 @@ def _changed_files(written: Mapping[str, str]) -> list[str]:
         elif file_sha256(path) != sha256:
             changed.append(f"'{name}' has another content")
     return changed
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,12 +8,12 @@ import torch
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.segmentation import SegmentationTask
+from lcrp.decisions.regions import Region, object_region, outside_shares
 from lcrp.evidence.context import pair_means
-from lcrp.stages.regions import Region, object_region, outside_shares
-from lcrp.stages.surroundings.backgrounds import replacements, sensitivity_terms, variants, without_background
-from lcrp.stages.surroundings.case_study import flipped_groups
-from lcrp.stages.surroundings.pairs import LayerPairs
-from lcrp.stages.surroundings.scores import Found
+from lcrp.stages.context.backgrounds import replacements, sensitivity_terms, variants, without_background
+from lcrp.stages.context.case_study import flipped_groups
+from lcrp.stages.context.pairs import LayerPairs
+from lcrp.stages.context.scores import Found
 from lcrp.values.geometry import Geometry
 from lcrp.values.prediction import ClassMap
 from lcrp.values.sample import Annotation, Sample

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.stages.faithfulness.checks import Check, sanity_checks
-from lcrp.stages.faithfulness.flipping import Found
+from lcrp.stages.evaluate.checks import Check, sanity_checks
+from lcrp.stages.evaluate.flipping import Found
 from lcrp.values.target import ExplainedTarget, Target
 
 SIZE = 4

@@ -15,12 +15,12 @@ import torch
 from colour_world import Squares
 
 from lcrp.attribution.engine import Attributor
+from lcrp.decisions.explained import ConceptChoice, explained_decisions
+from lcrp.decisions.selection import Selection
+from lcrp.decisions.subject import Subject
 from lcrp.errors import DataError, Interrupted, LayerError, StoreError, TargetError
-from lcrp.stages.decisions import ConceptChoice, explained_decisions
-from lcrp.stages.selection import Selection
-from lcrp.stages.subject import Subject
-from lcrp.stages.surroundings import views as context_views
-from lcrp.stages.surroundings.context import context
+from lcrp.stages.context import views as context_views
+from lcrp.stages.context.context import context
 from lcrp.storage.evidence import read_evidence
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.evidence import Table
@@ -41,7 +41,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def black(monkeypatch: pytest.MonkeyPatch) -> None:
     """Backgrounds become black, by half and in full."""
-    monkeypatch.setattr("lcrp.stages.surroundings.backgrounds.replacements", lambda _, size: torch.zeros(1, 3, *size))
+    monkeypatch.setattr("lcrp.stages.context.backgrounds.replacements", lambda _, size: torch.zeros(1, 3, *size))
 
 
 def tables(tmp_path: Path, subject: Subject | None = None, **changes: Any) -> dict[str, Table]:
@@ -112,7 +112,7 @@ def test_sensitivities_on_paper(tmp_path: Path) -> None:
 def test_a_mask_that_is_gone_has_no_relevance_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a black picture the logit of the boat is 0, that of the background 0.1: all relevance is gone."""
     monkeypatch.setattr(
-        "lcrp.stages.surroundings.backgrounds.variants", lambda found, _: torch.zeros(3, *found.sample.image.shape)
+        "lcrp.stages.context.backgrounds.variants", lambda found, _: torch.zeros(3, *found.sample.image.shape)
     )
     found = tables(tmp_path, class_name="boat")
     assert column(found["concepts"], "sensitivity") == pytest.approx([1.0, 1.0])

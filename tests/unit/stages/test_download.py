@@ -9,8 +9,8 @@ from file_server import FileServer
 
 from lcrp.data.published import ARCHIVES, Archive
 from lcrp.errors import DataError
+from lcrp.runs.run import Run
 from lcrp.stages.download import DownloadSettings, download
-from lcrp.stages.run import Run
 
 NAME = "val2017.zip"
 PICTURES = {f"val2017/{number}.jpg": bytes([number]) * 5000 for number in range(3)}

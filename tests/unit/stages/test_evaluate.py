@@ -17,9 +17,9 @@ from zennit.core import Composite
 from lcrp.attribution.methods import Method
 from lcrp.composites.composites import all_flat, epsilon_plus_flat, gradient
 from lcrp.errors import ConfigError, Interrupted, TargetError
-from lcrp.stages.faithfulness.checks import Check, sanity_checks
-from lcrp.stages.faithfulness.evaluate import evaluate, spread
-from lcrp.stages.faithfulness.flipping import EvaluateSettings, Flipping
+from lcrp.stages.evaluate.checks import Check, sanity_checks
+from lcrp.stages.evaluate.evaluate import evaluate, spread
+from lcrp.stages.evaluate.flipping import EvaluateSettings, Flipping
 from lcrp.storage.evidence import read_evidence
 from lcrp.values.evidence import Table
 from lcrp.values.sample import Sample

@@ -12,15 +12,15 @@ import paper_world
 import pytest
 import torch
 
+from lcrp.decisions.explained import ConceptChoice
+from lcrp.decisions.selection import Selection
+from lcrp.decisions.subject import StatisticsSettings
 from lcrp.errors import LayerError, StoreError
-from lcrp.stages.decisions import ConceptChoice
+from lcrp.runs.run import Run
+from lcrp.stages.context.context import context
 from lcrp.stages.exchange import ExportSettings, ImportSettings, export_statistics, import_statistics
-from lcrp.stages.glocal import GlocalSettings, glocal
+from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.stages.render import RenderSettings, render
-from lcrp.stages.run import Run
-from lcrp.stages.selection import Selection
-from lcrp.stages.subject import StatisticsSettings
-from lcrp.stages.surroundings.context import context
 from lcrp.storage.crp_folder import Convention
 from lcrp.storage.explanation import read_explanation
 from lcrp.storage.statistics import StatisticsFile

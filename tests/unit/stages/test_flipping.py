@@ -10,7 +10,7 @@ import torch
 from lcrp.attribution.methods import Method
 from lcrp.composites.composites import epsilon_plus_flat, gradient
 from lcrp.evidence.curves import channel_counts
-from lcrp.stages.faithfulness.flipping import EvaluateSettings, Flipping, Found
+from lcrp.stages.evaluate.flipping import EvaluateSettings, Flipping, Found
 
 SETTINGS = EvaluateSettings(
     methods=(

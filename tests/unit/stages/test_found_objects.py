@@ -5,7 +5,7 @@ import torch
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.stages.ground_truth.planned import PlannedObject, found
+from lcrp.stages.truth.planned import PlannedObject, found
 from lcrp.values.geometry import Geometry
 from lcrp.values.prediction import ClassMap, Detections
 from lcrp.values.sample import Annotation, Sample

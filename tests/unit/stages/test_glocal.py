@@ -13,10 +13,10 @@ from noise_world import CLASS_NAMES, MEAN, NUM_SAMPLES, SIZE, STATISTICS, STD, N
 from lcrp.attribution.concepts import activation_scores, relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.segmentation import SegmentationTask
+from lcrp.decisions.subject import Subject, statistics_key
 from lcrp.errors import ConfigError, DataError, StoreError, TargetError
-from lcrp.stages.glocal import GlocalSettings, glocal
-from lcrp.stages.run import Run
-from lcrp.stages.subject import Subject, statistics_key
+from lcrp.runs.run import Run
+from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage.location import find_statistics, statistics_path
 from lcrp.storage.statistics import StatisticsFile
 

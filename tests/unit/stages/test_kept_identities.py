@@ -15,11 +15,11 @@ from zennit.core import Composite
 from lcrp.attribution.methods import Method
 from lcrp.composites.composites import all_flat, epsilon_plus_flat, gradient
 from lcrp.data.scenes import ScenesDataset
-from lcrp.stages.faithfulness.evaluate import evaluate
-from lcrp.stages.faithfulness.flipping import EvaluateSettings
-from lcrp.stages.ground_truth.truth import TruthSettings, truth
-from lcrp.stages.subject import Subject
-from lcrp.stages.surroundings.context import context
+from lcrp.decisions.subject import Subject
+from lcrp.stages.context.context import context
+from lcrp.stages.evaluate.evaluate import evaluate
+from lcrp.stages.evaluate.flipping import EvaluateSettings
+from lcrp.stages.truth.truth import TruthSettings, truth
 from lcrp.storage.units import Units
 
 
@@ -140,7 +140,7 @@ def test_more_targets_are_the_same_work(
 @pytest.fixture
 def looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
     """Runs stage=context; tells the folders in which something is kept since, and of which part each is."""
-    monkeypatch.setattr("lcrp.stages.surroundings.context.write_figures", lambda *_: [])
+    monkeypatch.setattr("lcrp.stages.context.context.write_figures", lambda *_: [])
 
     def folders(top_n: int = paper_world.STATISTICS.top_n, **changes: Any) -> dict[str, str]:
         statistics, settings = replace(paper_world.STATISTICS, top_n=top_n), replace(CONTEXT, **changes)

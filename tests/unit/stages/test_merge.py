@@ -10,11 +10,11 @@ import pytest
 from noise_world import Noise
 
 from lcrp.data.loader import Shard
+from lcrp.decisions.subject import Subject
 from lcrp.errors import StoreError, TargetError
-from lcrp.stages.glocal import GlocalSettings, glocal
+from lcrp.runs.run import Run
+from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.stages.merge import MergeSettings, merge
-from lcrp.stages.run import Run
-from lcrp.stages.subject import Subject
 from lcrp.storage import hdf5
 from lcrp.storage.statistics import StatisticsFile, read_header
 

@@ -14,13 +14,13 @@ import torch
 from colour_world import Squares
 from PIL import Image
 
+from lcrp.decisions.explained import ConceptChoice
+from lcrp.decisions.selection import Selection
+from lcrp.decisions.subject import Subject
 from lcrp.errors import ConfigError, DataError, LayerError, StoreError, TargetError
 from lcrp.figures.explanation import draw_explanation
-from lcrp.stages.decisions import ConceptChoice
-from lcrp.stages.glocal import GlocalSettings, glocal
+from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.stages.render import RenderSettings, render
-from lcrp.stages.selection import Selection
-from lcrp.stages.subject import Subject
 from lcrp.storage.explanation import read_explanation
 from lcrp.values.explanation import Explanation
 
@@ -188,7 +188,7 @@ def test_missing_statistics_are_made_where_asked_for_and_found_again(
     (figure,) = rendered(tmp_path, asked)
     numbers = figure.with_suffix(".json").read_text()
     assert len(list(tmp_path.rglob("statistics/*/*.h5"))) == 1
-    monkeypatch.setattr("lcrp.stages.statistics_file.glocal", None)  # a second pass would fail
+    monkeypatch.setattr("lcrp.stages.glocal.statistics_file.glocal", None)  # a second pass would fail
     (again,) = rendered(tmp_path, asked)
     assert again.with_suffix(".json").read_text() == numbers
     with pytest.raises(StoreError):

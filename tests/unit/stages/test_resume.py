@@ -12,11 +12,11 @@ import noise_world
 import pytest
 from noise_world import Noise
 
+from lcrp.decisions.subject import Subject
 from lcrp.errors import Interrupted, StoreError
-from lcrp.stages import glocal as glocal_module
-from lcrp.stages.glocal import GlocalSettings, glocal
-from lcrp.stages.run import Run
-from lcrp.stages.subject import Subject
+from lcrp.runs.run import Run
+from lcrp.stages.glocal import glocal as glocal_module
+from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage import atomic
 from lcrp.storage.location import checkpoint_path
 from lcrp.storage.lock import sole_writer

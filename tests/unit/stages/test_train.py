@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from lcrp.data.transforms import InputTransform
+from lcrp.decisions.subject import NetworkSpec
 from lcrp.models.checkpoint import read_checkpoint
 from lcrp.models.yolov5 import YOLOv5
-from lcrp.stages.run import Run
-from lcrp.stages.subject import NetworkSpec
+from lcrp.runs.run import Run
 from lcrp.stages.train import TrainSettings, TrainSubject, load_pictures, train
 from lcrp.training.trainer import Schedule
 from lcrp.values.geometry import Geometry

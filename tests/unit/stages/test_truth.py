@@ -31,17 +31,17 @@ from lcrp.data.scenes import (
     with_context_swapped,
     without_part,
 )
+from lcrp.decisions.regions import object_region
+from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import ConfigError, TargetError
 from lcrp.evidence.intervals import bootstrap
-from lcrp.stages.ground_truth import truth as stage
-from lcrp.stages.ground_truth.interventions import MOST_PER_PICTURE, TruthTarget, truth_targets
-from lcrp.stages.ground_truth.planned import PlannedObject, all_found, found
-from lcrp.stages.ground_truth.tables import agreement, packed
-from lcrp.stages.ground_truth.truth import TruthSettings, concept_measures, truth
-from lcrp.stages.regions import object_region
-from lcrp.stages.run import Run
-from lcrp.stages.subject import StatisticsSettings, Subject
-from lcrp.stages.surroundings.backgrounds import Sensitivities
+from lcrp.runs.run import Run
+from lcrp.stages.context.backgrounds import Sensitivities
+from lcrp.stages.truth import truth as stage
+from lcrp.stages.truth.interventions import MOST_PER_PICTURE, TruthTarget, truth_targets
+from lcrp.stages.truth.planned import PlannedObject, all_found, found
+from lcrp.stages.truth.tables import agreement, packed
+from lcrp.stages.truth.truth import TruthSettings, concept_measures, truth
 from lcrp.storage.evidence import read_evidence
 from lcrp.storage.units import Arrays
 from lcrp.values.evidence import Table

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lcrp.stages.ground_truth.tables import MEASURES, summary_tables
+from lcrp.stages.truth.tables import MEASURES, summary_tables
 from lcrp.values.evidence import Table
 
 

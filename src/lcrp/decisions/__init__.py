@@ -1,0 +1,1 @@
+"""Single decisions: which are explained, by which network, and with which references."""

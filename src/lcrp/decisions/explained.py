@@ -1,0 +1,212 @@
+"""The decisions of one picture, explained: relevance of pixels and concepts, in numbers that a figure shows.
+
+Axes: B batch (one picture), C concept, H W picture, h w feature map.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn.functional import interpolate
+
+from lcrp.attribution.concepts import activation_scores, only_concept, relevance_scores
+from lcrp.attribution.engine import Attributor, Trace
+from lcrp.attribution.segmentation import box_region
+from lcrp.attribution.task import Prediction
+from lcrp.decisions.references import Mode
+from lcrp.decisions.selection import Selection, chosen_targets, input_box
+from lcrp.errors import ConfigError, LayerError, nearest
+from lcrp.evidence.localisation import shares
+from lcrp.values.attribution import Attribution
+from lcrp.values.explanation import ConceptExplanation, Explanation, Mask
+from lcrp.values.prediction import ClassMap
+from lcrp.values.sample import Sample
+from lcrp.values.target import ExplainedTarget
+
+log = logging.getLogger(__name__)
+
+Heatmap = npt.NDArray[np.floating]
+Content = tuple[int, int, int, int]
+
+MAX_CONCEPTS = 8
+MAX_REFERENCES = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConceptChoice:
+    """Which concepts of which layer are shown, and by what they are ranked.
+
+    Attributes:
+        mode: 'relevance' for the decision, or 'activation' in the picture.
+        layer: name of the layer; None takes the model's own choice.
+        n_concepts: the highest-ranked so many.
+        n_references: reference samples shown per concept.
+        concepts: these concepts instead, in this order.
+    """
+
+    mode: Mode
+    layer: str | None
+    n_concepts: int
+    n_references: int
+    concepts: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise ConfigError(
+                f"mode '{self.mode}' is unknown; choices: {nearest(self.mode, get_args(Mode))}. Set stage.mode."
+            )
+        count = self.n_concepts if self.concepts is None else len(self.concepts)
+        if not 1 <= count <= MAX_CONCEPTS:
+            raise ConfigError(f"a figure shows 1 to {MAX_CONCEPTS} concepts, not {count}: set stage.n_concepts.")
+        if not 0 <= self.n_references <= MAX_REFERENCES:
+            raise ConfigError(
+                f"a figure shows 0 to {MAX_REFERENCES} references per concept, not {self.n_references}: "
+                "set stage.n_references."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """One picture after its forward pass; `region` [H, W] is the part of a class mask that is explained."""
+
+    sample: Sample
+    trace: Trace
+    prediction: Prediction
+    layer: str
+    region: torch.Tensor | None
+
+
+def explained_decisions(
+    attributor: Attributor, sample: Sample, selection: Selection, class_id: int | None, choice: ConceptChoice
+) -> list[Explanation]:
+    """Explanations of the selected decisions of a picture, without references and title.
+
+    Args:
+        attributor: within its context and recording the layer.
+        sample: the picture.
+        selection: which decisions.
+        class_id: `selection.class_name` as an id.
+        choice: which concepts; `choice.layer` must be set.
+
+    Raises:
+        TargetError: the decisions asked for are not there.
+        LayerError: the layer has no such concept.
+    """
+    assert choice.layer is not None
+    trace = attributor.forward(sample.image[None])
+    prediction = attributor.task.predictions(trace.output)[0]
+    region = None
+    if selection.box is not None and isinstance(prediction, ClassMap):
+        region = box_region(input_box(sample, selection.box), prediction.labels)
+    view = _View(sample=sample, trace=trace, prediction=prediction, layer=choice.layer, region=region)
+    chosen = chosen_targets(attributor.task, prediction, sample, selection, class_id)
+    return [_explanation(attributor, view, explained, choice) for explained in chosen]
+
+
+def outside_share(heatmap: Heatmap, mask: Mask, content: Content) -> float:
+    """Share of the positive relevance within the picture that lies outside the object; 0 if there is none.
+
+    sum_i max(R_i, 0) (1 - M_i) / sum_i max(R_i, 0) over the pixels i of the content (Dreyer et al. 2023, the context
+    score of section 4.3, for one sample).
+
+    Args:
+        heatmap: [H, W].
+        mask: [H, W] the object.
+        content: (top, left, bottom, right) of the picture in the input.
+    """
+    top, left, bottom, right = content
+    (share,) = shares(heatmap[top:bottom, left:right], ~mask[None, top:bottom, left:right])
+    return 0.0 if np.isnan(share) else float(share)
+
+
+def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> list[int]:
+    """The concepts that are shown, from scores [C]: the highest ones (ties: the lower id first), or those asked for.
+
+    Raises:
+        LayerError: a concept that was asked for is not in the layer.
+    """
+    if choice.concepts is None:
+        order = scores.argsort(descending=True, stable=True)
+        return [int(concept) for concept in order[: choice.n_concepts]]
+    for concept in choice.concepts:
+        if not 0 <= concept < len(scores):
+            raise LayerError(
+                f"concept {concept} is not in layer '{layer}': it has {len(scores)} concepts, 0 to {len(scores) - 1}. "
+                "Set stage.concepts."
+            )
+    return list(choice.concepts)
+
+
+def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget, choice: ConceptChoice) -> Explanation:
+    attribution = view.trace.explain([explained], None if view.region is None else view.region[None])
+    scores = _scores(attribution, view.layer, choice)
+    if choice.mode == "relevance" and not scores.any():
+        log.warning(
+            "%s: layer '%s' plays no part in %s %d; choose one that leads to it (stage.layer)",
+            view.sample.key,
+            view.layer,
+            attributor.task.class_names[explained.target.class_id],
+            explained.target.item,
+        )
+    shown = top_concepts(scores, choice, view.layer)
+    content = view.sample.geometry.content()
+    height, width = view.sample.image.shape[-2:]
+    pixels = attributor.task.object_mask(view.prediction, explained, (height, width))
+    mask: Mask = (pixels if view.region is None else pixels & view.region).cpu().numpy()
+    heatmap = _array(attribution.heatmap[0])
+    top, left, bottom, right = content
+    return Explanation(
+        title="",
+        mode=choice.mode,
+        layer=view.layer,
+        explained=explained,
+        class_name=attributor.task.class_names[explained.target.class_id],
+        picture=view.sample.image.permute(1, 2, 0).numpy(),
+        content=content,
+        mask=mask,
+        heatmap=heatmap,
+        outside=outside_share(heatmap, mask, content),
+        outside_area=float(1.0 - mask[top:bottom, left:right].mean()),
+        concepts=tuple(
+            ConceptExplanation(
+                concept=concept,
+                share=float(scores[concept]),
+                heatmap=concept_map,
+                outside=outside_share(concept_map, mask, content),
+                references=(),
+            )
+            for concept, concept_map in zip(shown, _concept_maps(view, attribution, shown, choice), strict=True)
+        ),
+    )
+
+
+def _scores(attribution: Attribution, layer: str, choice: ConceptChoice) -> torch.Tensor:
+    """Score of every concept, [C]."""
+    if choice.mode == "activation":
+        return activation_scores(attribution.activation[layer]).score[0].cpu()
+    return relevance_scores(attribution.relevance[layer]).score[0].cpu()
+
+
+def _concept_maps(
+    view: _View, attribution: Attribution, concepts: Sequence[int], choice: ConceptChoice
+) -> list[Heatmap]:
+    """Conditional heatmaps [H, W] of concepts, or their activation maps resized to the input."""
+    if choice.mode == "activation":
+        activation = attribution.activation[view.layer][:, list(concepts)]  # [1, shown, h, w]
+        size = tuple(view.sample.image.shape[-2:])
+        resized = interpolate(activation, size=size, mode="bilinear", align_corners=False)[0]
+        return [_array(one) for one in resized]
+    relevance = attribution.relevance[view.layer]
+    maps = []
+    for concept in concepts:
+        restart = only_concept(relevance, torch.tensor([concept], device=relevance.device))
+        maps.append(_array(view.trace.conditional(view.layer, restart)[0]))
+    return maps
+
+
+def _array(values: torch.Tensor) -> Heatmap:
+    return np.asarray(values.float().cpu().numpy())

@@ -1,0 +1,229 @@
+"""Sanity checks of relevance: on the user's own model, before its explanations are believed.
+
+Axes: B image, T target, C concept, H W picture, h w feature map.
+"""
+
+import copy
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from lcrp.attribution.concepts import relevance_scores
+from lcrp.attribution.layers import layer_names
+from lcrp.attribution.task import NetworkOutput
+from lcrp.composites.composites import gradient
+from lcrp.decisions.subject import Subject
+from lcrp.evidence.correlation import spearman
+from lcrp.stages.evaluate.flipping import Found
+from lcrp.values.evidence import Table
+
+log = logging.getLogger(__name__)
+
+TOP = 10  # concepts that are followed
+LEAK = 1e-3  # share of relevance that a layer may lose to stabilisers
+LEAST = 1e-6  # relevance of a layer that is looked at
+SUPPORT = 1e-3  # of the largest, from which on an output counts
+DRIFT = 1e-3  # of the largest logit that canonizers may change
+SIMILAR = 0.5  # rank correlation below which concepts count as other ones
+STABLE = 0.9  # share of the top concepts that another number format must keep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One property that relevance must have.
+
+    Attributes:
+        name: what is checked.
+        value: what was found.
+        bound: what it is compared with.
+        is_fine: whether it holds.
+        note: what the value means.
+    """
+
+    name: str
+    value: float
+    bound: float
+    is_fine: bool
+    note: str
+
+
+def sanity_checks(subject: Subject, images: torch.Tensor, found: Sequence[Found]) -> list[Check]:
+    """Check the relevance of some targets under the subject's composite.
+
+    Args:
+        subject: model, task and composite.
+        images: [B, 3, H, W] in [0, 1].
+        found: targets in them, one per image at most, one in all at least.
+    """
+    images = images[[one.image for one in found]]
+    found = [Found(image=row, explained=one.explained, mask=one.mask) for row, one in enumerate(found)]
+    reference = _scores(subject, subject.model.network, images, found)
+    if not reference.any():
+        log.warning("%s plays no part in these decisions: set model.layer to a layer that does", subject.model.layer)
+    checks = [
+        _conservation(subject, images, found),
+        _canonizers(subject, images, found),
+        _randomisation(subject, images, found, reference),
+        *_stability(subject, images, found, reference),
+    ]
+    for check in checks:
+        verdict = "holds" if check.is_fine else "FAILS"
+        level = logging.INFO if check.is_fine else logging.WARNING
+        log.log(level, "%s %s: %.2g (bound %.2g), %s", check.name, verdict, check.value, check.bound, check.note)
+    return checks
+
+
+def checks_table(checks: Sequence[Check]) -> Table:
+    """A row per check."""
+    columns = {name: [getattr(check, name) for check in checks] for name in ("name", "value", "bound", "note")}
+    return Table(name="checks", columns={**columns, "holds": np.array([check.is_fine for check in checks])})
+
+
+def _seeds(subject: Subject, images: torch.Tensor, found: Sequence[Found]) -> torch.Tensor:
+    """Seed of the targets on the unaltered network, [B, ...] as its output."""
+    with subject.attributor((), composite=gradient) as attributor:
+        output = attributor.output(images)
+    return subject.task.seed(output, [one.explained for one in found])[1]
+
+
+def _explained_output(subject: Subject, output: NetworkOutput, found: Sequence[Found]) -> torch.Tensor:
+    """The part of an output that is explained: a segmenter's logits, or what a detector's seeds lie on."""
+    if isinstance(output, torch.Tensor):
+        return output
+    return subject.task.seed(output, [one.explained for one in found])[0]
+
+
+def _scores(subject: Subject, network: nn.Module, images: torch.Tensor, found: Sequence[Found]) -> torch.Tensor:
+    """Relevance scores [T, C] of the model's layer, the same outputs seeded whatever the network makes of them."""
+    layer, seeds = subject.model.layer, _seeds(subject, images, found)
+    with subject.attributor([layer], network=network) as attributor:
+        trace = attributor.forward(images)
+        start = _explained_output(subject, trace.output, found)
+        relevance = trace.attribute(start, seeds).relevance[layer]
+        return relevance_scores(relevance).score.double().cpu()
+
+
+def _conservation(subject: Subject, images: torch.Tensor, found: Sequence[Found]) -> Check:
+    """Relevance that single convolutions lose: |sum R_in - sum R_out| / |sum R_out|.
+
+    Each layer is looked at by itself, without its bias, and where some of its input speaks for its output: what goes to
+    a bias is lost by design.
+    """
+    network = subject.model.network
+    names = layer_names(network)
+    inputs: dict[str, torch.Tensor] = {}
+    leaks = {}
+    with subject.attributor(names) as attributor:
+        handles = [network.get_submodule(name).register_forward_pre_hook(_keeper(inputs, name)) for name in names]
+        trace = attributor.forward(images)
+        for handle in handles:
+            handle.remove()
+        relevance = trace.attribute(*subject.task.seed(trace.output, [one.explained for one in found])).relevance
+    with subject.attributor(()):
+        for name in names:
+            module = network.get_submodule(name)
+            assert isinstance(module, nn.Conv2d)
+            given = relevance[name] * _is_supported(module, inputs[name])
+            total = float(given.double().sum())
+            if abs(total) > LEAST:
+                leaks[name] = abs(_received(module, inputs[name], given) - total) / abs(total)
+    worst = max(leaks, key=lambda name: leaks[name], default="")
+    value = leaks.get(worst, float("nan"))
+    note = (
+        f"the largest loss of relevance in one of {len(leaks)} layers, at {worst}" if leaks else "no relevance is left"
+    )
+    return Check(name="conservation", value=value, bound=LEAK, is_fine=value <= LEAK, note=note)
+
+
+def _keeper(inputs: dict[str, torch.Tensor], name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
+    def keep(module: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:  # noqa: ARG001
+        inputs[name] = arguments[0].detach()
+
+    return keep
+
+
+def _is_supported(module: nn.Conv2d, inputs: torch.Tensor) -> torch.Tensor:
+    """Where products of one sign, x+ W+ + x- W-, are not negligible, [B, C, h, w] bool."""
+    with torch.no_grad():
+        agreeing = sum(
+            module._conv_forward(inputs.clamp(**sign), module.weight.clamp(**sign), None)
+            for sign in ({"min": 0.0}, {"max": 0.0})
+        )
+    assert isinstance(agreeing, torch.Tensor)
+    return agreeing > SUPPORT * agreeing.max()
+
+
+def _received(module: nn.Conv2d, inputs: torch.Tensor, relevance: torch.Tensor) -> float:
+    """Sum of what a layer's input receives from relevance of its output, by the layer's rule, without its bias."""
+    inputs = inputs.requires_grad_()
+    bias = None if module.bias is None else module.bias.data.clone()
+    try:
+        if module.bias is not None:
+            module.bias.data.zero_()
+        with torch.enable_grad():
+            output = module(inputs)
+        (received,) = torch.autograd.grad(output, inputs, relevance)
+    finally:
+        if module.bias is not None and bias is not None:
+            module.bias.data.copy_(bias)
+    return float(received.double().sum())
+
+
+def _canonizers(subject: Subject, images: torch.Tensor, found: Sequence[Found]) -> Check:
+    """Whether merging BatchNorm leaves what the network says as it was: max |f - f_canon| / max |f|."""
+    explained, masks = [one.explained for one in found], torch.stack([one.mask for one in found])
+    network = subject.model.network
+    with subject.attributor((), composite=gradient) as attributor:
+        merged = subject.task.logits(attributor.output(images), explained, masks).double()
+        normalised = attributor.normalised(images)
+    with torch.no_grad():
+        plain = subject.task.logits(network(normalised), explained, masks).double()
+    value = float((plain - merged).abs().max() / plain.abs().max())
+    return Check(
+        name="canonizer invariance", value=value, bound=DRIFT, is_fine=value <= DRIFT, note="change of the logits"
+    )
+
+
+def _randomisation(subject: Subject, images: torch.Tensor, found: Sequence[Found], reference: torch.Tensor) -> Check:
+    """Whether concepts change with the weights (Adebayo et al. 2018): rank correlation with those of shuffled ones."""
+    network = copy.deepcopy(subject.model.network)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
+        parameter.data = parameter.data.flatten()[order].view(parameter.shape)
+    scores = _scores(subject, network, images, found)
+    found_alike = [spearman(a.numpy(), b.numpy()) for a, b in zip(reference, scores, strict=True)]
+    known = [alike for alike in found_alike if not np.isnan(alike)]  # NaN where no relevance is left
+    nothing = 0.0 if reference.any() else float("nan")
+    value = float(np.mean(known)) if known else nothing
+    note = "rank correlation of the concepts' relevance with that of a network whose weights are shuffled"
+    return Check(name="parameter randomisation", value=value, bound=SIMILAR, is_fine=abs(value) <= SIMILAR, note=note)
+
+
+def _stability(
+    subject: Subject, images: torch.Tensor, found: Sequence[Found], reference: torch.Tensor
+) -> Iterator[Check]:
+    """Share of the top concepts that other number formats keep, and the other kind of device where there is one."""
+    variants = {"float64": (torch.float64, subject.device), "bfloat16": (torch.bfloat16, subject.device)}
+    if torch.cuda.is_available():
+        variants["the other device"] = (torch.float32, torch.device("cpu" if subject.device.type == "cuda" else "cuda"))
+    for name, (dtype, device) in variants.items():
+        network = copy.deepcopy(subject.model.network).to(device=device, dtype=dtype)
+        scores = _scores(subject, network, images.to(device), found)
+        value = _kept_share(reference, scores)
+        note = f"share of the {TOP} top concepts that are among them in {name} too"
+        yield Check(name=f"stability in {name}", value=value, bound=STABLE, is_fine=value >= STABLE, note=note)
+
+
+def _kept_share(reference: torch.Tensor, scores: torch.Tensor) -> float:
+    """Mean share of the top concepts of [T, C] that are top ones of the other, too; NaN without relevance."""
+    known = reference.any(dim=1)
+    if not known.any():
+        return float("nan")
+    count = min(TOP, reference.shape[1])
+    pairs = zip(reference[known].topk(count).indices.tolist(), scores[known].topk(count).indices.tolist(), strict=True)
+    return float(np.mean([len(set(first) & set(second)) / count for first, second in pairs]))

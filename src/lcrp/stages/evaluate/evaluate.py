@@ -1,0 +1,111 @@
+"""stage=evaluate: which method ranks concepts rightly, on this model and this dataset?"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from lcrp.attribution.layers import layer_names
+from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.errors import ConfigError, TargetError
+from lcrp.figures.curves import draw_curves
+from lcrp.runs.kept_units import kept_units
+from lcrp.runs.run import Run
+from lcrp.stages.evaluate.checks import Check, checks_table, sanity_checks
+from lcrp.stages.evaluate.comparison import Comparison, Curves
+from lcrp.stages.evaluate.flipping import EvaluateSettings, Flipping
+from lcrp.storage.evidence import write_evidence
+from lcrp.storage.units import Units
+
+log = logging.getLogger(__name__)
+
+EVIDENCE_FILE = "evaluate.h5"
+FIGURE_FILE = "curves.png"
+UNIT_VERSION = 1  # raised when kept results hold something else
+
+
+def evaluate(subject: Subject, statistics: StatisticsSettings, settings: EvaluateSettings, run: Run) -> list[Path]:
+    """Compare the orders in which methods rank the concepts of layers.
+
+    Args:
+        subject: model and dataset; the composite is of no account, since each method has its own.
+        statistics: which targets and layers; `batch_size` and `num_samples` count too.
+        settings: what is compared, and how closely.
+        run: where files go.
+
+    Returns:
+        The figure, and the numbers as HDF5 and CSV.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came; what was found so far is kept, and the same call goes on from there.
+        TargetError: the model decides nothing in these pictures.
+        ConfigError: a chunk of one picture has no other to take activations from.
+    """
+    if statistics.batch_size < 2 and settings.needs_others:
+        raise ConfigError("stage.ablations 'mean' and 'resample' need other pictures; write statistics.batch_size=2")
+    layers = layer_names(subject.model.network, statistics.layers)
+    if settings.num_layers is not None:
+        layers = spread(Flipping(subject, statistics, settings, layers).leading(), settings.num_layers)
+    flipping = Flipping(subject, statistics, settings, layers)
+    checks = _checked(flipping) if settings.checks else []
+    parts = [part for part in _parts(flipping, run) if len(part["sample"])]
+    if not any(part[f"plays_{number}"].any() for part in parts for number in range(len(layers))):
+        raise _nothing(subject)
+    num_found = sum(len(part["sample"]) for part in parts)
+    if num_found < settings.num_targets:
+        log.info("%d decisions instead of %d: these pictures hold no more", num_found, settings.num_targets)
+    comparison = Comparison(Curves.of(parts, layers, settings), subject.task.class_names)
+    title = f"{subject.model.name} on {subject.dataset.name}"
+    figure = run.folder / FIGURE_FILE
+    draw_curves(figure, comparison.panels(), comparison.outcomes(), title=title)
+    tables = [*comparison.tables(), *([checks_table(checks)] if checks else [])]
+    files = write_evidence(run.folder / EVIDENCE_FILE, tables, title=title, settings=flipping.identity())
+    for line in comparison.report(subject.model.name):
+        log.info("%s", line)
+    return [figure, *files]
+
+
+def _nothing(subject: Subject) -> TargetError:
+    return TargetError(
+        f"{subject.model.name} decides nothing in {subject.dataset.name} that these layers lead to: nothing to "
+        "evaluate; see statistics.layers and statistics.targets"
+    )
+
+
+def _checked(flipping: Flipping) -> list[Check]:
+    """Sanity checks on the first chunk that has targets."""
+    for number in range(flipping.num_chunks):
+        images, found = flipping.chunk(number)
+        if found:
+            return sanity_checks(flipping.subject, images, found)
+    return []
+
+
+def spread(names: Sequence[str], count: int | None) -> list[str]:
+    """`count` of the names, evenly spread, neither the first nor the last among them; all if there are no more."""
+    if count is None or count >= len(names):
+        return list(names)
+    return [names[(place + 1) * len(names) // (count + 1)] for place in range(count)]
+
+
+def _parts(flipping: Flipping, run: Run) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
+    """Results chunk by chunk, until there are targets enough."""
+    subject, num_targets = flipping.subject, flipping.settings.num_targets
+    name = f"evaluate_{subject.model.name}_{subject.dataset.name}"
+    units = Units(run.output_root, name, flipping.identity(), version=UNIT_VERSION)
+    num_found = 0
+
+    def wanted() -> Iterator[str]:
+        for number in range(flipping.num_chunks):
+            if num_found >= num_targets:
+                return
+            yield f"{number:06d}"
+
+    with run.progress(num_targets, "evaluate", "targets") as progress:
+        for part in kept_units(units, wanted(), flipping.unit):
+            part = {name: values[: num_targets - num_found] for name, values in part.items()}
+            num_found += len(part["sample"])
+            progress.advance(len(part["sample"]))
+            yield part

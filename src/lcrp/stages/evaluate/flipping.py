@@ -1,0 +1,304 @@
+"""Concept flipping and insertion (Dreyer et al. 2023, section 4.1), one chunk of pictures after the other.
+
+Channels of a layer are taken away, or are all that is kept, in the order of a method, and the logit of the decision is
+read out.
+
+Axes: B image of a chunk, T target, S method, X step, C concept, V variant, H W picture, h w feature map.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lcrp.attribution.ablation import Ablation, ablated_outputs, fills, flipping_masks
+from lcrp.attribution.engine import Attributor
+from lcrp.attribution.methods import Method, concept_vectors, noise_for, plays_part
+from lcrp.attribution.segmentation import BACKGROUND
+from lcrp.attribution.task import Prediction
+from lcrp.composites.composites import gradient
+from lcrp.data.loader import chunks, num_chunks
+from lcrp.decisions.regions import object_region
+from lcrp.decisions.rounds import images_at_once
+from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.evidence.curves import channel_counts
+from lcrp.values.attribution import Attribution
+from lcrp.values.sample import Batch, Sample
+from lcrp.values.target import ExplainedTarget
+
+Array = npt.NDArray[Any]
+
+PIXELS_AT_ONCE = 1 << 21  # of variants; what they share is computed once for as many
+NEUTRAL = Method(name="gradient", reading="relevance", composite=gradient)  # it leaves forward passes alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateSettings:
+    """What is compared, and how closely.
+
+    Attributes:
+        methods: whose orders are followed.
+        num_targets: decisions, one per picture, in pictures drawn at random.
+        num_layers: spread evenly over the selected ones; None for all.
+        num_steps: from no channel to all.
+        ablations: what channels that are taken away become.
+        seed: of the draw of pictures and of the random order.
+        checks: whether the relevance itself is checked first.
+    """
+
+    methods: tuple[Method, ...]
+    num_targets: int
+    num_layers: int | None
+    num_steps: int
+    ablations: tuple[Ablation, ...]
+    seed: int
+    checks: bool = False
+
+    @property
+    def needs_others(self) -> bool:
+        """Whether channels become what they are in other pictures."""
+        return bool(set(self.ablations) - {"zero"})
+
+    def identity(self) -> dict[str, object]:
+        """All of it but the number of targets, as plain values: more targets go on with what is kept."""
+        return {
+            "methods": [method.identity() for method in self.methods],
+            "num_steps": self.num_steps,
+            "ablations": list(self.ablations),
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One decision of a picture.
+
+    Attributes:
+        image: number of the picture in its chunk.
+        explained: the decision.
+        mask: [H, W] bool, where its logit is read out (segmentation).
+    """
+
+    image: int
+    explained: ExplainedTarget
+    mask: torch.Tensor
+
+
+class Flipping:
+    """Curves of the targets of one chunk of pictures at a time.
+
+    Args:
+        subject: model and dataset.
+        statistics: which targets; the size of a chunk; the samples that count.
+        settings: what is compared, and how closely.
+        layers: names.
+    """
+
+    def __init__(
+        self, subject: Subject, statistics: StatisticsSettings, settings: EvaluateSettings, layers: Sequence[str]
+    ) -> None:
+        self.subject, self.settings = subject, settings
+        self._statistics, self._layers = statistics, list(layers)
+        length = min(len(subject.dataset), statistics.num_samples or len(subject.dataset))
+        self._order = np.random.default_rng(settings.seed).permutation(length).tolist()
+        self.num_chunks = num_chunks(length, statistics.batch_size)
+
+    def identity(self) -> dict[str, object]:
+        """All that determines the numbers, as plain values."""
+        statistics = self._statistics
+        return {
+            **{key: value for key, value in self.subject.identity.items() if key != "composite"},
+            "evaluate": self.settings.identity(),
+            "layers": self._layers,
+            "targets": statistics.targets,
+            "batch_size": statistics.batch_size,
+            "num_samples": statistics.num_samples,
+        }
+
+    def unit(self, name: str) -> dict[str, Array]:
+        """What one chunk tells; the first axis of every array is T.
+
+        Returns:
+            `sample`, `class_id`, `item` [T] and, for layer n, `vectors_n` [T, S, C]; `plays_n` [T], whether the layer
+            leads to the target; `curves_n` [T, ablations, S, 2, X], logits while channels are taken away, and while
+            they are all that is kept. Without targets, the first three alone.
+        """
+        images, found = self.chunk(int(name))
+        if len(images) < 2 and self.settings.needs_others:
+            found = []  # a lone picture has no other to take activations from
+        targets = [one.explained.target for one in found]
+        results: dict[str, Array] = {
+            "sample": np.array([target.sample for target in targets], dtype=np.int64),
+            "class_id": np.array([target.class_id for target in targets], dtype=np.int64),
+            "item": np.array([target.item for target in targets], dtype=np.int64),
+        }
+        if not found:
+            return results
+        vectors, plays, activation = self._scored(images, found)
+        for number, layer in enumerate(self._layers):
+            results[f"vectors_{number}"] = vectors[layer].cpu().numpy()
+            results[f"plays_{number}"] = plays[layer].cpu().numpy()
+            results[f"curves_{number}"] = self._curves(layer, images, found, vectors[layer], activation[layer])
+        return results
+
+    def chunk(self, number: int) -> tuple[torch.Tensor, list[Found]]:
+        """Readable pictures [B, 3, H, W] of a chunk, and one target of every one that has any."""
+        batch = self._batch(number)
+        images = batch.images[list(batch.rows)].to(self.subject.device)
+        return images, self._found(batch.samples, images) if len(images) else []
+
+    def leading(self) -> list[str]:
+        """The layers that lead to a decision in the first pictures that have any; none if there are no decisions."""
+        for number in range(self.num_chunks):
+            images, found = self.chunk(number)
+            if found:
+                relevance = self._attributed(NEUTRAL, images, _queue(images, found)).relevance
+                return [layer for layer in self._layers if bool(plays_part(relevance[layer]).any())]
+        return []
+
+    def _batch(self, number: int) -> Batch:
+        batches = chunks(
+            self.subject.dataset,
+            batch_size=self._statistics.batch_size,
+            num_workers=0,
+            on_error="skip",
+            indices=self._order,
+            first_chunk=number,
+            end_chunk=number + 1,
+        )
+        return next(iter(batches))
+
+    def _found(self, samples: Sequence[Sample], images: torch.Tensor) -> list[Found]:
+        """One target of every picture that has any, drawn at random from all it has but the background."""
+        predictions: list[Prediction] = []
+        with self.subject.attributor((), composite=gradient) as attributor:
+            for part in torch.split(images, images_at_once(images.shape, images.device)):
+                predictions += self.subject.task.predictions(attributor.output(part))
+        drawn = (self._drawn(prediction, sample) for prediction, sample in zip(predictions, samples, strict=True))
+        return [Found(image=image, explained=one[0], mask=one[1]) for image, one in enumerate(drawn) if one]
+
+    def _drawn(self, prediction: Prediction, sample: Sample) -> tuple[ExplainedTarget, torch.Tensor] | None:
+        task = self.subject.task
+        select = task.annotated_targets if self._statistics.targets == "annotated" else task.predicted_targets
+        explained, _ = select(prediction, sample)
+        targets = [one for one in explained if task.class_names[one.target.class_id] != BACKGROUND]
+        if not targets:
+            return None
+        drawn = targets[int(np.random.default_rng([self.settings.seed, sample.index]).integers(len(targets)))]
+        return drawn, object_region(task, prediction, drawn, sample).inside.to(self.subject.device)
+
+    def _scored(
+        self, images: torch.Tensor, found: Sequence[Found]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """Per layer: vectors [T, S, C], whether it leads to the targets [T], and activation [B, C, h, w]."""
+        queue = _queue(images, found)
+        scores: dict[str, dict[str, torch.Tensor]] = {}  # of methods, by layer, [T, C]
+        plays: dict[str, torch.Tensor] = {}
+        activation: dict[str, torch.Tensor] = {}
+        for methods in _by_origin((NEUTRAL, *self.settings.methods)):
+            attribution = self._attributed(methods[0], images, queue)
+            for number, layer in enumerate(self._layers):
+                own = _of_images(attribution, [one.image for one in found])
+                if NEUTRAL in methods:
+                    plays[layer] = plays_part(own.relevance[layer])
+                    activation[layer] = attribution.activation[layer]
+                noise = self._noise(found, own.activation[layer], number)
+                for method in [method for method in methods if method is not NEUTRAL]:
+                    scores.setdefault(layer, {})[method.name] = concept_vectors(method, own, layer, noise)
+        names = [method.name for method in self.settings.methods]
+        vectors = {layer: torch.stack([own[name] for name in names], dim=1) for layer, own in scores.items()}
+        return vectors, plays, activation
+
+    def _attributed(self, method: Method, images: torch.Tensor, queue: Sequence[ExplainedTarget | None]) -> Attribution:
+        """One backward round for every image, few of them at once."""
+        parts, start = [], 0
+        with self.subject.attributor(self._layers, composite=method.composite) as attributor:
+            for part in torch.split(images, images_at_once(images.shape, images.device)):
+                parts.append(attributor.forward(part).explain(queue[start : start + len(part)]))
+                start += len(part)
+        return Attribution(
+            heatmap=torch.cat([part.heatmap for part in parts]),
+            relevance={layer: torch.cat([part.relevance[layer] for part in parts]) for layer in self._layers},
+            activation={layer: torch.cat([part.activation[layer] for part in parts]) for layer in self._layers},
+        )
+
+    def _noise(self, found: Sequence[Found], activation: torch.Tensor, layer: int) -> torch.Tensor:
+        """[T, C] random numbers in [0, 1)."""
+        shape, seed = (activation.shape[1],), self.settings.seed * 10_007 + layer
+        return torch.stack([noise_for(one.explained, shape, seed) for one in found]).to(activation.device)
+
+    def _curves(
+        self, layer: str, images: torch.Tensor, found: Sequence[Found], vectors: torch.Tensor, activation: torch.Tensor
+    ) -> Array:
+        """Logits [T, ablations, S, 2, X]."""
+        counts = channel_counts(vectors.shape[2], self.settings.num_steps).tolist()
+        curves = np.empty((len(found), len(self.settings.ablations), vectors.shape[1], 2, len(counts)))
+        with self.subject.attributor((), composite=gradient) as attributor:
+            for kind, ablation in enumerate(self.settings.ablations):
+                fill = fills(activation, ablation)
+                for number, one in enumerate(found):
+                    kept = [
+                        flipping_masks(vector.argsort(descending=True, stable=True), counts)
+                        for vector in vectors[number]
+                    ]
+                    keep = torch.cat([torch.cat((mask, ~mask)) for mask in kept])  # [S * 2 * X, C]
+                    variants = _Variants(image=images[one.image], layer=layer, keep=keep, fill=fill[one.image])
+                    logits = self._logits(attributor, variants, one)
+                    curves[number, kind] = logits.reshape(len(kept), 2, len(counts)).numpy()
+        return curves
+
+    def _logits(self, attributor: Attributor, variants: "_Variants", one: Found) -> torch.Tensor:
+        """Logits [V] of a target; variants that are the same are looked at once."""
+        image = variants.image
+        distinct, place = torch.unique(variants.keep, dim=0, return_inverse=True)
+        logits = []
+        for keep in torch.split(distinct, max(1, PIXELS_AT_ONCE // image[0].numel())):
+            output = ablated_outputs(attributor, image[None], variants.layer, keep, variants.fill[None])
+            masks = one.mask.expand(len(keep), -1, -1)
+            logits.append(self.subject.task.logits(output, [one.explained] * len(keep), masks).double().cpu())
+        return torch.cat(logits)[place.cpu()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Variants:
+    """One picture, seen with different channels of a layer.
+
+    Attributes:
+        image: [3, H, W].
+        layer: name.
+        keep: [V, C] bool, the channels that stay.
+        fill: what the others become, [C, h, w] or broadcast to it.
+    """
+
+    image: torch.Tensor
+    layer: str
+    keep: torch.Tensor
+    fill: torch.Tensor
+
+
+def _queue(images: torch.Tensor, found: Sequence[Found]) -> list[ExplainedTarget | None]:
+    """The target of every image, or None."""
+    queue: list[ExplainedTarget | None] = [None] * len(images)
+    for one in found:
+        queue[one.image] = one.explained
+    return queue
+
+
+def _of_images(attribution: Attribution, images: list[int]) -> Attribution:
+    """Those rows of an attribution."""
+    return Attribution(
+        heatmap=attribution.heatmap[images],
+        relevance={layer: maps[images] for layer, maps in attribution.relevance.items()},
+        activation={layer: maps[images] for layer, maps in attribution.activation.items()},
+    )
+
+
+def _by_origin(methods: Sequence[Method]) -> list[list[Method]]:
+    """Methods in groups that share backward rounds."""
+    origin = attrgetter("origin")
+    return [list(members) for _, members in groupby(sorted(methods, key=origin), key=origin)]

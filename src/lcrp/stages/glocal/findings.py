@@ -1,0 +1,97 @@
+"""What a pass over a dataset has found so far: gathered chunk by chunk, stored, and taken up again.
+
+Axes: T target, C concept.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lcrp.attribution.engine import Attributor
+from lcrp.decisions.rounds import Chunk, Queue, explained_chunk
+from lcrp.decisions.subject import StatisticsSettings
+from lcrp.ranking.accumulator import StatisticsAccumulator
+from lcrp.storage.statistics import StatisticsFile, write_statistics
+from lcrp.values.statistics import StatisticsHeader, TargetLog
+from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget
+
+
+class Findings:
+    """What a pass has found so far.
+
+    Attributes:
+        accumulator: the concepts' statistics; None as long as nothing was explained.
+    """
+
+    def __init__(self, statistics: StatisticsSettings) -> None:
+        self.accumulator: StatisticsAccumulator | None = None
+        self._statistics = statistics
+        self._explained: list[ExplainedTarget] = []
+        self._skipped_targets: list[SkippedTarget] = []
+        self._skipped_samples: list[SkippedSample] = []
+        self._records: dict[str, list[npt.NDArray[np.float16]]] = {}
+
+    @classmethod
+    def stored(cls, file: StatisticsFile, statistics: StatisticsSettings, device: torch.device) -> "Findings":
+        """What a file holds, ready to go on.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        found, log = cls(statistics), file.targets()
+        found._explained += log.explained
+        found.skip(log.skipped_targets, log.skipped_samples)
+        found._records = {name: [file.record(name)] for name in file.layer_names if name in file.recorded}
+        if file.layer_names:
+            found.accumulator = StatisticsAccumulator.from_statistics(
+                {name: file.layer(name) for name in file.layer_names},
+                top_n=statistics.top_n,
+                top_n_per_class=statistics.top_n_per_class,
+                device=device,
+            )
+        return found
+
+    def skip(self, targets: Sequence[SkippedTarget], samples: Sequence[SkippedSample]) -> None:
+        """Note targets that are not there and samples that cannot be read."""
+        self._skipped_targets += targets
+        self._skipped_samples += samples
+
+    def add(self, attributor: Attributor, chunk: Chunk, queues: Sequence[Queue]) -> None:
+        """Explain the targets of every image of a chunk."""
+        if not any(queues):
+            return
+        if self.accumulator is None:
+            self.accumulator = StatisticsAccumulator(
+                chunk.activations.shapes,
+                top_n=self._statistics.top_n,
+                top_n_per_class=self._statistics.top_n_per_class,
+                device=chunk.images.device,
+            )
+        scores = explained_chunk(attributor, chunk, queues, self.accumulator.least_relevance)
+        targets = [one.target for one in scores.explained]
+        self.accumulator.update(targets, scores.relevance, chunk.activations.scores, scores.images)
+        self._explained += scores.explained
+        if self._statistics.record:
+            for name, layer in scores.relevance.items():
+                self._records.setdefault(name, []).append(layer.score.to(torch.float16).cpu().numpy())
+
+    def log(self) -> TargetLog:
+        """Everything that was explained or skipped."""
+        return TargetLog(
+            explained=tuple(self._explained),
+            skipped_targets=tuple(self._skipped_targets),
+            skipped_samples=tuple(self._skipped_samples),
+        )
+
+    def write(self, path: Path, header: StatisticsHeader, *, compress: bool = True) -> None:
+        """Write a statistics file, one without layers if nothing was explained.
+
+        Raises:
+            StoreError: nothing can be written there.
+        """
+        layers = () if self.accumulator is None else self.accumulator.results()
+        records = {name: np.concatenate(parts) for name, parts in self._records.items()}
+        write_statistics(path, header, self.log(), layers, records=records, compress=compress)

@@ -1,0 +1,98 @@
+"""Random pictures with random class masks, and a network that finds some of them.
+
+Few numbers are equal here, unlike in the world of colours.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lcrp.attribution.segmentation import SegmentationTask
+from lcrp.composites.composites import epsilon_plus_flat
+from lcrp.data.transforms import InputTransform
+from lcrp.decisions.subject import NetworkSpec, StatisticsSettings, Subject
+from lcrp.errors import DataError
+from lcrp.values.geometry import Geometry
+from lcrp.values.sample import Annotation, Sample
+
+SIZE, NUM_SAMPLES = 8, 7
+CLASS_NAMES = ("sky", "sea", "sand")
+AS_IT_IS = InputTransform(SIZE, SIZE, "none")
+MEAN = STD = (0.5, 0.5, 0.5)
+STATISTICS = StatisticsSettings(
+    targets="annotated", layers=(), top_n=5, top_n_per_class=2, batch_size=3, num_samples=None, record=False
+)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Random pictures with random class masks."""
+
+    broken: tuple[int, ...] = ()
+    class_names: tuple[str, ...] = CLASS_NAMES
+    is_annotated: bool = True
+    classes: tuple[int, ...] = (0, 1, 2)
+    length: int = NUM_SAMPLES
+    name: str = "noise"
+    transform: InputTransform = AS_IT_IS
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> Sample:
+        if index in self.broken:
+            raise DataError(f"{self.key(index)} is broken")
+        generator = torch.Generator().manual_seed(index)
+        mask = torch.tensor(self.classes)[torch.randint(0, len(self.classes), (SIZE, SIZE), generator=generator)]
+        annotation = Annotation(boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64), class_mask=mask)
+        return Sample(
+            index=index,
+            key=self.key(index),
+            image=torch.rand(3, SIZE, SIZE, generator=generator),
+            annotation=annotation if self.is_annotated else None,
+            geometry=Geometry.identity((SIZE, SIZE)),
+        )
+
+    def key(self, index: int) -> str:
+        return f"noise/{index}"
+
+    def index_of(self, key: str) -> int:
+        return int(key.split("/")[1])
+
+    def fingerprint(self) -> str:
+        return "f00"
+
+
+def network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    made = nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 1)
+    )
+    return made.eval().requires_grad_(False)
+
+
+def subject(dataset: "Noise | None" = None) -> Subject:
+    """The network on the noise."""
+    spec = NetworkSpec(
+        name="toy",
+        task_name="segmentation",
+        network=network(),
+        class_names=CLASS_NAMES,
+        mean=MEAN,
+        std=STD,
+        transform=AS_IT_IS,
+        layer="2",
+        checkpoint="random",
+        checkpoint_sha256="",
+    )
+    return Subject(
+        model=spec,
+        task=SegmentationTask(CLASS_NAMES),
+        dataset=dataset or Noise(),
+        composite_name="epsilon_plus_flat",
+        composite=epsilon_plus_flat,
+        device=torch.device("cpu"),
+        num_workers=0,
+        identity={"model": {"checkpoint_sha256": "abc"}, "dataset": {"fingerprint": "f00"}},
+    )
