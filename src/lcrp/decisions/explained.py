@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from lcrp.attribution.concepts import activation_scores, only_concept, relevance_scores
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.segmentation import box_region
-from lcrp.attribution.task import Prediction
+from lcrp.attribution.task import Prediction, Task
 from lcrp.decisions.references import Mode
 from lcrp.decisions.selection import Selection, chosen_targets, input_box
 from lcrp.errors import ConfigError, LayerError, nearest
@@ -161,16 +161,20 @@ def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget
     top, left, bottom, right = content
     return Explanation(
         title="",
+        source=view.sample.key,
         mode=choice.mode,
         layer=view.layer,
         explained=explained,
         class_name=attributor.task.class_names[explained.target.class_id],
         picture=view.sample.image.permute(1, 2, 0).numpy(),
-        content=content,
+        geometry=view.sample.geometry,
         mask=mask,
         heatmap=heatmap,
         outside=outside_share(heatmap, mask, content),
         outside_area=float(1.0 - mask[top:bottom, left:right].mean()),
+        rank=_rank(attributor.task, view, explained),
+        layer_share=_layer_share(attribution, view.layer, choice),
+        num_concepts=len(scores),
         concepts=tuple(
             ConceptExplanation(
                 concept=concept,
@@ -189,6 +193,18 @@ def _scores(attribution: Attribution, layer: str, choice: ConceptChoice) -> torc
     if choice.mode == "activation":
         return activation_scores(attribution.activation[layer]).score[0].cpu()
     return relevance_scores(attribution.relevance[layer]).score[0].cpu()
+
+
+def _layer_share(attribution: Attribution, layer: str, choice: ConceptChoice) -> float:
+    """Relevance that passes through the layer, as a share of the seed's, which is 1."""
+    return float("nan") if choice.mode == "activation" else float(attribution.relevance[layer].sum())
+
+
+def _rank(task: Task, view: _View, explained: ExplainedTarget) -> int:
+    """Place of a decision by confidence among those of its class."""
+    found, _ = task.predicted_targets(view.prediction, view.sample)
+    same = [one for one in found if one.target.class_id == explained.target.class_id]
+    return sum(one.confidence > explained.confidence for one in same)
 
 
 def _concept_maps(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from lcrp.values.explanation import Explanation
+from lcrp.values.geometry import Geometry
 
 
 def without_padding(explanation: Explanation) -> Explanation:
@@ -17,7 +18,7 @@ def without_padding(explanation: Explanation) -> Explanation:
         explanation,
         explained=explained,
         picture=explanation.picture[window],
-        content=(0, 0, bottom - top, right - left),
+        geometry=Geometry.identity((bottom - top, right - left)),
         mask=explanation.mask[window],
         heatmap=explanation.heatmap[window],
         concepts=tuple(replace(concept, heatmap=concept.heatmap[window]) for concept in explanation.concepts),

@@ -1,24 +1,42 @@
 """Explanation files: one decision with all its maps, so that its figure can be redrawn without a model.
 
-/                            format, format_version, title, mode, layer, class_name, outside, outside_area, content
+/                            format, format_version, title, source, mode, layer, class_name, outside, outside_area,
+                             rank, layer_share, num_concepts
+/geometry                    picture_size, input_size, scale, offset
 /target                      sample, class_id, item, key, score, confidence, row, and box or area
 /picture, /mask, /heatmap    [H, W * 3] uint8, [H, W] bool, [H, W]
+/others/<rank>               class_name, confidence, share, and box
+/runners_up/<rank>           class_name, probability
+/annotated                   verdict, class_name, overlap; only for samples of a dataset
 /concepts/<rank>             concept, share, outside; heatmap [H, W]
-/concepts/<rank>/references/<rank>   key, sample, class_name, score; picture, heatmap
+/concepts/<rank>/references/<rank>   key, sample, class_name, score, is_explained_picture; picture, heatmap
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import h5py
 import numpy as np
 
 from lcrp.storage.hdf5 import new_file, open_file, read_array, reading, write_array
-from lcrp.values.explanation import ConceptExplanation, Explanation, Picture, Reference
+from lcrp.values.explanation import (
+    Annotated,
+    ConceptExplanation,
+    Explanation,
+    OtherDecision,
+    Picture,
+    Reference,
+    Verdict,
+)
+from lcrp.values.geometry import Geometry
 from lcrp.values.target import ExplainedTarget, Target
 
 FORMAT: Final = "lcrp-explanation"
-VERSION: Final = 1
+VERSION: Final = 2
+_ATTRIBUTES = (
+    *("title", "source", "mode", "layer", "class_name", "outside", "outside_area"),
+    *("rank", "layer_share", "num_concepts"),
+)
 
 
 def write_explanation(path: Path, explanation: Explanation) -> None:
@@ -28,13 +46,14 @@ def write_explanation(path: Path, explanation: Explanation) -> None:
         StoreError: nothing can be written there.
     """
     with new_file(path, kind=FORMAT, version=VERSION) as file:
-        for name in ("title", "mode", "layer", "class_name", "outside", "outside_area"):
+        for name in _ATTRIBUTES:
             file.attrs[name] = getattr(explanation, name)
-        file.attrs["content"] = np.array(explanation.content, dtype=np.int64)
+        _write_geometry(file.create_group("geometry"), explanation.geometry)
         _write_target(file.create_group("target"), explanation.explained)
         _write_picture(file, explanation.picture)
         write_array(file, "mask", explanation.mask)
         write_array(file, "heatmap", explanation.heatmap)
+        _write_others(file, explanation)
         concepts = file.create_group("concepts")
         for rank, concept in enumerate(explanation.concepts):
             _write_concept(concepts.create_group(_numbered(rank)), concept)
@@ -47,19 +66,25 @@ def read_explanation(path: Path) -> Explanation:
         StoreError: the file is missing, damaged, or no explanation of this version.
     """
     with open_file(path, kind=FORMAT, version=VERSION) as file, reading(path):
-        top, left, bottom, right = (int(edge) for edge in file.attrs["content"])
         return Explanation(
             title=str(file.attrs["title"]),
+            source=str(file.attrs["source"]),
             mode=str(file.attrs["mode"]),
             layer=str(file.attrs["layer"]),
             explained=_target(file["target"]),
             class_name=str(file.attrs["class_name"]),
             picture=_picture(file),
-            content=(top, left, bottom, right),
+            geometry=_geometry(file["geometry"]),
             mask=read_array(file, "mask"),
             heatmap=read_array(file, "heatmap"),
             outside=float(file.attrs["outside"]),
             outside_area=float(file.attrs["outside_area"]),
+            rank=int(file.attrs["rank"]),
+            layer_share=float(file.attrs["layer_share"]),
+            num_concepts=int(file.attrs["num_concepts"]),
+            others=tuple(_other(group) for group in _in_order(file["others"])),
+            runners_up=tuple(_runner_up(group) for group in _in_order(file["runners_up"])),
+            annotated=_annotated(file["annotated"]) if "annotated" in file else None,
             concepts=tuple(_concept(group) for group in _in_order(file["concepts"])),
         )
 
@@ -103,6 +128,67 @@ def _concept_json(concept: ConceptExplanation) -> dict[str, object]:
     }
 
 
+def _write_geometry(group: h5py.Group, geometry: Geometry) -> None:
+    for name in ("picture_size", "input_size"):
+        group.attrs[name] = np.array(getattr(geometry, name), dtype=np.int64)
+    for name in ("scale", "offset"):
+        group.attrs[name] = np.array(getattr(geometry, name), dtype=np.float64)
+
+
+def _geometry(group: h5py.Group) -> Geometry:
+    picture, given = ([int(side) for side in group.attrs[name]] for name in ("picture_size", "input_size"))
+    scale, offset = ([float(value) for value in group.attrs[name]] for name in ("scale", "offset"))
+    return Geometry(
+        picture_size=(picture[0], picture[1]),
+        input_size=(given[0], given[1]),
+        scale=(scale[0], scale[1]),
+        offset=(offset[0], offset[1]),
+    )
+
+
+def _write_others(file: h5py.Group, explanation: Explanation) -> None:
+    """What else the model and the annotation say of the picture."""
+    others, runners_up = file.create_group("others"), file.create_group("runners_up")
+    for rank, other in enumerate(explanation.others):
+        group = others.create_group(_numbered(rank))
+        for name in ("class_name", "confidence", "share"):
+            group.attrs[name] = getattr(other, name)
+        if other.box is not None:
+            group.attrs["box"] = np.array(other.box, dtype=np.float64)
+    for rank, (class_name, probability) in enumerate(explanation.runners_up):
+        group = runners_up.create_group(_numbered(rank))
+        group.attrs["class_name"], group.attrs["probability"] = class_name, probability
+    if explanation.annotated is not None:
+        group = file.create_group("annotated")
+        for name in ("verdict", "class_name", "overlap"):
+            group.attrs[name] = getattr(explanation.annotated, name)
+
+
+def _other(group: h5py.Group) -> OtherDecision:
+    return OtherDecision(
+        class_name=str(group.attrs["class_name"]),
+        confidence=float(group.attrs["confidence"]),
+        box=_box(group),
+        share=float(group.attrs["share"]),
+    )
+
+
+def _runner_up(group: h5py.Group) -> tuple[str, float]:
+    return str(group.attrs["class_name"]), float(group.attrs["probability"])
+
+
+def _annotated(group: h5py.Group) -> Annotated:
+    verdict = next(one for one in get_args(Verdict) if one == group.attrs["verdict"])
+    return Annotated(verdict=verdict, class_name=str(group.attrs["class_name"]), overlap=float(group.attrs["overlap"]))
+
+
+def _box(group: h5py.Group) -> tuple[float, float, float, float] | None:
+    if "box" not in group.attrs:
+        return None
+    left, top, right, bottom = (float(edge) for edge in group.attrs["box"])
+    return left, top, right, bottom
+
+
 def _write_target(group: h5py.Group, explained: ExplainedTarget) -> None:
     for name in ("sample", "class_id", "item"):
         group.attrs[name] = getattr(explained.target, name)
@@ -116,13 +202,12 @@ def _write_target(group: h5py.Group, explained: ExplainedTarget) -> None:
 
 def _target(group: h5py.Group) -> ExplainedTarget:
     sample, class_id, item = (int(group.attrs[name]) for name in ("sample", "class_id", "item"))
-    box = tuple(float(edge) for edge in group.attrs["box"]) if "box" in group.attrs else None
     return ExplainedTarget(
         target=Target(sample=sample, class_id=class_id, item=item),
         key=str(group.attrs["key"]),
         score=float(group.attrs["score"]),
         confidence=float(group.attrs["confidence"]),
-        box=None if box is None else (box[0], box[1], box[2], box[3]),
+        box=_box(group),
         area=int(group.attrs["area"]) if "area" in group.attrs else None,
         row=int(group.attrs["row"]),
     )
@@ -148,7 +233,7 @@ def _concept(group: h5py.Group) -> ConceptExplanation:
 
 
 def _write_reference(group: h5py.Group, reference: Reference) -> None:
-    for name in ("key", "sample", "class_name", "score"):
+    for name in ("key", "sample", "class_name", "score", "is_explained_picture"):
         group.attrs[name] = getattr(reference, name)
     _write_picture(group, reference.picture)
     write_array(group, "heatmap", reference.heatmap)
@@ -162,6 +247,7 @@ def _reference(group: h5py.Group) -> Reference:
         score=float(group.attrs["score"]),
         picture=_picture(group),
         heatmap=read_array(group, "heatmap"),
+        is_explained_picture=bool(group.attrs["is_explained_picture"]),
     )
 
 

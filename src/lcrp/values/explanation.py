@@ -4,14 +4,17 @@ Axes: H W picture. All pictures are RGB float in [0, 1] with shape [H, W, 3].
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from lcrp.values.geometry import Geometry
 from lcrp.values.target import ExplainedTarget
 
 Picture = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
+Verdict = Literal["hit", "false alarm", "unlabelled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,7 @@ class Reference:
         score: its normalised relevance or activation for the concept.
         picture: [H, W, 3] the model input without its padding.
         heatmap: [H, W] heatmap of the concept's receptive-field neuron on it.
+        is_explained_picture: whether it shows the very picture that is explained.
     """
 
     key: str
@@ -33,6 +37,40 @@ class Reference:
     score: float
     picture: Picture
     heatmap: npt.NDArray[np.floating]
+    is_explained_picture: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherDecision:
+    """Another decision of the model about the same picture.
+
+    Attributes:
+        class_name: its class.
+        confidence: as `ExplainedTarget.confidence`.
+        box: (left, top, right, bottom) in input pixels; None for a class's mask.
+        share: share of the picture's area that the box or mask covers, in [0, 1].
+    """
+
+    class_name: str
+    confidence: float
+    box: tuple[float, float, float, float] | None
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotated:
+    """What the dataset's annotation says of a decision.
+
+    Attributes:
+        verdict: 'hit': an annotated object of the class overlaps by an IoU of at least 0.5; 'false alarm': none does;
+            'unlabelled': the picture has no annotation that could tell.
+        class_name: class of the annotated object that overlaps most; empty if none does.
+        overlap: its IoU with the decision's box or mask, in [0, 1].
+    """
+
+    verdict: Verdict
+    class_name: str = ""
+    overlap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,29 +97,55 @@ class Explanation:
     """One decision, explained.
 
     Attributes:
-        title: model, dataset and composite in words.
+        title: model, weights, dataset and composite in words.
+        source: name of the picture as a person knows it: the file's name, or the sample's key; never an absolute path.
         mode: 'relevance' or 'activation'.
         layer: name of the layer whose concepts are shown.
         explained: the target and what the model said of it.
         class_name: name of the target's class.
         picture: [H, W, 3] the model input.
-        content: (top, left, bottom, right) of the picture in a padded input.
+        geometry: how the photograph was placed in the input. Maps, `mask` and `explained.box` are in input pixels;
+            whatever leaves the program as a box or mask goes through it.
         mask: [H, W] the object: the class's mask, or the filled box.
         heatmap: [H, W] relevance of the input for this target.
         outside: share of positive relevance outside the object, in [0, 1].
         outside_area: share of the picture's area outside the object, in [0, 1].
+        rank: place of the decision among those of its class by confidence, 0 = the most confident.
+        layer_share: relevance that passes through the layer as a share of the decision's: the sum of the relevance at
+            the layer's output over that of the seed; NaN where it was not measured (activation).
+        num_concepts: channels of the layer.
         concepts: the concepts shown, most relevant first.
+        others: the model's other decisions about the picture, most confident first.
+        runners_up: the classes that came next for this decision, with their probability, best first.
+        annotated: what the annotation says of the decision; None for pictures that do not come from a dataset.
     """
 
     title: str
+    source: str
     mode: str
     layer: str
     explained: ExplainedTarget
     class_name: str
     picture: Picture
-    content: tuple[int, int, int, int]
+    geometry: Geometry
     mask: Mask
     heatmap: npt.NDArray[np.floating]
     outside: float
     outside_area: float
+    rank: int
+    layer_share: float
+    num_concepts: int
     concepts: tuple[ConceptExplanation, ...]
+    others: tuple[OtherDecision, ...] = ()
+    runners_up: tuple[tuple[str, float], ...] = ()
+    annotated: Annotated | None = None
+
+    @property
+    def content(self) -> tuple[int, int, int, int]:
+        """(top, left, bottom, right) of the photograph's visible part in the input."""
+        return self.geometry.content()
+
+    @property
+    def coverage(self) -> float:
+        """How much of the layer's relevance (or activation) the shown concepts hold: the sum of |share|, in [0, 1]."""
+        return float(sum(abs(concept.share) for concept in self.concepts))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lcrp.values.explanation import ConceptExplanation, Explanation, Reference
+from lcrp.values.geometry import Geometry
 from lcrp.values.target import ExplainedTarget, Target
 
 Make = Callable[..., Explanation]
@@ -60,7 +61,11 @@ def make() -> Make:
             ),
             class_name="boat",
             picture=generator.random((*size, 3)),
-            content=(0, 0, height, width),
+            source="00003.png",
+            geometry=Geometry.identity(size),
+            rank=1,
+            layer_share=0.62,
+            num_concepts=64,
             mask=mask,
             heatmap=generator.normal(size=size),
             outside=0.41,

@@ -17,6 +17,7 @@ from lcrp.figures.content import without_padding
 from lcrp.figures.explanation import draw_explanation, explanation_figure
 from lcrp.figures.panels import inset_for
 from lcrp.values.explanation import Explanation
+from lcrp.values.geometry import Geometry
 
 Make = Callable[..., Explanation]
 
@@ -107,7 +108,8 @@ def test_no_text_leaves_the_figure(make: Make) -> None:
 
 def test_padding_is_cut_away_with_the_box_shifted_along(make: Make) -> None:
     explanation = make()
-    padded = without_padding(replace(explanation, content=(10, 4, 50, 70)))
+    placed = Geometry(picture_size=(40, 66), input_size=(60, 80), scale=(1.0, 1.0), offset=(10.0, 4.0))
+    padded = without_padding(replace(explanation, geometry=placed))
     assert padded.picture.shape == (40, 66, 3)
     assert padded.concepts[0].heatmap.shape == padded.mask.shape == padded.heatmap.shape == (40, 66)
     assert padded.content == (0, 0, 40, 66)

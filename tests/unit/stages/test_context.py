@@ -225,7 +225,7 @@ class Mortal(Squares):
 def test_a_stopped_stage_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: object, expected: type
 ) -> None:
-    for module in ("surroundings.scores", "surroundings.backgrounds"):
+    for module in ("context.scores", "context.backgrounds"):
         monkeypatch.setattr(f"lcrp.stages.{module}.TARGETS_AT_ONCE", 2)
     few = {"n_references": 2, "min_pixels": 1, "num_samples_per_class": 9}
     length = 14

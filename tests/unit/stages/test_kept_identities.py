@@ -61,7 +61,7 @@ def folder_of(stage: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> P
     def ask(units: Units, *_: object) -> None:
         raise Asked(units.folder)
 
-    for module in ("faithfulness.evaluate", "ground_truth.truth"):
+    for module in ("evaluate.evaluate", "truth.truth"):
         monkeypatch.setattr(f"lcrp.stages.{module}.kept_units", ask)
     with pytest.raises(Asked) as caught:
         stage()

@@ -9,7 +9,8 @@ import pytest
 
 from lcrp.errors import StoreError
 from lcrp.storage.explanation import explanation_json, read_explanation, write_explanation
-from lcrp.values.explanation import ConceptExplanation, Explanation, Reference
+from lcrp.values.explanation import Annotated, ConceptExplanation, Explanation, OtherDecision, Reference
+from lcrp.values.geometry import Geometry
 from lcrp.values.target import ExplainedTarget, Target
 
 HEIGHT, WIDTH = 6, 8
@@ -52,7 +53,14 @@ def explanation() -> Explanation:
         ),
         class_name="Käfer",
         picture=rng.random((HEIGHT, WIDTH, 3), dtype=np.float32),
-        content=(0, 1, 6, 7),
+        source="4.png",
+        geometry=Geometry(picture_size=(12, 12), input_size=(6, 8), scale=(0.5, 0.5), offset=(0.0, 1.0)),
+        rank=0,
+        layer_share=0.4,
+        num_concepts=32,
+        others=(OtherDecision(class_name="Käfer", confidence=0.5, box=(0.0, 1.0, 2.0, 3.0), share=0.1),),
+        runners_up=(("boat", 0.2),),
+        annotated=Annotated(verdict="hit", class_name="Käfer", overlap=0.75),
         mask=rng.random((HEIGHT, WIDTH)) > 0.5,
         heatmap=rng.standard_normal((HEIGHT, WIDTH)).astype(np.float32),
         outside=0.4,
