@@ -89,6 +89,7 @@ def test_flipping_is_that_of_the_cpu(tmp_path, model):
 
 def test_a_pass_gives_the_same_bits_twice(tmp_path):
     first, second = (attributions(subject(tmp_path, "device=cuda")) for _ in range(2))
+    assert len(first) == len(second) > 0
     for (*_, heatmap, scores), (*_, again, scored) in zip(first, second, strict=True):
         assert torch.equal(heatmap, again)
         assert torch.equal(scores, scored)

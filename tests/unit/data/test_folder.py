@@ -1,3 +1,4 @@
+import re
 import warnings
 
 import numpy as np
@@ -115,10 +116,11 @@ def test_broken_pictures_are_named(tmp_path):
     (tmp_path / "cut.jpg").write_bytes(cut[: len(cut) // 2])
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     pictures = dataset(tmp_path)
-    for index in range(len(pictures)):
-        if pictures.key(index) != "whole.png":
-            with pytest.raises(DataError, match=rf"{pictures.key(index)} cannot be read \("):
-                pictures[index]
+    assert keys(pictures) == ["cut.jpg", "cut.png", "empty.png", "text.jpg", "whole.png"]
+    for key in keys(pictures)[:-1]:
+        with pytest.raises(DataError, match=rf"{re.escape(key)} cannot be read \("):
+            pictures[pictures.index_of(key)]
+    assert pictures[pictures.index_of("whole.png")].image.shape == (3, 32, 32)
 
 
 def test_fingerprint_knows_names_sizes_and_transform_but_not_the_place(tmp_path):

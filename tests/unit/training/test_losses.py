@@ -57,11 +57,18 @@ def test_classes_are_trained_on_the_background_too(scene):
 def test_pictures_without_objects_have_a_finite_loss_and_gradient(scene):
     boxes, cells, _ = scene
     empty = Truth(boxes=torch.zeros(1, 1, 4), labels=torch.tensor([[-1]]), class_mask=None)
-    prediction = output(0.0, 0.0, boxes.clone().requires_grad_())
+    prediction = output(0.0, 0.0, boxes.clone())
+    leaves = (prediction.boxes, prediction.class_logits, prediction.objectness_logits)
+    for leaf in leaves:
+        leaf.requires_grad_()
     losses = detection_losses(prediction, cells, empty)
     assert losses["box"].detach() == 0
     assert total(losses) == pytest.approx(2 * math.log(2), abs=1e-4)
     sum(losses.values()).backward()
+    of_boxes, of_classes, of_objectness = (leaf.grad for leaf in leaves)
+    assert of_boxes.tolist() == torch.zeros_like(boxes).tolist()  # no box has an object to move to
+    assert of_classes.flatten().tolist() == pytest.approx([0, 0.5, 0, 0], abs=1e-6)
+    assert of_objectness.flatten().tolist() == pytest.approx([0.5, 0], abs=1e-6)
 
 
 def test_a_softmax_with_background_is_trained_on_all_rows(scene):
