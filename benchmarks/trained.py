@@ -6,15 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from hydra import compose, initialize_config_dir
 
 from lcrp.attribution.concepts import relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.config.build import build_subject, set_precision
-from lcrp.config.check import checked
-from lcrp.config.paths import config_dir
-from lcrp.config.schema import register_schemas
+from lcrp.config.compose import composed
 from lcrp.data.loader import chunks
 from lcrp.decisions.rounds import Chunk, Queue, chunk_of, explained_chunk, parts_of
 from lcrp.decisions.subject import Subject
@@ -29,10 +26,8 @@ SHOWN, PICTURES = 5, 32
 
 def trained(name: str, *overrides: str) -> Subject:
     """An embedded network with its dataset and composite."""
-    register_schemas()
-    with initialize_config_dir(config_dir=str(config_dir()), version_base="1.3"):
-        config = compose("config", [f"model={MODELS[name]}", "dataset.split=train", *overrides])
-    return build_subject(checked(config), torch.device(checked(config).device), Path.cwd())
+    config = composed([f"model={MODELS[name]}", "dataset.split=train", *overrides])
+    return build_subject(config, torch.device(config.device), Path.cwd())
 
 
 def growth(name: str, num_pictures: int) -> Report:

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
 from lcrp.config import schema
 from lcrp.config.check import checked
 from lcrp.config.checkpoints import OFFICIAL_FILES, official_class_names
+from lcrp.config.compose import composed_node, composition
 from lcrp.config.paths import config_dir
-from lcrp.config.schema import register_schemas
 from lcrp.errors import ConfigError
 
 
@@ -30,13 +30,12 @@ GIVEN = {
 
 @pytest.fixture(autouse=True, scope="module")
 def hydra() -> Iterator[None]:
-    register_schemas()
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+    with composition():
         yield
 
 
 def composed(*overrides: str) -> schema.Config:
-    return checked(compose("config", overrides=list(overrides)))
+    return checked(composed_node(overrides))
 
 
 def raw(*overrides: str) -> DictConfig:

@@ -3,16 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
 from lcrp.attribution.concepts import relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.methods import Method
 from lcrp.composites.composites import epsilon_plus_flat
 from lcrp.config.build import build_subject, set_precision
-from lcrp.config.check import checked
-from lcrp.config.paths import config_dir
-from lcrp.config.schema import register_schemas
+from lcrp.config.compose import composed
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.stages.evaluate.flipping import EvaluateSettings, Flipping
 
@@ -25,9 +22,7 @@ DEVIATION = {"float32": 1e-4, "tf32": 2e-2, "bfloat16": 2e-1}  # relative L2, of
 
 
 def subject(tmp_path, *overrides: str) -> Subject:
-    register_schemas()
-    with initialize_config_dir(config_dir=str(config_dir()), version_base="1.3"):
-        config = checked(compose("config", list(overrides)))
+    config = composed(overrides)
     return build_subject(config, torch.device(config.device), tmp_path)
 
 

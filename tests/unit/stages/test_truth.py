@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.engine import Attributor, Trace
@@ -16,10 +15,8 @@ from lcrp.attribution.methods import Method
 from lcrp.attribution.readout import box_readout
 from lcrp.composites.composites import epsilon_plus_flat, gradient
 from lcrp.config.build import build_subject
-from lcrp.config.check import checked
+from lcrp.config.compose import composed, composition
 from lcrp.config.methods import methods
-from lcrp.config.paths import config_dir
-from lcrp.config.schema import register_schemas
 from lcrp.data.scenes import (
     CLASS_NAMES,
     COMPANIONS,
@@ -58,8 +55,7 @@ STATISTICS = StatisticsSettings(
 
 @pytest.fixture(autouse=True, scope="module")
 def hydra() -> Iterator[None]:
-    register_schemas()
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+    with composition():
         yield
 
 
@@ -75,7 +71,7 @@ def subject() -> Subject:
 
 
 def subject_of(model: str) -> Subject:
-    return build_subject(checked(compose("config", [f"model={model}"])), torch.device("cpu"), Path.cwd())
+    return build_subject(composed([f"model={model}"]), torch.device("cpu"), Path.cwd())
 
 
 def settings_for(num_targets: int, *chosen: Method) -> TruthSettings:
@@ -460,7 +456,7 @@ def test_an_unknown_method_is_refused_with_the_nearest() -> None:
 )
 def test_settings_that_make_no_sense_are_refused(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        checked(compose("config", ["stage=truth", override]))
+        composed(["stage=truth", override])
 
 
 def test_the_area_outside_a_detection_is_that_of_its_box_wherever_it_is_looked_at(subject: Subject) -> None:
