@@ -24,7 +24,7 @@ class StopRequest:
     def __bool__(self) -> bool:
         return self.signal is not None
 
-    def arrive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def arrive(self, number: int, frame: FrameType | None = None) -> None:  # noqa: ARG002
         """Called with a signal; the second one stops at once."""
         if self.signal is not None:
             raise Interrupted("stopped at once", signal=number)
@@ -33,12 +33,18 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Turns signals into a request within the block; in a thread that gets no signals nothing is requested."""
+    """Turns signals into a request within the block, and leaves their handlers as they were.
+
+    In a thread that gets no signals only `StopRequest.arrive` asks to stop; a handler that another library set
+    outside Python cannot be put back, and stays.
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.signal(number, request.arrive) for number in _SIGNALS}
+    before = {number: handler for number in _SIGNALS if (handler := signal.getsignal(number)) is not None}
+    for number in before:
+        signal.signal(number, request.arrive)
     try:
         yield request
     finally:

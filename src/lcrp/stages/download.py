@@ -81,8 +81,7 @@ def _fetch(archive: Archive, path: Path, url_base: str | None, run: Run) -> None
     pieces = received(url, part)
     start, total = next(pieces)
     shown = start // MB
-    with run.progress(total // MB, f"fetch {archive.file_name}", "MB") as progress:
-        progress.start_at(shown)
+    with run.progress(total // MB, f"fetch {archive.file_name}", "MB", done=shown) as progress:
         for there, _ in pieces:
             progress.advance(there // MB - shown)
             shown = there // MB

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import noise_world
 import pytest
@@ -120,7 +121,7 @@ def test_what_was_done_is_not_done_again(run: Run) -> None:
 
 def test_checkpoints_are_as_far_apart_as_wished(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 10_000, 25))  # seconds; one look at it per chunk and checkpoint
-    monkeypatch.setattr(glocal_module.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(glocal_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     written: list[int] = []
     keep = glocal_module._keep
     monkeypatch.setattr(glocal_module, "_keep", lambda *given: written.append(given[2]) or keep(*given))
@@ -192,3 +193,21 @@ def test_a_checkpoint_lies_beside_the_file_and_is_none(part: Path) -> None:
     assert part == checkpoint_path(path)
     with pytest.raises(StoreError, match=r"it lacks 10 of 25 samples, from sample 15 on"):
         StatisticsFile(part)
+
+
+def test_progress_is_told_before_the_first_chunk_and_may_interrupt(run: Run, undisturbed: bytes) -> None:
+    """As from a thread of a notebook, which gets no signals: whoever is told raises KeyboardInterrupt."""
+    heard: list[tuple[int, int]] = []
+
+    def told(done: int, total: int, description: str, unit: str) -> None:
+        assert (description, unit) == ("glocal", "samples")
+        heard.append((done, total))
+        if done >= 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="after 9 of 25 samples; the same command goes on from there"):
+        glocal(noise_world.subject(DATASET), STATISTICS, GlocalSettings(), replace(run, on_progress=told))
+    assert heard[0] == (0, 25)
+    assert heard[-1] == (9, 25)
+    path = glocal(noise_world.subject(DATASET), STATISTICS, GlocalSettings(), run)
+    assert path.read_bytes() == undisturbed

@@ -7,7 +7,7 @@ import logging
 import signal
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -150,12 +150,11 @@ def _passed(
     )
     attributor = subject.attributor(layer_names(subject.model.network, statistics.layers))
     pause, written = settings.checkpoint_minutes * 60, time.monotonic()
-    with attributor, run.progress(job.span[1] - job.span[0], "glocal", "samples") as progress:
-        progress.start_at(first - job.span[0])
+    total, done = job.span[1] - job.span[0], first - job.span[0]
+    with attributor, run.progress(total, "glocal", "samples", done=done, stop=stop) as progress:
         for batch in batches:
-            _explain(subject, statistics, attributor, batch, found)
+            _explain(subject, statistics, attributor, batch, found, progress.advance)
             first += len(batch.samples) + len(batch.broken)
-            progress.advance(len(batch.samples) + len(batch.broken))
             if stop or (first < job.span[1] and time.monotonic() - written >= pause):
                 is_kept = _keep(found, job, first)
                 written = time.monotonic()
@@ -165,15 +164,22 @@ def _passed(
 
 
 def _explain(
-    subject: Subject, statistics: StatisticsSettings, attributor: Attributor, batch: Batch, found: Findings
+    subject: Subject,
+    statistics: StatisticsSettings,
+    attributor: Attributor,
+    batch: Batch,
+    found: Findings,
+    advance: Callable[[int], None],
 ) -> None:
-    """Explain all targets of a chunk."""
+    """Explain all targets of a chunk; `advance` is told of samples as they are done."""
     for part in parts_of(batch, subject.device):
         chunk = chunk_of(attributor, part.images.to(subject.device, non_blocking=True))
         queues, skipped = _queues(subject, statistics, chunk.trace, part)
         found.skip(skipped, ())
         found.add(attributor, chunk, queues)
+        advance(len(part.samples))
     found.skip((), batch.broken)
+    advance(len(batch.broken))
 
 
 def _begun(job: _Job, statistics: StatisticsSettings, device: torch.device) -> tuple[Findings, int]:
