@@ -5,7 +5,7 @@ Axes: N object, H W picture or input. Boxes are xyxy in pixels.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar, get_args
 
 import torch
 from torchvision import tv_tensors
@@ -13,10 +13,9 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from lcrp.errors import ConfigError, DataError, nearest
-from lcrp.values.geometry import Geometry
+from lcrp.values.geometry import Geometry, ResizeName
 from lcrp.values.sample import Annotation
 
-ResizeName = Literal["letterbox", "stretch", "none", "shorter_crop"]
 GREY = 114  # of the bars beside a letterboxed picture, as YOLOv5 and YOLOv6
 VOID = 255  # class of pixels that belong to no picture
 
@@ -114,6 +113,7 @@ class InputTransform:
             input_size=self._size,
             scale=(size[0] / height, size[1] / width),
             offset=(offset[0], offset[1]),
+            resize=self.resize,
         )
         return geometry, size
 

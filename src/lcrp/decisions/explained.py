@@ -18,7 +18,7 @@ from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.segmentation import box_region
 from lcrp.attribution.task import Prediction, Task
 from lcrp.decisions.references import Mode
-from lcrp.decisions.selection import Selection, chosen_targets, input_box
+from lcrp.decisions.selection import Selection, chosen_targets
 from lcrp.errors import ConfigError, LayerError, nearest
 from lcrp.evidence.localisation import shares
 from lcrp.values.attribution import Attribution
@@ -101,7 +101,7 @@ def explained_decisions(
     prediction = attributor.task.predictions(trace.output)[0]
     region = None
     if selection.box is not None and isinstance(prediction, ClassMap):
-        region = box_region(input_box(sample, selection.box), prediction.labels)
+        region = box_region(sample.geometry.box_to_input(selection.box), prediction.labels)
     view = _View(sample=sample, trace=trace, prediction=prediction, layer=choice.layer, region=region)
     chosen = chosen_targets(attributor.task, prediction, sample, selection, class_id)
     return [_explanation(attributor, view, explained, choice) for explained in chosen]

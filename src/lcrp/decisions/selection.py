@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from lcrp.attribution.segmentation import BACKGROUND
 from lcrp.attribution.task import Box, Prediction, Task
 from lcrp.data.dataset import Dataset
@@ -82,7 +80,7 @@ def chosen_targets(
         TargetError: what was asked for is not there; the message says what is.
     """
     if selection.box is not None:
-        return [task.match_box(prediction, sample.index, sample.key, input_box(sample, selection.box))]
+        return [task.match_box(prediction, sample.index, sample.key, sample.geometry.box_to_input(selection.box))]
     if class_id is not None:
         return [task.find(prediction, sample.index, sample.key, class_id, selection.item or 0)]
     explained, _ = task.predicted_targets(prediction, sample)
@@ -91,12 +89,6 @@ def chosen_targets(
         raise TargetError(f"nothing to explain in {sample.key}: the model predicts nothing there with confidence.")
     best_first = sorted(named, key=lambda one: -one.confidence)  # stable: ties keep the task's order
     return best_first[: selection.max_targets]
-
-
-def input_box(sample: Sample, box: Box) -> Box:
-    """A box in pixels of the picture on disk, in pixels of the model input."""
-    left, top, right, bottom = sample.geometry.to_input(np.array([box]))[0].tolist()
-    return left, top, right, bottom
 
 
 def _index(dataset: Dataset, sample: int | str) -> int:

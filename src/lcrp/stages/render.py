@@ -20,7 +20,8 @@ from lcrp.figures.saving import FORMATS
 from lcrp.runs.run import Run
 from lcrp.stages.glocal.statistics_file import statistics_file
 from lcrp.storage.atomic import write_json
-from lcrp.storage.explanation import explanation_json, write_explanation
+from lcrp.storage.explanation import write_explanation
+from lcrp.storage.explanation_json import explanation_json
 from lcrp.storage.reference_cache import ReferenceCache
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.explanation import Explanation

@@ -1,11 +1,16 @@
 """Explanation files: one decision with all its maps, so that its figure can be redrawn without a model.
 
+Maps lie on the network's input, H x W. `box` and `area` are in pixels of the input, `picture_box` and `picture_area`
+in pixels of the photograph: photograph = (input - offset) / scale. Sizes are (height, width), scale is (vertical,
+horizontal), offset (top, left), boxes (left, top, right, bottom). JSON knows the photograph's pixels alone.
+
 /                            format, format_version, title, source, mode, layer, class_name, outside, outside_area,
-                             rank, layer_share, num_concepts
-/geometry                    picture_size, input_size, scale, offset
-/target                      sample, class_id, item, key, score, confidence, row, and box or area
+                             rank, layer_share, num_concepts, frame
+/geometry                    picture_size, input_size, scale, offset, resize
+/target                      sample, class_id, item, key, score, confidence, row, and box and picture_box, or area and
+                             picture_area
 /picture, /mask, /heatmap    [H, W * 3] uint8, [H, W] bool, [H, W]
-/others/<rank>               class_name, confidence, share, and box
+/others/<rank>               class_name, confidence, share, and box and picture_box
 /runners_up/<rank>           class_name, probability
 /annotated                   verdict, class_name, overlap; only for samples of a dataset
 /concepts/<rank>             concept, share, outside; heatmap [H, W]
@@ -28,11 +33,15 @@ from lcrp.values.explanation import (
     Reference,
     Verdict,
 )
-from lcrp.values.geometry import Geometry
+from lcrp.values.geometry import Box, Geometry, ResizeName
 from lcrp.values.target import ExplainedTarget, Target
 
 FORMAT: Final = "lcrp-explanation"
 VERSION: Final = 2
+_FRAME: Final = (
+    "maps, box and area: pixels of the network's input; picture_box, picture_area: pixels of the photograph, "
+    "which are (input - offset) / scale of /geometry"
+)
 _ATTRIBUTES = (
     *("title", "source", "mode", "layer", "class_name", "outside", "outside_area"),
     *("rank", "layer_share", "num_concepts"),
@@ -48,8 +57,9 @@ def write_explanation(path: Path, explanation: Explanation) -> None:
     with new_file(path, kind=FORMAT, version=VERSION) as file:
         for name in _ATTRIBUTES:
             file.attrs[name] = getattr(explanation, name)
+        file.attrs["frame"] = _FRAME
         _write_geometry(file.create_group("geometry"), explanation.geometry)
-        _write_target(file.create_group("target"), explanation.explained)
+        _write_target(file.create_group("target"), explanation)
         _write_picture(file, explanation.picture)
         write_array(file, "mask", explanation.mask)
         write_array(file, "heatmap", explanation.heatmap)
@@ -89,50 +99,12 @@ def read_explanation(path: Path) -> Explanation:
         )
 
 
-def explanation_json(explanation: Explanation) -> dict[str, object]:
-    """The numbers of an explanation, without its maps, as plain nested values."""
-    explained = explanation.explained
-    return {
-        "title": explanation.title,
-        "mode": explanation.mode,
-        "layer": explanation.layer,
-        "sample": explained.target.sample,
-        "key": explained.key,
-        "class": explanation.class_name,
-        "class_id": explained.target.class_id,
-        "item": explained.target.item,
-        "score": float(explained.score),
-        "confidence": float(explained.confidence),
-        "box": None if explained.box is None else [float(edge) for edge in explained.box],
-        "area": explained.area,
-        "outside": float(explanation.outside),
-        "outside_area": float(explanation.outside_area),
-        "concepts": [_concept_json(concept) for concept in explanation.concepts],
-    }
-
-
-def _concept_json(concept: ConceptExplanation) -> dict[str, object]:
-    return {
-        "concept": concept.concept,
-        "share": float(concept.share),
-        "outside": float(concept.outside),
-        "references": [
-            {
-                "key": reference.key,
-                "sample": reference.sample,
-                "class": reference.class_name,
-                "score": float(reference.score),
-            }
-            for reference in concept.references
-        ],
-    }
-
-
 def _write_geometry(group: h5py.Group, geometry: Geometry) -> None:
     for name in ("picture_size", "input_size"):
         group.attrs[name] = np.array(getattr(geometry, name), dtype=np.int64)
     for name in ("scale", "offset"):
         group.attrs[name] = np.array(getattr(geometry, name), dtype=np.float64)
+    group.attrs["resize"] = geometry.resize
 
 
 def _geometry(group: h5py.Group) -> Geometry:
@@ -143,6 +115,7 @@ def _geometry(group: h5py.Group) -> Geometry:
         input_size=(given[0], given[1]),
         scale=(scale[0], scale[1]),
         offset=(offset[0], offset[1]),
+        resize=next(one for one in get_args(ResizeName) if one == group.attrs["resize"]),
     )
 
 
@@ -153,8 +126,7 @@ def _write_others(file: h5py.Group, explanation: Explanation) -> None:
         group = others.create_group(_numbered(rank))
         for name in ("class_name", "confidence", "share"):
             group.attrs[name] = getattr(other, name)
-        if other.box is not None:
-            group.attrs["box"] = np.array(other.box, dtype=np.float64)
+        _write_box(group, other.box, explanation.geometry)
     for rank, (class_name, probability) in enumerate(explanation.runners_up):
         group = runners_up.create_group(_numbered(rank))
         group.attrs["class_name"], group.attrs["probability"] = class_name, probability
@@ -182,22 +154,29 @@ def _annotated(group: h5py.Group) -> Annotated:
     return Annotated(verdict=verdict, class_name=str(group.attrs["class_name"]), overlap=float(group.attrs["overlap"]))
 
 
-def _box(group: h5py.Group) -> tuple[float, float, float, float] | None:
+def _write_box(group: h5py.Group, box: Box | None, geometry: Geometry) -> None:
+    if box is not None:
+        group.attrs["box"] = np.array(box, dtype=np.float64)
+        group.attrs["picture_box"] = np.array(geometry.box_to_picture(box), dtype=np.float64)
+
+
+def _box(group: h5py.Group) -> Box | None:
     if "box" not in group.attrs:
         return None
     left, top, right, bottom = (float(edge) for edge in group.attrs["box"])
     return left, top, right, bottom
 
 
-def _write_target(group: h5py.Group, explained: ExplainedTarget) -> None:
+def _write_target(group: h5py.Group, explanation: Explanation) -> None:
+    explained = explanation.explained
     for name in ("sample", "class_id", "item"):
         group.attrs[name] = getattr(explained.target, name)
     for name in ("key", "score", "confidence", "row"):
         group.attrs[name] = getattr(explained, name)
-    if explained.box is not None:
-        group.attrs["box"] = np.array(explained.box, dtype=np.float64)
+    _write_box(group, explained.box, explanation.geometry)
     if explained.area is not None:
         group.attrs["area"] = explained.area
+        group.attrs["picture_area"] = int(explanation.picture_mask.sum())
 
 
 def _target(group: h5py.Group) -> ExplainedTarget:

@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from lcrp.values.geometry import Geometry
+from lcrp.values.geometry import Box, Geometry
+from lcrp.values.geometry import Mask as Mask  # of explanations, too
 from lcrp.values.target import ExplainedTarget
 
 Picture = npt.NDArray[np.floating]
-Mask = npt.NDArray[np.bool_]
 Verdict = Literal["hit", "false alarm", "unlabelled"]
 
 
@@ -53,7 +53,7 @@ class OtherDecision:
 
     class_name: str
     confidence: float
-    box: tuple[float, float, float, float] | None
+    box: Box | None
     share: float
 
 
@@ -144,6 +144,17 @@ class Explanation:
     def content(self) -> tuple[int, int, int, int]:
         """(top, left, bottom, right) of the photograph's visible part in the input."""
         return self.geometry.content()
+
+    @property
+    def picture_box(self) -> Box | None:
+        """(left, top, right, bottom) of the detection in pixels of the photograph, within it; None for a mask."""
+        box = self.explained.box
+        return None if box is None else self.geometry.box_to_picture(box)
+
+    @property
+    def picture_mask(self) -> Mask:
+        """The object in the photograph, [P, Q]; False where the input does not show it."""
+        return self.geometry.mask_to_picture(self.mask)
 
     @property
     def coverage(self) -> float:

@@ -1,14 +1,16 @@
 """Explanations come back as they were, but for pictures, which are rounded to 8 bits."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from lcrp.errors import StoreError
-from lcrp.storage.explanation import explanation_json, read_explanation, write_explanation
+from lcrp.storage.explanation import read_explanation, write_explanation
+from lcrp.storage.explanation_json import explanation_json
 from lcrp.values.explanation import Annotated, ConceptExplanation, Explanation, OtherDecision, Reference
 from lcrp.values.geometry import Geometry
 from lcrp.values.target import ExplainedTarget, Target
@@ -54,7 +56,9 @@ def explanation() -> Explanation:
         class_name="Käfer",
         picture=rng.random((HEIGHT, WIDTH, 3), dtype=np.float32),
         source="4.png",
-        geometry=Geometry(picture_size=(12, 12), input_size=(6, 8), scale=(0.5, 0.5), offset=(0.0, 1.0)),
+        geometry=Geometry(
+            picture_size=(12, 12), input_size=(6, 8), scale=(0.5, 0.5), offset=(0.0, 1.0), resize="letterbox"
+        ),
         rank=0,
         layer_share=0.4,
         num_concepts=32,
@@ -78,7 +82,8 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     path, given = tmp_path / "x.h5", explanation()
     write_explanation(path, given)
     found = read_explanation(path)
-    for name in ("title", "mode", "layer", "explained", "class_name", "content", "outside", "outside_area"):
+    compared = ("picture", "mask", "heatmap", "concepts")
+    for name in (field.name for field in fields(Explanation) if field.name not in compared):
         assert getattr(found, name) == getattr(given, name), name
     assert_rounded(found.picture, given.picture)
     np.testing.assert_array_equal(found.mask, given.mask, strict=True)
@@ -107,10 +112,58 @@ def test_a_mask_target_has_an_area_and_no_box(tmp_path: Path) -> None:
 
 def test_json_holds_the_numbers() -> None:
     content = json.loads(json.dumps(explanation_json(explanation()), allow_nan=False))
-    assert content["box"] == [1.0, 2.0, 5.5, 4.0]
+    assert list(content) == [
+        *("title", "source", "sample", "key", "mode", "class", "class_id", "item", "rank", "score", "confidence"),
+        *("box", "area", "picture_size", "input", "outside", "outside_area", "layer", "layer_share", "coverage"),
+        *("concepts", "others", "runners_up", "annotated"),
+    ]
     assert (content["class"], content["class_id"], content["item"], content["area"]) == ("Käfer", 1, 2, None)
     assert [concept["concept"] for concept in content["concepts"]] == [17, 16]
     assert content["concepts"][0]["references"][2]["key"] == "2.jpg"
+    assert content["runners_up"] == [{"class": "boat", "probability": 0.2}]
+    assert content["annotated"] == {"verdict": "hit", "class": "Käfer", "overlap": 0.75}
+    assert (content["layer_share"], content["coverage"]) == (0.4, 0.1)
+
+
+def test_boxes_in_json_are_the_photographs_and_the_input_is_told() -> None:
+    content = explanation_json(explanation())
+    assert content["box"] == (0.0, 4.0, 9.0, 8.0)  # (1, 2, 5.5, 4) in the input, which is half as large and one right
+    assert content["picture_size"] == (12, 12)
+    assert content["input"] == {
+        "height": 6,
+        "width": 8,
+        "resize": "letterbox",
+        "scale": (0.5, 0.5),
+        "offset": (0.0, 1.0),
+    }
+    assert content["others"] == [
+        {"class": "Käfer", "confidence": 0.5, "box": (0.0, 2.0, 2.0, 6.0), "share": 0.1}  # its left part is in a bar
+    ]
+
+
+def test_files_hold_both_frames_and_say_so(tmp_path: Path) -> None:
+    write_explanation(tmp_path / "x.h5", explanation())
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert "picture_box" in file.attrs["frame"]
+        for group, box, moved in (
+            (file["target"], (1.0, 2.0, 5.5, 4.0), (0.0, 4.0, 9.0, 8.0)),
+            (file["others/0000"], (0.0, 1.0, 2.0, 3.0), (0.0, 2.0, 2.0, 6.0)),
+        ):
+            assert tuple(group.attrs["box"]) == box
+            assert tuple(group.attrs["picture_box"]) == moved
+
+
+def test_areas_of_masks_are_the_photographs() -> None:
+    mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    mask[2:4, 1:3] = mask[:, 0] = True  # four pixels of the picture, and a bar
+    target = ExplainedTarget(target=Target(sample=4, class_id=1), key="4", score=3.5, confidence=0.5, area=10)
+    content = explanation_json(replace(explanation(), explained=target, mask=mask))
+    assert (content["box"], content["area"]) == (None, 16)
+
+
+def test_what_was_not_measured_is_null() -> None:
+    content = explanation_json(replace(explanation(), layer_share=float("nan"), annotated=None))
+    assert (content["layer_share"], content["annotated"]) == (None, None)
 
 
 def test_numbers_from_numpy_are_plain() -> None:

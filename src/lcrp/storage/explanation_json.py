@@ -1,0 +1,87 @@
+"""Explanations as JSON: the numbers of one decision, in the photograph's frame."""
+
+import math
+
+from lcrp.values.explanation import Annotated, ConceptExplanation, Explanation, OtherDecision
+from lcrp.values.geometry import Geometry
+
+
+def explanation_json(explanation: Explanation) -> dict[str, object]:
+    """The numbers of an explanation, without its maps, as plain nested values.
+
+    Boxes (left, top, right, bottom) and areas are in pixels of the photograph; what is on the network's input goes to
+    the photograph as (input - offset) / scale. What was not measured is None.
+    """
+    explained = explanation.explained
+    box, share = explanation.picture_box, float(explanation.layer_share)
+    return {
+        "title": explanation.title,
+        "source": explanation.source,
+        "sample": explained.target.sample,
+        "key": explained.key,
+        "mode": explanation.mode,
+        "class": explanation.class_name,
+        "class_id": explained.target.class_id,
+        "item": explained.target.item,
+        "rank": explanation.rank,
+        "score": float(explained.score),
+        "confidence": float(explained.confidence),
+        "box": box,
+        "area": int(explanation.picture_mask.sum()) if box is None else None,
+        "picture_size": explanation.geometry.picture_size,
+        "input": _input_json(explanation.geometry),
+        "outside": float(explanation.outside),
+        "outside_area": float(explanation.outside_area),
+        "layer": explanation.layer,
+        "layer_share": None if math.isnan(share) else share,
+        "coverage": explanation.coverage,
+        "concepts": [_concept_json(concept) for concept in explanation.concepts],
+        "others": [_other_json(other, explanation.geometry) for other in explanation.others],
+        "runners_up": [{"class": name, "probability": float(value)} for name, value in explanation.runners_up],
+        "annotated": _annotated_json(explanation.annotated),
+    }
+
+
+def _input_json(geometry: Geometry) -> dict[str, object]:
+    """How the photograph was placed in the network's input: scale (vertical, horizontal), offset (top, left)."""
+    height, width = geometry.input_size
+    return {
+        "height": height,
+        "width": width,
+        "resize": geometry.resize,
+        "scale": geometry.scale,
+        "offset": geometry.offset,
+    }
+
+
+def _other_json(other: OtherDecision, geometry: Geometry) -> dict[str, object]:
+    return {
+        "class": other.class_name,
+        "confidence": float(other.confidence),
+        "box": None if other.box is None else geometry.box_to_picture(other.box),
+        "share": float(other.share),
+    }
+
+
+def _annotated_json(annotated: Annotated | None) -> dict[str, object] | None:
+    if annotated is None:
+        return None
+    return {"verdict": annotated.verdict, "class": annotated.class_name, "overlap": float(annotated.overlap)}
+
+
+def _concept_json(concept: ConceptExplanation) -> dict[str, object]:
+    return {
+        "concept": concept.concept,
+        "share": float(concept.share),
+        "outside": float(concept.outside),
+        "references": [
+            {
+                "key": reference.key,
+                "sample": reference.sample,
+                "class": reference.class_name,
+                "score": float(reference.score),
+                "is_explained_picture": reference.is_explained_picture,
+            }
+            for reference in concept.references
+        ],
+    }
