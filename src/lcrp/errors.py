@@ -5,7 +5,23 @@ from collections.abc import Iterable
 
 
 class LcrpError(Exception):
-    """Base of every error that is reported to the user as one line, without a traceback."""
+    """Base of every error that is reported to the user as one line, without a traceback.
+
+    Args:
+        message: what is wrong, in words that hold in Python and at the command line alike.
+        mend: what a person at the command line can set; only the command line says it.
+    """
+
+    def __init__(self, message: str = "", *, mend: str = "") -> None:
+        super().__init__(message)
+        self.mend = mend
+
+    def with_mend(self) -> str:
+        """The message as the command line says it: what is wrong, then what to set."""
+        message = str(self)
+        if not self.mend:
+            return message
+        return f"{message} {self.mend}" if message.endswith(".") else f"{message}. {self.mend}"
 
 
 class ConfigError(LcrpError):

@@ -39,3 +39,7 @@ def test_embedded_weights_are_in_the_wheel(names: set[str]) -> None:
 def test_nothing_else_is_in_the_wheel(names: set[str]) -> None:
     assert {name.split("/")[0].split("-")[0] for name in names} == {"lcrp"}
     assert any(name.endswith("entry_points.txt") for name in names)
+
+
+def test_a_type_checker_finds_the_types_in_the_wheel(names: set[str]) -> None:
+    assert "lcrp/py.typed" in names

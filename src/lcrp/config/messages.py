@@ -12,7 +12,7 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from lcrp.errors import nearest
+from lcrp.errors import LcrpError, nearest
 
 
 def one_line(error: BaseException) -> str:
@@ -30,6 +30,8 @@ def one_line(error: BaseException) -> str:
         return f"'{argument}' has several values; -m runs them all, [brackets] make a list of them"
     if isinstance(error, ValueError) and str(error).startswith("Config group override"):
         return "a group takes the name of one of its options, such as model=yolov6; 'lcrp --help' lists them"
+    if isinstance(error, LcrpError):
+        return _flat(error.with_mend())
     return _flat(str(error)) or type(error).__name__
 
 

@@ -47,6 +47,22 @@ def read_picture(path: Path, *, oriented: bool) -> torch.Tensor:
     return torch.from_numpy(_decoded(path, "picture", pixels)).permute(2, 0, 1).contiguous()
 
 
+def opened_picture(opened: Image.Image) -> torch.Tensor:
+    """A picture of PIL as RGB, as the same picture in a file would be read, turned as its EXIF orientation says.
+
+    Returns:
+        [3, H, W] uint8.
+
+    Raises:
+        DataError: its file, which PIL reads only now, is truncated or gone.
+    """
+    try:
+        rgb = np.array(_as_rgb(ImageOps.exif_transpose(opened)))
+    except _DECODING_ERRORS as error:
+        raise DataError(f"the picture of PIL cannot be read ({str(error) or type(error).__name__})") from error
+    return torch.from_numpy(rgb).permute(2, 0, 1).contiguous()
+
+
 def read_class_mask(path: Path) -> torch.Tensor:
     """The numbers in a mask file: palette indices or grey values, not colours.
 
