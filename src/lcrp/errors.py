@@ -48,6 +48,10 @@ class StoreError(LcrpError):
     """Stored statistics are missing, damaged, incomplete or belong to another configuration."""
 
 
+class InaccessibleError(StoreError):
+    """A file cannot be opened now, and may be as good as ever: never a reason to replace or to delete it."""
+
+
 def nearest(value: str, choices: Iterable[str], limit: int = 5) -> str:
     """Valid choices as one comma-separated text, the ones most similar to `value` first.
 

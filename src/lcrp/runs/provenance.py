@@ -4,19 +4,17 @@ import hashlib
 import json
 import os
 import platform
-import resource
 import subprocess
-import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import cast
 
 from lcrp.errors import StoreError
+from lcrp.runs.machine import peak_memory
 
 PROVENANCE_FILE = "provenance.json"
 _PACKAGES = ("lcrp", "torch", "torchvision", "zennit", "numpy", "h5py")
-_BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024  # of getrusage's ru_maxrss
 
 
 def write_provenance(folder: Path, facts: Mapping[str, object], *, seconds: float) -> Path:
@@ -30,13 +28,14 @@ def write_provenance(folder: Path, facts: Mapping[str, object], *, seconds: floa
     Returns:
         The file.
     """
+    peak = peak_memory()
     record = {
         "versions": versions(),
         "commit": commit(),
         "host": {"platform": platform.platform(), "cores": os.cpu_count()},
         **facts,
         "wall_seconds": round(seconds, 2),
-        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES_PER_UNIT / 2**20),
+        "peak_memory_mib": None if peak is None else round(peak / 2**20),
     }
     path = folder / PROVENANCE_FILE
     path.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_header, statistics_key
-from lcrp.errors import StoreError, TargetError
+from lcrp.errors import InaccessibleError, StoreError, TargetError
 from lcrp.ranking.accumulator import StatisticsAccumulator
 from lcrp.runs.run import Run
 from lcrp.storage.location import StatisticsKey, differences_from, shard_path, shard_paths, statistics_path
@@ -116,6 +116,8 @@ def _check_replaced(path: Path, header: StatisticsHeader) -> None:
         return
     try:
         is_complete = read_header(path).complete
+    except InaccessibleError:
+        raise
     except StoreError:
         return
     if is_complete:

@@ -25,11 +25,12 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield part
-            _sync(part)
+            _sync(part, os.O_RDWR)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-        _sync(path.parent)
+        if hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
+            _sync(path.parent, os.O_RDONLY)
     except OSError as error:
         raise StoreError(f"cannot write '{path}': {error.strerror or error}") from error
 
@@ -40,8 +41,8 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
         part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

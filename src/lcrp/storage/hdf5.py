@@ -1,7 +1,9 @@
 """HDF5 files: how arrays and texts are laid out, and how what is wrong with a file is told."""
 
 import contextlib
+import errno
 import io
+import os
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -11,7 +13,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from lcrp.errors import StoreError
+from lcrp.errors import InaccessibleError, StoreError
 from lcrp.storage.atomic import replacing
 
 Array = npt.NDArray[Any]
@@ -20,6 +22,7 @@ _LIBRARY_VERSION = ("v108", "v108")  # fixed: equal content gives equal bytes, a
 _CHUNK_ENTRIES = 1 << 18
 _MOST_COMPRESSED = 1100  # bytes that gzip can make of one, and some more
 _DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError)  # what h5py raises on damaged files
+_LOCKED = "unable to lock file"  # HDF5's words; on Windows the error says nothing else
 _ENCODING = ("utf-8", "surrogateescape")  # file names need not be valid UTF-8
 
 
@@ -168,14 +171,28 @@ def reading(path: Path) -> Iterator[None]:
 
     Raises:
         StoreError: the file is missing, truncated, not HDF5, or a checksum does not fit.
+        InaccessibleError: another program holds it, or the system refuses it.
     """
     try:
         yield
     except FileNotFoundError:
         raise StoreError(f"there is no file '{path}'") from None
     except _DAMAGE as error:
+        if isinstance(error, BlockingIOError) or _LOCKED in str(error):
+            raise InaccessibleError(_held(path, error)) from error
+        if isinstance(error, OSError) and error.errno is not None:  # told by the system, not by HDF5
+            raise InaccessibleError(f"'{path}' cannot be read: {os.strerror(error.errno)}") from error
         reason = str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__
         raise StoreError(f"'{path}' cannot be read, if it is damaged delete it and make it again: {reason}") from error
+
+
+def _held(path: Path, error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+        return (
+            f"'{path}' lies on a file system without locks; the environment variable HDF5_USE_FILE_LOCKING=FALSE reads "
+            "it all the same"
+        )
+    return f"'{path}' is held open by another program, which may be writing it; close it there and try again"
 
 
 def write_array(group: h5py.Group, name: str, values: Array, *, compress: bool = True) -> None:

@@ -15,7 +15,7 @@ from glob import escape
 from pathlib import Path
 from typing import cast
 
-from lcrp.errors import StoreError
+from lcrp.errors import InaccessibleError, StoreError
 from lcrp.storage.statistics import incomplete, read_header
 from lcrp.values.statistics import StatisticsHeader
 
@@ -110,6 +110,7 @@ def find_statistics(root: Path, key: StatisticsKey, *, given: Path | None = None
 
     Raises:
         StoreError: there is none, only such of another identity, or several; the message names what differs.
+        InaccessibleError: the one that may fit cannot be opened now.
     """
     path = statistics_path(root, key) if given is None else given
     if given is None and not path.exists():
@@ -117,11 +118,13 @@ def find_statistics(root: Path, key: StatisticsKey, *, given: Path | None = None
     if given is not None or path.exists():
         _check(path, read_header(path), key)
         return path
-    readable = dict(_readable(_folder(root, key)))
+    readable, inaccessible = _readable(_folder(root, key))
     complete = {path: header for path, header in readable.items() if header.complete}
     fitting = {path: header for path, header in complete.items() if not _identity_differences(header, key)}
     if len(fitting) == 1:
         return next(iter(fitting))
+    if inaccessible and not fitting:
+        raise inaccessible[0]
     raise StoreError(_several(fitting, key) if fitting else _none(_folder(root, key), complete, key))
 
 
@@ -135,12 +138,18 @@ def _folder(root: Path, key: StatisticsKey) -> Path:
     return root / "statistics" / re.sub(r"[^\w.-]", "_", f"{key.model}_{key.dataset}_{key.composite}")
 
 
-def _readable(folder: Path) -> Iterator[tuple[Path, StatisticsHeader]]:
+def _readable(folder: Path) -> tuple[dict[Path, StatisticsHeader], list[InaccessibleError]]:
+    """What the files of a folder say of themselves, and those that cannot be opened now."""
+    headers: dict[Path, StatisticsHeader] = {}
+    inaccessible: list[InaccessibleError] = []
     for path in sorted(folder.glob("*.h5")):
         try:
-            yield path, read_header(path)
+            headers[path] = read_header(path)
+        except InaccessibleError as error:
+            inaccessible.append(error)
         except StoreError:  # damaged or of another version: no choice for the user
             continue
+    return headers, inaccessible
 
 
 def _check(path: Path, header: StatisticsHeader, key: StatisticsKey) -> None:

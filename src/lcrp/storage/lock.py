@@ -1,13 +1,25 @@
 """One writer at a time."""
 
 import contextlib
-import fcntl
+import errno
 import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
 
 from lcrp.errors import StoreError
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    import msvcrt
+
+    _has_flock = False
+else:
+    _has_flock = True
+
+_TAKEN = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)  # the last two on Windows
+_LOCKED_BYTE = 1 << 20  # on Windows what is locked cannot be read either: far behind what the file says
 
 
 @contextlib.contextmanager
@@ -19,7 +31,7 @@ def sole_writer(path: Path) -> Iterator[None]:
     Raises:
         StoreError: another process holds it, or no file can be made there.
     """
-    lock = path.with_name(f".{path.name}.lock")
+    lock = lock_path(path)
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _held(lock)
@@ -29,28 +41,52 @@ def sole_writer(path: Path) -> Iterator[None]:
         raise StoreError(f"'{path}' is being written by {_holder(lock)}; wait for it, or stop it")
     try:
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {platform.node()}".encode(), 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())
         yield
     finally:
-        lock.unlink(missing_ok=True)  # before it is let go: whoever opened it finds out that it is gone
-        os.close(descriptor)
+        _let_go(lock, descriptor)
+
+
+def lock_path(path: Path) -> Path:
+    """The file that whoever writes `path` holds."""
+    return path.with_name(f".{path.name}.lock")
 
 
 def _held(lock: Path) -> int | None:
     """A descriptor that holds the lock; None if somebody else does."""
     while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            _take(descriptor)
+        except OSError as error:
             os.close(descriptor)
-            return None
-        except OSError:
-            os.close(descriptor)
+            if error.errno in _TAKEN:
+                return None
             raise
         if _is_there(lock, descriptor):
             return descriptor
         os.close(descriptor)  # it was removed by its last holder in between
+
+
+def _take(descriptor: int) -> None:
+    if _has_flock:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    else:
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+
+
+def _let_go(lock: Path, descriptor: int) -> None:
+    if _has_flock:
+        lock.unlink(missing_ok=True)  # before it is let go: whoever opened it finds out that it is gone
+        os.close(descriptor)
+    else:
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined]
+        os.close(descriptor)
+        with contextlib.suppress(OSError):  # a file that another process has opened stays there
+            lock.unlink()
 
 
 def _is_there(lock: Path, descriptor: int) -> bool:

@@ -14,10 +14,11 @@ from lcrp.attribution.concepts import activation_scores, relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.decisions.subject import Subject, statistics_key
-from lcrp.errors import ConfigError, DataError, StoreError, TargetError
+from lcrp.errors import ConfigError, DataError, InaccessibleError, StoreError, TargetError
 from lcrp.runs.run import Run
+from lcrp.stages.glocal import glocal as glocal_module
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
-from lcrp.storage.location import find_statistics, statistics_path
+from lcrp.storage.location import checkpoint_path, find_statistics, statistics_path
 from lcrp.storage.statistics import StatisticsFile
 
 
@@ -216,3 +217,21 @@ def test_the_summary_counts(subject: Subject, run: Run, caplog: pytest.LogCaptur
     assert line.startswith(f"glocal: {num_explained} targets of 7 samples explained")
     assert "1 samples could not be read" in line
     assert line.endswith(str(path))
+
+
+@pytest.mark.parametrize("is_checkpoint", [False, True])
+def test_a_file_that_cannot_be_opened_now_is_not_replaced(
+    subject: Subject, run: Run, monkeypatch: pytest.MonkeyPatch, *, is_checkpoint: bool
+) -> None:
+    """Another program may be writing it."""
+    path = glocal(subject, STATISTICS, GlocalSettings(), run)
+    kept = path.rename(checkpoint_path(path)) if is_checkpoint else path
+    content = kept.read_bytes()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise InaccessibleError("it is held open")
+
+    monkeypatch.setattr(glocal_module, "StatisticsFile" if is_checkpoint else "read_header", refuse)
+    with pytest.raises(InaccessibleError, match="it is held open"):
+        glocal(subject, STATISTICS, GlocalSettings(), run)
+    assert kept.read_bytes() == content

@@ -19,7 +19,7 @@ from lcrp.attribution.task import Targets
 from lcrp.data.loader import OnError, Shard, chunks, num_chunks
 from lcrp.decisions.rounds import chunk_of, parts_of
 from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_header, statistics_key
-from lcrp.errors import ConfigError, DataError, Interrupted, LcrpError, StoreError, TargetError
+from lcrp.errors import ConfigError, DataError, InaccessibleError, Interrupted, LcrpError, StoreError, TargetError
 from lcrp.runs.interruption import StopRequest, stop_request
 from lcrp.runs.run import Run
 from lcrp.stages.glocal.findings import Findings
@@ -93,6 +93,7 @@ def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSet
         DataError: no sample can be read, or one cannot and `on_error` is 'raise'.
         TargetError: nothing could be explained.
         StoreError: nothing can be written, or another file lies where the user wants this one.
+        InaccessibleError: the file or its checkpoint is there and cannot be opened now; neither is touched.
     """
     job = _job(subject, statistics, settings, run)
     with stop_request() as stop, sole_writer(job.path):
@@ -191,6 +192,8 @@ def _begun(job: _Job, statistics: StatisticsSettings, device: torch.device) -> t
             if file.header.config_hash != job.header.config_hash or not _is_begun(file.header, job):
                 raise StoreError(f"'{job.checkpoint}' is of another pass")
             found, first = Findings.stored(file, statistics, device), file.header.coverage[0][1]
+    except InaccessibleError:
+        raise
     except StoreError as error:
         log.warning("%s; the pass begins anew", error)
         return Findings(statistics), job.span[0]
@@ -240,6 +243,8 @@ def _is_kept(job: _Job, *, is_named: bool) -> bool:
     """Whether the file is the one that is asked for; another one is replaced, but not where the user named it."""
     try:
         header = read_header(job.path)
+    except InaccessibleError:
+        raise
     except StoreError as error:
         if is_named:
             raise StoreError(f"{error}; stage.overwrite=true replaces it") from error

@@ -1,0 +1,119 @@
+"""What the machine gives: memory, CPUs and disk, as the system tells it, where it does."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from lcrp.runs import machine
+from lcrp.runs.machine import allowed_cpus, cpu_quota, free_space, peak_memory
+
+
+def groups(folder: Path, own: str, **files: str) -> tuple[Path, Path]:
+    """Control groups as Linux shows them."""
+    for name, text in files.items():
+        path = folder / "cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (folder / "own").write_text(own)
+    return folder / "cgroup", folder / "own"
+
+
+def test_quota_of_version_2_is_the_least_of_all_groups_around(tmp_path: Path) -> None:
+    found = groups(
+        tmp_path,
+        "0::/slurm/job\n",
+        **{"cpu.max": "max 100000\n", "slurm/cpu.max": "150000 100000\n", "slurm/job/cpu.max": "400000 100000\n"},
+    )
+    assert cpu_quota(*found) == 1.5
+
+
+def test_a_container_sees_its_own_group_as_the_root(tmp_path: Path) -> None:
+    assert cpu_quota(*groups(tmp_path, "0::/\n", **{"cpu.max": "200000 100000\n"})) == 2.0
+
+
+def test_quota_of_version_1(tmp_path: Path) -> None:
+    own = "12:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n0::/\n"
+    files = {"cpu/docker/abc/cpu.cfs_quota_us": "50000\n", "cpu/docker/abc/cpu.cfs_period_us": "100000\n"}
+    no_limit = {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}
+    assert cpu_quota(*groups(tmp_path, own, **files, **no_limit)) == 0.5
+
+
+@pytest.mark.parametrize("text", ["max 100000\n", "", "no number\n", "1 0\n"])
+def test_no_limit_and_nonsense_are_none(tmp_path: Path, text: str) -> None:
+    assert cpu_quota(*groups(tmp_path, "0::/\n", **{"cpu.max": text})) is None
+    assert cpu_quota(tmp_path / "missing", tmp_path / "missing") is None
+
+
+def test_cpus_are_those_of_the_affinity_or_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 5, 7}, raising=False)
+    assert allowed_cpus() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 12)
+    assert allowed_cpus() == 12
+
+
+def test_space_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    free = free_space(tmp_path / "not" / "yet")
+    assert free is not None
+    assert free > 0
+
+
+def test_memory_is_unknown_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    peak = peak_memory()
+    assert peak is None or peak > 1 << 20
+    monkeypatch.setattr(machine, "_has_resource", False)
+    assert peak_memory() is None
+
+
+AS_ON_WINDOWS = """
+    import os, shutil, subprocess, sys, types  # the library asks for msvcrt itself
+    locked = {}
+
+    def locking(descriptor, mode, count):
+        place = (os.fstat(descriptor).st_ino, os.lseek(descriptor, 0, os.SEEK_CUR), count)
+        if mode == 0:
+            assert locked.pop(place) == descriptor
+        elif place in locked:
+            raise PermissionError(13, "Permission denied")
+        else:
+            locked[place] = descriptor
+
+    sys.modules["msvcrt"] = types.SimpleNamespace(locking=locking, LK_UNLCK=0, LK_NBLCK=2)
+    sys.modules["fcntl"] = sys.modules["resource"] = None
+    for name in ("sched_getaffinity", "pwrite", "O_CLOEXEC", "O_DIRECTORY", "statvfs"):
+        delattr(os, name)
+
+    from pathlib import Path
+    from lcrp.errors import StoreError
+    from lcrp.runs.machine import allowed_cpus, cpu_quota, free_space, peak_memory
+    from lcrp.runs.provenance import write_provenance
+    from lcrp.storage.atomic import write_json
+    from lcrp.storage.lock import lock_path, sole_writer
+
+    folder = Path(sys.argv[1])
+    path = folder / "statistics.h5"
+    with sole_writer(path):
+        write_json(path, {"a": 1})
+        assert lock_path(path).read_text(encoding="utf-8").startswith(f"process {os.getpid()} ")
+        try:
+            with sole_writer(path):
+                raise AssertionError("two writers")
+        except StoreError as error:
+            assert "is being written by process" in str(error), error
+    with sole_writer(path):
+        pass
+    assert not locked and not lock_path(path).exists()
+    assert peak_memory() is None and allowed_cpus() >= 1
+    assert '"peak_memory_mib": null' in write_provenance(folder, {}, seconds=1.0).read_text()
+"""
+
+
+def test_locks_files_and_provenance_without_what_windows_lacks(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(AS_ON_WINDOWS), str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
