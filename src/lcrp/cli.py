@@ -4,26 +4,20 @@ A user's error ends as one line on stderr and exit code 1; HYDRA_FULL_ERROR=1 sh
 """
 
 import logging
-import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from traceback import walk_tb
 from typing import NoReturn
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException, HydraException
+from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from lcrp import __version__
+from lcrp import __version__, hydra_errors
 from lcrp.config.check import checked
 from lcrp.config.messages import one_line
 from lcrp.config.paths import config_dir
@@ -33,7 +27,6 @@ from lcrp.runs.run import Run
 
 log = logging.getLogger(__name__)
 
-FULL_ERROR = "HYDRA_FULL_ERROR"
 EXIT_ERROR, EXIT_SIGNAL = 1, 128  # to the latter the signal's number is added
 
 
@@ -43,30 +36,24 @@ class JobError(CompactHydraException):
 
 def main() -> None:
     """Run ``lcrp``: exit code 0, 1 after an error, 130 or 143 if interrupted or terminated."""
-    is_full = os.environ.get(FULL_ERROR) == "1"
     try:
-        _refuse_unknown_flags(sys.argv[1:])
+        if "--version" in sys.argv[1:]:
+            sys.stdout.write(f"lcrp {__version__}\n")
+            return
+        hydra_errors.check_flags(sys.argv[1:])
         register_schemas()
-        with _hydra_raises():
+        with hydra_errors.raised():
             _app()
     except Interrupted as stop:
         _stop(f"lcrp: {stop}", EXIT_SIGNAL + stop.signal)
     except KeyboardInterrupt:
         _stop("lcrp: interrupted", EXIT_SIGNAL + signal.SIGINT)
-    except (LcrpError, OSError, HydraException, OmegaConfBaseException) as error:
-        if is_full:
-            raise
-        _stop(f"lcrp: error: {one_line(error)}", EXIT_ERROR)
-    except ValueError as error:  # Hydra refuses some arguments (model=3, --resolve alone) by a plain one
-        if is_full or not _is_from_hydra(error):
-            raise
-        _stop(f"lcrp: error: {one_line(error)}", EXIT_ERROR)
     except SystemExit as stop:
-        if not isinstance(stop.__cause__, LcrpError | OSError):
+        if stop.__cause__ is None:
             raise
-        if is_full:
-            raise stop.__cause__ from None
-        _stop(f"lcrp: error: {one_line(stop.__cause__)}", EXIT_ERROR)
+        _refuse(stop.__cause__)
+    except Exception as error:
+        _refuse(error)
 
 
 @hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")
@@ -128,37 +115,11 @@ def _default_threads() -> int:
     return torch.get_num_threads()
 
 
-@contextmanager
-def _hydra_raises() -> Iterator[None]:
-    """Hydra raises its own errors instead of printing them over several lines."""
-    before = os.environ.get(FULL_ERROR)
-    os.environ[FULL_ERROR] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[FULL_ERROR]
-        else:
-            os.environ[FULL_ERROR] = before
-
-
-def _refuse_unknown_flags(arguments: list[str]) -> None:
-    """Answer ``--version``; refuse in one line what argparse would refuse with a page of usage."""
-    if "--version" in arguments:
-        sys.stdout.write(f"lcrp {__version__}\n")
-        raise SystemExit(0)
-    parser = get_args_parser()
-
-    def refuse(message: str) -> NoReturn:
-        raise ConfigError(f"{message}; settings are given as key=value, 'lcrp --help' shows how")
-
-    parser.error = refuse  # type: ignore[method-assign]
-    parser.parse_args(arguments)
-
-
-def _is_from_hydra(error: BaseException) -> bool:
-    *_, (frame, _) = walk_tb(error.__traceback__)
-    return str(frame.f_globals.get("__name__", "")).startswith("hydra.")
+def _refuse(error: BaseException) -> NoReturn:
+    """One line for what a user can mend; all else, and all where tracebacks are asked for, is raised."""
+    if hydra_errors.wants_traceback() or not hydra_errors.is_users_mistake(error):
+        raise error
+    _stop(f"lcrp: error: {one_line(error)}", EXIT_ERROR)
 
 
 def _stop(line: str, code: int) -> NoReturn:
