@@ -20,6 +20,7 @@ from lcrp.values.target import ExplainedTarget, SkippedTarget, Target
 MAX_CANDIDATES = 30_000
 CLASS_SHIFT = 7_680.0  # pixels; moves the classes apart, so that one NMS serves them all
 LISTED_DETECTIONS = 5
+LISTED_NEAR = 3
 
 logger = logging.getLogger(__name__)
 
@@ -152,22 +153,41 @@ class DetectionTask:
         target = Target(sample=sample_index, class_id=class_id, item=item)
         return self._explained(prediction, members[item], target, key)
 
-    def match_box(self, prediction: Prediction, sample_index: int, key: str, box: Box) -> ExplainedTarget:
-        """The detection with the highest IoU with `box`, xyxy in input pixels; its best class.
+    def of_class(self, prediction: Prediction, sample: Sample, class_id: int) -> list[ExplainedTarget]:
+        """All items of a class, best first."""
+        members = self._members(prediction, class_id)
+        targets = [Target(sample=sample.index, class_id=class_id, item=item) for item in range(len(members))]
+        pairs = zip(members, targets, strict=True)
+        return [self._explained(prediction, place, target, sample.key) for place, target in pairs]
+
+    def match_box(self, prediction: Prediction, sample: Sample, box: Box, min_iou: float = 0.0) -> ExplainedTarget:
+        """The detection with the highest IoU with `box`; its best class.
 
         Raises:
-            TargetError: no detection overlaps the box.
+            TargetError: no detection overlaps the box, or none by `min_iou`.
         """
         assert isinstance(prediction, Detections)
-        wanted = torch.tensor([box], dtype=prediction.boxes.dtype)
-        overlap = box_iou(prediction.boxes, wanted)[:, 0]  # [D]
-        if not (overlap > 0).any():
-            corners = ", ".join(f"{value:g}" for value in box)
-            raise TargetError(f"no detection overlaps the box ({corners}) in {key}: {self._listed(prediction)}")
+        seen = torch.from_numpy(sample.geometry.boxes_to_picture(prediction.boxes.double().numpy()))
+        overlap = box_iou(seen, torch.tensor([box], dtype=seen.dtype))[:, 0]  # [D]
+        if not ((overlap > 0) & (overlap >= min_iou)).any():
+            least = f" by an IoU of at least {min_iou:g}" if min_iou > 0 else ""
+            near = self._near(prediction, seen, overlap)
+            raise TargetError(f"no detection overlaps the box {_corners(box)}{least} in {sample.key}: {near}")
         place = int(overlap.argmax())
         class_id = int(prediction.labels[place])
         item = self._members(prediction, class_id).index(place)
-        return self._explained(prediction, place, Target(sample=sample_index, class_id=class_id, item=item), key)
+        target = Target(sample=sample.index, class_id=class_id, item=item)
+        return self._explained(prediction, place, target, sample.key)
+
+    def class_probabilities(
+        self,
+        prediction: Prediction,
+        explained: ExplainedTarget,
+        region: torch.Tensor | None = None,  # noqa: ARG002
+    ) -> torch.Tensor:
+        """The class probabilities of a detection, without its objectness, [K]."""
+        assert isinstance(prediction, Detections)
+        return prediction.probabilities[prediction.rows == explained.row][0]
 
     def seed(
         self,
@@ -259,6 +279,19 @@ class DetectionTask:
             return f"nothing is detected with a confidence above {self.confidence:g}"
         rest = f" and {len(texts) - LISTED_DETECTIONS} more" if len(texts) > LISTED_DETECTIONS else ""
         return f"detected are {', '.join(texts[:LISTED_DETECTIONS])}{rest}"
+
+    def _near(self, prediction: Detections, boxes: torch.Tensor, overlap: torch.Tensor) -> str:
+        """The detections nearest to a box, in words: those that overlap it, else all, with their boxes [D, 4]."""
+        texts = [
+            f"'{self.class_names[int(prediction.labels[place])]}' {float(prediction.confidence[place]):.2f} at "
+            f"{_corners(boxes[place].tolist())}, IoU {float(overlap[place]):.2f}"
+            for place in overlap.argsort(descending=True, stable=True)[:LISTED_NEAR].tolist()
+        ]
+        return f"nearest are {'; '.join(texts)}" if texts else self._listed(prediction)
+
+
+def _corners(box: Sequence[float]) -> str:
+    return f"({', '.join(f'{edge:.0f}' for edge in box)})"
 
 
 def _place(output: DetectorOutput, logits: torch.Tensor, image: int, explained: ExplainedTarget) -> tuple[int, ...]:

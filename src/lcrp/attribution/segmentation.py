@@ -18,6 +18,7 @@ VOID = 255
 BACKGROUND = "background"
 NORM_STABILIZER = 1e-12
 LISTED_CLASSES = 5
+LEAST_COVERED = 0.1  # of a box, by the class that it is taken for
 
 
 class SegmentationTask:
@@ -107,29 +108,49 @@ class SegmentationTask:
         reason = self._missing(prediction, class_id)
         if reason:
             name = self.class_names[class_id]
-            raise TargetError(f"no '{name}' in {key} ({reason}): predicted are {self._listed(prediction)}")
+            raise TargetError(f"no '{name}' in {key} ({reason}): predicted are {self._listed(prediction.labels)}")
         return _explained(prediction, Target(sample=sample_index, class_id=class_id), key)
 
-    def match_box(self, prediction: Prediction, sample_index: int, key: str, box: Box) -> ExplainedTarget:
-        """The class that covers most of `box`, xyxy in input pixels; background only where there is nothing else.
+    def of_class(self, prediction: Prediction, sample: Sample, class_id: int) -> list[ExplainedTarget]:
+        """The mask of a class, if it is a target."""
+        assert isinstance(prediction, ClassMap)
+        if self._missing(prediction, class_id):
+            return []
+        return [_explained(prediction, Target(sample=sample.index, class_id=class_id), sample.key)]
 
-        Score, confidence and area are those of the mask's part within the box.
+    def match_box(self, prediction: Prediction, sample: Sample, box: Box, min_iou: float = 0.0) -> ExplainedTarget:  # noqa: ARG002
+        """The class that covers most of `box`, a tenth at least; background only where there is nothing else.
+
+        Score, confidence and area are those of the mask's part within the box. `min_iou` is for boxes of detections.
 
         Raises:
-            TargetError: the box holds no pixel, or its class is no target.
+            TargetError: the box holds no pixel, little of every class, or its class is no target.
         """
         assert isinstance(prediction, ClassMap)
-        region = box_region(box, prediction.labels)
+        region = box_region(sample.geometry.box_to_input(box), prediction.labels)
         areas = _areas(prediction.labels[region])
+        place = f"the box ({', '.join(f'{edge:.0f}' for edge in box)})"
         if not areas:
-            corners = ", ".join(f"{value:g}" for value in box)
-            raise TargetError(f"the box ({corners}) holds no pixel of {key}")
+            raise TargetError(f"{place} holds no pixel of {sample.key}")
         named = {one: area for one, area in areas.items() if self.class_names[one] != BACKGROUND} or areas
         class_id = max(named, key=lambda one: named[one])
+        if named[class_id] < LEAST_COVERED * sum(areas.values()):
+            within = self._listed(prediction.labels[region])
+            raise TargetError(f"no class covers {LEAST_COVERED:.0%} of {place} in {sample.key}: it holds {within}")
         reason = self._missing(prediction, class_id)
         if reason:
-            raise TargetError(f"no '{self.class_names[class_id]}' in {key}: {reason}")
-        return _explained(prediction, Target(sample=sample_index, class_id=class_id), key, region)
+            raise TargetError(f"no '{self.class_names[class_id]}' in {sample.key}: {reason}")
+        return _explained(prediction, Target(sample=sample.index, class_id=class_id), sample.key, region)
+
+    def class_probabilities(
+        self, prediction: Prediction, explained: ExplainedTarget, region: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The mean softmax probability of every class over the target's mask, [K]."""
+        assert isinstance(prediction, ClassMap)
+        mask = prediction.labels == explained.target.class_id  # [H, W]
+        if region is not None:
+            mask = mask & region
+        return prediction.logits.softmax(dim=0)[:, mask].mean(dim=1)
 
     def seed(
         self,
@@ -203,16 +224,16 @@ class SegmentationTask:
             return f"its mask of {area} pixels has no positive seed"
         return ""
 
-    def _listed(self, prediction: ClassMap) -> str:
+    def _listed(self, labels: torch.Tensor) -> str:
         """What is predicted, in words, the largest area first."""
-        areas = sorted(_areas(prediction.labels).items(), key=lambda pair: -pair[1])
-        texts = [f"'{self.class_names[class_id]}' {area / prediction.labels.numel():.1%}" for class_id, area in areas]
+        areas = sorted(_areas(labels).items(), key=lambda pair: -pair[1])
+        texts = [f"'{self.class_names[class_id]}' {area / labels.numel():.1%}" for class_id, area in areas]
         rest = f" and {len(texts) - LISTED_CLASSES} more" if len(texts) > LISTED_CLASSES else ""
         return f"{', '.join(texts[:LISTED_CLASSES])}{rest}"
 
 
 def _areas(labels: torch.Tensor) -> dict[int, int]:
-    """Pixels of every class that occurs in labels [H, W], by ascending class id."""
+    """Pixels of every class that occurs in labels [...], by ascending class id."""
     counts = labels.flatten().bincount().tolist()
     return {class_id: count for class_id, count in enumerate(counts) if count}
 

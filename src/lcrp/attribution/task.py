@@ -8,6 +8,7 @@ from typing import Protocol
 
 import torch
 
+from lcrp.values.geometry import Box as Box
 from lcrp.values.prediction import ClassMap, Detections, DetectorOutput
 from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, SkippedTarget
@@ -15,7 +16,6 @@ from lcrp.values.target import ExplainedTarget, SkippedTarget
 NetworkOutput = DetectorOutput | torch.Tensor
 Prediction = Detections | ClassMap
 Targets = tuple[list[ExplainedTarget], list[SkippedTarget]]
-Box = tuple[float, float, float, float]
 
 
 class Task(Protocol):
@@ -54,11 +54,33 @@ class Task(Protocol):
         """
         ...
 
-    def match_box(self, prediction: Prediction, sample_index: int, key: str, box: Box) -> ExplainedTarget:
-        """The detection that overlaps most (IoU) with `box`, xyxy in input pixels.
+    def of_class(self, prediction: Prediction, sample: Sample, class_id: int) -> list[ExplainedTarget]:
+        """All decisions for a class, in the order of their items; none if it is not predicted."""
+        ...
+
+    def match_box(self, prediction: Prediction, sample: Sample, box: Box, min_iou: float = 0.0) -> ExplainedTarget:
+        """The decision that a box means: the detection that overlaps most, or the class that covers most of it.
+
+        Args:
+            prediction: for the sample.
+            sample: the picture.
+            box: xyxy in pixels of the picture.
+            min_iou: least IoU of a detection with the box, both cut to the picture; any overlap at all is needed.
 
         Raises:
-            TargetError: none overlaps, or the task has no boxes.
+            TargetError: nothing fits the box; the message says what is near, in pixels of the picture.
+        """
+        ...
+
+    def class_probabilities(
+        self, prediction: Prediction, explained: ExplainedTarget, region: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """How probable every class is for a decision, [K]: those of its box, or the mean over its mask.
+
+        Args:
+            prediction: in which the decision was found.
+            explained: the decision.
+            region: [H, W] bool, the part of a mask that is explained (segmentation only).
         """
         ...
 

@@ -17,6 +17,7 @@ from lcrp.attribution.concepts import activation_scores, only_concept, relevance
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.segmentation import box_region
 from lcrp.attribution.task import Prediction, Task
+from lcrp.decisions.beside import annotated, by_confidence, other_decisions, runners_up
 from lcrp.decisions.references import Mode
 from lcrp.decisions.selection import Selection, chosen_targets
 from lcrp.errors import ConfigError, LayerError, nearest
@@ -34,6 +35,7 @@ Content = tuple[int, int, int, int]
 
 MAX_CONCEPTS = 8
 MAX_REFERENCES = 24
+LEAST_LAYER_SHARE = 0.1  # of a decision; below, the layer is not what to look at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,16 +58,18 @@ class ConceptChoice:
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
-            raise ConfigError(
-                f"mode '{self.mode}' is unknown; choices: {nearest(self.mode, get_args(Mode))}. Set stage.mode."
-            )
+            choices = nearest(self.mode, get_args(Mode))
+            raise ConfigError(f"mode '{self.mode}' is unknown; choices: {choices}.", mend="Set stage.mode.")
         count = self.n_concepts if self.concepts is None else len(self.concepts)
         if not 1 <= count <= MAX_CONCEPTS:
-            raise ConfigError(f"a figure shows 1 to {MAX_CONCEPTS} concepts, not {count}: set stage.n_concepts.")
+            raise ConfigError(
+                f"a figure shows 1 to {MAX_CONCEPTS} concepts, not {count}.",
+                mend="Set stage.n_concepts." if self.concepts is None else "Set stage.concepts.",
+            )
         if not 0 <= self.n_references <= MAX_REFERENCES:
             raise ConfigError(
-                f"a figure shows 0 to {MAX_REFERENCES} references per concept, not {self.n_references}: "
-                "set stage.n_references."
+                f"a figure shows 0 to {MAX_REFERENCES} references per concept, not {self.n_references}.",
+                mend="Set stage.n_references.",
             )
 
 
@@ -78,10 +82,16 @@ class _View:
     prediction: Prediction
     layer: str
     region: torch.Tensor | None
+    data_names: Sequence[str] | None
 
 
 def explained_decisions(
-    attributor: Attributor, sample: Sample, selection: Selection, class_id: int | None, choice: ConceptChoice
+    attributor: Attributor,
+    sample: Sample,
+    selection: Selection,
+    class_id: int | None,
+    choice: ConceptChoice,
+    data_names: Sequence[str] | None = None,
 ) -> list[Explanation]:
     """Explanations of the selected decisions of a picture, without references and title.
 
@@ -91,6 +101,7 @@ def explained_decisions(
         selection: which decisions.
         class_id: `selection.class_name` as an id.
         choice: which concepts; `choice.layer` must be set.
+        data_names: class names of the dataset that the picture comes from; None for a person's own.
 
     Raises:
         TargetError: the decisions asked for are not there.
@@ -102,7 +113,9 @@ def explained_decisions(
     region = None
     if selection.box is not None and isinstance(prediction, ClassMap):
         region = box_region(sample.geometry.box_to_input(selection.box), prediction.labels)
-    view = _View(sample=sample, trace=trace, prediction=prediction, layer=choice.layer, region=region)
+    view = _View(
+        sample=sample, trace=trace, prediction=prediction, layer=choice.layer, region=region, data_names=data_names
+    )
     chosen = chosen_targets(attributor.task, prediction, sample, selection, class_id)
     return [_explanation(attributor, view, explained, choice) for explained in chosen]
 
@@ -135,8 +148,8 @@ def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> lis
     for concept in choice.concepts:
         if not 0 <= concept < len(scores):
             raise LayerError(
-                f"concept {concept} is not in layer '{layer}': it has {len(scores)} concepts, 0 to {len(scores) - 1}. "
-                "Set stage.concepts."
+                f"concept {concept} is not in layer '{layer}': it has {len(scores)} concepts, 0 to {len(scores) - 1}.",
+                mend="Set stage.concepts.",
             )
     return list(choice.concepts)
 
@@ -144,14 +157,8 @@ def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> lis
 def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget, choice: ConceptChoice) -> Explanation:
     attribution = view.trace.explain([explained], None if view.region is None else view.region[None])
     scores = _scores(attribution, view.layer, choice)
-    if choice.mode == "relevance" and not scores.any():
-        log.warning(
-            "%s: layer '%s' plays no part in %s %d; choose one that leads to it (stage.layer)",
-            view.sample.key,
-            view.layer,
-            attributor.task.class_names[explained.target.class_id],
-            explained.target.item,
-        )
+    share = _layer_share(attribution, view.layer, choice)
+    _warn_of_layer(attributor.task, view, explained, share)
     shown = top_concepts(scores, choice, view.layer)
     content = view.sample.geometry.content()
     height, width = view.sample.image.shape[-2:]
@@ -173,7 +180,7 @@ def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget
         outside=outside_share(heatmap, mask, content),
         outside_area=float(1.0 - mask[top:bottom, left:right].mean()),
         rank=_rank(attributor.task, view, explained),
-        layer_share=_layer_share(attribution, view.layer, choice),
+        layer_share=share,
         num_concepts=len(scores),
         concepts=tuple(
             ConceptExplanation(
@@ -185,6 +192,9 @@ def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget
             )
             for concept, concept_map in zip(shown, _concept_maps(view, attribution, shown, choice), strict=True)
         ),
+        others=other_decisions(attributor.task, view.prediction, view.sample, explained),
+        runners_up=runners_up(attributor.task, view.prediction, explained, view.region),
+        annotated=annotated(attributor.task, view.sample, explained, mask, view.data_names),
     )
 
 
@@ -196,15 +206,28 @@ def _scores(attribution: Attribution, layer: str, choice: ConceptChoice) -> torc
 
 
 def _layer_share(attribution: Attribution, layer: str, choice: ConceptChoice) -> float:
-    """Relevance that passes through the layer, as a share of the seed's, which is 1."""
-    return float("nan") if choice.mode == "activation" else float(attribution.relevance[layer].sum())
+    """Relevance that passes through the layer: sum_(c, y, x) R, of a seed that sums to 1; NaN if not asked for."""
+    return float("nan") if choice.mode == "activation" else float(attribution.relevance[layer].double().sum())
+
+
+def _warn_of_layer(task: Task, view: _View, explained: ExplainedTarget, share: float) -> None:
+    """Say so if a layer's concepts are hardly what a decision was made of."""
+    if abs(share) < LEAST_LAYER_SHARE:
+        name = task.class_names[explained.target.class_id]
+        log.warning(
+            "%s: %s of the relevance of '%s' passes through layer '%s', the rest takes other ways; choose a layer "
+            "that leads to this decision (stage.layer=NAME)",
+            view.sample.key,
+            f"{share:.1%}" if share else "nothing",
+            name,
+            view.layer,
+        )
 
 
 def _rank(task: Task, view: _View, explained: ExplainedTarget) -> int:
-    """Place of a decision by confidence among those of its class."""
-    found, _ = task.predicted_targets(view.prediction, view.sample)
-    same = [one for one in found if one.target.class_id == explained.target.class_id]
-    return sum(one.confidence > explained.confidence for one in same)
+    """Place of a decision by confidence among those for its class."""
+    ranked = by_confidence(task, view.prediction, view.sample, explained.target.class_id)
+    return [one.target for one in ranked].index(explained.target)
 
 
 def _concept_maps(

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lcrp.attribution.segmentation import BACKGROUND
 from lcrp.attribution.task import Box, Prediction, Task
 from lcrp.data.dataset import Dataset
+from lcrp.decisions.beside import by_confidence, without_background
 from lcrp.errors import ConfigError, DataError, TargetError, nearest
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
@@ -19,10 +19,12 @@ class Selection:
         image: picture file, folder or glob to explain instead of the dataset's samples.
         samples: indices or keys; None takes all pictures of `image`, or the dataset's first sample with a target.
         class_name: name or id of the class; None takes everything that is predicted, best first.
-        item: rank among the detections of the class, 0 = best; None is 0 where a class is given.
+        item: place among the detections of the class by class probability, 0 = best; None is 0 where a class is given.
         box: (left, top, right, bottom) in pixels of the picture on disk; takes the detection that overlaps most, or
             the part within it of the class mask that covers most of it.
         max_targets: at most so many targets of one picture, where neither class nor box is given.
+        rank: place among the decisions of the class by confidence, 0 = most confident, instead of `item`.
+        min_iou: least IoU of a detection with the box that takes it.
     """
 
     image: str | None
@@ -31,16 +33,36 @@ class Selection:
     item: int | None
     box: Box | None
     max_targets: int
+    rank: int | None = None
+    min_iou: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.box is not None and (self.class_name is not None or self.item is not None):
-            raise ConfigError("stage.box finds its own class and item: leave out stage.class_name and stage.item.")
+        place = self.item if self.rank is None else self.rank
+        if self.item is not None and self.rank is not None:
+            raise ConfigError(
+                f"item {self.item} goes by class probability and rank {self.rank} by confidence: give one of them.",
+                mend="Set stage.item or stage.rank.",
+            )
+        if self.box is not None and (self.class_name is not None or place is not None):
+            raise ConfigError(
+                "a box finds its own decision: give no class, item or rank beside it.",
+                mend="Leave out stage.class_name, stage.item and stage.rank.",
+            )
         if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
-            raise ConfigError(f"stage.box {list(self.box)} is empty: it is [left, top, right, bottom] in pixels.")
-        if self.item is not None and self.class_name is None:
-            raise ConfigError("stage.item counts the detections of one class: set stage.class_name too.")
+            raise ConfigError(
+                f"the box {list(self.box)} is empty: it is [left, top, right, bottom] in pixels of the picture.",
+                mend="Set stage.box.",
+            )
+        if place is not None and self.class_name is None:
+            raise ConfigError("item and rank count the decisions of one class: name it.", mend="Set stage.class_name.")
+        if place is not None and place < 0:
+            raise ConfigError(f"there is no place {place} among decisions: the first is 0.")
         if self.max_targets < 1:
-            raise ConfigError(f"stage.max_targets is {self.max_targets}, but at least 1 target must be explained.")
+            raise ConfigError(
+                f"at least 1 target must be explained, not {self.max_targets}.", mend="Set stage.max_targets."
+            )
+        if not 0 <= self.min_iou <= 1:
+            raise ConfigError(f"an IoU lies from 0 to 1, {self.min_iou:g} does not.", mend="Set stage.min_iou.")
 
 
 def class_id_of(name: str | int | None, class_names: Sequence[str], setting: str = "stage.class_name") -> int | None:
@@ -58,7 +80,8 @@ def class_id_of(name: str | int | None, class_names: Sequence[str], setting: str
         return int(text)
     raise TargetError(
         f"class '{name}' is not known to the model; nearest: {nearest(text, class_names)}, "
-        f"or an id from 0 to {len(class_names) - 1}. Set {setting}."
+        f"or an id from 0 to {len(class_names) - 1}.",
+        mend=f"Set {setting}.",
     )
 
 
@@ -80,15 +103,27 @@ def chosen_targets(
         TargetError: what was asked for is not there; the message says what is.
     """
     if selection.box is not None:
-        return [task.match_box(prediction, sample.index, sample.key, sample.geometry.box_to_input(selection.box))]
+        return [task.match_box(prediction, sample, selection.box, selection.min_iou)]
+    if class_id is not None and selection.rank is not None:
+        return [_ranked(task, prediction, sample, class_id, selection.rank)]
     if class_id is not None:
         return [task.find(prediction, sample.index, sample.key, class_id, selection.item or 0)]
     explained, _ = task.predicted_targets(prediction, sample)
-    named = [one for one in explained if task.class_names[one.target.class_id] != BACKGROUND] or explained
+    named = without_background(task, explained) or explained
     if not named:
         raise TargetError(f"nothing to explain in {sample.key}: the model predicts nothing there with confidence.")
     best_first = sorted(named, key=lambda one: -one.confidence)  # stable: ties keep the task's order
     return best_first[: selection.max_targets]
+
+
+def _ranked(task: Task, prediction: Prediction, sample: Sample, class_id: int, rank: int) -> ExplainedTarget:
+    found = by_confidence(task, prediction, sample, class_id)
+    if rank < len(found):
+        return found[rank]
+    first = task.find(prediction, sample.index, sample.key, class_id, 0)  # says what is there, if the class is not
+    name = task.class_names[first.target.class_id]
+    listed = ", ".join(f"{one.confidence:.2f}" for one in found)
+    raise TargetError(f"no rank {rank} of '{name}' in {sample.key}: there are {len(found)}, of confidence {listed}")
 
 
 def _index(dataset: Dataset, sample: int | str) -> int:
@@ -102,6 +137,7 @@ def _index(dataset: Dataset, sample: int | str) -> int:
     if not 0 <= index < len(dataset):
         raise DataError(
             f"{dataset.name} has no sample {sample}: it has {len(dataset)}, from 0 to {len(dataset) - 1}, "
-            f"such as '{dataset.key(0)}'. Set stage.samples."
+            f"such as '{dataset.key(0)}'.",
+            mend="Set stage.samples.",
         )
     return index

@@ -71,9 +71,13 @@ class Geometry:
 
     def box_to_picture(self, box: Box) -> Box:
         """A box of the model input in picture pixels, without what lies beside the picture."""
-        height, width = self.picture_size
-        left, top, right, bottom = self.to_picture(np.array([box]))[0].clip(0, [width, height] * 2).tolist()
+        left, top, right, bottom = self.boxes_to_picture(np.array([box]))[0].tolist()
         return left, top, right, bottom
+
+    def boxes_to_picture(self, boxes: Boxes) -> Boxes:
+        """Boxes [N, 4] of the model input in picture pixels [N, 4], without what lies beside the picture."""
+        height, width = self.picture_size
+        return np.clip(self.to_picture(boxes), 0, [width, height] * 2)
 
     def mask_to_picture(self, mask: Mask) -> Mask:
         """A mask [H, W] of the input on the picture, [P, Q]: what lies under the centre of every pixel.

@@ -1,6 +1,7 @@
 """Which boxes are kept, what is a target, and what is seeded."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -144,12 +145,59 @@ def test_annotation_is_needed_for_annotated_targets():
 def test_match_box():
     task = DetectionTask(NAMES)
     (kept,) = task.predictions(output(*SCENE))
-    found = task.match_box(kept, 3, "k", (28.0, 31.0, 41.0, 40.0))
+    found = task.match_box(kept, sample([]), (28.0, 31.0, 41.0, 40.0))
     assert (found.row, found.target) == (3, Target(sample=3, class_id=0, item=1))
     with pytest.raises(
-        TargetError, match=r"no detection overlaps the box \(50, 50, 60, 60\) in k: detected are 'boat'"
+        TargetError,
+        match=r"no detection overlaps the box \(50, 50, 60, 60\) in val/00003: nearest are "
+        r"'boat' 0.72 at \(0, 0, 10, 10\), IoU 0.00; 'boat' 0.57 at",
     ):
-        task.match_box(kept, 3, "k", (50.0, 50.0, 60.0, 60.0))
+        task.match_box(kept, sample([]), (50.0, 50.0, 60.0, 60.0))
+    (nothing,) = task.predictions(output((0, 0, 1, 1, 0.1, 0.1, 0.1, 0.1)))
+    with pytest.raises(TargetError, match=r"overlaps the box .*: nothing is detected"):
+        task.match_box(nothing, sample([]), (50.0, 50.0, 60.0, 60.0))
+
+
+def test_a_box_that_fits_badly_is_refused_with_what_is_near():
+    """The input is twice the picture, 10 pixels down: boxes are compared, and told, in pixels of the picture."""
+    task = DetectionTask(NAMES)
+    (kept,) = task.predictions(output(*SCENE))
+    geometry = Geometry(picture_size=(20, 32), input_size=(64, 64), scale=(2.0, 2.0), offset=(10.0, 0.0))
+    placed = replace(sample([]), geometry=geometry)
+    box = (15.0, 10.0, 20.0, 20.0)  # row 3 is its upper half
+    assert task.match_box(kept, placed, box, 0.5).row == 3
+    with pytest.raises(
+        TargetError,
+        match=r"no detection overlaps the box \(15, 10, 20, 20\) by an IoU of at least 0.6 in val/00003: "
+        r"nearest are 'boat' 0.57 at \(15, 10, 20, 15\), IoU 0.50; 'boat' 0.72 at \(0, 0, 5, 0\), IoU 0.00",
+    ):
+        task.match_box(kept, placed, box, 0.6)
+
+
+def test_boxes_are_compared_within_the_picture():
+    """Half of the detection lies beside the picture, where nobody can draw."""
+    task = DetectionTask(NAMES)
+    (kept,) = task.predictions(output((0, 0, 10, 20, 0.9, 0.8, 0.1, 0.1)))
+    geometry = Geometry(picture_size=(50, 64), input_size=(64, 64), scale=(1.0, 1.0), offset=(14.0, 0.0))
+    placed = replace(sample([]), geometry=geometry)
+    assert geometry.box_to_picture((0.0, 0.0, 10.0, 20.0)) == (0.0, 0.0, 10.0, 6.0)
+    assert task.match_box(kept, placed, (0.0, 0.0, 10.0, 6.0), 1.0).row == 0
+
+
+def test_decisions_of_a_class_are_its_items():
+    task = DetectionTask(NAMES)
+    (kept,) = task.predictions(output(*SCENE))
+    found = task.of_class(kept, sample([]), 1)
+    assert [(one.row, one.target.item) for one in found] == [(2, 0), (3, 1)]
+    assert found == [task.find(kept, 3, "val/00003", 1, item) for item in (0, 1)]
+    assert task.of_class(kept, sample([]), 2) == []
+
+
+def test_class_probabilities_are_those_of_the_row():
+    task = DetectionTask(NAMES)
+    (kept,) = task.predictions(output(*SCENE))
+    found = task.class_probabilities(kept, task.find(kept, 3, "k", 1, 1))
+    assert found.tolist() == pytest.approx([0.6, 0.4, 0.1])
 
 
 def test_seed_is_one_at_the_chosen_logit_of_every_image():

@@ -1,5 +1,7 @@
 """Which classes are there, and how their masks are seeded."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -119,13 +121,49 @@ def test_missing_class_says_what_is_there():
 def test_a_box_takes_the_class_that_covers_most_of_it():
     task = SegmentationTask(NAMES)
     (found,) = task.predictions(scene())
-    horse = task.match_box(found, 5, "val/5", (0.0, 1.0, 3.0, 2.0))  # two pixels of horse, one of kite
+    here = sample([[0] * 4] * 2)
+    horse = task.match_box(found, here, (0.0, 1.0, 3.0, 2.0))  # two pixels of horse, one of kite
     assert horse.target == Target(sample=5, class_id=1)
     assert horse.area == 2
     assert horse.score == pytest.approx((4.0 - 1.0) / 2)
-    assert task.match_box(found, 5, "val/5", (1.0, 0.0, 4.0, 1.0)).target.class_id == 1  # though background covers more
-    assert task.match_box(found, 5, "val/5", (2.0, 0.0, 4.0, 1.0)).target.class_id == 0  # for want of anything else
+    assert task.match_box(found, here, (1.0, 0.0, 4.0, 1.0)).target.class_id == 1  # though background covers more
+    assert task.match_box(found, here, (2.0, 0.0, 4.0, 1.0)).target.class_id == 0  # for want of anything else
     with pytest.raises(TargetError, match=r"no 'kite' in val/5: its mask of 2 pixels has no positive seed"):
-        task.match_box(found, 5, "val/5", (2.0, 1.0, 4.0, 2.0))
+        task.match_box(found, here, (2.0, 1.0, 4.0, 2.0))
     with pytest.raises(TargetError, match=r"the box \(7, 0, 9, 1\) holds no pixel of val/5"):
-        task.match_box(found, 5, "val/5", (7.0, 0.0, 9.0, 1.0))
+        task.match_box(found, here, (7.0, 0.0, 9.0, 1.0))
+
+
+def test_a_box_that_holds_next_to_nothing_of_a_class_is_refused():
+    logits = torch.zeros(1, 3, 10, 10)
+    logits[0, 0] = 1.0
+    logits[0, 1, 0, :9] = 2.0
+    task = SegmentationTask(NAMES)
+    (found,) = task.predictions(logits)
+    twice = Geometry(picture_size=(20, 20), input_size=(10, 10), scale=(0.5, 0.5), offset=(0.0, 0.0))
+    placed = replace(sample([[0] * 10] * 10), geometry=twice)
+    with pytest.raises(
+        TargetError,
+        match=r"no class covers 10% of the box \(0, 0, 20, 20\) in val/5: it holds 'background' 91.0%, 'horse' 9.0%",
+    ):
+        task.match_box(found, placed, (0.0, 0.0, 20.0, 20.0))
+    assert task.match_box(found, placed, (0.0, 0.0, 18.0, 20.0)).target.class_id == 1  # 9 of 90 pixels
+
+
+def test_decisions_of_a_class_are_its_mask():
+    task = SegmentationTask(NAMES)
+    (found,) = task.predictions(scene())
+    assert task.of_class(found, sample([[0] * 4] * 2), 1) == [task.find(found, 5, "val/5", 1, 0)]
+    assert task.of_class(found, sample([[0] * 4] * 2), 2) == []  # no positive seed
+
+
+def test_class_probabilities_are_means_over_the_mask():
+    task = SegmentationTask(NAMES)
+    (found,) = task.predictions(scene())
+    horse = task.find(found, 5, "val/5", 1, 0)
+    expected = scene().softmax(dim=1)[0, :, :, :2].mean(dim=(1, 2)).tolist()
+    assert task.class_probabilities(found, horse).tolist() == pytest.approx(expected)
+    region = torch.zeros(2, 4, dtype=torch.bool)
+    region[0] = True
+    expected = scene().softmax(dim=1)[0, :, 0, :2].mean(dim=1).tolist()
+    assert task.class_probabilities(found, horse, region).tolist() == pytest.approx(expected)

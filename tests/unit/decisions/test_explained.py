@@ -1,16 +1,18 @@
 """The numbers of an explanation."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import colour_world
 import numpy as np
 import pytest
 import torch
 
-from lcrp.attribution.concepts import activation_scores
-from lcrp.attribution.engine import Attributor
-from lcrp.decisions import explained as decisions
+from lcrp.attribution.engine import Attributor, Trace
 from lcrp.decisions.explained import ConceptChoice, explained_decisions, outside_share, top_concepts
 from lcrp.decisions.selection import Selection
 from lcrp.errors import ConfigError, LayerError
+from lcrp.values.attribution import Attribution
 from lcrp.values.explanation import Explanation
 
 
@@ -63,12 +65,13 @@ def test_unknown_concepts_are_told_with_the_choices(concept: int) -> None:
 
 @pytest.mark.parametrize("changes", [{"n_concepts": 0}, {"n_concepts": 9}, {"n_references": 25}, {"concepts": ()}])
 def test_more_than_a_figure_can_show_is_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match=r"a figure shows .*set stage\.n_"):
+    with pytest.raises(ConfigError, match="a figure shows") as refused:
         choice(**changes)
+    assert refused.value.mend == f"Set stage.{next(iter(changes))}."
 
 
 def test_unknown_modes_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"mode 'active' is unknown; choices: 'activation'.*stage.mode"):
+    with pytest.raises(ConfigError, match="mode 'active' is unknown; choices: 'activation'"):
         choice(mode="active")
 
 
@@ -90,13 +93,30 @@ def test_conditional_heatmaps_of_all_concepts_add_up_to_the_heatmap() -> None:
     assert np.abs(shown.heatmap).max() > 0.001
 
 
-def test_a_layer_without_relevance_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    explanation(1, 1, choice())
+def test_the_layers_share_of_the_decision_is_measured_and_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert explanation(1, 1, choice()).layer_share == pytest.approx(1.0, abs=1e-5)  # every path leads through it
+    assert np.isnan(explanation(1, 1, choice(mode="activation")).layer_share)
     assert not caplog.messages
-    monkeypatch.setattr(decisions, "relevance_scores", lambda maps: activation_scores(maps * 0))
+    monkeypatch.setattr(Trace, "explain", scaled(Trace.explain, 0.04))
+    assert explanation(1, 1, choice()).layer_share == pytest.approx(0.04, abs=1e-5)
+    monkeypatch.setattr(Trace, "explain", scaled(Trace.explain, 0.0))
     explanation(1, 1, choice())
-    (message,) = caplog.messages
-    assert message.endswith("layer '2' plays no part in boat 0; choose one that leads to it (stage.layer)")
+    few, none = caplog.messages
+    assert few.startswith("squares/01: 4.0% of the relevance of 'boat' passes through layer '2', the rest takes other")
+    assert few.endswith("choose a layer that leads to this decision (stage.layer=NAME)")
+    assert none.startswith("squares/01: nothing of the relevance of 'boat' passes")
+
+
+def scaled(explain: Callable[..., Attribution], factor: float) -> Callable[..., Attribution]:
+    """A round through whose layers only a part of the relevance passes."""
+
+    def part(*given: object) -> Attribution:
+        found = explain(*given)
+        return replace(found, relevance={name: maps * factor for name, maps in found.relevance.items()})
+
+    return part
 
 
 def test_activation_shows_the_layer_at_the_size_of_the_picture() -> None:
@@ -124,3 +144,4 @@ def test_a_box_restricts_the_mask_that_is_explained() -> None:
     assert not shown.mask[8:].any()
     assert shown.heatmap[:10].sum() == pytest.approx(shown.heatmap.sum())
     assert whole.heatmap[:10].sum() < 0.8 * whole.heatmap.sum()
+    assert shown.layer_share == pytest.approx(1.0, abs=1e-5)  # of the part's own seed

@@ -1,5 +1,7 @@
 """Which decisions are explained."""
 
+import re
+
 import pytest
 import torch
 from colour_world import Squares
@@ -47,15 +49,21 @@ def sample(geometry: Geometry | None = None) -> Sample:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"box": (0.0, 0.0, 1.0, 1.0), "class_name": "boat"}, "leave out stage.class_name"),
-        ({"box": (5.0, 0.0, 1.0, 1.0)}, r"stage.box \[5.0, 0.0, 1.0, 1.0\] is empty"),
-        ({"item": 1}, "set stage.class_name too"),
-        ({"max_targets": 0}, "stage.max_targets is 0"),
+        ({"box": (0.0, 0.0, 1.0, 1.0), "class_name": "boat"}, r"no class.*Leave out stage.class_name"),
+        ({"box": (0.0, 0.0, 1.0, 1.0), "rank": 0}, r"no class, item or rank beside it.*Leave out"),
+        ({"box": (5.0, 0.0, 1.0, 1.0)}, r"the box \[5.0, 0.0, 1.0, 1.0\] is empty.*Set stage.box"),
+        ({"item": 1}, "Set stage.class_name"),
+        ({"rank": 1}, "Set stage.class_name"),
+        ({"class_name": "boat", "item": 0, "rank": 1}, r"item 0 goes by .* rank 1 by confidence: give one"),
+        ({"class_name": "boat", "rank": -1}, "there is no place -1"),
+        ({"max_targets": 0}, r"at least 1 target.*Set stage.max_targets"),
+        ({"min_iou": 1.5}, r"an IoU lies from 0 to 1, 1.5 does not.*Set stage.min_iou"),
     ],
 )
 def test_contradictions_are_refused(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError) as refused:
         selection(**changes)
+    assert re.search(message, refused.value.with_mend())
 
 
 def test_classes_are_known_by_name_or_id() -> None:
@@ -68,8 +76,9 @@ def test_classes_are_known_by_name_or_id() -> None:
 
 @pytest.mark.parametrize("name", ["cat", 2, "-1"])
 def test_unknown_classes_are_told_with_the_choices(name: str | int) -> None:
-    with pytest.raises(TargetError, match=rf"class '{name}' is not known .*'car'.*0 to 1.*stage.class_name"):
+    with pytest.raises(TargetError, match=rf"class '{name}' is not known .*'car'.*0 to 1") as refused:
         class_id_of(name, NAMES)
+    assert refused.value.mend == "Set stage.class_name."
 
 
 def test_samples_are_known_by_index_or_key() -> None:
@@ -97,6 +106,45 @@ def test_class_and_item_choose_one_detection() -> None:
     assert (first.row, second.row) == (7, 5)
     with pytest.raises(TargetError, match="no item 2 of 'boat'"):
         chosen_targets(task, detections(), sample(), selection(class_name="boat", item=2), 0)
+
+
+def test_rank_goes_by_confidence_and_item_by_class_probability() -> None:
+    """Row 5 is the surer boat by class, row 7 by confidence; rows 2 and 3 tie in both."""
+    found = Detections(
+        rows=torch.tensor([7, 2, 3, 5]),
+        boxes=torch.tensor(
+            [[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0], [40, 0, 50, 9.0], [0, 20, 9, 30]]
+        ),
+        confidence=torch.tensor([0.72, 0.6, 0.6, 0.45]),
+        labels=torch.tensor([0, 0, 0, 0]),
+        probabilities=torch.tensor([[0.8, 0.1], [0.75, 0.1], [0.75, 0.1], [0.9, 0.1]]),
+        objectness=torch.tensor([0.9, 0.8, 0.8, 0.5]),
+    )
+    task = DetectionTask(NAMES)
+
+    def row(**changes: object) -> int:
+        (chosen,) = chosen_targets(task, found, sample(), selection(class_name="boat", **changes), 0)
+        return chosen.row
+
+    assert [row(item=place) for place in range(4)] == [5, 7, 2, 3]
+    assert [row(rank=place) for place in range(4)] == [7, 2, 3, 5]
+    with pytest.raises(
+        TargetError, match=r"no rank 4 of 'boat' in k: there are 4, of confidence 0.72, 0.60, 0.60"
+    ):
+        row(rank=4)
+    with pytest.raises(TargetError, match=r"no 'car' in k: detected are 'boat' 0.72"):
+        chosen_targets(task, found, sample(), selection(class_name="car", rank=0), 1)
+
+
+def test_boxes_need_the_overlap_that_is_asked_for() -> None:
+    task = DetectionTask(NAMES)
+    box = (0.0, 0.0, 10.0, 25.0)  # IoU 0.4 with the first boat
+    with pytest.raises(
+        TargetError, match=r"an IoU of at least 0.5 in k: nearest are 'boat' 0.90 at \(0, 0, 10, 10\)"
+    ):
+        chosen_targets(task, detections(), sample(), selection(box=box), None)
+    (chosen,) = chosen_targets(task, detections(), sample(), selection(box=box, min_iou=0.3), None)
+    assert chosen.row == 7
 
 
 def test_boxes_are_given_in_pixels_of_the_picture_on_disk() -> None:

@@ -334,7 +334,8 @@ def target_of(subject: Subject, scene: Scene, number: int, trace: Trace) -> Expl
     prediction = subject.task.predictions(trace.output)[0]
     if subject.model.task_name == "detection":
         left, top, right, bottom = sample.annotation.boxes[number].tolist()
-        return subject.task.match_box(prediction, sample.index, sample.key, (left, top, right, bottom))
+        box = sample.geometry.box_to_picture((left, top, right, bottom))
+        return subject.task.match_box(prediction, sample, box)
     class_id = subject.task.class_names.index(scene.objects[number].class_name)
     return subject.task.find(prediction, sample.index, sample.key, class_id, 0)
 

@@ -68,7 +68,8 @@ def found(task: Task, prediction: Prediction, planned: PlannedObject, class_id: 
         if isinstance(prediction, ClassMap):
             return task.find(prediction, sample.index, sample.key, class_id, 0)
         left, top, right, bottom = planned.box.tolist()
-        target = task.match_box(prediction, sample.index, sample.key, (left, top, right, bottom))
+        box = sample.geometry.box_to_picture((left, top, right, bottom))
+        target = task.match_box(prediction, sample, box)
     except TargetError:
         return None
     return target if target.target.class_id == class_id and _overlap(planned, target) >= MIN_IOU else None
