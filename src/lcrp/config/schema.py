@@ -132,7 +132,9 @@ class RenderStage(Stage):
     samples: list[Any] | None = None
     class_name: str | None = None
     item: int | None = None
+    rank: int | None = None
     box: list[float] | None = None
+    min_iou: float = MISSING
     max_targets: int = MISSING
     mode: str = MISSING
     layer: str | None = None

@@ -56,6 +56,8 @@ def _(stage: schema.RenderStage, origin: Path) -> RenderSettings:
         samples=None if stage.samples is None else tuple(stage.samples),
         class_name=stage.class_name,
         item=stage.item,
+        rank=stage.rank,
+        min_iou=stage.min_iou,
         box=None if stage.box is None else tuple(stage.box),  # type: ignore[arg-type]
         max_targets=stage.max_targets,
     )

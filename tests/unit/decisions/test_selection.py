@@ -112,9 +112,7 @@ def test_rank_goes_by_confidence_and_item_by_class_probability() -> None:
     """Row 5 is the surer boat by class, row 7 by confidence; rows 2 and 3 tie in both."""
     found = Detections(
         rows=torch.tensor([7, 2, 3, 5]),
-        boxes=torch.tensor(
-            [[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0], [40, 0, 50, 9.0], [0, 20, 9, 30]]
-        ),
+        boxes=torch.tensor([[0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0], [40, 0, 50, 9.0], [0, 20, 9, 30]]),
         confidence=torch.tensor([0.72, 0.6, 0.6, 0.45]),
         labels=torch.tensor([0, 0, 0, 0]),
         probabilities=torch.tensor([[0.8, 0.1], [0.75, 0.1], [0.75, 0.1], [0.9, 0.1]]),
@@ -128,9 +126,7 @@ def test_rank_goes_by_confidence_and_item_by_class_probability() -> None:
 
     assert [row(item=place) for place in range(4)] == [5, 7, 2, 3]
     assert [row(rank=place) for place in range(4)] == [7, 2, 3, 5]
-    with pytest.raises(
-        TargetError, match=r"no rank 4 of 'boat' in k: there are 4, of confidence 0.72, 0.60, 0.60"
-    ):
+    with pytest.raises(TargetError, match=r"no rank 4 of 'boat' in k: there are 4, of confidence 0.72, 0.60, 0.60"):
         row(rank=4)
     with pytest.raises(TargetError, match=r"no 'car' in k: detected are 'boat' 0.72"):
         chosen_targets(task, found, sample(), selection(class_name="car", rank=0), 1)
@@ -139,9 +135,7 @@ def test_rank_goes_by_confidence_and_item_by_class_probability() -> None:
 def test_boxes_need_the_overlap_that_is_asked_for() -> None:
     task = DetectionTask(NAMES)
     box = (0.0, 0.0, 10.0, 25.0)  # IoU 0.4 with the first boat
-    with pytest.raises(
-        TargetError, match=r"an IoU of at least 0.5 in k: nearest are 'boat' 0.90 at \(0, 0, 10, 10\)"
-    ):
+    with pytest.raises(TargetError, match=r"an IoU of at least 0.5 in k: nearest are 'boat' 0.90 at \(0, 0, 10, 10\)"):
         chosen_targets(task, detections(), sample(), selection(box=box), None)
     (chosen,) = chosen_targets(task, detections(), sample(), selection(box=box, min_iou=0.3), None)
     assert chosen.row == 7
