@@ -18,7 +18,7 @@ from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.segmentation import box_region
 from lcrp.attribution.task import Prediction, Task
 from lcrp.decisions.beside import annotated, by_confidence, other_decisions, runners_up
-from lcrp.decisions.references import Mode
+from lcrp.decisions.neuron_maps import Mode
 from lcrp.decisions.selection import Selection, chosen_targets
 from lcrp.errors import ConfigError, LayerError, nearest
 from lcrp.evidence.localisation import shares

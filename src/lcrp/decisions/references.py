@@ -1,32 +1,25 @@
 """Reference samples of concepts: what a concept's strongest neuron looked at elsewhere in the dataset.
 
-Axes: B batch, C concept, N reference, H W picture, h w feature map.
+Axes: C concept, N reference, H W picture.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from lcrp.attribution.concepts import only_neuron
-from lcrp.attribution.engine import Attributor, Trace
-from lcrp.attribution.task import Task
+from lcrp.attribution.engine import Attributor
 from lcrp.data.dataset import Dataset
-from lcrp.decisions.rounds import images_at_once
-from lcrp.errors import DataError, TargetError
+from lcrp.decisions.neuron_maps import Heatmap, Mode, NeuronMaps, RankedNeuron, StartCounting
 from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
 from lcrp.values.explanation import Reference
 from lcrp.values.sample import Sample
 from lcrp.values.statistics import TopTable
-from lcrp.values.target import ExplainedTarget
 
-Mode = Literal["relevance", "activation"]
-Heatmap = npt.NDArray[np.floating]
+SAME_OBJECT = 0.5  # overlap of two heatmaps of one picture from which on they show one object
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +36,7 @@ class ReferenceSource:
         num_references: at most so many per concept.
         batch_size: samples per forward pass, at most.
         cache: heatmaps that earlier runs computed; None keeps none.
+        distinct_pictures: no picture twice, where enough others exist.
     """
 
     dataset: Dataset
@@ -52,161 +46,145 @@ class ReferenceSource:
     num_references: int
     batch_size: int
     cache: ReferenceCache | None = None
+    distinct_pictures: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """One neuron of a concept on one sample, and the score that ranked it."""
+class _Candidate:
+    """A ranked neuron with its sample and heatmap."""
 
-    concept: int
-    neuron: NeuronKey
-    score: float
-
-
-_Heatmaps = dict[tuple[int, NeuronKey], Heatmap]
-_Read = Callable[[int], Sample]
+    ranked: RankedNeuron
+    sample: Sample
+    heatmap: Heatmap
 
 
 def reference_samples(
-    attributor: Attributor, source: ReferenceSource, concepts: Sequence[int]
+    attributor: Attributor,
+    source: ReferenceSource,
+    concepts: Sequence[int],
+    explained: Sample | None = None,
+    start_counting: StartCounting | None = None,
 ) -> dict[int, tuple[Reference, ...]]:
     """Reference samples of every concept, best first.
 
     The heatmap of a reference is conditional on the target under which it was ranked, through a single neuron of the
-    concept: its spatial peak. In activation mode the neuron's activation takes the place of its relevance. References
-    whose target is no longer found, or whose picture cannot be read, are left out and counted in the log.
+    concept: its spatial peak. In activation mode the neuron's activation takes the place of its relevance.
+
+    Each object is shown once: of two references of one picture whose heatmaps overlap by half, the better one stays
+    (sum_i min(a_i, b_i) / sum_i max(a_i, b_i) >= 0.5 for absolute values of sum 1). With `source.distinct_pictures`
+    each picture is shown once, too, unless the ranking holds too few pictures. The explained picture comes last, and
+    only where the ranking holds too few others. References whose target is no longer found, or whose picture cannot be
+    read, are left out and counted in the log; the next ones of the ranking take their place.
 
     Args:
         attributor: within its context and recording the layer; its last trace ends here.
         source: where references come from.
         concepts: channels of the layer.
+        explained: the picture for which references are shown.
+        start_counting: opens a count of the heatmaps that are to be computed.
     """
-    read: _Read = cache(lambda index: source.dataset[index])
-    jobs = [job for concept in dict.fromkeys(concepts) for job in _jobs(source, concept)]
-    heatmaps: _Heatmaps = {}
-    for concept in dict.fromkeys(concepts):
-        known = source.cache.read(concept) if source.cache else {}
-        heatmaps.update({(concept, neuron): heatmap for neuron, heatmap in known.items()})
-    missing = [job for job in jobs if (job.concept, job.neuron) not in heatmaps]
-    computed = _computed(attributor, source, missing, read)
-    _remember(source, computed)
-    heatmaps.update(computed)
-    found: dict[int, list[Reference]] = {concept: [] for concept in concepts}
-    for job in jobs:
-        heatmap, sample = heatmaps.get((job.concept, job.neuron)), _readable(read, job)
-        if heatmap is not None and sample is not None:
-            name = attributor.task.class_names[job.neuron.class_id] if source.mode == "relevance" else ""
-            found[job.concept].append(_reference(job, sample, heatmap, name))
-    lost = len(jobs) - sum(map(len, found.values()))
-    if lost:
+    maps = NeuronMaps(
+        attributor,
+        source.dataset,
+        layer=source.layer,
+        mode=source.mode,
+        batch_size=source.batch_size,
+        cached=source.cache,
+        start_counting=start_counting,
+    )
+    chosen = {concept: _Choice(source, concept, explained) for concept in concepts}
+    while wanted := [ranked for choice in chosen.values() for ranked in choice.wanted()]:
+        for ranked, heatmap in zip(wanted, maps.heatmaps(wanted), strict=True):
+            chosen[ranked.concept].offer(ranked, maps.sample(ranked), heatmap)
+    num_lost = sum(choice.num_lost for choice in chosen.values())
+    if num_lost:
+        num_tried = sum(choice.num_tried for choice in chosen.values())
         log.warning(
-            "%d of %d reference samples are left out: their target or picture is not found any more", lost, len(jobs)
+            "%d of %d reference samples are left out: their target or picture is not found any more",
+            num_lost,
+            num_tried,
         )
-    return {concept: tuple(references) for concept, references in found.items()}
+    names = attributor.task.class_names if source.mode == "relevance" else None
+    return {concept: choice.references(names) for concept, choice in chosen.items()}
 
 
-def _jobs(source: ReferenceSource, concept: int) -> list[_Job]:
+class _Choice:
+    """The references of one concept, chosen one after the other from the ranking."""
+
+    def __init__(self, source: ReferenceSource, concept: int, explained: Sample | None) -> None:
+        self._most = source.num_references
+        self._explained = explained
+        self._waiting = deque(_in_order(source, concept))
+        self._kept: list[_Candidate] = []
+        self._of_explained: list[_Candidate] = []
+        self.num_lost = self.num_tried = 0
+
+    def wanted(self) -> list[RankedNeuron]:
+        """The next ones to look at: as many as are missing."""
+        count = min(self._most - len(self._kept), len(self._waiting))
+        self.num_tried += count
+        return [self._waiting.popleft() for _ in range(count)]
+
+    def offer(self, ranked: RankedNeuron, sample: Sample | None, heatmap: Heatmap | None) -> None:
+        """Keep a reference if it shows something new."""
+        if sample is None or heatmap is None:
+            self.num_lost += 1
+            return
+        shelf = self._of_explained if self._is_explained(sample) else self._kept
+        of_picture = [one for one in shelf if one.sample.index == sample.index]
+        if all(_overlap(one.heatmap, heatmap) < SAME_OBJECT for one in of_picture):
+            shelf.append(_Candidate(ranked=ranked, sample=sample, heatmap=heatmap))
+
+    def references(self, class_names: Sequence[str] | None) -> tuple[Reference, ...]:
+        """What was kept, best first, and at the end the explained picture, if there is room."""
+        others = sorted(self._kept, key=lambda one: -one.ranked.score)
+        itself = self._of_explained[: self._most - len(others)]
+        return tuple(
+            _reference(one, class_names, is_explained_picture=place >= len(others))
+            for place, one in enumerate([*others, *itself])
+        )
+
+    def _is_explained(self, sample: Sample) -> bool:
+        """Whether a sample shows the explained picture, be it under another name."""
+        return self._explained is not None and torch.equal(sample.image, self._explained.image)
+
+
+def _in_order(source: ReferenceSource, concept: int) -> list[RankedNeuron]:
+    """Ranked neurons of a concept, best first; of every picture the best one first, if pictures are to be distinct."""
     table = source.table
-    count = min(source.num_references, int(table.filled[concept]))
     columns = (table.sample, table.class_id, table.item, table.peak)
-    return [
-        _Job(
+    ranked = [
+        RankedNeuron(
             concept=concept,
             neuron=NeuronKey(*(int(column[concept, rank]) for column in columns)),
             score=float(table.score[concept, rank]),
         )
-        for rank in range(count)
+        for rank in range(int(table.filled[concept]))
     ]
+    if not source.distinct_pictures:
+        return ranked
+    firsts = {one.neuron.sample: one for one in reversed(ranked)}
+    return sorted(ranked, key=lambda one: firsts[one.neuron.sample] is not one)
 
 
-def _computed(attributor: Attributor, source: ReferenceSource, jobs: Sequence[_Job], read: _Read) -> _Heatmaps:
-    """Heatmaps of jobs, batched across concepts; those without a target are missing.
-
-    Concepts share samples: each target is explained once, and has one further backward round per neuron. Targets with
-    many neurons go together, so that few rounds run for a part of a batch only.
-    """
-    by_target: dict[tuple[int, int, int], list[_Job]] = {}
-    for job in jobs:
-        by_target.setdefault(job.neuron[:3], []).append(job)
-    queues = [
-        (sample, queue)
-        for queue in sorted(by_target.values(), key=len, reverse=True)
-        if (sample := _readable(read, queue[0])) is not None
-    ]
-    heatmaps: _Heatmaps = {}
-    device = next(attributor.network.parameters()).device
-    size = images_at_once((source.batch_size, *queues[0][0].image.shape), device) if queues else 1
-    for start in range(0, len(queues), size):
-        heatmaps.update(_of_batch(attributor, source, queues[start : start + size]))
-    return heatmaps
+def _overlap(one: Heatmap, other: Heatmap) -> float:
+    """How far two heatmaps [H, W] lie on one another, in [0, 1]: sum of min over sum of max of their shares."""
+    total, total_other = np.abs(one).sum(dtype=np.float64), np.abs(other).sum(dtype=np.float64)
+    if not (total > 0 and total_other > 0):
+        return 0.0
+    shares, shares_other = np.abs(one) / total, np.abs(other) / total_other
+    return float(np.minimum(shares, shares_other).sum() / np.maximum(shares, shares_other).sum())
 
 
-def _readable(read: _Read, job: _Job) -> Sample | None:
-    try:
-        return read(job.neuron.sample)
-    except DataError as error:
-        log.debug("%s", error)
-        return None
-
-
-def _of_batch(
-    attributor: Attributor, source: ReferenceSource, batch: Sequence[tuple[Sample, Sequence[_Job]]]
-) -> _Heatmaps:
-    """Heatmaps of all neurons of a batch: one sample and target per row, one neuron of each per round."""
-    trace = attributor.forward(torch.stack([sample.image for sample, _ in batch]), is_for_few=True)
-    restart, found = _restart(attributor.task, trace, source, batch)  # [B, C, h, w]
-    heatmaps: _Heatmaps = {}
-    for number in range(max(len(queue) for _, queue in batch)):
-        rows = [row for row, (_, queue) in enumerate(batch) if number < len(queue) and found[row]]
-        if not rows:
-            continue
-        seed = torch.zeros_like(restart)
-        jobs = [batch[row][1][number] for row in rows]
-        concepts = torch.tensor([job.concept for job in jobs], device=restart.device)
-        peaks = torch.tensor([job.neuron.peak for job in jobs], device=restart.device)
-        seed[rows] = only_neuron(restart[rows], concepts, peaks)
-        maps = trace.conditional(source.layer, seed)[rows].float().cpu().numpy()
-        heatmaps.update({(job.concept, job.neuron): one for job, one in zip(jobs, maps, strict=True)})
-    return heatmaps
-
-
-def _restart(
-    task: Task, trace: Trace, source: ReferenceSource, batch: Sequence[tuple[Sample, Sequence[_Job]]]
-) -> tuple[torch.Tensor, list[bool]]:
-    """What restarts at the layer, [B, C, h, w], and which rows have their target."""
-    if source.mode == "activation":
-        return trace.activation[source.layer], [True] * len(batch)
-    explained: list[ExplainedTarget | None] = []
-    for (sample, queue), prediction in zip(batch, task.predictions(trace.output), strict=True):
-        neuron = queue[0].neuron
-        try:
-            explained.append(task.find(prediction, sample.index, sample.key, neuron.class_id, neuron.item))
-        except TargetError as error:
-            log.debug("%s", error)
-            explained.append(None)
-    found = [one is not None for one in explained]
-    if not any(found):
-        return torch.zeros_like(trace.activation[source.layer]), found
-    return trace.relevance(source.layer, explained), found
-
-
-def _remember(source: ReferenceSource, computed: Mapping[tuple[int, NeuronKey], Heatmap]) -> None:
-    if source.cache is None:
-        return
-    by_concept: dict[int, dict[NeuronKey, Heatmap]] = {}
-    for (concept, neuron), heatmap in computed.items():
-        by_concept.setdefault(concept, {})[neuron] = heatmap
-    for concept, heatmaps in by_concept.items():
-        source.cache.write(concept, heatmaps)
-
-
-def _reference(job: _Job, sample: Sample, heatmap: Heatmap, class_name: str) -> Reference:
+def _reference(one: _Candidate, class_names: Sequence[str] | None, *, is_explained_picture: bool) -> Reference:
+    sample = one.sample
     top, left, bottom, right = sample.geometry.content()
     return Reference(
         key=sample.key,
         sample=sample.index,
-        class_name=class_name,
-        score=job.score,
+        class_name="" if class_names is None else class_names[one.ranked.neuron.class_id],
+        score=one.ranked.score,
         picture=sample.image.permute(1, 2, 0).numpy()[top:bottom, left:right],
-        heatmap=heatmap[top:bottom, left:right],
+        heatmap=one.heatmap[top:bottom, left:right],
+        is_explained_picture=is_explained_picture,
     )

@@ -1,6 +1,8 @@
 """Reference samples: the right neuron, batched, cached, and counted where they are lost."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from lcrp.attribution.concepts import only_neuron
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.decisions.references import ReferenceSource, reference_samples
 from lcrp.storage.reference_cache import ReferenceCache
+from lcrp.values.sample import Sample
 from lcrp.values.statistics import TopTable
 
 LAYER = "2"
@@ -134,3 +137,85 @@ def test_fewer_references_than_the_table_holds() -> None:
     with attributor() as engine:
         assert [len(one) for one in reference_samples(engine, source(num_references=2), [0, 1]).values()] == [2, 2]
         assert reference_samples(engine, source(), []) == {}
+
+
+class Crowded(Squares):
+    """Two red squares in every picture but the first: at columns 0 to 7 and 14 to 21."""
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        image = torch.tensor(colour_world.BLUE)[:, None, None].expand(3, colour_world.SIDE, colour_world.SIDE).clone()
+        for left in (0, 14):
+            image[:, 6:14, left : left + 8] = torch.tensor(colour_world.RED)[:, None, None]
+        image[:, 0, index] = 0.2  # no picture is another
+        return replace(sample, image=image)
+
+
+def crowd(*rows: tuple[int, int]) -> TopTable:
+    """A ranking of (sample, column of the peak) for concept 0, best first."""
+    samples = np.array([[sample for sample, _ in rows]])
+    return TopTable(
+        score=np.linspace(0.9, 0.1, len(rows), dtype=np.float32)[None],
+        sample=samples,
+        class_id=np.ones_like(samples),
+        item=np.zeros_like(samples),
+        peak=np.array([[10 * colour_world.SIDE + column for _, column in rows]]),
+        filled=np.array([len(rows)]),
+    )
+
+
+def shown(*rows: tuple[int, int], explained: Sample | None = None, **changes: object) -> list[tuple[int, float]]:
+    """Sample and rounded score of the references that are chosen."""
+    given = source(Crowded(), table=crowd(*rows), **changes)
+    with attributor() as engine:
+        found = reference_samples(engine, given, [0], explained)[0]
+    return [(one.sample, round(one.score, 1)) for one in found]
+
+
+def test_pictures_are_shown_once_where_there_are_enough() -> None:
+    rows = ((1, 4), (1, 18), (2, 4), (2, 18), (3, 4))  # scores 0.9, 0.7, 0.5, 0.3, 0.1
+    assert shown(*rows, num_references=3) == [(1, 0.9), (2, 0.5), (3, 0.1)]
+    assert shown(*rows, num_references=4) == [(1, 0.9), (1, 0.7), (2, 0.5), (3, 0.1)]
+    assert shown(*rows, num_references=3, distinct_pictures=False) == [(1, 0.9), (1, 0.7), (2, 0.5)]
+
+
+def test_objects_are_shown_once_even_if_something_is_missing() -> None:
+    rows = ((1, 4), (1, 5), (1, 18), (1, 4))  # its neighbour, another square, and the same neuron for another target
+    assert shown(*rows, num_references=4) == [(1, 0.9), (1, 0.4)]
+    assert shown(*rows, num_references=4, distinct_pictures=False) == [(1, 0.9), (1, 0.4)]
+
+
+def test_the_explained_picture_comes_last_and_is_marked() -> None:
+    rows = ((1, 4), (2, 4), (1, 18), (3, 4))
+    explained = replace(Crowded()[1], index=0, key="mine.png")  # told by its pixels
+    assert shown(*rows, explained=explained, num_references=2) == [(2, 0.6), (3, 0.1)]
+    assert shown(*rows, explained=explained, num_references=4) == [(2, 0.6), (3, 0.1), (1, 0.9), (1, 0.4)]
+    with attributor() as engine:
+        given = source(Crowded(), table=crowd(*rows), num_references=3)
+        found = reference_samples(engine, given, [0], explained)[0]
+    assert [one.is_explained_picture for one in found] == [False, False, True]
+
+
+def test_the_next_ones_take_the_place_of_lost_ones() -> None:
+    with attributor() as engine:
+        given = source(Squares(broken=(1,)), num_references=2)
+        found = reference_samples(engine, given, [0])[0]
+    assert [one.sample for one in found] == [3, 5]
+
+
+def test_the_computation_is_counted() -> None:
+    events: list[object] = []
+
+    class Told:
+        def advance(self, count: int = 1) -> None:
+            events.append(count)
+
+    @contextmanager
+    def start(total: int, description: str, unit: str) -> Iterator[Told]:
+        events.append((total, description, unit))
+        yield Told()
+
+    with attributor() as engine:
+        reference_samples(engine, source(Squares(broken=(5,))), [0, 1], start_counting=start)
+    assert events[0] == (5, "references", "heatmaps")
+    assert sum(one for one in events[1:] if isinstance(one, int)) == 5  # lost ones, too

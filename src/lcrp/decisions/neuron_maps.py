@@ -1,0 +1,192 @@
+"""Heatmaps of single neurons on samples of a dataset: computed in batches, and kept beside the statistics.
+
+Axes: B batch, C concept, H W picture, h w feature map.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lcrp.attribution.concepts import only_neuron
+from lcrp.attribution.engine import Attributor, Trace
+from lcrp.attribution.task import Task
+from lcrp.data.dataset import Dataset
+from lcrp.decisions.rounds import images_at_once
+from lcrp.errors import DataError, TargetError
+from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
+from lcrp.values.sample import Sample
+from lcrp.values.target import ExplainedTarget
+
+Mode = Literal["relevance", "activation"]
+Heatmap = npt.NDArray[np.floating]
+
+log = logging.getLogger(__name__)
+
+
+class Counting(Protocol):
+    """Is told how far work is."""
+
+    def advance(self, count: int = 1) -> None:
+        """`count` more units are done."""
+        ...
+
+
+StartCounting = Callable[[int, str, str], AbstractContextManager[Counting]]  # total, description, unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedNeuron:
+    """One neuron of a concept on one sample, and the score that ranked it."""
+
+    concept: int
+    neuron: NeuronKey
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """One sample and target per row, and the neurons of each."""
+
+    samples: list[Sample]
+    queues: list[list[RankedNeuron]]
+
+
+class NeuronMaps:
+    """Heatmaps of a layer's neurons, each conditional on the target under which it was ranked.
+
+    In activation mode the neuron's activation takes the place of its relevance.
+    """
+
+    def __init__(
+        self,
+        attributor: Attributor,
+        dataset: Dataset,
+        *,
+        layer: str,
+        mode: Mode,
+        batch_size: int,
+        cached: ReferenceCache | None = None,
+        start_counting: StartCounting | None = None,
+    ) -> None:
+        """Take what is needed.
+
+        Args:
+            attributor: within its context and recording the layer; its last trace ends here.
+            dataset: the samples that were ranked.
+            layer: name of the layer.
+            mode: what restarts at the neurons.
+            batch_size: samples per forward pass, at most.
+            cached: heatmaps that earlier runs computed; None keeps none.
+            start_counting: opens a count of the heatmaps that are to be computed.
+        """
+        self._attributor = attributor
+        self._layer = layer
+        self._mode = mode
+        self._batch_size = batch_size
+        self._cached = cached
+        self._start_counting = start_counting
+        self._known: dict[int, dict[NeuronKey, Heatmap]] = {}
+        self._read: Callable[[int], Sample] = cache(lambda index: dataset[index])
+
+    def sample(self, ranked: RankedNeuron) -> Sample | None:
+        """The neuron's sample; None if its picture cannot be read."""
+        try:
+            return self._read(ranked.neuron.sample)
+        except DataError as error:
+            log.debug("%s", error)
+            return None
+
+    def heatmaps(self, ranked: Sequence[RankedNeuron]) -> list[Heatmap | None]:
+        """Heatmap [H, W] of every neuron; None where its target is not found, or its picture cannot be read.
+
+        Concepts share samples: each target is explained once, and has one further backward round per neuron. Targets
+        with many neurons go together, so that few rounds run for a part of a batch only.
+        """
+        for concept in {one.concept for one in ranked} - self._known.keys():
+            self._known[concept] = self._cached.read(concept) if self._cached else {}
+        missing = [one for one in ranked if one.neuron not in self._known[one.concept]]
+        if missing:
+            self._compute(missing)
+        return [self._known[one.concept].get(one.neuron) for one in ranked]
+
+    def _compute(self, missing: Sequence[RankedNeuron]) -> None:
+        by_target: dict[tuple[int, int, int], list[RankedNeuron]] = {}
+        for one in missing:
+            by_target.setdefault(one.neuron[:3], []).append(one)
+        queues = sorted(by_target.values(), key=len, reverse=True)
+        readable = [(sample, queue) for queue in queues if (sample := self.sample(queue[0])) is not None]
+        num_unreadable = len(missing) - sum(len(queue) for _, queue in readable)
+        device = next(self._attributor.network.parameters()).device
+        size = images_at_once((self._batch_size, *readable[0][0].image.shape), device) if readable else 1
+        start = self._start_counting or _uncounted
+        computed: dict[int, dict[NeuronKey, Heatmap]] = {}
+        with start(len(missing), "references", "heatmaps") as counting:
+            counting.advance(num_unreadable)
+            for first in range(0, len(readable), size):
+                samples, queues_of_batch = zip(*readable[first : first + size], strict=True)
+                batch = _Batch(samples=list(samples), queues=list(queues_of_batch))
+                for one, heatmap in self._of_batch(batch):
+                    computed.setdefault(one.concept, {})[one.neuron] = heatmap
+                counting.advance(sum(map(len, queues_of_batch)))
+        self._remember(computed)
+
+    def _remember(self, computed: Mapping[int, Mapping[NeuronKey, Heatmap]]) -> None:
+        for concept, heatmaps in computed.items():
+            self._known[concept].update(heatmaps)
+            if self._cached is not None:
+                self._cached.write(concept, heatmaps)
+
+    def _of_batch(self, batch: _Batch) -> Iterator[tuple[RankedNeuron, Heatmap]]:
+        """Heatmaps of all neurons of a batch: one neuron of every row per round."""
+        trace = self._attributor.forward(torch.stack([sample.image for sample in batch.samples]), is_for_few=True)
+        restart, found = self._restart(trace, batch)  # [B, C, h, w]
+        for number in range(max(map(len, batch.queues))):
+            rows = [row for row, queue in enumerate(batch.queues) if number < len(queue) and found[row]]
+            if not rows:
+                continue
+            seed = torch.zeros_like(restart)
+            ranked = [batch.queues[row][number] for row in rows]
+            concepts = torch.tensor([one.concept for one in ranked], device=restart.device)
+            peaks = torch.tensor([one.neuron.peak for one in ranked], device=restart.device)
+            seed[rows] = only_neuron(restart[rows], concepts, peaks)
+            maps = trace.conditional(self._layer, seed)[rows].float().cpu().numpy()
+            yield from zip(ranked, maps, strict=True)
+
+    def _restart(self, trace: Trace, batch: _Batch) -> tuple[torch.Tensor, list[bool]]:
+        """What restarts at the layer, [B, C, h, w], and which rows have their target."""
+        if self._mode == "activation":
+            return trace.activation[self._layer], [True] * len(batch.samples)
+        explained = _targets(self._attributor.task, trace, batch)
+        found = [one is not None for one in explained]
+        if not any(found):
+            return torch.zeros_like(trace.activation[self._layer]), found
+        return trace.relevance(self._layer, explained), found
+
+
+def _targets(task: Task, trace: Trace, batch: _Batch) -> list[ExplainedTarget | None]:
+    """The target of every row, None where it is not found any more."""
+    explained: list[ExplainedTarget | None] = []
+    for sample, queue, prediction in zip(batch.samples, batch.queues, task.predictions(trace.output), strict=True):
+        neuron = queue[0].neuron
+        try:
+            explained.append(task.find(prediction, sample.index, sample.key, neuron.class_id, neuron.item))
+        except TargetError as error:
+            log.debug("%s", error)
+            explained.append(None)
+    return explained
+
+
+class _Silent:
+    def advance(self, count: int = 1) -> None:
+        """Tell nobody."""
+
+
+def _uncounted(total: int, description: str, unit: str) -> AbstractContextManager[Counting]:  # noqa: ARG001
+    return nullcontext(_Silent())
