@@ -12,7 +12,8 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-fast golden lint types format bench benchmark-truth weights clean environment dev-environment
+.PHONY: help demo test test-slow test-fast golden lint types format docs notebook bench benchmark-truth weights clean \
+	environment dev-environment docs-environment
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,23 +32,31 @@ test: dev-environment ## all tests but those of `make test-slow` and `make golde
 test-slow: dev-environment ## kills, launchers and other whole commands (up to 25 minutes)
 	@$(PYTEST) -m "slow and not golden"
 
-golden: dev-environment ## compare with the forerunner's recorded outputs (minutes; LCRP_SHARED=FOLDER or ../shared has them)
+golden: dev-environment ## compare with the forerunner's recorded outputs (minutes; LCRP_SHARED=FOLDER names them)
 	@$(PYTEST) -m golden tests/golden
 
 test-fast: dev-environment ## tests of single parts
 	@$(PYTEST) -q -m "not slow" tests/unit tests/property tests/config
 
 lint: types ## style, types, and who may import whom
-	@$(BIN)/ruff check src tests benchmarks
-	@$(BIN)/ruff format --check src tests benchmarks
+	@$(BIN)/ruff check src tests benchmarks docs
+	@$(BIN)/ruff format --check src tests benchmarks docs
 	@$(BIN)/lint-imports
 
 types: dev-environment ## mypy, strict
 	@$(BIN)/mypy
 
 format: dev-environment ## put the code in order
-	@$(BIN)/ruff check --fix src tests benchmarks
-	@$(BIN)/ruff format src tests benchmarks
+	@$(BIN)/ruff check --fix src tests benchmarks docs
+	@$(BIN)/ruff format src tests benchmarks docs
+
+docs: docs-environment ## the pages as a site, docs/_build/index.html; every warning is an error
+	@OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going docs docs/_build
+	@echo docs/_build/index.html
+
+notebook: dev-environment ## run the tutorial; outputs/tutorial.ipynb has its figures
+	@mkdir -p outputs
+	@$(BIN)/jupyter-execute docs/tutorial.ipynb --output=$(CURDIR)/outputs/tutorial.ipynb
 
 bench: environment ## lcrp beside the plain network, zennit and zennit-crp (hours; BENCH="--models unet" for less)
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
@@ -64,7 +73,7 @@ weights-%: environment
 	@$(BIN)/python -m lcrp stage=train model=$* dataset=scenes stage.output=$(WEIGHTS)/$*_scenes.pt $(TRAINING_$*)
 
 clean: ## delete caches and builds, never outputs
-	@rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf dist build docs/_build docs/reference/rooms .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find src tests -type d -name __pycache__ -exec rm -rf {} +
 
 environment:
@@ -72,3 +81,6 @@ environment:
 
 dev-environment:
 	@.ci/environment "$(VENV)" "$(PYTHON)" "[dev]"
+
+docs-environment:
+	@.ci/environment "$(VENV)" "$(PYTHON)" "[docs]"

@@ -1,6 +1,6 @@
 """Hostile and broken input: a clear line or a counted skip; never a hang, a traceback, half a file or foreign code.
 
-docs/hostile-input.md lists every input of these tests with its outcome.
+hostile/outcomes.md lists every input of these tests with its outcome.
 """
 
 import re
@@ -27,7 +27,6 @@ CommandLine = Callable[..., Outcome]
 LONGEST = 600  # seconds, after which it hangs rather than being slowed by what else the machine does
 SMALL = ("model.input.height=64", "model.input.width=64")
 STATISTICS = (*TINY, *SMALL)
-ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # libraries warn of what is broken
 
@@ -276,4 +275,4 @@ def as_override(value: object) -> str:
 
 
 def test_the_table_lists_every_input() -> None:
-    assert (ROOT / "docs/hostile-input.md").read_text(encoding="utf-8") == table.text()
+    assert (Path(table.__file__).parent / "outcomes.md").read_text(encoding="utf-8") == table.text()

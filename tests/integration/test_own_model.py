@@ -7,7 +7,7 @@ import pytest
 
 from conftest import Outcome
 
-EXAMPLE = Path(__file__).parents[2] / "docs" / "own_model"
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "own_network"
 
 
 @pytest.mark.slow

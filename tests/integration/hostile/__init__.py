@@ -1,1 +1,1 @@
-"""Hostile and broken input, and what becomes of each: the rows of docs/hostile-input.md."""
+"""Hostile and broken input, and what becomes of each: the rows of outcomes.md beside this."""

@@ -1,4 +1,4 @@
-"""docs/hostile-input.md: `python tests/integration/hostile/table.py > docs/hostile-input.md` writes it."""
+"""outcomes.md: `python tests/integration/hostile/table.py > tests/integration/hostile/outcomes.md` writes it."""
 
 import sys
 from collections.abc import Sequence
