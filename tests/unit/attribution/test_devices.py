@@ -1,0 +1,186 @@
+"""Nothing lies on the wrong device, found without one: forward passes, rules, decisions and rankings on fake tensors.
+
+Left out, since they need data or torch's own engine: what autograd does between the rules, zennit's rules (guided
+backpropagation), the order of detections (on the CPU), tables as numpy arrays, and windows, which are for CPUs alone.
+"""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from pretended_cuda import CUDA, moved, pretended_cuda
+from torch import Tensor, nn
+
+from lcrp.attribution.concepts import only_concept, only_neuron
+from lcrp.attribution.detection import DetectionTask
+from lcrp.attribution.engine import Attributor
+from lcrp.attribution.layers import layer_names
+from lcrp.attribution.readout import box_readout, mask_readout
+from lcrp.attribution.segmentation import SegmentationTask
+from lcrp.composites import composites
+from lcrp.composites.closed_form import _Relevance
+from lcrp.decisions.rounds import Chunk, chunk_of, explained_chunk
+from lcrp.models.deeplabv3plus import DeepLabV3Plus
+from lcrp.models.layers import Concat, L2Norm, Sum
+from lcrp.models.ssd import SSD
+from lcrp.models.unet import UNet
+from lcrp.models.yolov5 import YOLOv5
+from lcrp.models.yolov6 import YOLOv6
+from lcrp.ranking.accumulator import StatisticsAccumulator
+from lcrp.values.geometry import Geometry
+from lcrp.values.sample import Sample
+from lcrp.values.target import ExplainedTarget, Target
+
+pytestmark = pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")  # weights are told by it
+NAMES, SIZE = ("boat", "car", "kite"), 256
+NETWORKS: dict[str, tuple[str, Callable[[], nn.Module]]] = {
+    "yolov5": ("epsilon_plus_flat", lambda: YOLOv5(num_classes=3, depth=0.33, width=0.125)),
+    "yolov6": ("epsilon_gamma_flat", lambda: YOLOv6(num_classes=3, depth=0.17, width=0.125)),
+    "ssd": ("epsilon_plus_flat", lambda: SSD(num_classes=3, size=SIZE, width=0.1875)),
+    "unet": ("epsilon_plus_flat", lambda: UNet(num_classes=3, width=0.125)),
+    "deeplabv3plus": ("epsilon_plus_flat", lambda: DeepLabV3Plus(num_classes=3, width=0.1875)),
+}
+RULES = {  # of `EveryLayer`, by composite; norms that are merged have none, but where they pass relevance on
+    "epsilon_plus_flat": 10,
+    "epsilon_gamma_flat": 10,
+    "epsilon_flat": 10,
+    "epsilon_plus": 10,
+    "all_flat": 11,
+    "gradient": 1,
+}
+Task = DetectionTask | SegmentationTask
+
+
+class EveryLayer(nn.Module):
+    """One layer of every kind that a rule is for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.act = nn.SiLU()
+        self.strided = nn.Conv2d(4, 4, 1, stride=2, bias=False)
+        self.grouped = nn.Conv2d(4, 8, 3, padding=1, groups=2)
+        self.after = nn.BatchNorm2d(8)
+        self.up = nn.ConvTranspose2d(8, 4, 2, stride=2)
+        self.sum = Sum()
+        self.alone = nn.BatchNorm2d(4)
+        self.l2_norm = L2Norm(4, 20.0)
+        self.pool = nn.MaxPool2d(2)
+        self.join = Concat()
+        self.mean = nn.AdaptiveAvgPool2d(1)
+        self.linear = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.act(self.norm(self.first(x)))
+        second = self.up(self.after(self.grouped(self.strided(first))))
+        both = self.pool(self.l2_norm(self.alone(self.sum(first, second))))
+        return self.linear(self.mean(self.join([both, both])).flatten(1))
+
+
+def prepared(network: nn.Module) -> nn.Module:
+    getattr(network, "prepare", lambda: None)()
+    return network.eval()
+
+
+def attributor(network: nn.Module, composite: str, task: Task) -> Attributor:
+    builder, layers = getattr(composites, composite), layer_names(network)
+    return Attributor(network, builder, task, layers=layers, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+
+
+def check_rules(explaining: Attributor) -> int:
+    """Run the backward function of every rule, and what it prepares; how many there were."""
+    outputs: list[object] = []
+    modules = explaining.network.modules()
+    handles = [module.register_forward_hook(lambda _, __, output: outputs.append(output)) for module in modules]
+    explaining.forward(torch.rand(2, 3, SIZE, SIZE))
+    for handle in handles:
+        handle.remove()
+    ruled = {one.grad_fn: one for one in outputs if hasattr(getattr(one, "grad_fn", None), "step")}
+    for node, output in ruled.items():
+        check_device(output, *(one for one in _Relevance.backward(node, torch.ones_like(output)) if one is not None))
+    return len(ruled)
+
+
+def check_device(*values: Tensor) -> None:
+    assert len(values) > 1
+    assert {one.device for one in values} == {CUDA}
+
+
+def decision(sample: int) -> ExplainedTarget:
+    return ExplainedTarget(
+        target=Target(sample=sample, class_id=1), key="", score=1.0, confidence=1.0, row=3, box=(0.0, 0.0, 9.0, 9.0)
+    )
+
+
+def check_decisions(explaining: Attributor, chunk: Chunk) -> None:
+    """What is read from an output, and seeded: all that a task does on the device."""
+    task, output = explaining.task, chunk.trace.output
+    explained = [decision(0), decision(1)]
+    predictions = task.predictions(output)
+    masks = torch.ones(2, SIZE, SIZE, dtype=torch.bool, device=CUDA)
+    class_ids = torch.tensor([1, 1], device=CUDA)
+    if isinstance(task, SegmentationTask):
+        sample = Sample(
+            index=0, key="", image=chunk.images[0], annotation=None, geometry=Geometry.identity((SIZE, SIZE))
+        )
+        assert len(task.predicted_targets(predictions[0], sample)[0]) == 1
+        assert task.match_box(predictions[0], 0, "", (0.0, 0.0, 9.0, 9.0)).target.class_id == 0
+        check_device(
+            task.object_mask(predictions[0], explained[0], (SIZE, SIZE)), mask_readout(output, masks, class_ids)
+        )
+    else:
+        check_device(class_ids, box_readout(output, torch.ones(2, 4, device=CUDA), class_ids))
+    check_device(*task.seed(output, explained), task.logits(output, explained, masks))
+
+
+def check_rankings(explaining: Attributor, chunk: Chunk) -> None:
+    """A chunk explained and ranked."""
+    accumulator = StatisticsAccumulator(chunk.activations.shapes, device=CUDA)
+    scores = explained_chunk(explaining, chunk, [[decision(0)], [decision(1)]], accumulator.least_relevance)
+    targets = [one.target for one in scores.explained]
+    accumulator.update(targets, scores.relevance, chunk.activations.scores, scores.images)
+    check_device(*(part for layer in scores.relevance.values() for part in (layer.score, layer.peak)))
+
+
+def check_conditional(explaining: Attributor, layer: str) -> None:
+    """Heatmaps of a decision, of concepts and of a neuron."""
+    trace = explaining.forward(torch.rand(2, 3, SIZE, SIZE))
+    attribution = trace.explain([decision(0), None])
+    relevance, concepts = attribution.relevance[layer], torch.tensor([1, 2], device=CUDA)
+    one, neuron = only_concept(relevance, concepts), only_neuron(relevance, concepts, concepts)
+    check_device(attribution.heatmap, trace.conditional(layer, one), trace.conditional(layer, neuron))
+
+
+@pytest.mark.parametrize("number", [1.0, -1.0])
+@pytest.mark.parametrize("composite", RULES)
+def test_every_rule_stays_on_the_device(composite: str, number: float) -> None:
+    network = EveryLayer().eval()
+    with pretended_cuda(number), attributor(moved(network), composite, SegmentationTask(NAMES)) as explaining:
+        assert check_rules(explaining) == RULES[composite]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_stays_on_the_device(name: str) -> None:
+    composite, build = NETWORKS[name]
+    network = prepared(build())
+    task = SegmentationTask(NAMES) if name in ("unet", "deeplabv3plus") else DetectionTask(NAMES)
+    with pretended_cuda(1.0), attributor(moved(network), composite, task) as explaining:
+        assert check_rules(explaining) > len(layer_names(network))
+        chunk = chunk_of(explaining, torch.rand(2, 3, SIZE, SIZE))
+        check_decisions(explaining, chunk)
+        check_rankings(explaining, chunk)
+        check_conditional(explaining, layer_names(network)[-1])
+
+
+def test_a_tensor_left_on_the_cpu_is_found() -> None:
+    class Careless(EveryLayer):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) + torch.ones(3)
+
+    with (
+        pretended_cuda(1.0),
+        attributor(moved(Careless().eval()), "epsilon_plus_flat", SegmentationTask(NAMES)) as explaining,
+        pytest.raises(RuntimeError, match=r"two (different )?devices"),
+    ):
+        check_rules(explaining)
