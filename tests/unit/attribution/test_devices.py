@@ -125,7 +125,7 @@ def check_decisions(explaining: Attributor, chunk: Chunk) -> None:
             index=0, key="", image=chunk.images[0], annotation=None, geometry=Geometry.identity((SIZE, SIZE))
         )
         assert len(task.predicted_targets(predictions[0], sample)[0]) == 1
-        assert task.match_box(predictions[0], 0, "", (0.0, 0.0, 9.0, 9.0)).target.class_id == 0
+        assert task.match_box(predictions[0], sample, (0.0, 0.0, 9.0, 9.0)).target.class_id == 0
         check_device(
             task.object_mask(predictions[0], explained[0], (SIZE, SIZE)), mask_readout(output, masks, class_ids)
         )
