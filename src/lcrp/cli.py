@@ -24,6 +24,8 @@ from lcrp.config.paths import config_dir
 from lcrp.config.schema import register_schemas
 from lcrp.errors import ConfigError, Interrupted, LcrpError
 from lcrp.runs.run import Run
+from lcrp.runs.threads import chosen_threads
+from lcrp.values.paths import shown
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +87,11 @@ def _perform(config: DictConfig) -> None:
 
     hydra_config = HydraConfig.get()
     origin = Path(hydra_config.runtime.cwd)
-    torch.set_num_threads(settings.threads or max(1, _default_threads() - num_workers(settings)))
-    run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / "outputs")
+    threads = chosen_threads(
+        settings.threads, found=_default_threads(), jobs=_parallel_jobs(), workers=num_workers(settings)
+    )
+    torch.set_num_threads(threads.count)
+    run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / "outputs", threads=threads)
     job = build_job(settings, origin)
     try:
         written = job.stage(run)
@@ -96,14 +101,15 @@ def _perform(config: DictConfig) -> None:
         "command": {"overrides": list(hydra_config.overrides.task), "folder": str(origin)},
         "device": settings.device,
         "precision": settings.precision,
-        "threads": torch.get_num_threads(),
+        "threads": threads.count,
         **job.facts,
+        **run.notes,
     }
     paths = [written] if isinstance(written, Path) else written
     hashes = {"written": {str(path): file_sha256(path) for path in paths if path.is_file()}}
     write_provenance(run.folder, facts | hashes, seconds=time.monotonic() - began)
     for path in paths:
-        sys.stdout.write(f"{path}\n")
+        sys.stdout.write(f"{shown(path, origin)}\n")
     sys.stdout.flush()
 
 
@@ -113,6 +119,12 @@ def _default_threads() -> int:
     import torch
 
     return torch.get_num_threads()
+
+
+def _parallel_jobs() -> int | None:
+    """Jobs of a sweep that joblib's launcher runs at the same time, as it counts them."""
+    found = HydraConfig.get()
+    return found.launcher.get("n_jobs", 1) if found.mode == RunMode.MULTIRUN else 1
 
 
 def _refuse(error: BaseException) -> NoReturn:

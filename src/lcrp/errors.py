@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class LcrpError(Exception):
@@ -29,7 +30,21 @@ class ConfigError(LcrpError):
 
 
 class DataError(LcrpError):
-    """A dataset, picture or annotation file is missing, empty or cannot be read."""
+    """A dataset, picture or annotation file is missing, empty or cannot be read.
+
+    Args:
+        message: what is wrong.
+        mend: as of every error.
+        path: the file at fault, if the message names it.
+    """
+
+    def __init__(self, message: str = "", *, mend: str = "", path: Path | None = None) -> None:
+        super().__init__(message, mend=mend)
+        self.path = path
+
+    def without_folder(self) -> str:
+        """The message with the file's bare name, for results that leave the machine."""
+        return str(self) if self.path is None else str(self).replace(str(self.path), self.path.name)
 
 
 class CheckpointError(LcrpError):

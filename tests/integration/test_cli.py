@@ -182,9 +182,9 @@ def test_a_run_leaves_its_settings_log_and_provenance(lcrp: CommandLine, tmp_pat
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     assert folder.name.endswith("_glocal_yolov5_scenes")
     assert {".hydra", "lcrp.log", "provenance.json"} <= {path.name for path in folder.iterdir()}
-    statistics = Path(outcome.out[-1])
+    statistics = Path(outcome.out[-1])  # relative to the folder where the command was given
     assert statistics.is_file()
-    assert statistics.parent == tmp_path / "outputs" / "statistics" / "yolov5_scenes_epsilon_plus_flat"
+    assert statistics.parent == Path("outputs", "statistics", "yolov5_scenes_epsilon_plus_flat")
     provenance = json.loads((folder / "provenance.json").read_text())
     assert provenance["versions"]["torch"] == torch.__version__.split("+")[0]
     assert provenance["command"]["overrides"] == list(TINY)
@@ -192,6 +192,10 @@ def test_a_run_leaves_its_settings_log_and_provenance(lcrp: CommandLine, tmp_pat
     assert len(provenance["dataset"]["fingerprint"]) == 64
     assert provenance["wall_seconds"] > 0
     assert provenance["peak_memory_mib"] > 0
+    log = (folder / "lcrp.log").read_text()
+    assert f"threads: {provenance['threads']} (" in log
+    assert "glocal: 0/2 samples" in log
+    assert str(tmp_path) not in log
 
 
 def test_render_finds_what_glocal_wrote_also_from_another_folder(lcrp: CommandLine, tmp_path: Path) -> None:
@@ -207,7 +211,7 @@ def test_render_finds_what_glocal_wrote_also_from_another_folder(lcrp: CommandLi
 def test_statistics_go_to_zennit_crp_and_come_back(lcrp: CommandLine, tmp_path: Path) -> None:
     assert lcrp(*TINY).code == 0
     written = lcrp("stage=export", "stage.folder=crp", *TINY)
-    assert (written.code, written.err, written.out[-1]) == (0, [], str(tmp_path / "crp"))
+    assert (written.code, written.err, written.out[-1]) == (0, [], "crp")
     shutil.rmtree(tmp_path / "outputs" / "statistics")
     read = lcrp("stage=import", "stage.folder=crp", *TINY)
     assert (read.code, read.err) == (0, [])

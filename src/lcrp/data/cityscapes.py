@@ -83,5 +83,7 @@ def read_label_ids(path: Path) -> torch.Tensor:
         classes[one.id] = one.train_id
     label_ids = read_class_mask(path)
     if label_ids.numel() and not 0 <= int(label_ids.min()) <= int(label_ids.max()) < _NUM_LABEL_IDS:
-        raise DataError(f"mask {path} has values up to {int(label_ids.max())}; label ids are 0 to {_NUM_LABEL_IDS - 1}")
+        raise DataError(
+            f"mask {path} has values up to {int(label_ids.max())}; label ids are 0 to {_NUM_LABEL_IDS - 1}", path=path
+        )
     return classes[label_ids]

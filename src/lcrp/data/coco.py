@@ -121,9 +121,11 @@ class CocoDataset:
         record, coco = self._records[index], self._source.coco
         size = (int(record["height"]), int(record["width"]))
         if size != tuple(picture.shape[-2:]):
+            path = self._folder / self._keys[index]
             raise DataError(
-                f"picture {self._folder / self._keys[index]} has {picture.shape[-2]}x{picture.shape[-1]} pixels, its "
-                f"annotation {size[0]}x{size[1]}; download {self._origin} again"
+                f"picture {path} has {picture.shape[-2]}x{picture.shape[-1]} pixels, its "
+                f"annotation {size[0]}x{size[1]}; download {self._origin} again",
+                path=path,
             )
         objects = [one for one in coco.loadAnns(coco.getAnnIds(imgIds=record["id"])) if not one.get("iscrowd", 0)]
         boxes = torch.tensor([one["bbox"] for one in objects], dtype=torch.float32).reshape(-1, 4)

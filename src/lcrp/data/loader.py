@@ -87,7 +87,11 @@ def chunks(
     for number, parcel in zip(numbers, loader, strict=True):
         batch = replace(parcel.unpacked(), chunk=number)
         if batch.broken and on_error == "raise":
-            raise DataError(f"{batch.broken[0].reason}; stage.on_error=skip goes on without it")
+            first = batch.broken[0]
+            raise DataError(
+                f"sample {first.sample} '{first.key}': {first.reason}",
+                mend="Set stage.on_error=skip to go on without it",
+            )
         yield batch
 
 
@@ -107,7 +111,7 @@ class _Readable(torch.utils.data.Dataset[Sample | SkippedSample]):
         try:
             return self.dataset[index]
         except DataError as error:
-            return SkippedSample(sample=index, key=self.dataset.key(index), reason=str(error))
+            return SkippedSample(sample=index, key=self.dataset.key(index), reason=error.without_folder())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

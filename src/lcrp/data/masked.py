@@ -116,12 +116,14 @@ class MaskedPictures:
         if mask.shape != picture.shape[-2:]:
             raise DataError(
                 f"mask {one.mask} has {mask.shape[0]}x{mask.shape[1]} pixels, its picture "
-                f"{picture.shape[1]}x{picture.shape[2]}"
+                f"{picture.shape[1]}x{picture.shape[2]}",
+                path=one.mask,
             )
         unknown = set(mask[(mask >= len(self.class_names)) & (mask != VOID)].tolist())
         if unknown:
             raise DataError(
                 f"mask {one.mask} has the values {sorted(unknown)[:5]}, but {self.name} has the classes 0 to "
-                f"{len(self.class_names) - 1}, and {VOID} for void"
+                f"{len(self.class_names) - 1}, and {VOID} for void",
+                path=one.mask,
             )
         return Annotation(boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64), class_mask=mask)

@@ -75,7 +75,7 @@ def read_class_mask(path: Path) -> torch.Tensor:
 
     def numbers(opened: Image.Image) -> np.ndarray:
         if opened.mode not in _NUMBER_MODES:
-            raise DataError(f"mask {path} holds colours ({opened.mode}), not the class of every pixel")
+            raise DataError(f"mask {path} holds colours ({opened.mode}), not the class of every pixel", path=path)
         return np.array(opened).astype(np.int64)
 
     return torch.from_numpy(_decoded(path, "mask", numbers))
@@ -88,9 +88,9 @@ def _decoded(path: Path, kind: str, pixels: Callable[[Image.Image], np.ndarray])
             opened.load()
             return pixels(opened)
     except FileNotFoundError:
-        raise DataError(f"{kind} {path} is missing") from None
+        raise DataError(f"{kind} {path} is missing", path=path) from None
     except _DECODING_ERRORS as error:
-        raise DataError(f"{kind} {path} cannot be read ({str(error) or type(error).__name__})") from error
+        raise DataError(f"{kind} {path} cannot be read ({str(error) or type(error).__name__})", path=path) from error
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:

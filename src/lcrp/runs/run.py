@@ -1,10 +1,11 @@
 """One run: its folder, and where what runs share lies."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lcrp.runs.interruption import StopRequest
 from lcrp.runs.progress import OnProgress, Progress
+from lcrp.runs.threads import Threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,11 +16,15 @@ class Run:
         folder: the run's own folder; exists.
         output_root: `outputs` of the folder where the command was given: what runs share lies below it.
         on_progress: is told how far long work is; None draws a line in a terminal or a notebook, or writes to the log.
+        threads: that the run was given; None leaves them to the caller, and half done work takes its own.
+        notes: what the stage adds to the run's provenance.
     """
 
     folder: Path
     output_root: Path
     on_progress: OnProgress | None = None
+    threads: Threads | None = None
+    notes: dict[str, object] = field(default_factory=dict)
 
     def progress(
         self, total: int, description: str, unit: str, *, done: int = 0, stop: StopRequest | None = None

@@ -3,10 +3,15 @@
 Numbers depend on the count, so that it is chosen once, told, and kept with what is half done.
 """
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lcrp.errors import ConfigError
 from lcrp.runs.machine import allowed_cpus, cpu_quota
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +57,9 @@ class Share:
         return ", ".join(parts)
 
 
-def share(*, found: int, jobs: int = 1, workers: int = 0) -> Share:
-    """The share of this process, as the system tells it."""
-    return Share(found=found, cpus=allowed_cpus(), quota=cpu_quota(), jobs=jobs, workers=workers)
-
-
 def parallel_jobs(n_jobs: int | None, cpus: int) -> int:
     """Jobs that joblib runs at the same time: a number, or counted from the number of CPUs where it is negative."""
-    if n_jobs is None or n_jobs == 0:
+    if not n_jobs:
         return 1
     return n_jobs if n_jobs > 0 else max(1, cpus + 1 + n_jobs)
 
@@ -99,3 +99,32 @@ class Threads:
                 f"as many, or set threads={kept}, which is slow"
             )
         return kept
+
+
+def chosen_threads(given: int | None, *, found: int, jobs: int | None, workers: int) -> Threads:
+    """The threads of a run, which the log says.
+
+    Args:
+        given: the number that the person named.
+        found: threads that torch takes by itself.
+        jobs: of the sweep at the same time, as joblib counts them.
+        workers: processes that read samples ahead.
+    """
+    cpus = allowed_cpus()
+    share = Share(found=found, cpus=cpus, quota=cpu_quota(), jobs=parallel_jobs(jobs, cpus), workers=workers)
+    chosen = Threads(count=given or share.threads, is_given=given is not None, most=share.most)
+    log.info("threads: %d (%s)", chosen.count, "as set" if chosen.is_given else share)
+    return chosen
+
+
+@contextlib.contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Torch computes with so many threads within the block."""
+    import torch  # takes seconds: the command line chooses before it is needed
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,7 +1,7 @@
 """Layout of a statistics file: every name, dtype and version in one place.
 
 /                      format, format_version, complete, config (YAML), config_hash, class_names,
-                       dataset_fingerprint, num_samples, coverage
+                       dataset_fingerprint, num_samples, coverage; in a checkpoint also threads
 /targets               one row per explained target, ordered by (sample, class, item)
 /skipped_targets       one row per target that was not there, and why
 /skipped               one row per sample that could not be read, and why

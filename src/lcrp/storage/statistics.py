@@ -175,6 +175,8 @@ def _write_header(file: h5py.File, header: StatisticsHeader) -> None:
     file.attrs["dataset_fingerprint"] = header.dataset_fingerprint
     file.attrs["num_samples"] = header.num_samples
     file.attrs["coverage"] = np.array(header.coverage, dtype=np.int64).reshape(-1, 2)
+    if header.threads is not None:
+        file.attrs["threads"] = header.threads
 
 
 def _header(file: h5py.File, path: Path) -> StatisticsHeader:
@@ -193,6 +195,7 @@ def _header(file: h5py.File, path: Path) -> StatisticsHeader:
             dataset_fingerprint=str(attributes["dataset_fingerprint"]),
             num_samples=int(attributes["num_samples"]),
             coverage=tuple((int(start), int(end)) for start, end in attributes["coverage"]),
+            threads=int(attributes["threads"]) if "threads" in attributes else None,
         )
         ends = [0, *(place for span in header.coverage for place in span), header.num_samples]
         if ends != sorted(ends):

@@ -127,6 +127,7 @@ class StatisticsHeader:
         dataset_fingerprint: hash of the dataset's samples and their order.
         num_samples: samples of the pass, whose statistics these are or will be.
         coverage: spans of samples that were seen, ascending and apart.
+        threads: CPU threads of a pass that is not at its end; None in a file that is.
     """
 
     config: Mapping[str, object]
@@ -135,6 +136,7 @@ class StatisticsHeader:
     dataset_fingerprint: str
     num_samples: int
     coverage: tuple[Span, ...]
+    threads: int | None = None
 
     @property
     def complete(self) -> bool:

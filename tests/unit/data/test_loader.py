@@ -3,6 +3,7 @@ from dataclasses import fields
 import pytest
 import torch
 
+from lcrp.data.folder import FolderDataset
 from lcrp.data.loader import chunks, num_chunks
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
@@ -96,8 +97,17 @@ def test_broken_samples_are_collected_and_their_rows_are_zero():
 
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_on_error_raise_stops_in_one_line(num_workers):
-    with pytest.raises(DataError, match=r"^picture 5 cannot be read \(torn\); stage.on_error=skip goes on without it$"):
+    with pytest.raises(DataError, match=r"^sample 5 '005': picture 5 cannot be read \(torn\)$") as caught:
         read(Numbers(8, broken=(5,)), on_error="raise", num_workers=num_workers)
+    assert caught.value.with_mend().endswith(". Set stage.on_error=skip to go on without it")
+
+
+def test_reasons_name_files_without_their_folders(tmp_path):
+    """They are stored with the statistics, which other people read on other machines."""
+    (tmp_path / "a b.png").write_bytes(b"no picture")
+    (broken,) = read(FolderDataset(str(tmp_path), InputTransform(8, 6, "stretch"), ("x",)))[0].broken
+    assert "a b.png" in broken.reason
+    assert str(tmp_path) not in broken.reason
 
 
 def test_chunks_are_the_same_for_any_worker_count():

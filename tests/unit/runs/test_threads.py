@@ -1,9 +1,13 @@
 """Threads by what a process may use and what its sweep shares, never by load; half done work keeps its number."""
 
+import logging
+
 import pytest
+import torch
 
 from lcrp.errors import ConfigError
-from lcrp.runs.threads import Share, Threads, parallel_jobs
+from lcrp.runs import threads as module
+from lcrp.runs.threads import Share, Threads, chosen_threads, parallel_jobs, torch_threads
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,23 @@ def test_half_done_work_goes_on_with_its_threads() -> None:
         chosen.resumed(16)
     with pytest.raises(ConfigError, match="began with 4 threads, and 2 would change its last bits: set threads=4"):
         Threads(count=2, is_given=True, most=8).resumed(4)
+
+
+def test_the_choice_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(module, "allowed_cpus", lambda: 16)
+    monkeypatch.setattr(module, "cpu_quota", lambda: 8.0)
+    with caplog.at_level(logging.INFO):
+        assert chosen_threads(None, found=16, jobs=2, workers=1) == Threads(count=3, is_given=False, most=8)
+        assert chosen_threads(5, found=16, jobs=2, workers=1) == Threads(count=5, is_given=True, most=8)
+        assert chosen_threads(None, found=16, jobs=-1, workers=0).count == 1
+    assert caplog.messages[:2] == [
+        "threads: 3 (16 CPUs, a quota of 8, 2 jobs at once, 1 that read samples)",
+        "threads: 5 (as set)",
+    ]
+
+
+def test_threads_within_a_block_are_put_back() -> None:
+    before = torch.get_num_threads()
+    with torch_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before

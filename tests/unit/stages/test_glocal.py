@@ -16,6 +16,7 @@ from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.decisions.subject import Subject, statistics_key
 from lcrp.errors import ConfigError, DataError, InaccessibleError, StoreError, TargetError
 from lcrp.runs.run import Run
+from lcrp.stages.glocal import checkpoint as checkpoint_module
 from lcrp.stages.glocal import glocal as glocal_module
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage.location import checkpoint_path, find_statistics, statistics_path
@@ -215,8 +216,29 @@ def test_the_summary_counts(subject: Subject, run: Run, caplog: pytest.LogCaptur
         num_explained = len(file.targets().explained)
     (line,) = [record.getMessage() for record in caplog.records if "written to" in record.getMessage()]
     assert line.startswith(f"glocal: {num_explained} targets of 7 samples explained")
-    assert "1 samples could not be read" in line
+    assert "1 sample could not be read ('noise/1': noise/1 is broken)" in line
     assert line.endswith(str(path))
+
+
+def test_unreadable_samples_are_named_and_the_rest_is_counted(
+    subject: Subject, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        glocal(replace(subject, dataset=Noise(broken=(1, 2, 4, 5))), STATISTICS, GlocalSettings(), run)
+    named = "; ".join(f"'noise/{index}': noise/{index} is broken" for index in (1, 2, 4))
+    assert f"4 samples could not be read ({named}; and 1 more, all of them in the file); " in caplog.text
+
+
+def test_paths_below_the_current_folder_are_told_without_it(
+    subject: Subject, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with caplog.at_level("INFO"):
+        glocal(subject, STATISTICS, GlocalSettings(), run)
+        glocal(subject, STATISTICS, GlocalSettings(), run)
+    assert "written to outputs/statistics/" in caplog.text
+    assert "already there: outputs/statistics/" in caplog.text
+    assert str(tmp_path) not in caplog.text
 
 
 @pytest.mark.parametrize("is_checkpoint", [False, True])
@@ -231,7 +253,10 @@ def test_a_file_that_cannot_be_opened_now_is_not_replaced(
     def refuse(*_: object, **__: object) -> None:
         raise InaccessibleError("it is held open")
 
-    monkeypatch.setattr(glocal_module, "StatisticsFile" if is_checkpoint else "read_header", refuse)
+    if is_checkpoint:
+        monkeypatch.setattr(checkpoint_module, "StatisticsFile", refuse)
+    else:
+        monkeypatch.setattr(glocal_module, "read_header", refuse)
     with pytest.raises(InaccessibleError, match="it is held open"):
         glocal(subject, STATISTICS, GlocalSettings(), run)
     assert kept.read_bytes() == content

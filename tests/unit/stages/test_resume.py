@@ -1,6 +1,7 @@
 """A pass that was stopped, in whatever way, ends with the very bytes of one that was not."""
 
 import itertools
+import logging
 import os
 import random
 import signal
@@ -11,11 +12,13 @@ from types import SimpleNamespace
 
 import noise_world
 import pytest
+import torch
 from noise_world import Noise
 
 from lcrp.decisions.subject import Subject
-from lcrp.errors import Interrupted, StoreError
+from lcrp.errors import ConfigError, Interrupted, StoreError
 from lcrp.runs.run import Run
+from lcrp.runs.threads import Threads, torch_threads
 from lcrp.stages.glocal import glocal as glocal_module
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage import atomic
@@ -123,8 +126,8 @@ def test_checkpoints_are_as_far_apart_as_wished(run: Run, monkeypatch: pytest.Mo
     clock = iter(range(0, 10_000, 25))  # seconds; one look at it per chunk and checkpoint
     monkeypatch.setattr(glocal_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     written: list[int] = []
-    keep = glocal_module._keep
-    monkeypatch.setattr(glocal_module, "_keep", lambda *given: written.append(given[2]) or keep(*given))
+    keep = glocal_module.keep
+    monkeypatch.setattr(glocal_module, "keep", lambda *given: written.append(given[2]) or keep(*given))
     glocal(noise_world.subject(DATASET), STATISTICS, GlocalSettings(checkpoint_minutes=1.0), run)
     assert written
     assert all(later - sooner >= 6 for sooner, later in itertools.pairwise(written))
@@ -156,10 +159,10 @@ def test_a_full_disk_stops_no_pass(
     """A checkpoint that cannot be written is a warning: there may be room again at the end."""
     sync = atomic._sync
 
-    def full(path: Path) -> None:
+    def full(path: Path, flags: int) -> None:
         if "checkpoint" in path.name:
             raise OSError(28, "No space left on device")
-        sync(path)
+        sync(path, flags)
 
     monkeypatch.setattr(atomic, "_sync", full)
     path = glocal(noise_world.subject(DATASET), STATISTICS, EVERY_CHUNK, run)
@@ -211,3 +214,30 @@ def test_progress_is_told_before_the_first_chunk_and_may_interrupt(run: Run, und
     assert heard[-1] == (9, 25)
     path = glocal(noise_world.subject(DATASET), STATISTICS, GlocalSettings(), run)
     assert path.read_bytes() == undisturbed
+
+
+def test_a_pass_goes_on_with_the_threads_with_which_it_began(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    before = torch.get_num_threads()
+    with torch_threads(before + 1), pytest.raises(Killed):
+        glocal(stopped(16, Killed()), STATISTICS, EVERY_CHUNK, run)
+    (checkpoint,) = run.output_root.rglob("*.h5")
+    assert read_header(checkpoint).threads == before + 1
+    for threads, reason in (
+        (Threads(count=before, is_given=True, most=before + 1), f"set threads={before + 1}"),
+        (Threads(count=before, is_given=False, most=before), f"of which this process may use {before}"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            glocal(noise_world.subject(DATASET), STATISTICS, EVERY_CHUNK, replace(run, threads=threads))
+    used: set[int] = set()
+    own = replace(
+        run,
+        threads=Threads(count=before, is_given=False, most=before + 1),
+        on_progress=lambda *_: used.add(torch.get_num_threads()),
+    )
+    with caplog.at_level(logging.INFO):
+        path = glocal(noise_world.subject(DATASET), STATISTICS, EVERY_CHUNK, own)
+    assert used == {before + 1}
+    assert own.notes == {"threads": before + 1}
+    assert f"going on with {before + 1} threads, as the pass began, and not with {before}" in caplog.messages
+    assert torch.get_num_threads() == before
+    assert read_header(path).threads is None

@@ -4,14 +4,10 @@ Axes: B image of a chunk, T target, C concept, h w feature map.
 """
 
 import logging
-import signal
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import torch
 
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.layers import layer_names
@@ -19,20 +15,22 @@ from lcrp.attribution.task import Targets
 from lcrp.data.loader import OnError, Shard, chunks, num_chunks
 from lcrp.decisions.rounds import chunk_of, parts_of
 from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_header, statistics_key
-from lcrp.errors import ConfigError, DataError, InaccessibleError, Interrupted, LcrpError, StoreError, TargetError
+from lcrp.errors import ConfigError, InaccessibleError, Interrupted, StoreError
 from lcrp.runs.interruption import StopRequest, stop_request
 from lcrp.runs.run import Run
+from lcrp.runs.threads import torch_threads
+from lcrp.stages.glocal.checkpoint import Job, beginning, keep, stopped
 from lcrp.stages.glocal.findings import Findings
-from lcrp.storage.location import checkpoint_path, shard_path, statistics_path
+from lcrp.stages.glocal.wording import nothing_explained, summary
+from lcrp.storage.location import shard_path, statistics_path
 from lcrp.storage.lock import sole_writer
-from lcrp.storage.statistics import StatisticsFile, read_header
+from lcrp.storage.statistics import read_header
+from lcrp.values.paths import shown
 from lcrp.values.sample import Batch, Sample
-from lcrp.values.statistics import Span, StatisticsHeader, TargetLog, joined
 from lcrp.values.target import ExplainedTarget, SkippedTarget
 
 log = logging.getLogger(__name__)
 
-_LISTED_REASONS = 3
 _LISTED_CLASSES = 3
 
 
@@ -53,26 +51,6 @@ class GlocalSettings:
     overwrite: bool = False
     shard: Shard = field(default_factory=Shard)
     checkpoint_minutes: float = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Job:
-    """What is to be made.
-
-    Attributes:
-        path: the file.
-        header: what it will say of itself.
-        span: samples to be seen: the first, and the one behind the last.
-    """
-
-    path: Path
-    header: StatisticsHeader
-    span: Span
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where what is found is kept until then."""
-        return checkpoint_path(self.path)
 
 
 def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, run: Run) -> Path:
@@ -98,17 +76,17 @@ def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSet
     job = _job(subject, statistics, settings, run)
     with stop_request() as stop, sole_writer(job.path):
         if job.path.exists() and not settings.overwrite and _is_kept(job, is_named=settings.output is not None):
-            log.info("already there: %s (stage.overwrite=true makes it anew)", job.path)
+            log.info("already there: %s (stage.overwrite=true makes it anew)", shown(job.path))
             return job.path
         if statistics.targets == "annotated":
             _check_classes(subject)
         found = _passed(subject, statistics, settings, run, job, stop=stop)
         if found.accumulator is None and settings.shard.count == 1:
             job.checkpoint.unlink(missing_ok=True)
-            raise _nothing_explained(found.log(), job.header.num_samples, subject, statistics)
+            raise nothing_explained(found.log(), job.header.num_samples, subject, statistics)
         found.write(job.path, job.header)
         job.checkpoint.unlink(missing_ok=True)
-    log.info("%s", _summary(found.log(), job.span[1] - job.span[0], job.path))
+    log.info("%s", summary(found.log(), job.span[1] - job.span[0], job.path))
     if stop.signal is not None:
         raise Interrupted(
             f"stopped by {stop.signal.name} after all samples; they are in '{job.path}'", signal=stop.signal
@@ -116,7 +94,7 @@ def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSet
     return job.path
 
 
-def _job(subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, run: Run) -> _Job:
+def _job(subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, run: Run) -> Job:
     key, limit, size = statistics_key(subject, statistics), statistics.num_samples, statistics.batch_size
     num_samples = len(subject.dataset) if limit is None else min(limit, len(subject.dataset))
     numbers = settings.shard.chunks(num_chunks(num_samples, size))
@@ -124,7 +102,7 @@ def _job(subject: Subject, statistics: StatisticsSettings, settings: GlocalSetti
     path = statistics_path(run.output_root, key) if settings.output is None else settings.output
     if settings.shard.count > 1:
         path = shard_path(path, settings.shard.index, settings.shard.count)
-    return _Job(path=path, header=statistics_header(subject, key, num_samples, [span]), span=span)
+    return Job(path=path, header=statistics_header(subject, key, num_samples, [span]), span=span)
 
 
 def _passed(
@@ -132,12 +110,13 @@ def _passed(
     statistics: StatisticsSettings,
     settings: GlocalSettings,
     run: Run,
-    job: _Job,
+    job: Job,
     *,
     stop: StopRequest,
 ) -> Findings:
     """One pass over the samples of a job, chunk by chunk, from its checkpoint on if there is one."""
-    found, first = _begun(job, statistics, subject.device)
+    begun = beginning(job, statistics, subject.device, run)
+    found, first = begun.found, begun.first
     if first == job.span[1]:
         return found
     batches = chunks(
@@ -152,15 +131,16 @@ def _passed(
     attributor = subject.attributor(layer_names(subject.model.network, statistics.layers))
     pause, written = settings.checkpoint_minutes * 60, time.monotonic()
     total, done = job.span[1] - job.span[0], first - job.span[0]
-    with attributor, run.progress(total, "glocal", "samples", done=done, stop=stop) as progress:
+    shown = run.progress(total, "glocal", "samples", done=done, stop=stop)
+    with attributor, torch_threads(begun.threads), shown as progress:
         for batch in batches:
             _explain(subject, statistics, attributor, batch, found, progress.advance)
             first += len(batch.samples) + len(batch.broken)
             if stop or (first < job.span[1] and time.monotonic() - written >= pause):
-                is_kept = _keep(found, job, first)
+                is_kept = keep(found, job, first)
                 written = time.monotonic()
             if stop.signal is not None:
-                raise _stopped(stop.signal, job, first, is_kept=is_kept)
+                raise stopped(stop.signal, job, first, is_kept=is_kept)
     return found
 
 
@@ -183,44 +163,6 @@ def _explain(
     advance(len(batch.broken))
 
 
-def _begun(job: _Job, statistics: StatisticsSettings, device: torch.device) -> tuple[Findings, int]:
-    """What the job's checkpoint holds, and the sample to go on with."""
-    if not job.checkpoint.exists():
-        return Findings(statistics), job.span[0]
-    try:
-        with StatisticsFile(job.checkpoint, is_part=True) as file:
-            if file.header.config_hash != job.header.config_hash or not _is_begun(file.header, job):
-                raise StoreError(f"'{job.checkpoint}' is of another pass")
-            found, first = Findings.stored(file, statistics, device), file.header.coverage[0][1]
-    except InaccessibleError:
-        raise
-    except StoreError as error:
-        log.warning("%s; the pass begins anew", error)
-        return Findings(statistics), job.span[0]
-    log.info("going on with sample %d, from '%s' (delete it to begin anew)", first, job.checkpoint)
-    return found, first
-
-
-def _is_begun(header: StatisticsHeader, job: _Job) -> bool:
-    return len(header.coverage) == 1 and header.coverage[0][0] == job.span[0] and header.coverage[0][1] <= job.span[1]
-
-
-def _keep(found: Findings, job: _Job, first: int) -> bool:
-    """Write a checkpoint of what comes before a sample; whether that was possible."""
-    try:
-        found.write(job.checkpoint, replace(job.header, coverage=joined([(job.span[0], first)])), compress=False)
-    except StoreError as error:
-        log.warning("no checkpoint: %s", error)
-        return False
-    return True
-
-
-def _stopped(number: signal.Signals, job: _Job, first: int, *, is_kept: bool) -> Interrupted:
-    done, total = first - job.span[0], job.span[1] - job.span[0]
-    what = "the same command goes on from there" if is_kept else "they are lost, since no checkpoint could be written"
-    return Interrupted(f"stopped by {number.name} after {done} of {total} samples; {what}", signal=number)
-
-
 def _queues(
     subject: Subject, statistics: StatisticsSettings, trace: Trace, batch: Batch
 ) -> tuple[list[list[ExplainedTarget]], list[SkippedTarget]]:
@@ -239,7 +181,7 @@ def _queues(
     return queues, skipped
 
 
-def _is_kept(job: _Job, *, is_named: bool) -> bool:
+def _is_kept(job: Job, *, is_named: bool) -> bool:
     """Whether the file is the one that is asked for; another one is replaced, but not where the user named it."""
     try:
         header = read_header(job.path)
@@ -277,30 +219,3 @@ def _listed_classes(names: Sequence[str]) -> str:
 def _check_annotated(sample: Sample, subject: Subject) -> None:
     if sample.annotation is None:
         raise ConfigError(f"{subject.dataset.name} has no annotations ({sample.key}); set statistics.targets=predicted")
-
-
-def _nothing_explained(
-    target_log: TargetLog, total: int, subject: Subject, statistics: StatisticsSettings
-) -> LcrpError:
-    unreadable, skipped = target_log.skipped_samples, target_log.skipped_targets
-    name = subject.dataset.name
-    if total and len(unreadable) == total:
-        return DataError(f"none of the {total} samples of {name} can be read; the first: {unreadable[0].reason}")
-    reasons = [f"{count} x {reason}" for reason, count in Counter(one.reason for one in skipped).most_common()]
-    if unreadable:
-        reasons.append(f"{len(unreadable)} x unreadable ({unreadable[0].reason})")
-    listed = "; ".join(reasons[:_LISTED_REASONS]) or f"nothing is {statistics.targets}"
-    return TargetError(
-        f"{subject.model.name} explains nothing of the {total} samples of {name}: {listed}. Do the checkpoint and the "
-        "input suit the dataset?"
-    )
-
-
-def _summary(target_log: TargetLog, num_samples: int, path: Path) -> str:
-    """For example ``glocal: 812 targets of 500 samples explained, 31 x not detected; written to ...``."""
-    reasons = Counter(one.reason for one in target_log.skipped_targets).most_common()
-    parts = [f"{len(target_log.explained)} targets of {num_samples} samples explained"]
-    parts += [f"skipped {count} x {reason}" for reason, count in reasons]
-    if target_log.skipped_samples:
-        parts.append(f"{len(target_log.skipped_samples)} samples could not be read")
-    return f"glocal: {', '.join(parts)}; written to {path}"
