@@ -39,13 +39,14 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
-autodoc_default_options = {"members": True}
+autodoc_default_options = {"members": True, "ignore-module-all": True}
 napoleon_use_ivar = True
 default_role = "code"  # what docstrings put between single backticks
 
 # The build needs no network, so that names of other libraries cannot be looked up. Private names have no page.
 _MODULES = (
-    "torch|torchvision|numpy|np|npt|nn|matplotlib|PIL|h5py|zennit|abc|argparse|collections|enum|pathlib|types|typing"
+    "torch|torchvision|numpy|np|npt|nn|matplotlib|PIL|h5py|zennit|"
+    "abc|argparse|collections|contextlib|enum|os|pathlib|types|typing"
 )
 _NAMES = "Path|Callable|Iterable|Iterator|Sequence|Mapping|Protocol|Tensor|NDArray|Any|Literal|Figure|Generator"
 nitpicky = True
