@@ -64,6 +64,11 @@ class StatisticsAccumulator:
         self._activation_by_class = self._relevance_by_class.copy()  # [K * C, N]
         self._sums = FixedPointSums.zeros(0, self._num_concepts, device)  # [K, C]
 
+    @property
+    def shapes(self) -> Mapping[str, LayerShape]:
+        """Name and shape of every layer."""
+        return self._shapes
+
     @classmethod
     def from_statistics(
         cls,

@@ -54,6 +54,11 @@ class Findings:
             )
         return found
 
+    @property
+    def num_targets(self) -> int:
+        """Targets that were explained."""
+        return len(self._explained)
+
     def skip(self, targets: Sequence[SkippedTarget], samples: Sequence[SkippedSample]) -> None:
         """Note targets that are not there and samples that cannot be read."""
         self._skipped_targets += targets

@@ -5,7 +5,7 @@ Axes: B image of a chunk, T target, C concept, h w feature map.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from lcrp.runs.interruption import StopRequest, stop_request
 from lcrp.runs.run import Run
 from lcrp.runs.threads import torch_threads
 from lcrp.stages.glocal.checkpoint import Job, beginning, keep, stopped
+from lcrp.stages.glocal.estimate import tell_cost
 from lcrp.stages.glocal.findings import Findings
 from lcrp.stages.glocal.wording import nothing_explained, summary
 from lcrp.storage.location import shard_path, statistics_path
@@ -119,7 +120,29 @@ def _passed(
     found, first = begun.found, begun.first
     if first == job.span[1]:
         return found
-    batches = chunks(
+    attributor = subject.attributor(layer_names(subject.model.network, statistics.layers))
+    pause, written = settings.checkpoint_minutes * 60, time.monotonic()
+    total, done, is_told = job.span[1] - job.span[0], first - job.span[0], False
+    line = run.progress(total, "glocal", "samples", done=done, stop=stop)
+    with attributor, torch_threads(begun.threads), line as progress:
+        for batch in _batches(subject, statistics, settings, job, first):
+            _explain(subject, statistics, attributor, batch, found, progress.advance)
+            first += len(batch.samples) + len(batch.broken)
+            if not is_told and first < job.span[1]:
+                is_told = tell_cost(found, job, statistics, seen=(begun.first, first), seconds=progress.seconds)
+            if stop or (first < job.span[1] and time.monotonic() - written >= pause):
+                is_kept = keep(found, job, first)
+                written = time.monotonic()
+            if stop.signal is not None:
+                raise stopped(stop.signal, job, first, is_kept=is_kept)
+    return found
+
+
+def _batches(
+    subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, job: Job, first: int
+) -> Iterator[Batch]:
+    """The chunks of a job, from that of sample `first` on."""
+    return chunks(
         subject.dataset,
         batch_size=statistics.batch_size,
         num_workers=subject.num_workers,
@@ -128,20 +151,6 @@ def _passed(
         first_chunk=first // statistics.batch_size,
         pinned=subject.device.type == "cuda",
     )
-    attributor = subject.attributor(layer_names(subject.model.network, statistics.layers))
-    pause, written = settings.checkpoint_minutes * 60, time.monotonic()
-    total, done = job.span[1] - job.span[0], first - job.span[0]
-    shown = run.progress(total, "glocal", "samples", done=done, stop=stop)
-    with attributor, torch_threads(begun.threads), shown as progress:
-        for batch in batches:
-            _explain(subject, statistics, attributor, batch, found, progress.advance)
-            first += len(batch.samples) + len(batch.broken)
-            if stop or (first < job.span[1] and time.monotonic() - written >= pause):
-                is_kept = keep(found, job, first)
-                written = time.monotonic()
-            if stop.signal is not None:
-                raise stopped(stop.signal, job, first, is_kept=is_kept)
-    return found
 
 
 def _explain(
