@@ -19,6 +19,8 @@ OUTSIDE = "#8a94a3"  # what is not the object
 INK = "#1a1d21"
 FAINT = "#6d747e"
 EMPTY = "#eef0f2"
+HIT = "#1a7f37"
+ALARM = "#b42318"
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 _RAMPS = {  # weak to strong

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import AbstractPathEffect, withStroke
+from matplotlib.patheffects import withStroke
 
 from lcrp.figures import colours, crops
 from lcrp.figures.layout import Rect
-from lcrp.figures.wording import POINTS_PER_INCH, shortened, text_width
+from lcrp.figures.outlines import draw_mask_outline
+from lcrp.figures.sheet import FRAME, Sheet
 from lcrp.values.explanation import Mask
 
 Array = npt.NDArray[np.floating]
@@ -24,10 +24,6 @@ Window = tuple[int, int, int, int]
 SMALL_TARGET = 0.25  # of the picture's side: smaller objects get an inset
 INSET_SIDE = 0.44  # of the panel's shorter side
 INSET_CONTEXT = 2.2  # zoomed region, in units of the object's longer side
-FRAME = "#2b3038"
-TAG_SIZE = 8.5  # points
-TAG_PADDING = 0.04  # inches
-TAG_HEIGHT = 0.26  # inches
 INSET_EDGE = 0.05  # inches between an inset and the panel's edge
 
 
@@ -75,26 +71,14 @@ def inset_for(mask: Mask, heatmap: Array) -> Inset | None:
     return Inset(window=window, at_right=at_right, at_bottom=at_bottom)
 
 
-def add_axes(figure: Figure, place: Rect) -> Axes:
-    """Bare axes at a place given in inches."""
-    width, height = figure.get_size_inches()
-    axes = figure.add_axes(place.within((float(width), float(height))))
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_linewidth(0.6)
-        spine.set_edgecolor(FRAME)
-    return axes
-
-
-def draw_panel(figure: Figure, place: Rect, picture: Array, shown: Object, *, outline: float = 1.2) -> Axes:
+def draw_panel(sheet: Sheet, place: Rect, picture: Array, shown: Object, *, outline: float = 1.2) -> Axes:
     """Picture [H, W, 3] with the object's outline and, for a small object, an inset."""
-    axes = add_axes(figure, place)
+    axes = sheet.add_axes(place)
     _show(axes, picture, shown, outline)
     if shown.inset is not None:
         top, left, bottom, right = shown.inset.window
         axes.add_patch(_framed(shown.inset.window, linewidth=0.8))
-        inner = add_axes(figure, inset_place(shown.inset, place))
+        inner = sheet.add_axes(inset_place(shown.inset, place))
         _show(inner, picture, shown, outline)
         inner.set_xlim(left, right)
         inner.set_ylim(bottom, top)
@@ -115,38 +99,9 @@ def inset_place(inset: Inset, panel: Rect) -> Rect:
     )
 
 
-def draw_tag(axes: Axes, text: str, shown: Object, panel: Rect) -> None:
-    """Label above the object (inside its upper edge where there is no room), within the panel and beside an inset."""
-    top, left, _bottom, _right = crops.bounding_window(shown.mask)
-    height, width = shown.mask.shape
-    text = shortened(text, panel.width - 2 * TAG_PADDING, TAG_SIZE, "bold")
-    extent = (text_width(text, TAG_SIZE, "bold") + 2 * TAG_PADDING) * width / panel.width  # in pixels
-    above = top * panel.height / height > TAG_HEIGHT
-    low, high = 0.0, width - extent
-    if shown.inset is not None:
-        inset = inset_place(shown.inset, panel)
-        upper = panel.top + top * panel.height / height - (TAG_HEIGHT if above else 0.0)  # inches
-        if upper < inset.bottom and upper + TAG_HEIGHT > inset.top:
-            room = (inset.width + 2 * INSET_EDGE) * width / panel.width
-            low, high = (low, high - room) if shown.inset.at_right else (low + room, high)
-    axes.annotate(
-        text,
-        xy=(max(0.0, min(max(float(left), low), high)), top),
-        xytext=(TAG_PADDING * POINTS_PER_INCH, 3.2 if above else -3.2),
-        textcoords="offset points",
-        ha="left",
-        va="bottom" if above else "top",
-        fontsize=TAG_SIZE,
-        weight="bold",
-        color=colours.INK,
-        bbox={"boxstyle": "square,pad=0.22", "facecolor": colours.OBJECT, "edgecolor": FRAME, "linewidth": 0.5},
-        zorder=6,
-    )
-
-
-def draw_crop(figure: Figure, place: Rect, crop: crops.ReferenceCrop) -> None:
+def draw_crop(sheet: Sheet, place: Rect, crop: crops.ReferenceCrop) -> None:
     """Reference crop: dark outside its mask, a white line along the mask's edge, its aspect kept."""
-    axes = add_axes(figure, place)
+    axes = sheet.add_axes(place)
     axes.set_facecolor(colours.EMPTY)
     height, width = crop.visibility.shape
     axes.imshow(np.clip(crop.picture, 0.0, 1.0), extent=(0, width, height, 0), interpolation="bicubic")
@@ -168,25 +123,21 @@ def draw_crop(figure: Figure, place: Rect, crop: crops.ReferenceCrop) -> None:
 def _show(axes: Axes, picture: Array, shown: Object, outline: float) -> None:
     height, width = shown.mask.shape
     axes.imshow(np.clip(picture, 0.0, 1.0), extent=(0, width, height, 0), interpolation="bicubic", aspect="auto")
-    halo: list[AbstractPathEffect] = [withStroke(linewidth=outline + 1.2, foreground=(0.0, 0.0, 0.0, 0.75))]
     if shown.box is not None:
-        left, top, right, bottom = shown.box
-        box = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colours.OBJECT, zorder=4)
-        box.set_linewidth(outline)
-        box.set_path_effects(halo)
-        axes.add_patch(box)
+        draw_box(axes, shown.box, outline)
     elif shown.mask.any() and not shown.mask.all():
-        line = axes.contour(
-            np.arange(width) + 0.5,
-            np.arange(height) + 0.5,
-            shown.mask.astype(np.float64),
-            levels=[0.5],
-            colors=colours.OBJECT,
-            linewidths=outline,
-        )
-        line.set_path_effects(halo)
+        draw_mask_outline(axes, shown.mask, outline)
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
+
+
+def draw_box(axes: Axes, box: tuple[float, float, float, float], width: float) -> None:
+    """The object's outline around a box in the axes' units, with a line of `width` points."""
+    left, top, right, bottom = box
+    outline = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colours.OBJECT, zorder=4)
+    outline.set_linewidth(width)
+    outline.set_path_effects([withStroke(linewidth=width + 1.2, foreground=(0.0, 0.0, 0.0, 0.75))])
+    axes.add_patch(outline)
 
 
 def _framed(window: Window, *, linewidth: float) -> Rectangle:

@@ -1,6 +1,6 @@
 """Figures as files: whatever a user's matplotlibrc says, equal figures have equal bytes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from lcrp.errors import ConfigError, nearest
-from lcrp.figures import wording
+from lcrp.figures.fonts import typesetting
 
 _METADATA: dict[str, dict[str, Any]] = {  # no date and no version in a file
     ".png": {"Software": None},
@@ -17,25 +17,23 @@ _METADATA: dict[str, dict[str, Any]] = {  # no date and no version in a file
 }
 FORMATS = tuple(suffix.removeprefix(".") for suffix in _METADATA)
 _STYLE: Any = {
-    "font.family": [wording.FONT],
     "svg.hashsalt": "lcrp",
     "svg.fonttype": "path",
     "pdf.fonttype": 42,
-    "text.usetex": False,
-    "axes.unicode_minus": True,
     "path.simplify": True,
     "savefig.bbox": None,
     "savefig.transparent": False,
 }
 
 
-def save(build: Callable[[], Figure], paths: Sequence[Path], *, dpi: int = 200) -> None:
+def save(build: Callable[[], Figure], paths: Sequence[Path], *, dpi: int = 200, names: Iterable[str] = ()) -> None:
     """Build a figure and write it in the format of each path's suffix.
 
     Args:
         build: makes the figure.
         paths: files to write: .png, .svg or .pdf.
         dpi: pixels per inch of a PNG.
+        names: what stands in the figure and may be of any script.
 
     Raises:
         ConfigError: if a suffix is none of these.
@@ -46,7 +44,7 @@ def save(build: Callable[[], Figure], paths: Sequence[Path], *, dpi: int = 200) 
                 f"a figure cannot be written as '{path.suffix}' ({path.name}); formats: "
                 f"{nearest(path.suffix.removeprefix('.'), FORMATS)}."
             )
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_STYLE), typesetting(names):
         figure = build()
         for path in paths:
             figure.savefig(path, dpi=dpi, metadata=_METADATA[path.suffix.lower()], facecolor="white")

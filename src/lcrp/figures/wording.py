@@ -1,16 +1,11 @@
-"""The words of a figure, and how they are made to fit."""
+"""The words of a figure."""
 
-from functools import lru_cache
+from math import isnan
 
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from lcrp.values.explanation import Annotated, ConceptExplanation, Explanation
 
-from lcrp.values.explanation import ConceptExplanation, Explanation
-
-POINTS_PER_INCH = 72.0
-SLACK = 1.04  # hinting at small sizes makes drawn text a little wider than its outlines
 MINUS = "\N{MINUS SIGN}"
-FONT = "DejaVu Sans"  # comes with matplotlib, so that figures look the same everywhere
+HARDLY = 0.10  # of the decision's relevance: a layer through which less passes hardly takes part
 
 
 def label(explanation: Explanation) -> str:
@@ -39,19 +34,77 @@ def headline(explanation: Explanation) -> tuple[str, str]:
     )
 
 
-def subtitle(explanation: Explanation) -> str:
-    """Where the explanation comes from."""
-    target = explanation.explained.target
-    parts = (explanation.title, f"layer {explanation.layer}", explanation.explained.key)
-    which = "" if explanation.explained.box is None else f"{ordinal(target.item)} {explanation.class_name}"
-    return " · ".join(part for part in (*parts, which) if part)
+def is_hardly_involved(explanation: Explanation) -> bool:
+    """Whether so little of the decision passes through the layer that its concepts tell little of it."""
+    return explanation.layer_share < HARDLY
 
 
-def concept_title(concept: ConceptExplanation, mode: str) -> tuple[str, str]:
+def layer_note(explanation: Explanation) -> str:
+    """How much of the decision the layer carries, and how much of that the shown concepts are."""
+    shown = (
+        f"{len(explanation.concepts)} of {explanation.num_concepts} concepts shown: {percent(explanation.coverage)} of"
+    )
+    if isnan(explanation.layer_share):
+        return f"Layer {explanation.layer}: {shown} its {explanation.mode}"
+    share = percent(explanation.layer_share)
+    if is_hardly_involved(explanation):
+        return f"⚠ Layer {explanation.layer} hardly takes part: {share} of the decision passes through it; {shown} that"
+    return f"Layer {explanation.layer}: {share} of the decision passes through it; {shown} that"
+
+
+def source(explanation: Explanation) -> str:
+    """Where the explanation comes from, and which of the picture's decisions it is."""
+    parts = (explanation.title, explanation.source or explanation.explained.key, _which(explanation))
+    return " · ".join(part for part in parts if part)
+
+
+def _which(explanation: Explanation) -> str:
+    if explanation.explained.box is None:
+        return ""
+    place = "most confident" if explanation.rank == 0 else f"{ordinal(explanation.rank)} most confident"
+    item = explanation.explained.target.item
+    return f"{place} {explanation.class_name}" + (f" (item {item})" if item != explanation.rank else "")
+
+
+def annotation_verdict(annotated: Annotated, class_name: str) -> str:
+    """What the annotation says of a decision, with a sign that is seen at once."""
+    if annotated.verdict == "hit":
+        return f"✓ hit: a {annotated.class_name or class_name} is annotated here (IoU {annotated.overlap:.2f})"
+    if annotated.verdict == "unlabelled":
+        return "○ unlabelled: no annotation could tell"
+    if not annotated.class_name:
+        return "✗ false alarm: nothing is annotated here"
+    return f"✗ false alarm: most overlap has a {annotated.class_name} (IoU {annotated.overlap:.2f})"
+
+
+def concepts_heading(mode: str) -> str:
+    """What the rows are."""
+    return "Most active concepts" if mode == "activation" else "Concepts that carried it"
+
+
+def concept_title(concept: ConceptExplanation, mode: str, outline: str) -> tuple[str, str]:
     """Name of a concept, and its part in the decision."""
-    return f"concept {concept.concept}", (
-        f"{share_text(concept.share)} of {mode}"
-        + (f" · {percent(concept.outside)} outside" if (concept.heatmap > 0.0).any() else f" · no positive {mode}")
+    where = (
+        f"{percent(concept.outside)} outside the {outline}" if (concept.heatmap > 0.0).any() else f"no positive {mode}"
+    )
+    return f"concept {concept.concept}", f"{share_text(concept.share)} of the layer's {mode} · {where}"
+
+
+def references_heading() -> str:
+    """What the reference crops are."""
+    return "What each concept looks for elsewhere"
+
+
+def references_note(mode: str) -> str:
+    """How to read the reference crops."""
+    if mode == "activation":
+        return (
+            "samples that activate it most; bright, within the white line: what it saw; below: its share of the "
+            "activation there"
+        )
+    return (
+        "samples where it counts most; bright, within the white line: what it saw; below: class, and its share of the "
+        "relevance there"
     )
 
 
@@ -62,20 +115,13 @@ def missing_note(found: int, asked: int) -> str:
     return f"{found} of {asked} references found" if found else "no reference samples"
 
 
-def references_note(mode: str) -> str:
-    """What the captions of the reference crops say."""
-    if mode == "activation":
-        return "samples that activate the concept most · share of the activation there"
-    return "samples where the concept counts most · class and share of the relevance there"
-
-
 def percent(share: float) -> str:
     """Whole per cent; '<1 %' and '>99 %' where rounding would claim nothing or all."""
     if 0.0 < share < 0.005:
         return "<1 %"
     if 0.995 <= share < 1.0:
         return ">99 %"
-    return f"{100.0 * share:.0f} %"
+    return f"{100.0 * share:.0f} %".replace("-", MINUS)
 
 
 def share_text(share: float) -> str:
@@ -85,51 +131,8 @@ def share_text(share: float) -> str:
     return f"{value:.{digits}f} %".replace("-", MINUS)
 
 
-def ordinal(item: int) -> str:
-    """Rank in words for the figure: 'best', '2nd', '3rd' ..."""
-    if item == 0:
-        return "best"
-    place = item + 1
-    ending = "th" if 10 <= place % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
-    return f"{place}{ending}"
-
-
-@lru_cache(maxsize=4096)
-def text_width(text: str, size: float, weight: str = "normal") -> float:
-    """Width of a line in inches at a font size in points."""
-    if not text.strip():
-        return 0.3 * size * len(text) / POINTS_PER_INCH
-    path = TextPath((0.0, 0.0), text, size=size, prop=FontProperties(family=FONT, weight=weight))
-    return float(path.get_extents().width) / POINTS_PER_INCH
-
-
-def fitted_size(text: str, width: float, size: float, smallest: float, weight: str = "normal") -> float:
-    """Font size, at most `size` and at least `smallest`, at which a line is at most `width` inches wide."""
-    needed = SLACK * text_width(text, size, weight)
-    return size if needed <= width else max(smallest, size * width / needed)
-
-
-def shortened(text: str, width: float, size: float, weight: str = "normal") -> str:
-    """Text whose middle is left out ('…') until it is at most `width` inches wide."""
-    if SLACK * text_width(text, size, weight) <= width:
-        return text
-    fits, fails = 0, len(text)  # characters kept
-    while fails - fits > 1:
-        kept = (fits + fails) // 2
-        if SLACK * text_width(_without_middle(text, kept), size, weight) <= width:
-            fits = kept
-        else:
-            fails = kept
-    return _without_middle(text, fits)
-
-
-def captioned(name: str, number: str, width: float, size: float) -> str:
-    """Caption of a reference: the name gives way before the number does."""
-    if not name:
-        return number
-    return f"{shortened(name, width - text_width(f'  {number}', size), size)}  {number}"
-
-
-def _without_middle(text: str, kept: int) -> str:
-    head = (kept + 1) // 2
-    return f"{text[:head].rstrip()}…{text[len(text) - (kept - head) :].lstrip()}"
+def ordinal(place: int) -> str:
+    """A place counted from 0 in words: '1st', '2nd', '3rd' ..."""
+    number = place + 1
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

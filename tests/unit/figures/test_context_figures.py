@@ -1,5 +1,7 @@
 """Figures of context scores."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,9 +90,72 @@ def test_bars_are_the_classes_in_order_with_the_area_beside() -> None:
     assert low > high  # the first class is at the top
 
 
-def test_intervals_that_are_unknown_are_left_out() -> None:
-    lone = ContextClass(name="kite", outside=0.4, low=float("nan"), high=float("nan"), area=0.9)
-    assert len(classes_figure([lone], "t").axes) == 1
+def lines_of_intervals(figure: Figure) -> list[list[list[float]]]:
+    """(x, y) of both ends of every interval that is drawn."""
+    (axes,) = figure.axes
+    return [segment.tolist() for found in axes.collections for segment in found.get_segments()]  # type: ignore[attr-defined]
+
+
+def test_an_interval_that_is_unknown_is_drawn_as_unknown() -> None:
+    """A line of no length with caps would say that the value is certain."""
+    unknown = ContextClass(name="kite", outside=0.4, low=float("nan"), high=float("nan"), area=0.9)
+    figure = classes_figure([bar("boat", 0.6), unknown], "t")
+    assert np.allclose(lines_of_intervals(figure), [[[0.5, 0.0], [0.7, 0.0]]])
+    (axes,) = figure.axes
+    caps = [line for line in axes.lines if line.get_marker() == "|" and str(line.get_label()).startswith("_")]
+    assert [line.get_ydata().tolist() for line in caps] == [[0.0], [0.0]]
+    (hollow,) = [line for line in axes.lines if line.get_marker() == "o"]
+    assert hollow.get_markerfacecolor() == "white"
+    assert hollow.get_xydata().tolist() == [[0.4, 1.0]]
+    assert any("unknown" in text.get_text() for text in figure.legends[0].get_texts())
+
+
+def test_known_intervals_have_no_hollow_marks() -> None:
+    figure = classes_figure([bar("boat", 0.6), bar("car", 0.3)], "t")
+    assert len(lines_of_intervals(figure)) == 2
+    assert not any(line.get_marker() == "o" for line in figure.axes[0].lines)
+    assert not any("unknown" in text.get_text() for text in figure.legends[0].get_texts())
+
+
+@pytest.mark.parametrize(
+    ("scores", "words"),
+    [
+        ((0.9, 0.5), "Concepts that look at the context"),
+        ((0.9, 0.49, 0.03), "1 of these 3 concepts looks at the context"),
+        ((0.09, 0.03), "No concept looks at the context; these do so most"),
+    ],
+)
+def test_concepts_that_lie_on_the_object_are_not_said_to_look_at_the_context(
+    scores: tuple[float, ...], words: str
+) -> None:
+    shown = [replace(concept(), context=score) for score in scores]
+    found = texts(concepts_figure(shown, "t"))
+    assert words in found
+    assert "a concept looks at the context if at least 50 % of its relevance lies outside the object" in found
+
+
+LONG_LAYER = "backbone.bottom_up.stages.3.blocks.17.attention.projection.conv3"
+LONG_TITLE = "a title that is long, " * 8
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: clouds_figure([cloud(("boat", "car"), layer=LONG_LAYER)], "t"),
+        lambda: clouds_figure([cloud(("boat",)) for _ in range(4)], LONG_TITLE),
+        lambda: classes_figure([bar("a class with a name of forty characters..", 0.4)], LONG_TITLE),
+        lambda: concepts_figure([concept(reference())], LONG_TITLE),
+    ],
+)
+def test_nothing_leaves_a_figure(build: Callable[[], Figure]) -> None:
+    figure = build()
+    figure.canvas.draw()
+    drawn = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    assert drawn.x0 >= 0
+    assert drawn.y0 >= 0
+    assert drawn.x1 <= width
+    assert drawn.y1 <= height
 
 
 def test_files_are_written_and_long_lists_cut(tmp_path: Path) -> None:
@@ -98,4 +163,4 @@ def test_files_are_written_and_long_lists_cut(tmp_path: Path) -> None:
     draw_classes([bar(f"class {number}", 0.3) for number in range(80)], "t", tmp_path / "b.png")
     draw_concepts([concept(reference())], "t", tmp_path / "c.png")
     assert all(imread(tmp_path / f"{name}.png").std() > 0 for name in "abc")
-    assert imread(tmp_path / "b.png").shape[0] < 200 * (1.6 + 0.30 * MOST_CLASSES)
+    assert imread(tmp_path / "b.png").shape[0] < 200 * (2.4 + 0.30 * MOST_CLASSES)

@@ -8,15 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import rc_context, rcParams
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from lcrp.errors import ConfigError
-from lcrp.figures.content import without_padding
+from lcrp.figures import colours
+from lcrp.figures.content import as_photographed
 from lcrp.figures.explanation import draw_explanation, explanation_figure
+from lcrp.figures.outlines import mask_outlines, thinness
 from lcrp.figures.panels import inset_for
-from lcrp.values.explanation import Explanation
+from lcrp.values.explanation import Annotated, Explanation, OtherDecision
 from lcrp.values.geometry import Geometry
 
 Make = Callable[..., Explanation]
@@ -24,6 +30,16 @@ Make = Callable[..., Explanation]
 
 def _texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text)]
+
+
+def _label(figure: Figure) -> Bbox:
+    """The plate of the object's label: the highest of those in the object's colour that have words on them."""
+    plates = [
+        patch.get_window_extent()
+        for patch in figure.findobj(Rectangle)
+        if patch.figure is figure and patch.axes is None and patch.get_facecolor() == to_rgba(colours.OBJECT)
+    ]
+    return max(plates, key=lambda plate: plate.height)
 
 
 def test_equal_explanations_give_equal_bytes(make: Make, tmp_path: Path) -> None:
@@ -52,7 +68,7 @@ def test_every_part_is_named(make: Make) -> None:
     assert "boat 0.93 — 41 % of the positive relevance lies outside the box" in texts
     assert "concept 0" in texts
     assert "concept 1" in texts
-    assert texts.count("12.4 % of relevance · 63 % outside") == 2
+    assert texts.count("12.4 % of the layer's relevance · 63 % outside the box") == 2
     assert texts.count("boat  10.0 %") == 2
     assert texts.count("2 of 3 references found") == 2
 
@@ -68,9 +84,9 @@ def test_any_number_of_concepts_and_references_can_be_drawn(
 
 def test_activation_is_called_activation(make: Make) -> None:
     texts = _texts(explanation_figure(make(mode="activation")))
-    assert texts.count("12.4 % of activation · 63 % outside") == 2
+    assert texts.count("12.4 % of the layer's activation · 63 % outside the box") == 2
     assert "activation" in texts  # the colour bar's name
-    assert not any("% of relevance" in text for text in texts)
+    assert not any("layer's relevance" in text for text in texts)
 
 
 def test_heatmaps_of_zeros_are_drawn(make: Make, tmp_path: Path) -> None:
@@ -78,44 +94,52 @@ def test_heatmaps_of_zeros_are_drawn(make: Make, tmp_path: Path) -> None:
     silent = tuple(replace(concept, heatmap=np.zeros((60, 80)), share=0.0) for concept in explanation.concepts)
     draw_explanation(replace(explanation, concepts=silent), [tmp_path / "figure.png"], num_references=2, dpi=40)
     texts = _texts(explanation_figure(replace(explanation, concepts=silent), num_references=2))
-    assert texts.count("0.0 % of relevance · no positive relevance") == 2
+    assert texts.count("0.0 % of the layer's relevance · no positive relevance") == 2
     assert texts.count("no reference samples") == 2
 
 
-def test_empty_and_full_masks_are_drawn(make: Make, tmp_path: Path) -> None:
-    explanation = make(num_concepts=1, num_references=0)
+@pytest.mark.parametrize(("value", "num_lines"), [(False, 0), (True, 0)])
+def test_empty_and_full_masks_have_no_outline_and_a_label(make: Make, value: bool, num_lines: int) -> None:
+    """The label of an object that fills the picture stands above it."""
+    explanation = make(num_concepts=1, num_references=0, mask=np.full((60, 80), value))
     explanation = replace(explanation, explained=replace(explanation.explained, box=None, area=0))
-    for value in (False, True):
-        shown = replace(explanation, mask=np.full((60, 80), value))
-        draw_explanation(shown, [tmp_path / "figure.png"], dpi=40)
-
-
-def test_no_text_leaves_the_figure(make: Make) -> None:
-    explanation = make(
-        class_name="motorcycle with sidecar and a very long name indeed",
-        layer="backbone.bottom_up.stages.3.blocks.17.attention.projection.depthwise.pointwise.convolution.conv3",
-        title="deeplabv3plus_resnet50_custom · my_own_dataset_of_vehicles · epsilon_gamma_flat_with_long_name",
-    )
-    for num_references in (0, 12):
-        figure = explanation_figure(explanation, num_references=num_references)
-        renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-        width = figure.bbox.width
-        for text in figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_text()):
-            extent = text.get_window_extent(renderer)
-            assert extent.x0 >= 0, text.get_text()
-            assert extent.x1 <= width, text.get_text()
+    figure = explanation_figure(explanation)
+    figure.canvas.draw()
+    panel = figure.axes[0]
+    assert len(panel.collections) == num_lines
+    (label,) = [text for text in figure.texts if text.get_text() == "boat 0.93"]
+    assert (label.get_window_extent().y0 > panel.get_window_extent().y1) == value
+    assert ("Input and decision" in _texts(figure)) == (not value)
 
 
 def test_padding_is_cut_away_with_the_box_shifted_along(make: Make) -> None:
     explanation = make()
     placed = Geometry(picture_size=(40, 66), input_size=(60, 80), scale=(1.0, 1.0), offset=(10.0, 4.0))
-    padded = without_padding(replace(explanation, geometry=placed))
+    padded = as_photographed(replace(explanation, geometry=placed))
     assert padded.picture.shape == (40, 66, 3)
     assert padded.concepts[0].heatmap.shape == padded.mask.shape == padded.heatmap.shape == (40, 66)
     assert padded.content == (0, 0, 40, 66)
     assert explanation.explained.box == (20.0, 15.0, 40.0, 30.0)
     assert padded.explained.box == (16.0, 5.0, 36.0, 20.0)
     np.testing.assert_array_equal(padded.heatmap, explanation.heatmap[10:50, 4:70])
+
+
+def test_a_squeezed_input_is_shown_in_the_proportions_of_the_photograph(make: Make) -> None:
+    """SSD and Cityscapes squeeze pictures; sums of relevance stay, and boxes stay where their objects are."""
+    explanation = make()
+    squeezed = Geometry(picture_size=(60, 160), input_size=(60, 80), scale=(1.0, 0.5), offset=(0.0, 0.0))
+    other = OtherDecision(class_name="car", confidence=0.5, box=(10.0, 5.0, 20.0, 15.0), share=0.02)
+    shown = as_photographed(replace(explanation, geometry=squeezed, others=(other,)))
+    assert shown.picture.shape == (60, 160, 3)
+    assert shown.explained.box == (40.0, 15.0, 80.0, 30.0)
+    assert shown.others[0].box == (20.0, 5.0, 40.0, 15.0)
+    assert shown.mask.sum() == 2 * explanation.mask.sum()
+    assert shown.heatmap.sum() == pytest.approx(explanation.heatmap.sum())
+    np.testing.assert_allclose(shown.heatmap[:, ::2], explanation.heatmap / 2)
+    np.testing.assert_allclose(shown.picture[:, 1::2], explanation.picture)
+    figure = explanation_figure(replace(explanation, geometry=squeezed))
+    extent = figure.axes[0].get_window_extent()
+    assert extent.width / extent.height == pytest.approx(160 / 60)
 
 
 def test_small_objects_get_an_inset_away_from_the_relevance() -> None:
@@ -144,21 +168,93 @@ def test_drawing_needs_no_window_and_no_torch() -> None:
 
 
 @pytest.mark.parametrize("at_right", [True, False])
-def test_an_inset_does_not_cover_the_label(make: Make, at_right: bool) -> None:
+def test_a_label_covers_neither_the_inset_nor_the_object(make: Make, at_right: bool) -> None:
     """The label of a small object in the middle would reach into the corner where the inset lies."""
     mask, heatmap = np.zeros((120, 120), dtype=bool), np.ones((120, 120))
     left = 45 if at_right else 62
     mask[56:68, left : left + 12] = True
     heatmap[:60, slice(60, None) if at_right else slice(60)] = 0.0  # the inset goes where it hides no relevance
-    explanation = make(size=(120, 120), mask=mask, heatmap=heatmap)
+    explanation = make(size=(120, 120), mask=mask, heatmap=heatmap, class_name="a boat with quite some name")
     box = (float(left), 56.0, left + 12.0, 68.0)
     explanation = replace(explanation, explained=replace(explanation.explained, box=box))
     figure = explanation_figure(explanation)
     figure.canvas.draw()
     panel, inset = figure.axes[:2]
-    (tag,) = panel.texts
-    label, zoomed = tag.get_bbox_patch().get_window_extent(), inset.get_window_extent()
+    label, zoomed = _label(figure), inset.get_window_extent()
     assert zoomed.y0 > panel.get_window_extent().y0 + zoomed.height
     assert bool(zoomed.x0 > panel.get_window_extent().x0 + zoomed.width) == at_right
     assert not label.overlaps(zoomed)
-    assert panel.get_window_extent().x0 - 2 <= label.x0 < label.x1 <= panel.get_window_extent().x1 + 2
+    assert not label.overlaps(panel.transData.transform_bbox(Bbox([box[:2], box[2:]])))
+    assert panel.get_window_extent().x0 <= label.x0 < label.x1 <= panel.get_window_extent().x1
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(10.0, 0.0, 40.0, 30.0), (0.0, 0.0, 40.0, 60.0), (30.0, 30.0, 80.0, 60.0), (0.0, 0.0, 80.0, 55.0)],
+    ids=["at the top", "as high as the picture", "in a corner", "nearly all of it"],
+)
+def test_a_label_never_hides_the_object(make: Make, box: tuple[float, float, float, float]) -> None:
+    mask = np.zeros((60, 80), dtype=bool)
+    mask[int(box[1]) : int(box[3]), int(box[0]) : int(box[2])] = True
+    explanation = make(mask=mask)
+    explanation = replace(explanation, explained=replace(explanation.explained, box=box))
+    figure = explanation_figure(explanation)
+    figure.canvas.draw()
+    drawn = figure.axes[0].transData.transform_bbox(Bbox([box[:2], box[2:]]))
+    assert not _label(figure).overlaps(drawn)
+
+
+def test_outlines_leave_a_ragged_mask_visible() -> None:
+    """A line around every speck would be all that is seen."""
+    generator = np.random.default_rng(0)
+    ragged = generator.random((200, 200)) > 0.5
+    ragged[80:120, 80:120] = True
+    lines = mask_outlines(ragged)
+    assert 1 <= len(lines) < 100  # of more than a thousand pieces
+    assert thinness(lines, (200, 200)) < 1.0
+    round_one = np.hypot(*(np.mgrid[:200, :200] - 100)) < 50
+    assert len(mask_outlines(round_one)) == 1
+    assert thinness(mask_outlines(round_one), (200, 200)) == 1.0
+
+
+def test_an_object_of_few_pixels_keeps_its_outline() -> None:
+    mask = np.zeros((400, 400), dtype=bool)
+    mask[200, 200:202] = True
+    assert len(mask_outlines(mask)) == 1
+    assert mask_outlines(np.zeros((40, 40), dtype=bool)) == []
+
+
+def test_the_rest_of_the_picture_is_told(make: Make) -> None:
+    others = tuple(
+        OtherDecision(class_name=f"car {number}", confidence=0.9 - 0.1 * number, box=(5.0, 5.0, 20.0, 15.0), share=0.03)
+        for number in range(8)
+    )
+    told = make(
+        others=others,
+        runners_up=(("kite", 0.21),),
+        annotated=Annotated(verdict="hit", class_name="boat", overlap=0.83),
+    )
+    texts = _texts(explanation_figure(told))
+    assert {"Also found in this picture", "car 0 0.90", "and 2 more", "Runner-up classes", "kite", "0.21"} <= {*texts}
+    assert "✓ hit: a boat is annotated here (IoU 0.83)" in " ".join(texts)
+    untold = _texts(explanation_figure(make()))
+    assert not {"Also found in this picture", "Runner-up classes"} & {*untold}
+    assert not any("annotated" in text for text in untold)
+
+
+def test_a_reference_that_shows_the_picture_itself_is_marked(make: Make) -> None:
+    explanation = make(num_concepts=1)
+    (concept,) = explanation.concepts
+    first, second = concept.references
+    marked = replace(concept, references=(replace(first, is_explained_picture=True), second))
+    assert _texts(explanation_figure(explanation)).count("this picture") == 0
+    assert _texts(explanation_figure(replace(explanation, concepts=(marked,)))).count("this picture") == 1
+
+
+def test_the_figure_is_drawn_without_a_file_and_whatever_the_users_settings(make: Make) -> None:
+    with rc_context({"font.family": ["serif"], "text.parse_math": True}):
+        figure = explanation_figure(make(class_name="$boat$"))
+        assert rcParams["font.family"] == ["serif"]
+    assert {text.get_fontfamily()[0] for text in figure.findobj(Text) if text.get_text()} == {"DejaVu Sans"}
+    assert "$boat$ 0.93" in _texts(figure)
+    figure.canvas.draw()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lcrp.figures import wording
-from lcrp.values.explanation import Explanation
+from lcrp.values.explanation import Annotated, Explanation
 
 Make = Callable[..., Explanation]
 
@@ -30,17 +30,63 @@ def test_headline_without_positive_relevance_claims_no_share(make: Make) -> None
     assert second == ""
 
 
-def test_subtitle_names_layer_sample_and_rank(make: Make) -> None:
-    assert wording.subtitle(make()) == (
-        "yolov6 · scenes · epsilon_gamma_flat · layer backbone.conv · val/00003 · 2nd boat"
+def test_source_names_the_picture_and_which_decision_it_is(make: Make) -> None:
+    assert wording.source(make()) == "yolov6 · scenes · epsilon_gamma_flat · 00003.png · 2nd most confident boat"
+    assert wording.source(make(rank=0)).endswith(" · most confident boat (item 1)")
+    masked = make()
+    masked = replace(masked, explained=replace(masked.explained, box=None, area=300))
+    assert wording.source(masked).endswith(" · 00003.png")
+
+
+def test_the_layer_says_how_much_of_the_decision_it_carries(make: Make) -> None:
+    explanation = make(num_concepts=2)
+    assert wording.layer_note(explanation) == (
+        "Layer backbone.conv: 62 % of the decision passes through it; 2 of 64 concepts shown: 25 % of that"
     )
+    assert not wording.is_hardly_involved(explanation)
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.028, "3 %"), (0.0, "0 %"), (-0.2, "\N{MINUS SIGN}20 %")])
+def test_a_layer_that_hardly_takes_part_is_warned_of(make: Make, share: float, text: str) -> None:
+    explanation = make(layer_share=share)
+    assert wording.is_hardly_involved(explanation)
+    assert wording.layer_note(explanation).startswith(
+        f"⚠ Layer backbone.conv hardly takes part: {text} of the decision passes through it; 2 of 64 concepts shown"
+    )
+
+
+def test_a_share_that_was_not_measured_is_not_claimed(make: Make) -> None:
+    explanation = make(mode="activation", layer_share=float("nan"))
+    assert wording.layer_note(explanation) == ("Layer backbone.conv: 2 of 64 concepts shown: 25 % of its activation")
+    assert not wording.is_hardly_involved(explanation)
+
+
+@pytest.mark.parametrize(
+    ("annotated", "text"),
+    [
+        (Annotated(verdict="hit", class_name="boat", overlap=0.83), "✓ hit: a boat is annotated here (IoU 0.83)"),
+        (Annotated(verdict="false alarm"), "✗ false alarm: nothing is annotated here"),
+        (
+            Annotated(verdict="false alarm", class_name="car", overlap=0.31),
+            "✗ false alarm: most overlap has a car (IoU 0.31)",
+        ),
+        (Annotated(verdict="unlabelled"), "○ unlabelled: no annotation could tell"),
+    ],
+)
+def test_annotations_give_a_verdict(annotated: Annotated, text: str) -> None:
+    assert wording.annotation_verdict(annotated, "boat") == text
 
 
 def test_concept_title(make: Make) -> None:
     concept = make().concepts[1]
-    assert wording.concept_title(concept, "relevance") == ("concept 1", "12.4 % of relevance · 63 % outside")
+    assert wording.concept_title(concept, "relevance", "box") == (
+        "concept 1",
+        "12.4 % of the layer's relevance · 63 % outside the box",
+    )
     silent = replace(concept, heatmap=np.zeros((60, 80)))
-    assert wording.concept_title(silent, "activation")[1] == "12.4 % of activation · no positive activation"
+    assert wording.concept_title(silent, "activation", "box")[1] == (
+        "12.4 % of the layer's activation · no positive activation"
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,10 +103,8 @@ def test_shares_are_signed(share: float, text: str) -> None:
     assert wording.share_text(share) == text
 
 
-@pytest.mark.parametrize(
-    ("item", "text"), [(0, "best"), (1, "2nd"), (2, "3rd"), (3, "4th"), (10, "11th"), (21, "22nd")]
-)
-def test_ranks(item: int, text: str) -> None:
+@pytest.mark.parametrize(("item", "text"), [(0, "1st"), (1, "2nd"), (2, "3rd"), (3, "4th"), (10, "11th"), (21, "22nd")])
+def test_ordinals(item: int, text: str) -> None:
     assert wording.ordinal(item) == text
 
 
@@ -68,29 +112,3 @@ def test_missing_references_are_told() -> None:
     assert wording.missing_note(12, 12) == ""
     assert wording.missing_note(5, 12) == "5 of 12 references found"
     assert wording.missing_note(0, 12) == "no reference samples"
-
-
-def test_long_text_is_shortened_in_the_middle_until_it_fits() -> None:
-    text = "backbone.bottom_up.stages.3.blocks.17.attention.projection.conv3"
-    short = wording.shortened(text, 1.5, 8.0)
-    assert wording.text_width(short, 8.0) <= 1.5
-    assert short.startswith("backbone")
-    assert short.endswith("conv3")
-    assert "…" in short
-    assert wording.shortened("conv", 1.5, 8.0) == "conv"
-
-
-def test_font_size_shrinks_to_fit_but_not_below_the_smallest() -> None:
-    text = "a line that is somewhat long"
-    size = wording.fitted_size(text, 1.4, 10.0, 5.0)
-    assert 5.0 < size < 10.0
-    assert wording.text_width(text, size) <= 1.4
-    assert wording.fitted_size(text * 9, 1.4, 10.0, 5.0) == 5.0
-    assert wording.fitted_size("a", 1.4, 10.0, 5.0) == 10.0
-
-
-def test_caption_shortens_the_name_and_keeps_the_number() -> None:
-    caption = wording.captioned("motorcycle with sidecar", "12.4 %", 0.9, 7.0)
-    assert caption.endswith("  12.4 %")
-    assert wording.text_width(caption, 7.0) <= 0.95
-    assert wording.captioned("", "12.4 %", 0.9, 7.0) == "12.4 %"

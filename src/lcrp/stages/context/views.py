@@ -1,6 +1,5 @@
 """Figures of what stage=context found."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from lcrp.figures.context import draw_classes, draw_clouds, draw_concepts
 from lcrp.stages.context.report import Findings, LayerFindings
 from lcrp.stages.context.scores import ConceptMap, ContextScores
 from lcrp.values.context import ContextClass, ContextCloud, ContextConcept, ContextReference
+from lcrp.values.naming import safe_name
 from lcrp.values.target import Target
 
 NUM_CONCEPTS, NUM_REFERENCES = 6, 6  # shown per layer, and per concept
@@ -49,7 +49,7 @@ def write_figures(findings: Findings, looking: ContextScores, folder: Path, titl
     for number, layer in enumerate(findings.layers):
         concepts = _concepts(findings, number, looking)
         if concepts:
-            safe = re.sub(r"[^\w.-]+", "-", layer.pairs.layer)
+            safe = safe_name(layer.pairs.layer)
             figures.append(folder / f"context_concepts_{safe}.png")
             draw_concepts(concepts, f"{title} · layer {layer.pairs.layer}", figures[-1])
     return figures

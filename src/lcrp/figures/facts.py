@@ -1,0 +1,234 @@
+"""What stands below the input and the decision's heatmap: shares, colours, the annotation, other decisions.
+
+Each part knows the height that it needs before the figure is laid out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.patches import Rectangle
+
+from lcrp.figures import colours, panels, wording
+from lcrp.figures.fonts import readable
+from lcrp.figures.layout import Rect
+from lcrp.figures.measure import fitted_lines, fitted_size, line_height, text_width, wrapped
+from lcrp.figures.sheet import FRAME, Lines, Sheet
+from lcrp.values.explanation import Explanation, OtherDecision
+
+SIZE = 8.0  # points
+SMALL = 7.5
+NAMES = 0.72  # inches for the names of bars
+BAR = 0.17
+STEP = 0.21  # from one bar to the next
+MOST_OTHERS = 6  # decisions that are listed
+THUMBNAIL = 0.46  # of the column: the small picture with the other decisions
+GAP = 0.08
+OTHERS = ("#1f6fb2", "#7a4fa3", "#2c8a4b", "#d1661f", "#3aa39b", "#c23b6b")  # one colour per decision that is listed
+_ALIGN = ("left", "center", "right")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of a figure: the height that it needs, and how it is drawn into a place of that height."""
+
+    height: float
+    draw: Callable[[Sheet, Rect], None]
+
+
+def parts_below_picture(explanation: Explanation, width: float, *, is_enlarged: bool) -> list[Part]:
+    """What belongs to the input, for a column of a given width: outline, annotation, runners-up and others."""
+    parts = [_outline(explanation, is_enlarged=is_enlarged), _shares(explanation)]
+    if explanation.annotated is not None:
+        parts.append(_annotation(explanation, width))
+    if explanation.runners_up:
+        parts.append(_runners_up(explanation, width))
+    return parts
+
+
+def parts_below_heatmap(explanation: Explanation, width: float) -> list[Part]:
+    """What belongs to the heatmap: its colours."""
+    return [_colours(explanation, width)]
+
+
+def others_part(explanation: Explanation, width: float) -> list[Part]:
+    """The model's other decisions about the picture, on a small one and in a list; empty if there are none."""
+    if not explanation.others:
+        return []
+    has_boxes = any(other.box is not None for other in explanation.others)
+    height, breadth = explanation.mask.shape
+    small = THUMBNAIL * width if has_boxes else 0.0
+    room = width - small - (GAP if small else 0.0)
+    entries = [_entry(other, room - 0.16) for other in explanation.others[:MOST_OTHERS]]
+    hidden = len(explanation.others) - len(entries)
+    picture_height = small * height / breadth
+    listed = sum(len(lines) for lines in entries) + bool(hidden)
+    title = "Also found in this picture"
+
+    def draw(sheet: Sheet, place: Rect) -> None:
+        top = sheet.write_lines(Lines(lines=(title,), size=SIZE, weight="bold"), place.left, place.top) + 0.04
+        left = place.left
+        if small:
+            panel = Rect(left=place.left, top=top, width=small, height=picture_height)
+            _draw_others(sheet, explanation, panel)
+            left = panel.right + GAP
+        for number, lines in enumerate(entries):
+            _swatch(sheet, left, top + 0.03, OTHERS[number])
+            top = sheet.write_lines(Lines(lines=tuple(lines), size=SMALL), left + 0.16, top)
+        if hidden:
+            rest = Lines(lines=(f"and {hidden} more",), size=SMALL, color=colours.FAINT)
+            sheet.write_lines(rest, left + 0.16, top)
+
+    body = max(picture_height, listed * line_height(SMALL))
+    return [Part(height=line_height(SIZE) + 0.04 + body, draw=draw)]
+
+
+def _entry(other: OtherDecision, width: float) -> list[str]:
+    share = "" if other.box is not None else f" · {wording.percent(other.share)} of the picture"
+    return wrapped(f"{readable(other.class_name)} {other.confidence:.2f}{share}", width, SMALL)
+
+
+def _draw_others(sheet: Sheet, explanation: Explanation, panel: Rect) -> None:
+    axes = sheet.add_axes(panel)
+    height, width = explanation.mask.shape
+    axes.imshow(
+        colours.faded(explanation.picture), extent=(0, width, height, 0), interpolation="bicubic", aspect="auto"
+    )
+    for number, other in reversed(list(enumerate(explanation.others))):
+        if other.box is None:
+            continue
+        left, top, right, bottom = other.box
+        is_listed = number < MOST_OTHERS
+        colour = OTHERS[number] if is_listed else colours.OUTSIDE
+        edge = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour)
+        edge.set_linewidth(1.2 if is_listed else 0.6)
+        axes.add_patch(edge)
+    if explanation.explained.box is not None:
+        panels.draw_box(axes, explanation.explained.box, 0.9)
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+
+
+def _outline(explanation: Explanation, *, is_enlarged: bool) -> Part:
+    """What the outlines in the panels are."""
+    entries = [(colours.OBJECT, f"{wording.region(explanation)} that is explained")]
+    if is_enlarged:
+        entries.append(("white", "enlarged"))
+
+    def draw(sheet: Sheet, place: Rect) -> None:
+        left = place.left
+        for colour, text in entries:
+            _frame(sheet, left, place.top + 0.025, colour)
+            sheet.write(text, left + 0.22, place.top + 0.125, size=SMALL)
+            left += 0.22 + text_width(text, SMALL) + 0.16
+
+    return Part(height=0.15, draw=draw)
+
+
+def _colours(explanation: Explanation, width: float) -> Part:
+    """Colour bars, and how maps are scaled."""
+    entries: list[tuple[colours.Scale, tuple[str, str, str]]] = [("diverging", ("against", "relevance", "for"))]
+    if explanation.mode == "activation":
+        entries.append(("sequential", ("0", "activation", "high")))
+    note = "each map is scaled by its own largest values"
+    size, lines = fitted_lines(note, width, (SMALL, 7.0), 1)
+    breadth = (width - 0.16 * (len(entries) - 1)) / len(entries)
+
+    def draw(sheet: Sheet, place: Rect) -> None:
+        for number, (scale, words) in enumerate(entries):
+            bar = Rect(left=place.left + number * (breadth + 0.16), top=place.top, width=breadth, height=0.11)
+            axes = sheet.add_axes(bar)
+            axes.imshow(colours.colour_bar(scale), aspect="auto", extent=(0, 1, 0, 1), interpolation="bilinear")
+            for word, x, align in zip(words, (bar.left, bar.left + breadth / 2, bar.right), _ALIGN, strict=True):
+                sheet.write(word, x, bar.bottom + 0.13, size=SMALL, ha=align)
+        sheet.write_lines(Lines(lines=tuple(lines), size=size, color=colours.FAINT), place.left, place.top + 0.27)
+
+    return Part(height=0.27 + len(lines) * line_height(size), draw=draw)
+
+
+def _shares(explanation: Explanation) -> Part:
+    """Bars of what lies inside and outside the object: of the relevance, and of the picture's area."""
+    entries = [("area", explanation.outside_area)]
+    if wording.has_positive(explanation):
+        entries.insert(0, ("relevance", explanation.outside))
+
+    def draw(sheet: Sheet, place: Rect) -> None:
+        for number, (name, outside) in enumerate(entries):
+            top = place.top + STEP * number
+            sheet.write(name, place.left, top + 0.125, size=SIZE)
+            bar = Rect(left=place.left + NAMES, top=top, width=place.width - NAMES, height=BAR)
+            _draw_share(sheet, bar, outside)
+
+    return Part(height=STEP * (len(entries) - 1) + BAR, draw=draw)
+
+
+def _draw_share(sheet: Sheet, bar: Rect, outside: float) -> None:
+    axes = sheet.add_axes(bar)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.barh([0.5], [1.0 - outside], height=1.0, color=colours.OBJECT)
+    axes.barh([0.5], [outside], left=[1.0 - outside], height=1.0, color=colours.OUTSIDE)
+    inside, without = f"{wording.percent(1.0 - outside)} inside", f"{wording.percent(outside)} outside"
+    for text, share, x, align in ((inside, 1.0 - outside, 0.05, "left"), (without, outside, -0.05, "right")):
+        if text_width(text, 7.2) + 0.1 <= share * bar.width:
+            edge = bar.left if align == "left" else bar.right
+            ink = colours.INK if align == "left" else "white"
+            sheet.write(text, edge + x, bar.top + 0.125, size=7.2, ha=align, color=ink)
+
+
+def _annotation(explanation: Explanation, width: float) -> Part:
+    assert explanation.annotated is not None
+    colour = {"hit": colours.HIT, "false alarm": colours.ALARM, "unlabelled": colours.FAINT}[
+        explanation.annotated.verdict
+    ]
+    text = wording.annotation_verdict(explanation.annotated, explanation.class_name)
+    lines = Lines(lines=tuple(wrapped(text, width, SIZE)), size=SIZE, color=colour)
+
+    def draw(sheet: Sheet, place: Rect) -> None:
+        sheet.write_lines(lines, place.left, place.top)
+
+    return Part(height=lines.height, draw=draw)
+
+
+def _runners_up(explanation: Explanation, width: float) -> Part:
+    """The next classes for this decision, with their probability."""
+    title = Lines(lines=("Runner-up classes",), size=SIZE, weight="bold")
+    step = line_height(SMALL) + 0.075
+    entries: Sequence[tuple[str, float]] = explanation.runners_up
+
+    def draw(sheet: Sheet, place: Rect) -> None:
+        top = sheet.write_lines(title, place.left, place.top) + 0.02
+        for name, probability in entries:
+            number = f"{probability:.2f}"
+            name = readable(name)
+            size = fitted_size(name, width - text_width(number, SMALL) - GAP, SMALL, 5.5)
+            sheet.write(name, place.left, top + 0.105, size=size)
+            sheet.write(number, place.left + width, top + 0.105, size=SMALL, ha="right")
+            _draw_probability(sheet, Rect(left=place.left, top=top + 0.135, width=width, height=0.035), probability)
+            top += step
+
+    return Part(height=title.height + 0.02 + len(entries) * step - 0.03, draw=draw)
+
+
+def _draw_probability(sheet: Sheet, bar: Rect, probability: float) -> None:
+    for share, colour in ((1.0, colours.EMPTY), (float(np.clip(probability, 0.0, 1.0)), colours.OUTSIDE)):
+        left, bottom, width, height = bar.within((sheet.width, sheet.height))
+        patch = Rectangle((left, bottom), share * width, height, facecolor=colour, linewidth=0)
+        patch.set_transform(sheet.figure.transFigure)
+        sheet.figure.add_artist(patch)
+
+
+def _swatch(sheet: Sheet, left: float, top: float, colour: str) -> None:
+    place = Rect(left=left, top=top, width=0.09, height=0.09).within((sheet.width, sheet.height))
+    patch = Rectangle(place[:2], *place[2:], facecolor=colour, linewidth=0, transform=sheet.figure.transFigure)
+    sheet.figure.add_artist(patch)
+
+
+def _frame(sheet: Sheet, left: float, top: float, colour: str) -> None:
+    """A small frame as it is drawn around the object."""
+    place = Rect(left=left, top=top, width=0.15, height=0.10).within((sheet.width, sheet.height))
+    for line, shade in ((2.6, FRAME), (1.4, colour)):
+        patch = Rectangle(
+            place[:2], *place[2:], fill=False, edgecolor=shade, linewidth=line, transform=sheet.figure.transFigure
+        )
+        sheet.figure.add_artist(patch)
