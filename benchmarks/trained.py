@@ -41,11 +41,11 @@ def growth(name: str, num_pictures: int) -> Report:
         batches = chunks(
             subject.dataset, batch_size=BATCH, num_workers=0, on_error="raise", indices=range(num_pictures)
         )
-        parts = (part for batch in batches for part in parts_of(batch, subject.device))
+        parts = (part for batch in batches for part in parts_of(batch, subject.explainer.device))
         for number, batch in enumerate(parts, start=1):
             chunk = chunk_of(attributor, batch.images)
-            pairs = zip(subject.task.predictions(chunk.trace.output), batch.samples, strict=True)
-            queues = [subject.task.annotated_targets(*pair)[0] for pair in pairs]
+            pairs = zip(subject.explainer.task.predictions(chunk.trace.output), batch.samples, strict=True)
+            queues = [subject.explainer.task.annotated_targets(*pair)[0] for pair in pairs]
             shapes = chunk.activations.shapes
             long = long or StatisticsAccumulator(shapes, device=batch.images.device)
             short = short or StatisticsAccumulator(shapes, device=batch.images.device)
@@ -77,8 +77,10 @@ def precision(name: str) -> Report:
     with _attributor(subject) as attributor:
         for index in range(PICTURES):
             sample = subject.dataset[index]
-            prediction = subject.task.predictions(attributor.forward(sample.image[None]).output)[0]
-            explained += [(sample.image, target) for target in subject.task.annotated_targets(prediction, sample)[0]]
+            prediction = subject.explainer.task.predictions(attributor.forward(sample.image[None]).output)[0]
+            explained += [
+                (sample.image, target) for target in subject.explainer.task.annotated_targets(prediction, sample)[0]
+            ]
     exact = _attributions(subject, explained)
     report: Report = {}
     for kind in ["bfloat16"] + ["tf32"] * torch.cuda.is_available():
@@ -98,7 +100,7 @@ def _attributions(
     subject: Subject, explained: Sequence[tuple[torch.Tensor, ExplainedTarget]]
 ) -> list[tuple[torch.Tensor, set[int]]]:
     """Heatmap and top concepts of every image's target."""
-    layer, found = subject.model.layer, []
+    layer, found = subject.explainer.layer, []
     with _attributor(subject, [layer]) as attributor:
         for image, target in explained:
             attribution = attributor.forward(image[None]).explain([target])
@@ -108,6 +110,6 @@ def _attributions(
 
 
 def _attributor(subject: Subject, layers: Sequence[str] | None = None) -> Attributor:
-    model = subject.model
+    model = subject.explainer
     names = layer_names(model.network) if layers is None else layers
-    return Attributor(model.network, subject.composite, subject.task, layers=names, mean=model.mean, std=model.std)
+    return model.attributor(names)

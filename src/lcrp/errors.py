@@ -67,6 +67,10 @@ class InaccessibleError(StoreError):
     """A file cannot be opened now, and may be as good as ever: never a reason to replace or to delete it."""
 
 
+class VersionError(StoreError):
+    """A stored file is of another version of its format."""
+
+
 def nearest(value: str, choices: Iterable[str], limit: int = 5) -> str:
     """Valid choices as one comma-separated text, the ones most similar to `value` first.
 

@@ -76,8 +76,8 @@ def test_every_stage_composes_and_names_itself(stage: str) -> None:
 @pytest.mark.parametrize("composite", choices("composite"))
 def test_every_composite_composes_and_wins_over_the_models_choice(composite: str) -> None:
     config = composed("model=yolov6", f"composite={composite}")
-    assert config.composite.name == composite
-    assert config.composite._target_.endswith(f".{composite}")
+    assert config.composite["name"] == composite
+    assert config.composite["_target_"].endswith(f".{composite}")
 
 
 @pytest.mark.parametrize("path", sorted((config_dir() / "dataset_model").glob("*.yaml")), ids=lambda path: path.stem)
@@ -97,9 +97,9 @@ def test_without_arguments_the_embedded_pictures_are_analysed() -> None:
 
 
 def test_the_composite_follows_the_model() -> None:
-    assert composed("model=yolov6").composite.name == "epsilon_gamma_flat"
-    assert composed("model=yolov5").composite.name == "epsilon_plus_flat"
-    assert composed("model=unet").composite.name == "epsilon_plus_flat"
+    assert composed("model=yolov6").composite["name"] == "epsilon_gamma_flat"
+    assert composed("model=yolov5").composite["name"] == "epsilon_plus_flat"
+    assert composed("model=unet").composite["name"] == "epsilon_plus_flat"
 
 
 def test_coco_brings_official_checkpoints_and_their_input() -> None:
@@ -124,7 +124,7 @@ def test_every_experiment_is_one_word(experiment: str, parts: tuple[object, ...]
     assert isinstance(config.stage, schema.RenderStage)
     assert config.stage.make_statistics
     assert config.stage.samples is not None
-    found = (config.model.name, config.dataset.name, config.composite.name, *config.stage.samples)
+    found = (config.model.name, config.dataset.name, config.composite["name"], *config.stage.samples)
     assert (*found, config.stage.class_name, config.model.layer) == parts
     assert config.statistics.layers == [config.model.layer]
     assert str(config.model.checkpoint).startswith("official:")
@@ -220,6 +220,16 @@ def test_arguments_of_a_network_can_be_added() -> None:
     assert composed("+model.network.extra=1").model.network["extra"] == 1
 
 
+def test_settings_of_a_composite_are_given_by_its_file_and_by_the_command_line() -> None:
+    assert composed("composite=epsilon_gamma_flat").composite["gamma"] == 0.25
+    assert composed("composite=epsilon_gamma_flat", "composite.gamma=0.5").composite["gamma"] == 0.5
+
+
+def test_a_setting_that_a_composite_does_not_have_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^'composite\.gmma' is not set yet; there are .*'gamma', 'epsilon'"):
+        composed("composite=epsilon_gamma_flat", "composite.gmma=0.5")
+
+
 def test_all_problems_are_reported_together() -> None:
     with pytest.raises(ConfigError) as caught:
         composed("statistics.batch_size=-1", "device=gpu", "model.confidence=3")
@@ -236,6 +246,8 @@ def test_all_problems_are_reported_together() -> None:
         ("statistics.targets=all", r"statistics.targets='all' is unknown; nearest: 'annotated'"),
         ("statistics.seed=zplus", r"statistics.seed='zplus' is unknown"),
         ("statistics.num_samples=0", r"statistics.num_samples=0 is too small"),
+        ("+composite.is_lrp=often", r"composite.is_lrp='often' must be true or false"),
+        ("~composite.name", r"'composite.name' has no value; write composite.name="),
         ("threads=0", r"threads=0 is too small"),
         ("workers=-1", r"workers=-1 is too small"),
         ("device=cuda:x", r"device='cuda:x' is unknown"),

@@ -3,6 +3,7 @@
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.attribution.task import Task
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus_flat
+from lcrp.composites.spec import CompositeSpec
 from lcrp.data.transforms import InputTransform
-from lcrp.decisions.subject import NetworkSpec, Subject
+from lcrp.decisions.explainer import Explainer
+from lcrp.decisions.subject import Subject
 from lcrp.values.geometry import Geometry
 from lcrp.values.sample import Annotation, Sample
 
@@ -154,25 +157,17 @@ def recorded_pass(name: str, shared: Path, network: nn.Module, folder: Path, lay
     num_classes = 20 if name == "unet" else 80
     files = [str(file) for file in stored.pop("files")]
     dataset = Photographs(shared / "data" / "coco2017" / "val2017", files, stored, case, num_classes)
-    spec = NetworkSpec(
+    merged = [SequentialMergeBatchNorm()]
+    explainer = Explainer(
         name=name,
-        task_name="segmentation" if name == "unet" else "detection",
         network=network,
-        class_names=dataset.class_names,
+        task=case.task(num_classes),
+        composite=CompositeSpec(name="golden", build=partial(case.composite, canonizers=merged)),
+        transform=dataset.transform,
         mean=case.mean,
         std=case.std,
-        transform=dataset.transform,
         layer=layer,
         checkpoint="golden",
         checkpoint_sha256="",
     )
-    subject = Subject(
-        model=spec,
-        task=case.task(num_classes),
-        dataset=dataset,
-        composite_name="golden",
-        composite=lambda network: case.composite(network, canonizers=[SequentialMergeBatchNorm()]),
-        device=torch.device("cpu"),
-        num_workers=0,
-    )
-    return subject, folder / f"{name}_bs6_ck100"
+    return Subject(explainer=explainer, dataset=dataset, num_workers=0), folder / f"{name}_bs6_ck100"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from toy import composite
 
 from lcrp.attribution.concepts import relevance_scores
-from lcrp.attribution.engine import Attributor
 from lcrp.attribution.methods import Method
 from lcrp.composites.composites import epsilon_plus_flat
 from lcrp.config.build import build_subject, set_precision
@@ -28,16 +28,13 @@ def subject(tmp_path, *overrides: str) -> Subject:
 
 def attributions(built: Subject, targets=None):
     """The best target of every picture: image, target, heatmap and concept scores, on the CPU."""
-    model, found = built.model, []
-    layers = [model.layer]
-    with Attributor(
-        model.network, built.composite, built.task, layers=layers, mean=model.mean, std=model.std
-    ) as attributor:
+    model, found = built.explainer, []
+    with model.attributor([model.layer]) as attributor:
         for index in range(6) if targets is None else targets:
             sample = built.dataset[index]
             trace = attributor.forward(sample.image[None])
-            prediction = built.task.predictions(trace.output)[0]
-            chosen = built.task.annotated_targets(prediction, sample)[0] if targets is None else [targets[index]]
+            prediction = model.task.predictions(trace.output)[0]
+            chosen = model.task.annotated_targets(prediction, sample)[0] if targets is None else [targets[index]]
             if chosen:
                 attribution = trace.explain(chosen[:1])
                 scores = relevance_scores(attribution.relevance[model.layer]).score[0]
@@ -63,7 +60,7 @@ def test_relevance_is_that_of_the_cpu(tmp_path, model, precision):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_flipping_is_that_of_the_cpu(tmp_path, model):
-    methods = (Method(name="lrp", reading="relevance", composite=epsilon_plus_flat),)
+    methods = (Method(name="lrp", reading="relevance", composite=composite(epsilon_plus_flat)),)
     settings = EvaluateSettings(
         methods=methods, num_targets=4, num_layers=1, num_steps=4, ablations=("zero", "resample"), seed=0
     )
@@ -73,7 +70,7 @@ def test_flipping_is_that_of_the_cpu(tmp_path, model):
     units = []
     for device in ("cpu", "cuda"):
         built = subject(tmp_path, f"model={model}", f"device={device}")
-        units.append(Flipping(built, statistics, settings, [built.model.layer]).unit("000000"))
+        units.append(Flipping(built, statistics, settings, [built.explainer.layer]).unit("000000"))
     exact, found = units
     assert len(exact["sample"])
     for name in ("sample", "class_id", "item", "plays_0"):

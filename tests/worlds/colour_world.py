@@ -6,13 +6,12 @@ Class 0 is 'background' (blue), 1 'boat' (red), 2 'car' (green). Concept 0 of la
 from pathlib import Path
 
 import torch
+import toy
 from torch import nn
 
-from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.composites.composites import epsilon_plus_flat
 from lcrp.data.dataset import checked_index, find_key
 from lcrp.data.transforms import InputTransform
-from lcrp.decisions.subject import NetworkSpec, StatisticsSettings, Subject
+from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import DataError
 from lcrp.runs.run import Run
 from lcrp.values.geometry import Geometry
@@ -82,27 +81,7 @@ class Squares:
 
 def subject(dataset: Squares | None = None) -> Subject:
     """The network on the squares."""
-    return Subject(
-        model=NetworkSpec(
-            name="colours",
-            task_name="segmentation",
-            network=network().eval(),
-            class_names=CLASS_NAMES,
-            mean=(0.0, 0.0, 0.0),
-            std=(1.0, 1.0, 1.0),
-            transform=InputTransform(SIDE, SIDE, "none"),
-            layer="2",
-            checkpoint="random",
-            checkpoint_sha256="",
-        ),
-        task=SegmentationTask(CLASS_NAMES),
-        dataset=dataset or Squares(),
-        composite_name="epsilon_plus_flat",
-        composite=epsilon_plus_flat,
-        device=torch.device("cpu"),
-        num_workers=0,
-        identity={"model": "colours"},
-    )
+    return toy.subject(toy.explainer(network(), CLASS_NAMES, SIDE, name="colours"), dataset or Squares())
 
 
 def statistics() -> StatisticsSettings:

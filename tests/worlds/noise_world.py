@@ -6,12 +6,11 @@ Few numbers are equal here, unlike in the world of colours.
 from dataclasses import dataclass
 
 import torch
+import toy
 from torch import nn
 
-from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.composites.composites import epsilon_plus_flat
 from lcrp.data.transforms import InputTransform
-from lcrp.decisions.subject import NetworkSpec, StatisticsSettings, Subject
+from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import DataError
 from lcrp.values.geometry import Geometry
 from lcrp.values.sample import Annotation, Sample
@@ -74,25 +73,5 @@ def network(seed: int = 0) -> nn.Module:
 
 def subject(dataset: "Noise | None" = None) -> Subject:
     """The network on the noise."""
-    spec = NetworkSpec(
-        name="toy",
-        task_name="segmentation",
-        network=network(),
-        class_names=CLASS_NAMES,
-        mean=MEAN,
-        std=STD,
-        transform=AS_IT_IS,
-        layer="2",
-        checkpoint="random",
-        checkpoint_sha256="",
-    )
-    return Subject(
-        model=spec,
-        task=SegmentationTask(CLASS_NAMES),
-        dataset=dataset or Noise(),
-        composite_name="epsilon_plus_flat",
-        composite=epsilon_plus_flat,
-        device=torch.device("cpu"),
-        num_workers=0,
-        identity={"model": {"checkpoint_sha256": "abc"}, "dataset": {"fingerprint": "f00"}},
-    )
+    identity = {"model": {"checkpoint_sha256": "abc"}, "dataset": {"fingerprint": "f00"}}
+    return toy.subject(toy.explainer(network(), CLASS_NAMES, SIZE, mean=MEAN, std=STD), dataset or Noise(), identity)

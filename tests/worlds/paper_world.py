@@ -16,12 +16,12 @@ In every second picture only the left half of the square is annotated.
 """
 
 import torch
+import toy
 from torch import nn
 
-from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.composites.composites import epsilon_plus
 from lcrp.data.transforms import InputTransform
-from lcrp.decisions.subject import NetworkSpec, StatisticsSettings, Subject
+from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.stages.context.context import ContextSettings
 from lcrp.values.geometry import Geometry
 from lcrp.values.sample import Annotation, Sample
@@ -96,25 +96,6 @@ def network() -> nn.Module:
 
 def subject(dataset: Pictures | None = None) -> Subject:
     """The network on the pictures."""
-    model = NetworkSpec(
-        name="paper",
-        task_name="segmentation",
-        network=network(),
-        class_names=CLASS_NAMES,
-        mean=(0.0, 0.0, 0.0),
-        std=(1.0, 1.0, 1.0),
-        transform=AS_IT_IS,
-        layer="0",
-        checkpoint="random",
-        checkpoint_sha256="",
-    )
-    return Subject(
-        model=model,
-        task=SegmentationTask(CLASS_NAMES),
-        dataset=dataset or Pictures(),
-        composite_name="epsilon_plus",
-        composite=epsilon_plus,
-        device=torch.device("cpu"),
-        num_workers=0,
-        identity={"model": "paper", "length": len(dataset or Pictures())},
-    )
+    dataset = dataset or Pictures()
+    seeing = toy.explainer(network(), CLASS_NAMES, SIDE, name="paper", build=epsilon_plus, layer="0")
+    return toy.subject(seeing, dataset, {"model": "paper", "length": len(dataset)})

@@ -53,6 +53,16 @@ class DetectionTask:
         self.max_detections = max_detections
         self._has_told = False
 
+    def identity(self) -> dict[str, object]:
+        """What decisions and seeds depend on, as plain values."""
+        return {
+            "name": "detection",
+            "score": self.score,
+            "confidence": self.confidence,
+            "iou": self.iou,
+            "max_detections": self.max_detections,
+        }
+
     def predictions(self, output: NetworkOutput) -> list[Detections]:
         """The boxes kept of every image, on the CPU, in at least float32.
 

@@ -9,13 +9,14 @@ from types import TracebackType
 
 import torch
 from torch import nn
-from zennit.core import Composite
 
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.composites.closed_form import few_rounds
+from lcrp.composites.spec import BuildComposite
 from lcrp.composites.windowed import whole
 from lcrp.errors import LayerError, nearest
 from lcrp.values.attribution import Attribution
+from lcrp.values.normalisation import Normalisation
 from lcrp.values.prediction import at_least_float32
 from lcrp.values.target import ExplainedTarget
 
@@ -178,7 +179,7 @@ class Attributor:
     def __init__(
         self,
         network: nn.Module,
-        composite: Callable[[nn.Module], Composite],
+        composite: BuildComposite,
         task: Task,
         *,
         layers: Sequence[str],
@@ -188,8 +189,7 @@ class Attributor:
         self.network = network
         self.composite = composite
         self.task = task
-        self.mean = torch.tensor(mean, dtype=torch.float64)[:, None, None]  # [3, 1, 1]
-        self.std = torch.tensor(std, dtype=torch.float64)[:, None, None]
+        self._normalise = Normalisation(mean=tuple(mean), std=tuple(std))
         modules = dict(network.named_modules())
         for name in layers:
             if name not in modules:
@@ -256,7 +256,7 @@ class Attributor:
         """Images [B, 3, H, W] in [0, 1] as the network takes them: normalised, on its device and in its dtype."""
         like = next(self.network.parameters())
         images = images.to(like.device, torch.promote_types(like.dtype, torch.float32))
-        inputs = ((images - self.mean.to(images)) / self.std.to(images)).detach().to(like.dtype)
+        inputs = self._normalise(images).detach().to(like.dtype)
         return inputs.contiguous(memory_format=torch.channels_last)  # faster on CPUs and GPUs
 
     def _recorder(self, name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:

@@ -3,17 +3,16 @@
 Axes: T target, C concept, H W picture, h w feature map.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn.functional import interpolate
-from zennit.core import Composite
 
 from lcrp.attribution.concepts import activation_scores, relevance_scores
+from lcrp.composites.spec import CompositeSpec
 from lcrp.values.attribution import Attribution
 from lcrp.values.prediction import at_least_float32
 from lcrp.values.target import ExplainedTarget
@@ -31,27 +30,29 @@ class Method:
         name: of the composite, or of what is compared with it.
         reading: what is read from a backward round: 'relevance'; 'gradcam', max(a, 0) times the spatial mean of the
             gradient; 'activation', its maximum; 'random' numbers.
-        composite: builds the composite of the round; that of the plain gradient but for 'relevance'.
+        composite: of the round, GRADIENT but for 'relevance'; methods that share it share backward rounds.
     """
 
     name: str
     reading: Reading
-    composite: Callable[[nn.Module], Composite]
+    composite: CompositeSpec
 
     @property
     def is_lrp(self) -> bool:
         """Whether it is L-CRP: relevance by rules, not by gradients."""
-        return self.reading == "relevance" and self.name not in ("gradient", "guided_backprop")
+        return self.reading == "relevance" and self.composite.is_lrp
 
-    @property
-    def origin(self) -> str:
-        """Where the builder of its composite is found; methods of the same origin share backward rounds."""
-        name = getattr(self.composite, "__qualname__", repr(self.composite))
-        return f"{getattr(self.composite, '__module__', '')}.{name}"
-
-    def identity(self) -> list[str]:
+    def identity(self) -> list[object]:
         """All that determines its numbers, as plain values."""
-        return [self.name, self.reading, self.origin]
+        return [self.name, self.reading, self.composite.identity()]
+
+
+def by_composite(methods: Iterable[Method]) -> dict[CompositeSpec, list[Method]]:
+    """Methods that share backward rounds, in the order in which their composites come first."""
+    groups: dict[CompositeSpec, list[Method]] = {}
+    for method in methods:
+        groups.setdefault(method.composite, []).append(method)
+    return groups
 
 
 def concept_vectors(method: Method, attribution: Attribution, layer: str, noise: torch.Tensor) -> torch.Tensor:

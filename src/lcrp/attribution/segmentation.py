@@ -41,6 +41,10 @@ class SegmentationTask:
         self.seed_values = seed
         self.min_area = max(1, min_area)
 
+    def identity(self) -> dict[str, object]:
+        """What decisions and seeds depend on, as plain values."""
+        return {"name": "segmentation", "seed": self.seed_values, "min_area": self.min_area}
+
     def predictions(self, output: NetworkOutput) -> list[ClassMap]:
         """The class of every pixel of every image, on the output's device, in at least float32.
 

@@ -30,6 +30,10 @@ class Task(Protocol):
         """Names of the classes; index = class id."""
         ...
 
+    def identity(self) -> dict[str, object]:
+        """What decisions and seeds depend on, as plain values."""
+        ...
+
     def predictions(self, output: NetworkOutput) -> Sequence[Prediction]:
         """What the network says of every image of the batch, detached, in at least float32."""
         ...

@@ -11,13 +11,13 @@ import torch
 from torch import nn
 from zennit.types import ConvolutionTranspose
 
-STABILIZER = 1e-6  # added to the absolute value of denominators, as zennit does
+STABILIZER = 1e-6  # if no other is given: added to the absolute value of denominators, as zennit does
 
 
-def stabilised(denominator: torch.Tensor) -> torch.Tensor:
-    """Denominator + 1e-6 with its sign, that of zero being positive."""
+def stabilised(denominator: torch.Tensor, stabilizer: float = STABILIZER) -> torch.Tensor:
+    """Denominator + stabilizer with its sign, that of zero being positive."""
     without_sign = denominator + 0.0  # turns -0.0 into 0.0
-    return without_sign.add_(torch.copysign(denominator.new_tensor(STABILIZER), without_sign))
+    return without_sign.add_(torch.copysign(denominator.new_tensor(stabilizer), without_sign))
 
 
 def where_positive(values: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:

@@ -23,7 +23,7 @@ from torch.autograd.function import once_differentiable
 from zennit.core import Hook, RemovableHandleList
 from zennit.types import Linear
 
-from lcrp.composites.arithmetic import STABILIZER, adjoint, is_zero, linear_map, pads_zeros
+from lcrp.composites.arithmetic import adjoint, is_zero, linear_map, pads_zeros
 from lcrp.composites.windowed import Part, Windowed, cut, everywhere, whole
 from lcrp.composites.windows import Window, can_have_windows, window_of
 
@@ -50,16 +50,16 @@ class Rule(Hook, ABC):  # type: ignore[misc]
     """A rule that takes the place of a layer's forward pass.
 
     Attributes:
-        absorbs_norm: whether a norm that was merged into the layer follows. It is the identity, but its own rule,
-            epsilon, scales relevance by y / stab(y); that factor becomes part of this rule, and the relevance that is
-            recorded between the two is that of the norm's output.
+        norm_epsilon: None, or that of a norm's rule which was merged into the layer. The norm is the identity, but its
+            rule, epsilon, scales relevance by y / stab(y); that factor becomes part of this rule, and the relevance
+            that is recorded between the two is that of the norm's output.
     """
 
     general: ClassVar[Callable[[], Hook]]  # zennit's form, for layers that are out of the ordinary
 
     def __init__(self) -> None:
         super().__init__()
-        self.absorbs_norm = False
+        self.norm_epsilon: float | None = None
         self._weights = _Weights()
 
     @abstractmethod
@@ -116,7 +116,7 @@ class Step(ABC):
         self.rule, self.module = rule, module
         self.inputs = inputs if self.reads_input else ()
         self.shares: Tensors = ()
-        self._y = y if self.reads_output or rule.absorbs_norm else None
+        self._y = y if self.reads_output or rule.norm_epsilon is not None else None
         self._is_prepared = self._is_window = False
         self._prepares_windows = _has_few_rounds.get()
         self._samples: list[Step] = []
@@ -221,10 +221,11 @@ class Step(ABC):
             denominator: in the shape of the output, or one that broadcasts.
             with_sign_of: the output, if its sign (that of zero being zero) is another factor.
         """
-        if not self.rule.absorbs_norm:
+        epsilon = self.rule.norm_epsilon
+        if epsilon is None:
             return denominator.reciprocal_() if with_sign_of is None else with_sign_of.sgn().div_(denominator)
         size = self.y.abs()
-        denominator = (size + STABILIZER).mul_(denominator)
+        denominator = (size + epsilon).mul_(denominator)
         return size.div_(denominator) if with_sign_of is None else torch.div(with_sign_of, denominator, out=size)
 
     def weight(self, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:

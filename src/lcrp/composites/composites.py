@@ -4,7 +4,7 @@ Each function builds a fresh composite for one network; zennit registers it in a
 mappings are those of L-CRP (Dreyer et al. 2023, section 3.2 and supplement). Layers that are not named here (max
 pooling, upsampling, concatenation) propagate as the gradient does.
 
-`canonizers` replaces the default ones: exact merging of BatchNorm.
+`gamma` and `epsilon` are those of the rules; `canonizers` replaces the default ones: exact merging of BatchNorm.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from zennit.core import Composite, Hook
 from zennit.rules import ReLUGuidedBackprop
 from zennit.types import Activation, AvgPool, BatchNorm, Convolution, Linear
 
+from lcrp.composites.arithmetic import STABILIZER
 from lcrp.composites.canonizers import MergeBatchNorm
 from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, Norm, Pass, ZPlus
 from lcrp.models.layers import L2Norm, Sum
@@ -25,24 +26,26 @@ Canonizers = Sequence[Canonizer] | None
 MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 
 
-def epsilon_plus_flat(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
+def epsilon_plus_flat(network: nn.Module, *, epsilon: float = STABILIZER, canonizers: Canonizers = None) -> Composite:
     """Flat for the first layer, z+ for convolutions, epsilon for the rest; the default but for YOLOv6."""
-    return _composite(network, _rules(convolution=ZPlus()), canonizers, first=Flat())
+    return _composite(network, _rules(ZPlus(), epsilon), canonizers, first=Flat())
 
 
-def epsilon_gamma_flat(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
-    """Flat for the first layer, generalised gamma (0.25) for convolutions, epsilon for the rest; YOLOv6's default."""
-    return _composite(network, _rules(convolution=GeneralisedGamma(0.25)), canonizers, first=Flat())
+def epsilon_gamma_flat(
+    network: nn.Module, *, gamma: float = 0.25, epsilon: float = STABILIZER, canonizers: Canonizers = None
+) -> Composite:
+    """Flat for the first layer, generalised gamma for convolutions, epsilon for the rest; YOLOv6's default."""
+    return _composite(network, _rules(GeneralisedGamma(gamma), epsilon), canonizers, first=Flat())
 
 
-def epsilon_flat(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
+def epsilon_flat(network: nn.Module, *, epsilon: float = STABILIZER, canonizers: Canonizers = None) -> Composite:
     """Flat for the first layer, epsilon for the rest, convolutions included."""
-    return _composite(network, _rules(convolution=Epsilon()), canonizers, first=Flat())
+    return _composite(network, _rules(Epsilon(epsilon), epsilon), canonizers, first=Flat())
 
 
-def epsilon_plus(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
+def epsilon_plus(network: nn.Module, *, epsilon: float = STABILIZER, canonizers: Canonizers = None) -> Composite:
     """z+ for convolutions, the first too, epsilon for the rest."""
-    return _composite(network, _rules(convolution=ZPlus()), canonizers)
+    return _composite(network, _rules(ZPlus(), epsilon), canonizers)
 
 
 def all_flat(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
@@ -61,13 +64,13 @@ def guided_backprop(network: nn.Module, *, canonizers: Canonizers = None) -> Com
     return _composite(network, [(nn.ReLU, ReLUGuidedBackprop()), (L2Norm, Pass())], canonizers)
 
 
-def _rules(convolution: Hook) -> RuleMap:
-    """Rules of every composite of L-CRP but the one for convolutions."""
+def _rules(convolution: Hook, epsilon: float) -> RuleMap:
+    """Rules of every composite of L-CRP: that of convolutions, and the others."""
     return [
         ((Activation, L2Norm), Pass()),
         ((Sum, AvgPool), Norm()),
         (Convolution, convolution),
-        ((nn.Linear, BatchNorm), Epsilon()),
+        ((nn.Linear, BatchNorm), Epsilon(epsilon)),
     ]
 
 

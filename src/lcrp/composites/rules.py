@@ -26,8 +26,10 @@ from lcrp.composites.arithmetic import (
     where_positive,
 )
 from lcrp.composites.closed_form import Replacement, Rule, Step, Tensors
-from lcrp.errors import LayerError
+from lcrp.errors import ConfigError, LayerError
 from lcrp.models.layers import Sum
+
+TYPICAL = {"gamma": 0.25, "epsilon": STABILIZER}
 
 
 class ZPlus(Rule):
@@ -64,11 +66,14 @@ class _Emphasising(Rule):
 
     Args:
         gamma: the multiple.
+
+    Raises:
+        ConfigError: gamma is not positive.
     """
 
-    def __init__(self, gamma: float = 0.25) -> None:
+    def __init__(self, gamma: float = TYPICAL["gamma"]) -> None:
         super().__init__()
-        self.gamma = gamma
+        self.gamma = positive("gamma", gamma)
 
     def copy(self) -> Rule:
         """See the base class."""
@@ -168,9 +173,25 @@ class Epsilon(Rule):
 
     A norm in evaluation mode is an affine map per channel. One that was merged into the layer before it, which has a
     rule of its own, is the identity; that rule absorbs it.
+
+    Args:
+        epsilon: what stab adds.
+
+    Raises:
+        ConfigError: epsilon is not positive.
     """
 
-    general = zennit_rules.Epsilon
+    def __init__(self, epsilon: float = STABILIZER) -> None:
+        super().__init__()
+        self.epsilon = positive("epsilon", epsilon)
+
+    def copy(self) -> Rule:
+        """See the base class."""
+        return Epsilon(self.epsilon)
+
+    def zennits(self, module: nn.Module) -> Hook:  # noqa: ARG002
+        """See the base class."""
+        return zennit_rules.Epsilon(self.epsilon)
 
     def fits(self, module: nn.Module) -> bool:
         """See the base class."""
@@ -185,7 +206,7 @@ class Epsilon(Rule):
             if isinstance(linear.forward, Replacement) and linear.forward.rule is not None
         ]
         for rule in merged_into:
-            rule.absorbs_norm = True
+            rule.norm_epsilon = self.epsilon
         return RemovableHandleList([Replacement(module, None)]) if merged_into else super().register(module)
 
     def step_type(self, module: nn.Module) -> type[Step]:
@@ -194,17 +215,19 @@ class Epsilon(Rule):
 
 
 class _EpsilonStep(Step):
+    rule: Epsilon
     reads_output = True
     in_windows = True
 
     def prepare(self) -> None:
-        self.shares = (self.scale(stabilised(self.y)),)
+        self.shares = (self.scale(stabilised(self.y, self.rule.epsilon)),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
         return self.adjoint(upper * self.shares[0], self.weight("W", torch.Tensor.detach)).mul_(self.x)
 
 
 class _NormEpsilonStep(Step):
+    rule: Epsilon
     module: nn.BatchNorm2d
     reads_output = True
     in_windows = True
@@ -213,7 +236,7 @@ class _NormEpsilonStep(Step):
         norm = self.module
         assert norm.running_var is not None
         factor = (norm.weight / (norm.running_var + norm.eps).sqrt()).detach()
-        self.shares = (factor.view(-1, *[1] * (self.x.ndim - 2)) * self.x / stabilised(self.y),)
+        self.shares = (factor.view(-1, *[1] * (self.x.ndim - 2)) * self.x / stabilised(self.y, self.rule.epsilon),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
         return upper * self.shares[0]
@@ -327,6 +350,20 @@ class _PassStep(Step):
         return upper
 
     lower = relevance  # windowed maps pass too
+
+
+def positive(name: str, value: float) -> float:
+    """A setting of a rule, if it is a positive number.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < float("inf"):
+        raise ConfigError(
+            f"{name}={value!r} of the composite must be a positive number, such as {name}={TYPICAL[name]:g}"
+        )
+    return float(value)
 
 
 def _weights_by_sign(step: Step, factor: float = 1.0) -> Tensors:

@@ -11,24 +11,25 @@ from pathlib import Path
 import torch
 from hydra import compose
 
-from lcrp.attribution.detection import DetectionTask
-from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.attribution.task import Task
 from lcrp.config import schema
 from lcrp.config.check import checked
-from lcrp.config.dataset import build_dataset, dataset_options, has_class_names
-from lcrp.config.network import fresh_model, trained_model
+from lcrp.config.composite import build_composite
+from lcrp.config.dataset import build_dataset, dataset_options, has_class_names, input_transform
+from lcrp.config.network import fresh_network, trained_network
 from lcrp.config.paths import absolute
 from lcrp.config.stages import download_settings, stage_settings, train_settings
 from lcrp.config.targets import is_own, locate
+from lcrp.config.tasks import TASKS, build_task
 from lcrp.data.dataset import Dataset
 from lcrp.data.loader import Shard
-from lcrp.decisions.subject import NetworkSpec, StatisticsSettings, Subject
+from lcrp.decisions.explainer import Explainer
+from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import ConfigError
 from lcrp.runs.provenance import read_provenance
 from lcrp.runs.run import Run
 from lcrp.stages.glocal.glocal import GlocalSettings
-from lcrp.stages.train import TrainSubject
+from lcrp.stages.train import Pupil, TrainSubject
+from lcrp.values.normalisation import Normalisation
 
 WORKERS_OF_A_GPU = 4
 CONTEXT_BIASES = (0.95, 0.2)  # of the pictures on which every trained network is measured
@@ -106,7 +107,7 @@ def _targets(config: schema.Config) -> dict[str, str]:
     return {
         "model.network._target_": str(config.model.network["_target_"]),
         "dataset._target_": config.dataset._target_,
-        "composite._target_": config.composite._target_,
+        "composite._target_": config.composite["_target_"],
         "stage._target_": config.stage._target_,
     }
 
@@ -118,66 +119,56 @@ def build_subject(config: schema.Config, device: torch.device, origin: Path) -> 
         LcrpError: as `build_job`.
     """
     dataset = build_dataset(config.dataset, config.model, origin) if has_class_names(config.dataset) else None
-    known_names = None if dataset is None else dataset.class_names
-    dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
-    model, arguments = trained_model(config.model, known_names, device, origin, dtype)
+    explainer = build_explainer(config, None if dataset is None else dataset.class_names, device, origin)
     if dataset is None:
-        dataset = build_dataset(config.dataset, config.model, origin, model.class_names)
+        dataset = build_dataset(config.dataset, config.model, origin, explainer.class_names)
+    described = {
+        "name": config.dataset.name,
+        "fingerprint": dataset.fingerprint(),
+        "num_samples": len(dataset),
+        **dataset_options(config.dataset),
+    }
     return Subject(
-        model=model,
-        task=build_task(config, model.class_names),
+        explainer=explainer,
         dataset=dataset,
-        composite_name=config.composite.name,
-        composite=locate(config.composite._target_, "composite._target_"),
-        device=device,
         num_workers=num_workers(config),
         dataset_name=config.dataset.name,
-        identity=_identity(config, model, arguments, dataset),
+        identity={**explainer.identity(), "dataset": described},
     )
 
 
-def build_task(config: schema.Config, class_names: tuple[str, ...]) -> Task:
-    """How decisions are selected and seeded."""
-    return (
-        DetectionTask(class_names, **_task_settings(config))  # type: ignore[arg-type]
-        if config.model.task == "detection"
-        else SegmentationTask(class_names, **_task_settings(config))  # type: ignore[arg-type]
-    )
+def build_explainer(
+    config: schema.Config, dataset_names: tuple[str, ...] | None, device: torch.device, origin: Path
+) -> Explainer:
+    """The network with all that belongs to it.
 
+    Args:
+        config: checked settings.
+        dataset_names: class names of the dataset, background included for segmentation; None if it has none.
+        device: where the network goes.
+        origin: folder to which the checkpoint's path is relative.
 
-def _task_settings(config: schema.Config) -> dict[str, object]:
-    """What a task's decisions and seeds depend on."""
+    Raises:
+        LcrpError: as `build_job`.
+    """
     model = config.model
-    if model.task == "segmentation":
-        return {"seed": config.statistics.seed, "min_area": model.min_area}
-    keys = ("score", "confidence", "iou", "max_detections")
-    return {key: getattr(model, key) for key in keys}
-
-
-def _identity(
-    config: schema.Config, model: NetworkSpec, arguments: Mapping[str, object], dataset: Dataset
-) -> dict[str, object]:
-    """What alters the numbers, as plain values; never a path."""
-    return {
-        "model": {
-            "name": model.name,
-            "network": {"_target_": config.model.network["_target_"], **arguments},
-            "checkpoint_sha256": model.checkpoint_sha256,
-            "class_names": list(model.class_names),
-            "input": model.transform.description(),
-            "mean": list(model.mean),
-            "std": list(model.std),
-            "task": {"name": config.model.task, **_task_settings(config)},
-        },
-        "dataset": {
-            "name": config.dataset.name,
-            "fingerprint": dataset.fingerprint(),
-            "num_samples": len(dataset),
-            **dataset_options(config.dataset),
-        },
-        "composite": {"name": config.composite.name, "_target_": config.composite._target_},
-        "precision": config.precision,
-    }
+    composite = build_composite(config.composite)
+    dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+    trained = trained_network(model, dataset_names, device, origin, dtype)
+    return Explainer(
+        name=model.name,
+        network=trained.network,
+        task=build_task(config, trained.class_names),
+        composite=composite,
+        transform=input_transform(model),
+        mean=tuple(model.mean),
+        std=tuple(model.std),
+        layer=model.layer,
+        checkpoint=trained.checkpoint,
+        checkpoint_sha256=trained.checkpoint_sha256,
+        architecture={"_target_": model.network["_target_"], **trained.arguments},
+        precision=config.precision,  # type: ignore[arg-type]
+    )
 
 
 def _statistics(statistics: schema.Statistics) -> StatisticsSettings:
@@ -204,8 +195,17 @@ def _train_subject(config: schema.Config, stage: schema.TrainStage, device: torc
     biases = dict.fromkeys((config.dataset.context_bias, *CONTEXT_BIASES))
     train = pictures("train", config.dataset.context_bias)
     validation = {f"val, context_bias {value}": pictures("val", value) for value in biases}
+    model, kind = config.model, TASKS[config.model.task]
+    pupil = Pupil(
+        name=model.name,
+        network=fresh_network(model, train.class_names, stage.seed, device),
+        normalise=Normalisation(mean=tuple(model.mean), std=tuple(model.std)),
+        task=kind.examined(train.class_names),
+        objective=kind.objective,
+        quality=kind.quality,
+    )
     return TrainSubject(
-        model=fresh_model(config.model, train.class_names, stage.seed, device),
+        pupil=pupil,
         train=train,
         validation=validation,
         num_workers=num_workers(config),

@@ -50,7 +50,7 @@ def checked(config: DictConfig) -> schema.Config:
     for key, part in (("dataset", settings.dataset), ("stage", settings.stage)):
         if type(part) in _CHECKS:
             problems += _CHECKS[type(part)](key, part)
-    problems += [*_annotations(settings), *_shard(settings), *_run(settings)]
+    problems += [*_composite(settings.composite), *_annotations(settings), *_shard(settings), *_run(settings)]
     _raise_all(problems)
     return settings
 
@@ -88,6 +88,15 @@ def _root(config: schema.Config) -> Problems:
         yield f"stage=train learns in float32, not in precision={config.precision}"
     yield from _at_least("threads", config.threads, 1)
     yield from _at_least("workers", config.workers, 0)
+
+
+def _composite(composite: dict[str, Any]) -> Problems:
+    for key in ("_target_", "name"):
+        if not isinstance(composite.get(key), str):
+            yield f"'composite.{key}' has no value; write composite.{key}=..."
+    for key in ("is_lrp", "conserves"):
+        if not isinstance(composite.get(key, True), bool):
+            yield f"composite.{key}={composite[key]!r} must be true or false"
 
 
 def _shard(config: schema.Config) -> Problems:

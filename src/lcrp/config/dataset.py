@@ -6,6 +6,7 @@ from pathlib import Path
 from lcrp.config import schema
 from lcrp.config.paths import absolute
 from lcrp.config.targets import call, locate, takes
+from lcrp.config.tasks import TASKS
 from lcrp.data.dataset import Dataset
 from lcrp.data.transforms import InputTransform
 
@@ -37,7 +38,7 @@ def build_dataset(
     if takes(kind, "name"):
         arguments.setdefault("name", settings.name)
     if takes(kind, "segmentation"):
-        arguments["segmentation"] = model.task == "segmentation"
+        arguments["segmentation"] = TASKS[model.task].has_background
     if class_names is not None:
         arguments["class_names"] = class_names
     dataset: Dataset = call(kind, arguments, "dataset")

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
 from lcrp.attribution.methods import COMPARED, Method
-from lcrp.composites.composites import gradient
-from lcrp.config.targets import locate
+from lcrp.composites.spec import GRADIENT
+from lcrp.config.composite import build_composite
 from lcrp.errors import ConfigError, nearest
 
 
@@ -30,9 +31,9 @@ def methods(names: Sequence[str]) -> tuple[Method, ...]:
             raise ConfigError(f"stage.methods: there is no '{name}'; nearest: {nearest(name, choices)}")
         reading = next((one for one in COMPARED if one == name), "relevance")
         if reading == "relevance":
-            target = compose(config_name="config", overrides=[f"composite={name}"]).composite._target_
-            composite = locate(target, f"composite '{name}': _target_")
+            settings = compose(config_name="config", overrides=[f"composite={name}"]).composite
+            composite = build_composite(OmegaConf.to_container(settings, resolve=True))  # type: ignore[arg-type]
         else:
-            composite = gradient
+            composite = GRADIENT
         found.append(Method(name=name, reading=reading, composite=composite))  # type: ignore[arg-type]
     return tuple(found)

@@ -1,6 +1,7 @@
 """From the model's settings to a network with weights."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -8,9 +9,7 @@ from torch import nn
 
 from lcrp.config import schema
 from lcrp.config.checkpoints import OFFICIAL, RANDOM, find_checkpoint, official_class_names
-from lcrp.config.dataset import input_transform
 from lcrp.config.targets import call, locate, takes
-from lcrp.decisions.subject import NetworkSpec
 from lcrp.errors import ConfigError
 from lcrp.models.checkpoint import Checkpoint, load_state
 
@@ -19,14 +18,33 @@ log = logging.getLogger(__name__)
 RANDOM_SEED = 0  # of the weights of model.checkpoint=random
 
 
-def trained_model(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedNetwork:
+    """A network with its weights.
+
+    Attributes:
+        network: in evaluation mode, its parameters without gradients.
+        arguments: with which it was built.
+        class_names: of its classes; index = class id.
+        checkpoint: file name, or 'random'.
+        checkpoint_sha256: of the file; empty for random weights.
+    """
+
+    network: nn.Module
+    arguments: dict[str, object]
+    class_names: tuple[str, ...]
+    checkpoint: str
+    checkpoint_sha256: str
+
+
+def trained_network(
     model: schema.Model,
     dataset_names: tuple[str, ...] | None,
     device: torch.device,
     origin: Path,
     dtype: torch.dtype = torch.float32,
-) -> tuple[NetworkSpec, dict[str, object]]:
-    """The network that is explained, and the arguments it was built with.
+) -> TrainedNetwork:
+    """The network that is explained.
 
     Args:
         model: its settings.
@@ -53,11 +71,16 @@ def trained_model(
     if callable(prepare):
         prepare()
     network.eval().requires_grad_(False).to(device, dtype)
-    spec = _spec(model, network, _checked_names(names, arguments), checkpoint)
-    return spec, arguments
+    return TrainedNetwork(
+        network=network,
+        arguments=arguments,
+        class_names=_checked_names(names, arguments),
+        checkpoint=RANDOM if checkpoint is None else checkpoint.path.name,
+        checkpoint_sha256="" if checkpoint is None else checkpoint.sha256,
+    )
 
 
-def fresh_model(model: schema.Model, class_names: tuple[str, ...], seed: int, device: torch.device) -> NetworkSpec:
+def fresh_network(model: schema.Model, class_names: tuple[str, ...], seed: int, device: torch.device) -> nn.Module:
     """The network to be trained: initial weights, nothing prepared for explaining.
 
     Args:
@@ -71,7 +94,7 @@ def fresh_model(model: schema.Model, class_names: tuple[str, ...], seed: int, de
     if not callable(initialise):
         raise ConfigError(f"model '{model.name}' cannot be trained: its network has no method 'initialise'")
     initialise(torch.Generator().manual_seed(seed))
-    return _spec(model, network.to(device), class_names, None)
+    return network.to(device)
 
 
 def _network(
@@ -116,20 +139,3 @@ def _checked_names(names: tuple[str, ...] | None, arguments: dict[str, object]) 
             "write model.class_names=[name,name,...]"
         )
     return names
-
-
-def _spec(
-    model: schema.Model, network: nn.Module, class_names: tuple[str, ...], checkpoint: Checkpoint | None
-) -> NetworkSpec:
-    return NetworkSpec(
-        name=model.name,
-        task_name=model.task,  # type: ignore[arg-type]
-        network=network,
-        class_names=class_names,
-        mean=tuple(model.mean),
-        std=tuple(model.std),
-        transform=input_transform(model),
-        layer=model.layer,
-        checkpoint=RANDOM if checkpoint is None else checkpoint.path.name,
-        checkpoint_sha256="" if checkpoint is None else checkpoint.sha256,
-    )

@@ -91,14 +91,6 @@ class FolderDataset(Dataset):
 
 
 @dataclass
-class Composite:
-    """Which rule explains which layer."""
-
-    _target_: str = MISSING
-    name: str = MISSING
-
-
-@dataclass
 class Stage:
     """Base of the stages: a function, and a name for folders."""
 
@@ -262,7 +254,7 @@ class Config:
 
     model: Model = field(default_factory=Model)
     dataset: Dataset = field(default_factory=Dataset)
-    composite: Composite = field(default_factory=Composite)
+    composite: dict[str, Any] = MISSING  # _target_, name, is_lrp, conserves; the rest are the builder's own settings
     stage: Stage = field(default_factory=Stage)
     statistics: Statistics = field(default_factory=Statistics)
     shard: Shard = field(default_factory=Shard)

@@ -52,11 +52,27 @@ def call(target: Callable[..., Any], arguments: Mapping[str, Any], key: str) -> 
     Raises:
         ConfigError: an argument is unknown or missing.
     """
-    parameters = inspect.signature(target).parameters
-    unknown = [name for name in arguments if name not in parameters]
-    try:
-        inspect.signature(target).bind(**arguments)
-    except TypeError as error:
-        mend = f"nearest: {nearest(unknown[0], parameters)}" if unknown else f"it takes {', '.join(parameters)}"
-        raise ConfigError(f"{key}: {target.__name__}: {error}; {mend}") from error
+    check_arguments(target, arguments, key)
     return target(**arguments)
+
+
+def check_arguments(target: Callable[..., Any], arguments: Mapping[str, Any], key: str, *, first: str = "") -> None:
+    """Whether a class or function takes arguments by name.
+
+    Args:
+        target: what is to be called.
+        arguments: by name.
+        key: the settings that hold them, for the message.
+        first: what an argument in front of them is, if there is one.
+
+    Raises:
+        ConfigError: an argument is unknown or missing.
+    """
+    parameters = inspect.signature(target).parameters
+    own = list(parameters)[1 if first else 0 :]
+    unknown = [name for name in arguments if name not in own]
+    try:
+        inspect.signature(target).bind(*[first] * bool(first), **arguments)
+    except TypeError as error:
+        mend = f"nearest: {nearest(unknown[0], own)}" if unknown and own else f"it takes {', '.join(own) or 'none'}"
+        raise ConfigError(f"{key}: {target.__name__}: {error}; {mend}") from error

@@ -95,7 +95,7 @@ def import_statistics(subject: Subject, statistics: StatisticsSettings, settings
     """
     limit, length = statistics.num_samples, len(subject.dataset)
     num_samples = length if limit is None else min(limit, length)
-    num_classes = len(subject.model.class_names)
+    num_classes = len(subject.explainer.class_names)
     folder = CrpFolder(settings.folder, settings.convention, num_samples=num_samples, num_classes=num_classes)
     names = _imported_layers(subject, statistics, folder)
     stated = _stated(subject, statistics, folder, names)
@@ -134,7 +134,10 @@ def export_statistics(subject: Subject, statistics: StatisticsSettings, settings
     """
     path = find_statistics(run.output_root, statistics_key(subject, statistics), given=settings.statistics)
     convention = settings.convention
-    with StatisticsFile(path, class_names=subject.model.class_names) as file, new_crp_folder(settings.folder) as folder:
+    with (
+        StatisticsFile(path, class_names=subject.explainer.class_names) as file,
+        new_crp_folder(settings.folder) as folder,
+    ):
         seen: dict[Score, set[int]] = {score: set() for score in BY_CLASS}
         with run.progress(len(file.layer_names), "export", "layers") as progress:
             for name in file.layer_names:
@@ -163,14 +166,15 @@ class _Source:
 
 def _imported_layers(subject: Subject, statistics: StatisticsSettings, folder: CrpFolder) -> list[str]:
     """Layers that are asked for and in the folder, in the order of the network."""
-    known = layer_names(subject.model.network)
+    known = layer_names(subject.explainer.network)
     for name in folder.layer_names:
         if name not in known:
             raise StoreError(
-                f"layer '{name}' in '{folder.path}' is not in {subject.model.name}; nearest: {nearest(name, known)}. "
+                f"layer '{name}' in '{folder.path}' is not in {subject.explainer.name}; "
+                f"nearest: {nearest(name, known)}. "
                 "Choose the folder's model, or set stage.layer_prefix"
             )
-    wanted = layer_names(subject.model.network, statistics.layers)
+    wanted = layer_names(subject.explainer.network, statistics.layers)
     lacking = [name for name in wanted if name not in folder.layer_names]
     if lacking and statistics.layers:
         raise StoreError(
@@ -185,7 +189,7 @@ def _stated(
 ) -> StatisticsSettings:
     """The settings with the sizes and layers that are really there."""
     longest, longest_of_class = folder.sizes()
-    is_whole = bool(statistics.layers) or names == layer_names(subject.model.network)
+    is_whole = bool(statistics.layers) or names == layer_names(subject.explainer.network)
     return replace(
         statistics,
         layers=statistics.layers if is_whole else tuple(names),
@@ -197,9 +201,9 @@ def _stated(
 
 def _shapes(subject: Subject, names: Sequence[str]) -> dict[str, Shape]:
     """(C, h, w) of every layer's output, from one forward pass."""
-    model = subject.model
+    model = subject.explainer
     picture = torch.zeros(1, 3, model.transform.height, model.transform.width)
-    with subject.attributor(names) as attributor:
+    with subject.explainer.attributor(names) as attributor:
         activation = attributor.forward(picture).activation
         return {name: (maps.shape[1], maps.shape[2], maps.shape[3]) for name, maps in activation.items()}
 

@@ -87,11 +87,11 @@ def render(subject: Subject, statistics: StatisticsSettings, settings: RenderSet
     """
     layer = _layer(subject, settings.choice.layer)
     settings = replace(settings, choice=replace(settings.choice, layer=layer))
-    class_id = class_id_of(settings.selection.class_name, subject.task.class_names)
+    class_id = class_id_of(settings.selection.class_name, subject.explainer.task.class_names)
     pictures = _pictures(subject, settings.selection)
     indices = _indices(pictures, settings.selection)
     source = _source(subject, statistics, settings, run) if settings.choice.n_references else None
-    attributor = subject.attributor([layer])
+    attributor = subject.explainer.attributor([layer])
     work = _Work(subject=subject, settings=settings, attributor=attributor, class_id=class_id, source=source, run=run)
     is_search = settings.selection.samples is None and settings.selection.image is None
     with attributor:
@@ -153,15 +153,15 @@ def _title(work: _Work) -> str:
     dataset = subject.dataset.name
     if work.settings.selection.image is not None:
         dataset = f"references from {dataset}"
-    return " · ".join((subject.model.name, dataset, subject.composite_name))
+    return " · ".join((subject.explainer.name, dataset, subject.explainer.composite.name))
 
 
 def _layer(subject: Subject, name: str | None) -> str:
-    layer = subject.model.layer if name is None else name
-    names = layer_names(subject.model.network)
+    layer = subject.explainer.layer if name is None else name
+    names = layer_names(subject.explainer.network)
     if layer not in names:
         raise LayerError(
-            f"layer '{layer}' is not in {subject.model.name}; nearest: {nearest(layer, names)}. Set stage.layer."
+            f"layer '{layer}' is not in {subject.explainer.name}; nearest: {nearest(layer, names)}. Set stage.layer."
         )
     return layer
 
@@ -170,7 +170,7 @@ def _pictures(subject: Subject, selection: Selection) -> Dataset:
     """The pictures to explain: the user's own, or the dataset."""
     if selection.image is None:
         return subject.dataset
-    return FolderDataset(selection.image, subject.model.transform, subject.model.class_names)
+    return FolderDataset(selection.image, subject.explainer.transform, subject.explainer.class_names)
 
 
 def _indices(pictures: Dataset, selection: Selection) -> Sequence[int]:
@@ -184,7 +184,7 @@ def _source(subject: Subject, statistics: StatisticsSettings, settings: RenderSe
     choice = settings.choice
     assert choice.layer is not None
     path = statistics_file(subject, statistics, run, given=settings.statistics, is_made=settings.make_statistics)
-    with StatisticsFile(path, class_names=subject.model.class_names) as file:
+    with StatisticsFile(path, class_names=subject.explainer.class_names) as file:
         ranking, config_hash = file.layer(choice.layer), file.header.config_hash
     log.info("references from %s", path)
     return ReferenceSource(

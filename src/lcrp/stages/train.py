@@ -4,7 +4,7 @@ import copy
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,16 +12,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from lcrp.attribution.detection import DetectionTask
+from lcrp.attribution.task import Task
 from lcrp.data.dataset import Dataset
 from lcrp.data.loader import chunks
-from lcrp.decisions.subject import NetworkSpec
 from lcrp.models.checkpoint import save_checkpoint
 from lcrp.runs.run import Run
-from lcrp.training.losses import Losses, detection_losses, segmentation_losses
 from lcrp.training.pictures import NO_OBJECT, Pictures, Truth
-from lcrp.training.quality import average_precision_50, confusion_matrix, mean_iou
+from lcrp.training.quality import Quality
 from lcrp.training.trainer import Lesson, Objective, Schedule, fit
+from lcrp.values.normalisation import Normalisation
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +29,38 @@ READING_BATCH = 16  # pictures per chunk while reading and measuring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainSubject:
-    """What is trained, on what, and where its quality is measured.
+class Pupil:
+    """A network that learns.
 
     Attributes:
-        model: a network with fresh weights that is not prepared for explaining (nothing fused).
+        name: the model's name in the configuration.
+        network: with fresh weights, not prepared for explaining (nothing fused).
+        normalise: what its pictures go through first.
+        task: reads all that it predicts; knows its classes.
+        objective: what training makes small.
+        quality: how good predictions of these classes are.
+    """
+
+    name: str
+    network: nn.Module
+    normalise: Normalisation
+    task: Task
+    objective: Objective
+    quality: Callable[[Sequence[str]], Quality]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSubject:
+    """Who learns what, and where its quality is measured.
+
+    Attributes:
+        pupil: the network.
         train: the pictures to learn from.
         validation: datasets by the name under which their quality is reported.
         num_workers: processes that draw or decode pictures.
     """
 
-    model: NetworkSpec
+    pupil: Pupil
     train: Dataset
     validation: Mapping[str, Dataset]
     num_workers: int
@@ -68,19 +88,19 @@ def train(subject: TrainSubject, settings: TrainSettings, run: Run) -> Path:
     Returns:
         The file with the weights.
     """
-    state_path = run.output_root / "training" / f"{subject.model.name}_{_identity(subject, settings)}.pt"
+    state_path = run.output_root / "training" / f"{subject.pupil.name}_{_identity(subject, settings)}.pt"
     pictures = load_pictures(subject.train, subject.num_workers, run)
     schedule = settings.schedule
-    with run.progress(schedule.num_epochs * len(pictures), f"train {subject.model.name}", "pictures") as progress:
+    with run.progress(schedule.num_epochs * len(pictures), f"train {subject.pupil.name}", "pictures") as progress:
         lesson = Lesson(
             pictures=pictures,
-            normalise=_normalisation(subject.model),
-            objective=_objective(subject.model),
+            normalise=subject.pupil.normalise,
+            objective=subject.pupil.objective,
             state_path=state_path,
             advance=progress.advance,
         )
-        trained = fit(subject.model.network, lesson, schedule)
-    save_checkpoint(settings.output, trained, class_names=subject.model.class_names, half=True)
+        trained = fit(subject.pupil.network, lesson, schedule)
+    save_checkpoint(settings.output, trained, class_names=subject.pupil.task.class_names, half=True)
     trained = trained.half().float()  # measured are the weights as they are stored
     metrics = {name: measure(trained, subject, dataset, run) for name, dataset in subject.validation.items()}
     text = json.dumps(metrics, indent=2) + "\n"
@@ -115,67 +135,24 @@ def load_pictures(dataset: Dataset, num_workers: int, run: Run) -> Pictures:
 
 @torch.no_grad()
 def measure(network: nn.Module, subject: TrainSubject, dataset: Dataset, run: Run) -> dict[str, float]:
-    """Quality on a dataset: AP50 (confidence above 0.001, NMS at IoU 0.6, 100 boxes) or mean IoU, and by class."""
+    """Quality on a dataset, by class and in all."""
     network = copy.deepcopy(network).eval()
-    normalise = _normalisation(subject.model)
-    names = subject.model.class_names
-    task = DetectionTask(names, confidence=0.001, iou=0.6, max_detections=100)
-    detections, annotations = [], []
-    confusion = torch.zeros(len(names), len(names), dtype=torch.int64)
+    pupil = subject.pupil
+    quality = pupil.quality(pupil.task.class_names)
     batches = chunks(dataset, batch_size=READING_BATCH, num_workers=subject.num_workers, on_error="raise")
-    with run.progress(len(dataset), f"measure {subject.model.name}", "pictures") as progress:
+    with run.progress(len(dataset), f"measure {pupil.name}", "pictures") as progress:
         for batch in batches:
-            output = network(normalise(batch.images))
+            predictions = pupil.task.predictions(network(pupil.normalise(batch.images)))
             known = [sample.annotation for sample in batch.samples if sample.annotation is not None]
-            if subject.model.task_name == "detection":
-                detections += task.predictions(output)[: len(known)]
-                annotations += known
-            else:
-                for logits, annotation in zip(output, known, strict=False):
-                    assert annotation.class_mask is not None
-                    confusion += confusion_matrix(logits.argmax(dim=0), annotation.class_mask, len(names))
+            quality.add(predictions[: len(known)], known)
             progress.advance(len(batch.samples))
-    if subject.model.task_name == "detection":
-        return average_precision_50(detections, annotations, names)
-    return mean_iou(confusion, names)
-
-
-def _objective(model: NetworkSpec) -> Objective:
-    if model.task_name == "segmentation":
-        return lambda network, images, truth: segmentation_losses(network(images), truth)
-
-    def objective(network: nn.Module, images: torch.Tensor, truth: Truth) -> Losses:
-        height, width = images.shape[-2:]
-        return detection_losses(network(images), network.cells(height, width), truth)  # type: ignore[operator]
-
-    return objective
-
-
-def _normalisation(model: NetworkSpec) -> "Normalisation":
-    return Normalisation(mean=torch.tensor(model.mean).view(3, 1, 1), std=torch.tensor(model.std).view(3, 1, 1))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Normalisation:
-    """(x - mean) / std per channel.
-
-    Attributes:
-        mean: [3, 1, 1].
-        std: [3, 1, 1].
-    """
-
-    mean: torch.Tensor
-    std: torch.Tensor
-
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalised images [B, 3, H, W]."""
-        return (images - self.mean) / self.std
+    return quality.values()
 
 
 def _identity(subject: TrainSubject, settings: TrainSettings) -> str:
     """Hash of what determines a training's course but for the initial weights, which follow from the seed."""
-    shapes = {key: tuple(value.shape) for key, value in subject.model.network.state_dict().items()}
-    facts = (subject.model.name, shapes, subject.train.fingerprint(), settings.schedule)
+    shapes = {key: tuple(value.shape) for key, value in subject.pupil.network.state_dict().items()}
+    facts = (subject.pupil.name, shapes, subject.train.fingerprint(), settings.schedule)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 

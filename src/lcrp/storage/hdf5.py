@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from lcrp.errors import InaccessibleError, StoreError
+from lcrp.errors import InaccessibleError, StoreError, VersionError
 from lcrp.storage.atomic import replacing
 
 Array = npt.NDArray[Any]
@@ -159,9 +159,9 @@ def _check_format(file: h5py.File, path: Path, kind: str, version: int) -> None:
         raise StoreError(f"'{path}' is no {kind} file (its format is {found!r}), or it is damaged")
     found = int(file.attrs["format_version"])
     if found != version:
-        raise StoreError(
-            f"'{path}' has version {found} of the format {kind}, this lcrp reads version {version}; "
-            "make the file again, or use the lcrp that wrote it"
+        raise VersionError(
+            f"'{path}' has version {found} of the format {kind}, but this lcrp reads version {version}: make the file "
+            "anew, or use the lcrp that wrote it"
         )
 
 

@@ -15,7 +15,7 @@ from glob import escape
 from pathlib import Path
 from typing import cast
 
-from lcrp.errors import InaccessibleError, StoreError
+from lcrp.errors import InaccessibleError, StoreError, VersionError
 from lcrp.storage.statistics import incomplete, read_header
 from lcrp.values.statistics import StatisticsHeader
 
@@ -118,14 +118,19 @@ def find_statistics(root: Path, key: StatisticsKey, *, given: Path | None = None
     if given is not None or path.exists():
         _check(path, read_header(path), key)
         return path
-    readable, inaccessible = _readable(_folder(root, key))
+    readable, refused = _readable(_folder(root, key))
     complete = {path: header for path, header in readable.items() if header.complete}
     fitting = {path: header for path, header in complete.items() if not _identity_differences(header, key)}
     if len(fitting) == 1:
         return next(iter(fitting))
-    if inaccessible and not fitting:
+    if fitting:
+        raise StoreError(_several(fitting, key))
+    inaccessible = [error for error in refused if isinstance(error, InaccessibleError)]
+    if inaccessible:
         raise inaccessible[0]
-    raise StoreError(_several(fitting, key) if fitting else _none(_folder(root, key), complete, key))
+    if refused and not complete:
+        raise StoreError(f"{refused[0]}. Make them: {key.command()}")
+    raise StoreError(_none(_folder(root, key), complete, key))
 
 
 def differences_from(header: StatisticsHeader, key: StatisticsKey) -> str:
@@ -138,18 +143,18 @@ def _folder(root: Path, key: StatisticsKey) -> Path:
     return root / "statistics" / re.sub(r"[^\w.-]", "_", f"{key.model}_{key.dataset}_{key.composite}")
 
 
-def _readable(folder: Path) -> tuple[dict[Path, StatisticsHeader], list[InaccessibleError]]:
-    """What the files of a folder say of themselves, and those that cannot be opened now."""
+def _readable(folder: Path) -> tuple[dict[Path, StatisticsHeader], list[StoreError]]:
+    """What the files of a folder say of themselves, and why others are none: held open now, or of another version."""
     headers: dict[Path, StatisticsHeader] = {}
-    inaccessible: list[InaccessibleError] = []
+    refused: list[StoreError] = []
     for path in sorted(folder.glob("*.h5")):
         try:
             headers[path] = read_header(path)
-        except InaccessibleError as error:
-            inaccessible.append(error)
-        except StoreError:  # damaged or of another version: no choice for the user
+        except (InaccessibleError, VersionError) as error:
+            refused.append(error)
+        except StoreError:  # damaged: no choice for the user
             continue
-    return headers, inaccessible
+    return headers, refused
 
 
 def _check(path: Path, header: StatisticsHeader, key: StatisticsKey) -> None:

@@ -23,7 +23,7 @@ from lcrp.storage.hdf5 import Array, read_array, write_array
 from lcrp.values.statistics import MAX_ITEM, IntArray, LayerStatistics, Moments, TopTable
 
 FORMAT: Final = "lcrp-statistics"
-VERSION: Final = 2
+VERSION: Final = 3  # 3: the composite's settings are part of what is explained
 
 TARGETS: Final = "targets"
 SKIPPED_TARGETS: Final = "skipped_targets"

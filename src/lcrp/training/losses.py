@@ -4,6 +4,7 @@ Axes: B batch, N object (padded), M row of the output, K class, H W picture.
 """
 
 import torch
+from torch import nn
 from torch.nn import functional
 from torchvision.ops import complete_box_iou_loss
 
@@ -14,6 +15,17 @@ from lcrp.values.prediction import Cells, DetectorOutput
 BOX_WEIGHT = 3.0
 
 Losses = dict[str, torch.Tensor]  # scalars by name; training minimises their sum
+
+
+def detection_objective(network: nn.Module, images: torch.Tensor, truth: Truth) -> Losses:
+    """Losses of a dense detector on normalised images [B, 3, H, W]."""
+    height, width = images.shape[-2:]
+    return detection_losses(network(images), network.cells(height, width), truth)  # type: ignore[operator]
+
+
+def segmentation_objective(network: nn.Module, images: torch.Tensor, truth: Truth) -> Losses:
+    """Losses of a segmenter on normalised images [B, 3, H, W]."""
+    return segmentation_losses(network(images), truth)
 
 
 def detection_losses(output: DetectorOutput, cells: Cells, truth: Truth) -> Losses:

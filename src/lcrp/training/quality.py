@@ -6,16 +6,65 @@ Axes: D detection, N object, K class, H W picture.
 import contextlib
 import io
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from lcrp.values.prediction import Detections
+from lcrp.values.prediction import ClassMap, Detections
 from lcrp.values.sample import Annotation
 
 VOID = 255
+
+
+class Quality(Protocol):
+    """How good predictions are, gathered picture by picture."""
+
+    def add(self, predictions: Sequence[Any], annotations: Sequence[Annotation]) -> None:
+        """Count what is predicted in some pictures, and what is there."""
+        ...
+
+    def values(self) -> dict[str, float]:
+        """The quality in all and by class, in [0, 1], by name."""
+        ...
+
+
+class BoxQuality:
+    """AP50 of detectors."""
+
+    def __init__(self, class_names: Sequence[str]) -> None:
+        self._class_names = class_names
+        self._detections: list[Detections] = []
+        self._annotations: list[Annotation] = []
+
+    def add(self, predictions: Sequence[Detections], annotations: Sequence[Annotation]) -> None:
+        """Keep the boxes of some pictures."""
+        self._detections += predictions
+        self._annotations += annotations
+
+    def values(self) -> dict[str, float]:
+        """As `average_precision_50`."""
+        return average_precision_50(self._detections, self._annotations, self._class_names)
+
+
+class MaskQuality:
+    """Mean IoU of segmenters."""
+
+    def __init__(self, class_names: Sequence[str]) -> None:
+        self._class_names = class_names
+        self._confusion = torch.zeros(len(class_names), len(class_names), dtype=torch.int64)
+
+    def add(self, predictions: Sequence[ClassMap], annotations: Sequence[Annotation]) -> None:
+        """Count the pixels of some pictures."""
+        for prediction, annotation in zip(predictions, annotations, strict=True):
+            assert annotation.class_mask is not None
+            self._confusion += confusion_matrix(prediction.labels, annotation.class_mask, len(self._class_names))
+
+    def values(self) -> dict[str, float]:
+        """As `mean_iou`."""
+        return mean_iou(self._confusion, self._class_names)
 
 
 def average_precision_50(

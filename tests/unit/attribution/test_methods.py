@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lcrp.attribution.methods import Method, Reading, concept_vectors, noise_for, plays_part, positive_heatmaps
-from lcrp.composites.composites import gradient
+from lcrp.composites.spec import GRADIENT
 from lcrp.values.attribution import Attribution
 from lcrp.values.target import ExplainedTarget, Target
 
@@ -19,7 +19,7 @@ ROUND = Attribution(  # of two targets; the second one has the first one's relev
 
 
 def method(reading: Reading) -> Method:
-    return Method(name=reading, reading=reading, composite=gradient)
+    return Method(name=reading, reading=reading, composite=GRADIENT)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_a_merged_norm_scales_relevance_as_epsilon_does(composite):
         chosen = {name: vars(module)["forward"].rule for name, module in network.named_modules() if name}
     for rule in chosen.values():
         if rule is not None:
-            rule.absorbs_norm = False
+            rule.norm_epsilon = None
     explicit = {**chosen, "1": zennit_rules.Epsilon(), "4": zennit_rules.Epsilon()}
     with Composite(lambda _, name, __: explicit.get(name), canonizers=[MergeBatchNorm()]).context(network):
         theirs = relevance_of(network, x, upper)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lcrp.attribution.engine import Attributor, Trace
+from lcrp.attribution.engine import Trace
 from lcrp.decisions.explained import ConceptChoice, explained_decisions, outside_share, top_concepts
 from lcrp.decisions.selection import Selection
 from lcrp.errors import ConfigError, LayerError
@@ -24,9 +24,7 @@ def choice(**changes: object) -> ConceptChoice:
 def explanation(index: int, class_id: int, chosen: ConceptChoice) -> Explanation:
     subject = colour_world.subject()
     selection = Selection(image=None, samples=None, class_name=class_id, item=None, box=None, max_targets=1)
-    attributor = Attributor(
-        subject.model.network, subject.composite, subject.task, layers=["2"], mean=(0, 0, 0), std=(1, 1, 1)
-    )
+    attributor = subject.explainer.attributor(["2"])
     with attributor:
         (explained,) = explained_decisions(attributor, subject.dataset[index], selection, class_id, chosen)
     return explained
@@ -133,9 +131,7 @@ def test_a_box_restricts_the_mask_that_is_explained() -> None:
     subject = colour_world.subject()
     box = (3.0, 6.0, 11.0, 8.0)  # the upper two rows of the square
     selection = Selection(image=None, samples=None, class_name=None, item=None, box=box, max_targets=1)
-    attributor = Attributor(
-        subject.model.network, subject.composite, subject.task, layers=["2"], mean=(0, 0, 0), std=(1, 1, 1)
-    )
+    attributor = subject.explainer.attributor(["2"])
     with attributor:
         (shown,) = explained_decisions(attributor, subject.dataset[1], selection, None, choice())
     whole = explanation(1, 1, choice())

@@ -34,9 +34,8 @@ class CountingAttributor(Attributor):
 
 def attributor() -> CountingAttributor:
     subject = colour_world.subject()
-    return CountingAttributor(
-        subject.model.network, subject.composite, subject.task, layers=[LAYER], mean=(0, 0, 0), std=(1, 1, 1)
-    )
+    of = subject.explainer
+    return CountingAttributor(of.network, of.composite, of.task, layers=[LAYER], mean=of.mean, std=of.std)
 
 
 def table() -> TopTable:

@@ -1,13 +1,10 @@
 """Every check of relevance can fail: networks of a few weights that break one of them."""
 
-from dataclasses import replace
-
-import colour_world
 import pytest
 import torch
+import toy
 from torch import nn
 
-from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.stages.evaluate.checks import Check, sanity_checks
 from lcrp.stages.evaluate.flipping import Found
 from lcrp.values.target import ExplainedTarget, Target
@@ -17,12 +14,10 @@ SIZE = 4
 
 def checks_of(network: nn.Module, layer: str) -> dict[str, Check]:
     """Checks of a segmenter of one class, on a picture of ones."""
-    known = colour_world.subject()
-    model = replace(known.model, network=network.eval(), class_names=("boat",), layer=layer)
-    subject = replace(known, model=model, task=SegmentationTask(("boat",)))
+    explainer = toy.explainer(network, ("boat",), SIZE, layer=layer)
     explained = ExplainedTarget(target=Target(sample=0, class_id=0), key="ones", score=1.0, confidence=1.0)
     found = Found(image=0, explained=explained, mask=torch.ones(SIZE, SIZE, dtype=torch.bool))
-    return {check.name: check for check in sanity_checks(subject, torch.ones(1, 3, SIZE, SIZE), [found])}
+    return {check.name: check for check in sanity_checks(explainer, torch.ones(1, 3, SIZE, SIZE), [found])}
 
 
 def convolution(weights: list[list[float]]) -> nn.Conv2d:

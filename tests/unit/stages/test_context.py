@@ -14,7 +14,6 @@ import pytest
 import torch
 from colour_world import Squares
 
-from lcrp.attribution.engine import Attributor
 from lcrp.decisions.explained import ConceptChoice, explained_decisions
 from lcrp.decisions.selection import Selection
 from lcrp.decisions.subject import Subject
@@ -146,9 +145,7 @@ def test_context_scores_are_those_of_concepts_explained_one_by_one(tmp_path: Pat
     (path,) = (tmp_path / "outputs" / "statistics").rglob("*.h5")
     with StatisticsFile(path) as file:
         ranking = file.layer("2")
-    engine = Attributor(
-        subject.model.network, subject.composite, subject.task, layers=["2"], mean=(0, 0, 0), std=(1, 1, 1)
-    )
+    engine = subject.explainer.attributor(["2"])
     seen = 0
     for class_id, concept, score in zip(
         *(column(concepts, name) for name in ("class_id", "concept", "context")), strict=True

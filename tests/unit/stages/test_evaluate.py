@@ -2,7 +2,7 @@
 
 import csv
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +12,12 @@ import pytest
 import torch
 from colour_world import Squares
 from torch import nn
+from toy import composite
 from zennit.core import Composite
 
 from lcrp.attribution.methods import Method
 from lcrp.composites.composites import all_flat, epsilon_plus_flat, gradient
+from lcrp.composites.spec import GRADIENT
 from lcrp.errors import ConfigError, Interrupted, TargetError
 from lcrp.stages.evaluate.checks import Check, sanity_checks
 from lcrp.stages.evaluate.evaluate import evaluate, spread
@@ -25,10 +27,10 @@ from lcrp.values.evidence import Table
 from lcrp.values.sample import Sample
 
 METHODS = (
-    Method(name="lrp", reading="relevance", composite=epsilon_plus_flat),
-    Method(name="gradcam", reading="gradcam", composite=gradient),
-    Method(name="activation", reading="activation", composite=gradient),
-    Method(name="random", reading="random", composite=gradient),
+    Method(name="lrp", reading="relevance", composite=composite(epsilon_plus_flat)),
+    Method(name="gradcam", reading="gradcam", composite=GRADIENT),
+    Method(name="activation", reading="activation", composite=GRADIENT),
+    Method(name="random", reading="random", composite=GRADIENT),
 )
 SETTINGS = EvaluateSettings(methods=METHODS, num_targets=6, num_layers=1, num_steps=4, ablations=("zero",), seed=0)
 STATISTICS = replace(colour_world.statistics(), layers=("2",), batch_size=2)
@@ -55,9 +57,9 @@ def test_areas_are_those_worked_out_by_hand(tmp_path: Path) -> None:
     with torch.no_grad():
         for row in found:
             image = subject.dataset[row["sample"]].image[None]  # type: ignore[index]
-            concepts = subject.model.network[:3](image)[0]  # type: ignore[index]
+            concepts = subject.explainer.network[:3](image)[0]  # type: ignore[index]
             class_id = colour_world.CLASS_NAMES.index(str(row["class"]))
-            mask = subject.model.network(image)[0].argmax(dim=0) == class_id
+            mask = subject.explainer.network(image)[0].argmax(dim=0) == class_id
             colour = float(concepts[(2, 0, 1)[class_id]][mask].mean())
             grey = 0.1 * float(concepts[3][mask].mean())
             # changes at 0, 1/4, 1/2, 3/4 and 1 of the channels: 0, -c, -(c + g), -(c + g), -(c + g)
@@ -164,7 +166,7 @@ def test_layers_that_lead_nowhere_do_not_count(tmp_path: Path, caplog: pytest.Lo
     """A layer beside the way to the output: whatever is flipped there, nothing changes."""
     caplog.set_level("INFO")
     subject = colour_world.subject()
-    subject.model.network.append(Aside())  # type: ignore[operator]
+    subject.explainer.network.append(Aside())  # type: ignore[operator]
     settings = replace(SETTINGS, num_layers=None)
     evaluate(subject, replace(STATISTICS, layers=("2", "5.aside")), settings, colour_world.run(tmp_path))
     (row,) = rows(evidence(tmp_path)["summary"], layer="5.aside", method="lrp", measure="flipping")
@@ -178,7 +180,7 @@ def test_layers_that_lead_nowhere_do_not_count(tmp_path: Path, caplog: pytest.Lo
 
 def test_a_users_own_gradient_is_not_taken_for_the_plain_one(tmp_path: Path) -> None:
     """Methods are told apart by what they compute, whatever they are called: flat relevance needs all channels."""
-    method = Method(name="gradient", reading="relevance", composite=all_flat)
+    method = Method(name="gradient", reading="relevance", composite=composite(all_flat))
     settings = replace(SETTINGS, methods=(method,))
     evaluate(colour_world.subject(), STATISTICS, settings, colour_world.run(tmp_path))
     (needed,) = rows(evidence(tmp_path)["summary"], layer="2", measure="share_for_80_percent")
@@ -187,7 +189,7 @@ def test_a_users_own_gradient_is_not_taken_for_the_plain_one(tmp_path: Path) -> 
 
 def test_layers_are_chosen_among_those_that_lead_somewhere(tmp_path: Path) -> None:
     subject = colour_world.subject()
-    subject.model.network.append(Aside())  # type: ignore[operator]
+    subject.explainer.network.append(Aside())  # type: ignore[operator]
     settings = replace(SETTINGS, num_layers=1)
     evaluate(subject, replace(STATISTICS, layers=("2", "5.aside")), settings, colour_world.run(tmp_path))
     assert set(evidence(tmp_path)["targets"].columns["layer"]) == {"2"}
@@ -232,11 +234,12 @@ def test_layers_are_spread_over_all_but_the_ends() -> None:
     assert spread(names, None) == spread(names, 9) == names
 
 
-def checks_of(composite: object) -> Iterator[Check]:
-    subject = replace(colour_world.subject(), composite=composite)  # type: ignore[arg-type]
+def checks_of(build: Callable[..., Composite]) -> Iterator[Check]:
+    subject = colour_world.subject()
+    subject = replace(subject, explainer=replace(subject.explainer, composite=composite(build)))
     flipping = Flipping(subject, STATISTICS, SETTINGS, ["2"])
     images, found = flipping.chunk(0)
-    yield from sanity_checks(subject, images, found)
+    yield from sanity_checks(subject.explainer, images, found)
 
 
 def test_relevance_by_rules_passes_all_checks() -> None:
@@ -281,9 +284,9 @@ def flat_but_the_last(network: nn.Module) -> Composite:
 
 def test_a_layer_that_plays_no_part_passes_no_check(caplog: pytest.LogCaptureFixture) -> None:
     subject = colour_world.subject()
-    subject.model.network.append(Aside())  # type: ignore[operator]
-    subject = replace(subject, model=replace(subject.model, layer="5.aside"))
+    subject.explainer.network.append(Aside())  # type: ignore[operator]
+    subject = replace(subject, explainer=replace(subject.explainer, layer="5.aside"))
     flipping = Flipping(subject, STATISTICS, SETTINGS, ["2"])
-    found = {check.name: check for check in sanity_checks(subject, *flipping.chunk(0))}
+    found = {check.name: check for check in sanity_checks(subject.explainer, *flipping.chunk(0))}
     assert not any(check.is_fine for name, check in found.items() if "stability" in name or "random" in name)
     assert "5.aside plays no part in these decisions: set model.layer to a layer that does" in caplog.text

@@ -6,16 +6,18 @@ import noise_world
 import numpy as np
 import pytest
 import torch
+from toy import composite
 
 from lcrp.attribution.methods import Method
-from lcrp.composites.composites import epsilon_plus_flat, gradient
+from lcrp.composites.composites import epsilon_plus_flat
+from lcrp.composites.spec import GRADIENT
 from lcrp.evidence.curves import channel_counts
 from lcrp.stages.evaluate.flipping import EvaluateSettings, Flipping, Found
 
 SETTINGS = EvaluateSettings(
     methods=(
-        Method(name="lrp", reading="relevance", composite=epsilon_plus_flat),
-        Method(name="random", reading="random", composite=gradient),
+        Method(name="lrp", reading="relevance", composite=composite(epsilon_plus_flat)),
+        Method(name="random", reading="random", composite=GRADIENT),
     ),
     num_targets=3,
     num_layers=None,

@@ -8,10 +8,9 @@ import noise_world
 import numpy as np
 import pytest
 import torch
-from noise_world import CLASS_NAMES, MEAN, NUM_SAMPLES, SIZE, STATISTICS, STD, Noise
+from noise_world import CLASS_NAMES, NUM_SAMPLES, SIZE, STATISTICS, Noise
 
 from lcrp.attribution.concepts import activation_scores, relevance_scores
-from lcrp.attribution.engine import Attributor
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.decisions.subject import Subject, statistics_key
 from lcrp.errors import ConfigError, DataError, InaccessibleError, StoreError, TargetError
@@ -39,12 +38,10 @@ def one_by_one(subject: Subject, layer: str) -> dict[tuple[int, int], tuple[torc
     found = {}
     for index in range(len(subject.dataset)):
         sample = subject.dataset[index]
-        with Attributor(
-            subject.model.network, subject.composite, subject.task, layers=[layer], mean=MEAN, std=STD
-        ) as attributor:
+        with subject.explainer.attributor([layer]) as attributor:
             trace = attributor.forward(sample.image[None])
-            (prediction,) = subject.task.predictions(trace.output)
-            for one in subject.task.annotated_targets(prediction, sample)[0]:
+            (prediction,) = subject.explainer.task.predictions(trace.output)
+            for one in subject.explainer.task.annotated_targets(prediction, sample)[0]:
                 relevance = relevance_scores(trace.explain([one]).relevance[layer]).score[0]
                 activation = activation_scores(trace.activation[layer]).score[0]
                 found[index, one.target.class_id] = (relevance, activation)
@@ -79,9 +76,9 @@ def test_the_file_holds_what_single_passes_give(subject: Subject, run: Run) -> N
 
 def test_the_network_is_as_it_was(subject: Subject, run: Run) -> None:
     image = torch.rand(1, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
-    before = subject.model.network(image)
+    before = subject.explainer.network(image)
     glocal(subject, STATISTICS, GlocalSettings(), run)
-    assert torch.equal(subject.model.network(image), before)
+    assert torch.equal(subject.explainer.network(image), before)
 
 
 def test_two_runs_write_the_same_bytes(subject: Subject, run: Run) -> None:
@@ -150,7 +147,9 @@ def test_predicted_targets_do_not_ask_for_annotations(subject: Subject, run: Run
         ),
         (
             lambda subject: replace(
-                subject, dataset=Noise(broken=(2,)), task=SegmentationTask(CLASS_NAMES, min_area=SIZE**2 + 1)
+                subject,
+                dataset=Noise(broken=(2,)),
+                explainer=replace(subject.explainer, task=SegmentationTask(CLASS_NAMES, min_area=SIZE**2 + 1)),
             ),
             TargetError,
             r"toy explains nothing of the 7 samples of noise: .*; 1 x unreadable \(noise/2 is broken\)",

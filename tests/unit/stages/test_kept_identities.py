@@ -10,6 +10,7 @@ from typing import Any
 import colour_world
 import paper_world
 import pytest
+import toy
 from zennit.core import Composite
 
 from lcrp.attribution.methods import Method
@@ -23,8 +24,8 @@ from lcrp.stages.truth.truth import TruthSettings, truth
 from lcrp.storage.units import Units
 
 
-def method(name: str, reading: Any, composite: Callable[..., Composite]) -> Method:
-    return Method(name=name, reading=reading, composite=composite)
+def method(name: str, reading: Any, build: Callable[..., Composite]) -> Method:
+    return Method(name=name, reading=reading, composite=toy.composite(build))
 
 
 LRP, CAM = method("lrp", "relevance", epsilon_plus_flat), method("gradcam", "gradcam", gradient)
@@ -85,7 +86,7 @@ def told_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
     def folder(statistics: Any = STATISTICS, layer: str = "2", **changes: Any) -> Path:
         known = colour_world.subject()
-        subject = replace(known, dataset=ScenesDataset("val"), model=replace(known.model, layer=layer))
+        subject = replace(known, dataset=ScenesDataset("val"), explainer=replace(known.explainer, layer=layer))
         run = colour_world.run(tmp_path)
         return folder_of(partial(truth, subject, statistics, replace(TRUTH, **changes), run), monkeypatch)
 

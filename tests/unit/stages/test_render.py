@@ -204,10 +204,10 @@ def test_unknown_formats_are_refused() -> None:
 
 def test_the_network_is_given_back_as_it_was(tmp_path: Path) -> None:
     subject = colour_world.subject()
-    before = {name: value.clone() for name, value in subject.model.network.state_dict().items()}
+    before = {name: value.clone() for name, value in subject.explainer.network.state_dict().items()}
     rendered(tmp_path, settings(samples=(1,)), subject)
-    after = subject.model.network.state_dict()
+    after = subject.explainer.network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     with pytest.raises(LayerError):
         rendered(tmp_path, settings(samples=(1,), concepts=(99,)), subject)
-    assert all(not module._forward_hooks for module in subject.model.network.modules())
+    assert all(not module._forward_hooks for module in subject.explainer.network.modules())

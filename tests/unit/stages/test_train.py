@@ -4,14 +4,15 @@ import pytest
 import torch
 from torch import nn
 
+from lcrp.config.tasks import TASKS
 from lcrp.data.transforms import InputTransform
-from lcrp.decisions.subject import NetworkSpec
 from lcrp.models.checkpoint import read_checkpoint
 from lcrp.models.yolov5 import YOLOv5
 from lcrp.runs.run import Run
-from lcrp.stages.train import TrainSettings, TrainSubject, load_pictures, train
+from lcrp.stages.train import Pupil, TrainSettings, TrainSubject, load_pictures, train
 from lcrp.training.trainer import Schedule
 from lcrp.values.geometry import Geometry
+from lcrp.values.normalisation import Normalisation
 from lcrp.values.sample import Annotation, Sample
 
 SIDE = 64
@@ -60,21 +61,17 @@ class Squares:
         return f"squares {self.class_names} {self.length}"
 
 
-def subject(network, task_name, class_names):
-    spec = NetworkSpec(
+def subject(network, kind, class_names):
+    pupil = Pupil(
         name="small",
-        task_name=task_name,
         network=network,
-        class_names=class_names,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-        transform=Squares.transform,
-        layer="0",
-        checkpoint="random",
-        checkpoint_sha256="",
+        normalise=Normalisation(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+        task=TASKS[kind].examined(class_names),
+        objective=TASKS[kind].objective,
+        quality=TASKS[kind].quality,
     )
     pictures = Squares(class_names)
-    return TrainSubject(model=spec, train=pictures, validation={"val": Squares(class_names, 3)}, num_workers=0)
+    return TrainSubject(pupil=pupil, train=pictures, validation={"val": Squares(class_names, 3)}, num_workers=0)
 
 
 def segmenter():

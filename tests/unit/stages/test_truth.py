@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy import composite
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.methods import Method
 from lcrp.attribution.readout import box_readout
-from lcrp.composites.composites import epsilon_plus_flat, gradient
+from lcrp.composites.composites import epsilon_plus_flat
+from lcrp.composites.spec import GRADIENT
 from lcrp.config.build import build_subject
 from lcrp.config.compose import composed, composition
 from lcrp.config.methods import methods
@@ -42,12 +44,12 @@ from lcrp.stages.truth.truth import TruthSettings, concept_measures, truth
 from lcrp.storage.evidence import read_evidence
 from lcrp.storage.units import Arrays
 from lcrp.values.evidence import Table
-from lcrp.values.prediction import DetectorOutput
+from lcrp.values.prediction import Detections, DetectorOutput
 from lcrp.values.sample import Annotation
 from lcrp.values.target import ExplainedTarget
 
-LRP = Method(name="epsilon_plus_flat", reading="relevance", composite=epsilon_plus_flat)
-CAM = Method(name="gradcam", reading="gradcam", composite=gradient)
+LRP = Method(name="epsilon_plus_flat", reading="relevance", composite=composite(epsilon_plus_flat))
+CAM = Method(name="gradcam", reading="gradcam", composite=GRADIENT)
 STATISTICS = StatisticsSettings(
     targets="annotated", layers=(), top_n=1, top_n_per_class=1, batch_size=2, num_samples=None, record=False
 )
@@ -272,7 +274,7 @@ def test_tables_equal_a_literal_restatement(
 
 def readout(subject: Subject, scene: Scene, number: int, changed: Scene) -> float:
     """How sure the plain network is of an object of `scene` in `changed`."""
-    dataset, model = subject.dataset, subject.model
+    dataset, model = subject.dataset, subject.explainer
     assert isinstance(dataset, ScenesDataset)
     annotation = dataset.sample(scene).annotation
     assert annotation is not None
@@ -316,28 +318,27 @@ def on_context(subject: Subject, scene: Scene, number: int, pictures: list[Scene
                 seed[0, class_id] = weights * trace.output[0, class_id].detach()
                 logit, heatmap = seed.sum(), trace.attribute(trace.output, seed).heatmap[0]
             else:
-                (logit,) = subject.task.logits(trace.output, [target], torch.zeros(0))
+                (logit,) = subject.explainer.task.logits(trace.output, [target], torch.zeros(0))
                 heatmap = logit * trace.explain([target]).heatmap[0]
             results.append((float(logit), float(heatmap[own].sum())))
     return results
 
 
 def lrp(subject: Subject) -> Attributor:
-    model = subject.model
-    return Attributor(model.network, epsilon_plus_flat, subject.task, layers=(), mean=model.mean, std=model.std)
+    return subject.explainer.attributor((), composite=epsilon_plus_flat)
 
 
 def target_of(subject: Subject, scene: Scene, number: int, trace: Trace) -> ExplainedTarget:
     """The decision for an object of a picture, from its trace."""
     sample = subject.dataset[scene.index]
     assert sample.annotation is not None
-    prediction = subject.task.predictions(trace.output)[0]
-    if subject.model.task_name == "detection":
+    prediction = subject.explainer.task.predictions(trace.output)[0]
+    if isinstance(prediction, Detections):
         left, top, right, bottom = sample.annotation.boxes[number].tolist()
         box = sample.geometry.box_to_picture((left, top, right, bottom))
-        return subject.task.match_box(prediction, sample, box)
-    class_id = subject.task.class_names.index(scene.objects[number].class_name)
-    return subject.task.find(prediction, sample.index, sample.key, class_id, 0)
+        return subject.explainer.task.match_box(prediction, sample, box)
+    class_id = subject.explainer.task.class_names.index(scene.objects[number].class_name)
+    return subject.explainer.task.find(prediction, sample.index, sample.key, class_id, 0)
 
 
 def own_context(subject: Subject, scene: Scene, number: int) -> torch.Tensor:
@@ -410,10 +411,10 @@ def test_more_targets_go_on_from_what_is_there(
 
 
 def test_a_model_that_finds_nothing_is_an_error(tmp_path: Path, subject: Subject) -> None:
+    task = DetectionTask(CLASS_NAMES, score="class", confidence=1.0, iou=0.45, max_detections=25)
     strict = replace(
-        subject, task=DetectionTask(CLASS_NAMES, score="class", confidence=1.0, iou=0.45, max_detections=25),
-        dataset=Short("val"), identity={"strict": True},
-    )  # fmt: skip
+        subject, explainer=replace(subject.explainer, task=task), dataset=Short("val"), identity={"strict": True}
+    )
     with pytest.raises(TargetError, match="yolov5 finds none of the objects of scenes val"):
         truth(strict, STATISTICS, settings_for(1), run_in(tmp_path / "run"))
 
@@ -438,7 +439,8 @@ def test_methods_are_found_by_name_each_once() -> None:
     assert [(one.name, one.reading) for one in found] == [
         ("epsilon_plus_flat", "relevance"), ("gradcam", "gradcam"), ("random", "random"), ("gradient", "relevance")
     ]  # fmt: skip
-    assert [one.composite for one in found] == [epsilon_plus_flat, gradient, gradient, gradient]
+    flat = composite(epsilon_plus_flat, epsilon=1e-6)
+    assert [one.composite for one in found] == [flat, GRADIENT, GRADIENT, GRADIENT]
 
 
 def test_an_unknown_method_is_refused_with_the_nearest() -> None:
@@ -462,10 +464,10 @@ def test_settings_that_make_no_sense_are_refused(override: str, message: str) ->
 
 def test_the_area_outside_a_detection_is_that_of_its_box_wherever_it_is_looked_at(subject: Subject) -> None:
     """A background is replaced up to the object's outline, but relevance in its box does not lie outside."""
-    with subject.attributor([subject.model.layer]) as attributor:
+    with subject.explainer.attributor([subject.explainer.layer]) as attributor:
         (prediction,) = attributor.task.predictions(attributor.forward(subject.dataset[0].image[None]).output)
         targets, _ = attributor.task.annotated_targets(prediction, subject.dataset[0])
-        looking = Sensitivities(attributor, subject.dataset, [subject.model.layer], seed=0, min_pixels=1)
+        looking = Sensitivities(attributor, subject.dataset, [subject.explainer.layer], seed=0, min_pixels=1)
         columns = looking.unit([one.target for one in targets])
     regions = [object_region(attributor.task, prediction, one, subject.dataset[0]) for one in targets]
     assert columns["outside_area"].tolist() == [region.outside_area for region in regions]

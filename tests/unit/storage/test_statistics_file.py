@@ -180,7 +180,7 @@ def read_all(path: Path) -> None:
         (no_hdf5, "file signature not found"),
         (other_format, "is no lcrp-statistics file .its format is 'keras'"),
         (no_format, "is no lcrp-statistics file .its format is None"),
-        (other_version, "has version 3 of the format lcrp-statistics, this lcrp reads version 2"),
+        (other_version, "has version 4 of the format lcrp-statistics, but this lcrp reads version 3"),
         (damaged_yaml, "its config is no YAML"),
         (without_layers, "cannot be read"),
         (corrupted_chunk, "cannot be read"),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import pytest
 import statistics_samples as samples
 
@@ -60,6 +61,20 @@ def test_the_exact_match_comes_first(tmp_path: Path) -> None:
     exact = stored(tmp_path, KEY)
     stored(tmp_path, with_settings(top_n=10))
     assert find_statistics(tmp_path, KEY) == exact
+
+
+def test_a_file_of_an_earlier_version_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """What an earlier lcrp made is not passed over in silence."""
+    path = stored(tmp_path, with_checkpoint("as it was named then"))
+    with h5py.File(path, "r+") as file:
+        file.attrs["format_version"] = 2
+    reason = (
+        r"has version 2 of the format lcrp-statistics, but this lcrp reads version 3: make .* anew.* Make them: python"
+    )
+    with pytest.raises(StoreError, match=reason):
+        find_statistics(tmp_path, KEY)
+    with pytest.raises(StoreError, match=r"has version 2 of the format"):
+        find_statistics(tmp_path, KEY, given=path)
 
 
 def test_the_one_of_the_same_identity_fits(tmp_path: Path) -> None:

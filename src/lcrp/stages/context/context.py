@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
-from lcrp.composites.composites import gradient
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import TargetError, nearest
@@ -98,11 +97,11 @@ class _Work:
     def title(self) -> str:
         """Model, dataset and composite in words."""
         subject = self.subject
-        return f"{subject.model.name} · {subject.dataset.name} · {subject.composite_name}"
+        return f"{subject.explainer.name} · {subject.dataset.name} · {subject.explainer.composite.name}"
 
     def units(self, name: str, own: Mapping[str, object]) -> Units:
         """Where a part's results are kept; `own` is what determines them beside subject, statistics and layers."""
-        model, dataset = self.subject.model.name, self.subject.dataset_name or self.subject.dataset.name
+        model, dataset = self.subject.explainer.name, self.subject.dataset_name or self.subject.dataset.name
         identity = {**self.subject.identity, "statistics": self.ranked.config_hash, "layers": self.layers, **own}
         return Units(self.run.output_root, f"{name}_{model}_{dataset}", identity, version=UNIT_VERSION)
 
@@ -123,7 +122,7 @@ def context(subject: Subject, statistics: StatisticsSettings, settings: ContextS
         Interrupted: SIGINT or SIGTERM came; the same call goes on from there.
         LcrpError: there are no statistics, layers or classes as asked for, or nothing is found again.
     """
-    model, task = subject.model, subject.task
+    model, task = subject.explainer, subject.explainer.task
     layers = layer_names(model.network, settings.layers) if settings.layers else [model.layer]
     wanted = class_id_of(settings.class_name, task.class_names)
     context_id = class_id_of(settings.context_class, subject.dataset.class_names, setting="stage.context_class")
@@ -132,7 +131,7 @@ def context(subject: Subject, statistics: StatisticsSettings, settings: ContextS
     work = _Work(subject=subject, settings=settings, run=run, ranked=ranked(path, layers, task.class_names, counts))
     log.info("concepts and references from %s", path)
     _check(work, wanted)
-    with subject.attributor(layers) as attributor:
+    with subject.explainer.attributor(layers) as attributor:
         looking = ContextScores(attributor, subject.dataset, work.ranked.layers)
         findings = _findings(work, _scored(work, looking), _changed(work, attributor))
         figures = write_figures(findings, looking, run.folder, work.title)
@@ -157,7 +156,7 @@ def _written(work: _Work, findings: Findings, cases: Sequence[Outcome], class_id
 
 def _check(work: _Work, wanted: int | None) -> None:
     """Refuse early what would find nothing."""
-    names = work.subject.task.class_names
+    names = work.subject.explainer.task.class_names
     if not any(len(pairs.concept) for pairs in work.ranked.layers):
         listed = ", ".join(f"'{layer}'" for layer in work.layers)
         raise TargetError(f"no concept of {listed} speaks for any class: choose layers that lead to the decisions")
@@ -232,7 +231,7 @@ def _findings(work: _Work, scored: Parts, changed: Parts) -> Findings:
         )
     detections = distinct_detections([*scored, *changed])
     drawn = distinct_detections(changed) if changed else detections
-    names = work.subject.task.class_names
+    names = work.subject.explainer.task.class_names
     classes = class_summaries(detections, drawn, layers, names)
     return Findings(class_names=names, layers=tuple(layers), detections=detections, classes=classes)
 
@@ -261,7 +260,7 @@ def _case_study(work: _Work, findings: Findings, class_id: int, context_id: int 
 
     parts: Parts = []
     with (
-        subject.attributor((), composite=gradient) as attributor,
+        subject.explainer.reader() as attributor,
         work.run.progress(2 * limit, f"case study of {findings.class_names[class_id]}", "pictures") as progress,
     ):
         looking = CaseStudy(

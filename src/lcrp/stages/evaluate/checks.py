@@ -15,8 +15,7 @@ from torch import nn
 from lcrp.attribution.concepts import relevance_scores
 from lcrp.attribution.layers import layer_names
 from lcrp.attribution.task import NetworkOutput
-from lcrp.composites.composites import gradient
-from lcrp.decisions.subject import Subject
+from lcrp.decisions.explainer import Explainer
 from lcrp.evidence.correlation import spearman
 from lcrp.stages.evaluate.flipping import Found
 from lcrp.values.evidence import Table
@@ -51,24 +50,24 @@ class Check:
     note: str
 
 
-def sanity_checks(subject: Subject, images: torch.Tensor, found: Sequence[Found]) -> list[Check]:
-    """Check the relevance of some targets under the subject's composite.
+def sanity_checks(explainer: Explainer, images: torch.Tensor, found: Sequence[Found]) -> list[Check]:
+    """Check the relevance of some targets under its own composite.
 
     Args:
-        subject: model, task and composite.
+        explainer: model, task and composite.
         images: [B, 3, H, W] in [0, 1].
         found: targets in them, one per image at most, one in all at least.
     """
     images = images[[one.image for one in found]]
     found = [Found(image=row, explained=one.explained, mask=one.mask) for row, one in enumerate(found)]
-    reference = _scores(subject, subject.model.network, images, found)
+    reference = _scores(explainer, explainer.network, images, found)
     if not reference.any():
-        log.warning("%s plays no part in these decisions: set model.layer to a layer that does", subject.model.layer)
+        log.warning("%s plays no part in these decisions: set model.layer to a layer that does", explainer.layer)
     checks = [
-        _conservation(subject, images, found),
-        _canonizers(subject, images, found),
-        _randomisation(subject, images, found, reference),
-        *_stability(subject, images, found, reference),
+        _conservation(explainer, images, found),
+        _canonizers(explainer, images, found),
+        _randomisation(explainer, images, found, reference),
+        *_stability(explainer, images, found, reference),
     ]
     for check in checks:
         verdict = "holds" if check.is_fine else "FAILS"
@@ -83,47 +82,47 @@ def checks_table(checks: Sequence[Check]) -> Table:
     return Table(name="checks", columns={**columns, "holds": np.array([check.is_fine for check in checks])})
 
 
-def _seeds(subject: Subject, images: torch.Tensor, found: Sequence[Found]) -> torch.Tensor:
+def _seeds(explainer: Explainer, images: torch.Tensor, found: Sequence[Found]) -> torch.Tensor:
     """Seed of the targets on the unaltered network, [B, ...] as its output."""
-    with subject.attributor((), composite=gradient) as attributor:
+    with explainer.reader() as attributor:
         output = attributor.output(images)
-    return subject.task.seed(output, [one.explained for one in found])[1]
+    return explainer.task.seed(output, [one.explained for one in found])[1]
 
 
-def _explained_output(subject: Subject, output: NetworkOutput, found: Sequence[Found]) -> torch.Tensor:
+def _explained_output(explainer: Explainer, output: NetworkOutput, found: Sequence[Found]) -> torch.Tensor:
     """The part of an output that is explained: a segmenter's logits, or what a detector's seeds lie on."""
     if isinstance(output, torch.Tensor):
         return output
-    return subject.task.seed(output, [one.explained for one in found])[0]
+    return explainer.task.seed(output, [one.explained for one in found])[0]
 
 
-def _scores(subject: Subject, network: nn.Module, images: torch.Tensor, found: Sequence[Found]) -> torch.Tensor:
+def _scores(explainer: Explainer, network: nn.Module, images: torch.Tensor, found: Sequence[Found]) -> torch.Tensor:
     """Relevance scores [T, C] of the model's layer, the same outputs seeded whatever the network makes of them."""
-    layer, seeds = subject.model.layer, _seeds(subject, images, found)
-    with subject.attributor([layer], network=network) as attributor:
+    layer, seeds = explainer.layer, _seeds(explainer, images, found)
+    with explainer.attributor([layer], network=network) as attributor:
         trace = attributor.forward(images)
-        start = _explained_output(subject, trace.output, found)
+        start = _explained_output(explainer, trace.output, found)
         relevance = trace.attribute(start, seeds).relevance[layer]
         return relevance_scores(relevance).score.double().cpu()
 
 
-def _conservation(subject: Subject, images: torch.Tensor, found: Sequence[Found]) -> Check:
+def _conservation(explainer: Explainer, images: torch.Tensor, found: Sequence[Found]) -> Check:
     """Relevance that single convolutions lose: |sum R_in - sum R_out| / |sum R_out|.
 
     Each layer is looked at by itself, without its bias, and where some of its input speaks for its output: what goes to
     a bias is lost by design.
     """
-    network = subject.model.network
+    network = explainer.network
     names = layer_names(network)
     inputs: dict[str, torch.Tensor] = {}
     leaks = {}
-    with subject.attributor(names) as attributor:
+    with explainer.attributor(names) as attributor:
         handles = [network.get_submodule(name).register_forward_pre_hook(_keeper(inputs, name)) for name in names]
         trace = attributor.forward(images)
         for handle in handles:
             handle.remove()
-        relevance = trace.attribute(*subject.task.seed(trace.output, [one.explained for one in found])).relevance
-    with subject.attributor(()):
+        relevance = trace.attribute(*explainer.task.seed(trace.output, [one.explained for one in found])).relevance
+    with explainer.attributor(()):
         for name in names:
             module = network.get_submodule(name)
             assert isinstance(module, nn.Conv2d)
@@ -173,29 +172,31 @@ def _received(module: nn.Conv2d, inputs: torch.Tensor, relevance: torch.Tensor) 
     return float(received.double().sum())
 
 
-def _canonizers(subject: Subject, images: torch.Tensor, found: Sequence[Found]) -> Check:
+def _canonizers(explainer: Explainer, images: torch.Tensor, found: Sequence[Found]) -> Check:
     """Whether merging BatchNorm leaves what the network says as it was: max |f - f_canon| / max |f|."""
     explained, masks = [one.explained for one in found], torch.stack([one.mask for one in found])
-    network = subject.model.network
-    with subject.attributor((), composite=gradient) as attributor:
-        merged = subject.task.logits(attributor.output(images), explained, masks).double()
+    network = explainer.network
+    with explainer.reader() as attributor:
+        merged = explainer.task.logits(attributor.output(images), explained, masks).double()
         normalised = attributor.normalised(images)
     with torch.no_grad():
-        plain = subject.task.logits(network(normalised), explained, masks).double()
+        plain = explainer.task.logits(network(normalised), explained, masks).double()
     value = float((plain - merged).abs().max() / plain.abs().max())
     return Check(
         name="canonizer invariance", value=value, bound=DRIFT, is_fine=value <= DRIFT, note="change of the logits"
     )
 
 
-def _randomisation(subject: Subject, images: torch.Tensor, found: Sequence[Found], reference: torch.Tensor) -> Check:
+def _randomisation(
+    explainer: Explainer, images: torch.Tensor, found: Sequence[Found], reference: torch.Tensor
+) -> Check:
     """Whether concepts change with the weights (Adebayo et al. 2018): rank correlation with those of shuffled ones."""
-    network = copy.deepcopy(subject.model.network)
+    network = copy.deepcopy(explainer.network)
     generator = torch.Generator().manual_seed(0)
     for parameter in network.parameters():
         order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
         parameter.data = parameter.data.flatten()[order].view(parameter.shape)
-    scores = _scores(subject, network, images, found)
+    scores = _scores(explainer, network, images, found)
     found_alike = [spearman(a.numpy(), b.numpy()) for a, b in zip(reference, scores, strict=True)]
     known = [alike for alike in found_alike if not np.isnan(alike)]  # NaN where no relevance is left
     nothing = 0.0 if reference.any() else float("nan")
@@ -205,15 +206,21 @@ def _randomisation(subject: Subject, images: torch.Tensor, found: Sequence[Found
 
 
 def _stability(
-    subject: Subject, images: torch.Tensor, found: Sequence[Found], reference: torch.Tensor
+    explainer: Explainer, images: torch.Tensor, found: Sequence[Found], reference: torch.Tensor
 ) -> Iterator[Check]:
     """Share of the top concepts that other number formats keep, and the other kind of device where there is one."""
-    variants = {"float64": (torch.float64, subject.device), "bfloat16": (torch.bfloat16, subject.device)}
+    variants = {
+        "float64": (torch.float64, explainer.device),
+        "bfloat16": (torch.bfloat16, explainer.device),
+    }
     if torch.cuda.is_available():
-        variants["the other device"] = (torch.float32, torch.device("cpu" if subject.device.type == "cuda" else "cuda"))
+        variants["the other device"] = (
+            torch.float32,
+            torch.device("cpu" if explainer.device.type == "cuda" else "cuda"),
+        )
     for name, (dtype, device) in variants.items():
-        network = copy.deepcopy(subject.model.network).to(device=device, dtype=dtype)
-        scores = _scores(subject, network, images.to(device), found)
+        network = copy.deepcopy(explainer.network).to(device=device, dtype=dtype)
+        scores = _scores(explainer, network, images.to(device), found)
         value = _kept_share(reference, scores)
         note = f"share of the {TOP} top concepts that are among them in {name} too"
         yield Check(name=f"stability in {name}", value=value, bound=STABLE, is_fine=value >= STABLE, note=note)

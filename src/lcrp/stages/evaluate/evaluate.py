@@ -45,7 +45,7 @@ def evaluate(subject: Subject, statistics: StatisticsSettings, settings: Evaluat
     """
     if statistics.batch_size < 2 and settings.needs_others:
         raise ConfigError("stage.ablations 'mean' and 'resample' need other pictures; write statistics.batch_size=2")
-    layers = layer_names(subject.model.network, statistics.layers)
+    layers = layer_names(subject.explainer.network, statistics.layers)
     if settings.num_layers is not None:
         layers = spread(Flipping(subject, statistics, settings, layers).leading(), settings.num_layers)
     flipping = Flipping(subject, statistics, settings, layers)
@@ -56,20 +56,20 @@ def evaluate(subject: Subject, statistics: StatisticsSettings, settings: Evaluat
     num_found = sum(len(part["sample"]) for part in parts)
     if num_found < settings.num_targets:
         log.info("%d decisions instead of %d: these pictures hold no more", num_found, settings.num_targets)
-    comparison = Comparison(Curves.of(parts, layers, settings), subject.task.class_names)
-    title = f"{subject.model.name} on {subject.dataset.name}"
+    comparison = Comparison(Curves.of(parts, layers, settings), subject.explainer.task.class_names)
+    title = f"{subject.explainer.name} on {subject.dataset.name}"
     figure = run.folder / FIGURE_FILE
     draw_curves(figure, comparison.panels(), comparison.outcomes(), title=title)
     tables = [*comparison.tables(), *([checks_table(checks)] if checks else [])]
     files = write_evidence(run.folder / EVIDENCE_FILE, tables, title=title, settings=flipping.identity())
-    for line in comparison.report(subject.model.name):
+    for line in comparison.report(subject.explainer.name):
         log.info("%s", line)
     return [figure, *files]
 
 
 def _nothing(subject: Subject) -> TargetError:
     return TargetError(
-        f"{subject.model.name} decides nothing in {subject.dataset.name} that these layers lead to: nothing to "
+        f"{subject.explainer.name} decides nothing in {subject.dataset.name} that these layers lead to: nothing to "
         "evaluate; see statistics.layers and statistics.targets"
     )
 
@@ -79,7 +79,7 @@ def _checked(flipping: Flipping) -> list[Check]:
     for number in range(flipping.num_chunks):
         images, found = flipping.chunk(number)
         if found:
-            return sanity_checks(flipping.subject, images, found)
+            return sanity_checks(flipping.subject.explainer, images, found)
     return []
 
 
@@ -93,7 +93,7 @@ def spread(names: Sequence[str], count: int | None) -> list[str]:
 def _parts(flipping: Flipping, run: Run) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
     """Results chunk by chunk, until there are targets enough."""
     subject, num_targets = flipping.subject, flipping.settings.num_targets
-    name = f"evaluate_{subject.model.name}_{subject.dataset.name}"
+    name = f"evaluate_{subject.explainer.name}_{subject.dataset.name}"
     units = Units(run.output_root, name, flipping.identity(), version=UNIT_VERSION)
     num_found = 0
 

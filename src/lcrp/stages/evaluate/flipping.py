@@ -8,8 +8,6 @@ Axes: B image of a chunk, T target, S method, X step, C concept, V variant, H W 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -18,10 +16,10 @@ import torch
 
 from lcrp.attribution.ablation import Ablation, ablated_outputs, fills, flipping_masks
 from lcrp.attribution.engine import Attributor
-from lcrp.attribution.methods import Method, concept_vectors, noise_for, plays_part
+from lcrp.attribution.methods import Method, by_composite, concept_vectors, noise_for, plays_part
 from lcrp.attribution.segmentation import BACKGROUND
 from lcrp.attribution.task import Prediction
-from lcrp.composites.composites import gradient
+from lcrp.composites.spec import GRADIENT
 from lcrp.data.loader import chunks, num_chunks
 from lcrp.decisions.regions import object_region
 from lcrp.decisions.rounds import images_at_once
@@ -34,7 +32,7 @@ from lcrp.values.target import ExplainedTarget
 Array = npt.NDArray[Any]
 
 PIXELS_AT_ONCE = 1 << 21  # of variants; what they share is computed once for as many
-NEUTRAL = Method(name="gradient", reading="relevance", composite=gradient)  # it leaves forward passes alone
+NEUTRAL = Method(name="gradient", reading="relevance", composite=GRADIENT)  # it leaves forward passes alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +147,7 @@ class Flipping:
     def chunk(self, number: int) -> tuple[torch.Tensor, list[Found]]:
         """Readable pictures [B, 3, H, W] of a chunk, and one target of every one that has any."""
         batch = self._batch(number)
-        images = batch.images[list(batch.rows)].to(self.subject.device)
+        images = batch.images[list(batch.rows)].to(self.subject.explainer.device)
         return images, self._found(batch.samples, images) if len(images) else []
 
     def leading(self) -> list[str]:
@@ -176,21 +174,21 @@ class Flipping:
     def _found(self, samples: Sequence[Sample], images: torch.Tensor) -> list[Found]:
         """One target of every picture that has any, drawn at random from all it has but the background."""
         predictions: list[Prediction] = []
-        with self.subject.attributor((), composite=gradient) as attributor:
+        with self.subject.explainer.reader() as attributor:
             for part in torch.split(images, images_at_once(images.shape, images.device)):
-                predictions += self.subject.task.predictions(attributor.output(part))
+                predictions += self.subject.explainer.task.predictions(attributor.output(part))
         drawn = (self._drawn(prediction, sample) for prediction, sample in zip(predictions, samples, strict=True))
         return [Found(image=image, explained=one[0], mask=one[1]) for image, one in enumerate(drawn) if one]
 
     def _drawn(self, prediction: Prediction, sample: Sample) -> tuple[ExplainedTarget, torch.Tensor] | None:
-        task = self.subject.task
+        task = self.subject.explainer.task
         select = task.annotated_targets if self._statistics.targets == "annotated" else task.predicted_targets
         explained, _ = select(prediction, sample)
         targets = [one for one in explained if task.class_names[one.target.class_id] != BACKGROUND]
         if not targets:
             return None
         drawn = targets[int(np.random.default_rng([self.settings.seed, sample.index]).integers(len(targets)))]
-        return drawn, object_region(task, prediction, drawn, sample).inside.to(self.subject.device)
+        return drawn, object_region(task, prediction, drawn, sample).inside.to(self.subject.explainer.device)
 
     def _scored(
         self, images: torch.Tensor, found: Sequence[Found]
@@ -200,7 +198,7 @@ class Flipping:
         scores: dict[str, dict[str, torch.Tensor]] = {}  # of methods, by layer, [T, C]
         plays: dict[str, torch.Tensor] = {}
         activation: dict[str, torch.Tensor] = {}
-        for methods in _by_origin((NEUTRAL, *self.settings.methods)):
+        for methods in by_composite((NEUTRAL, *self.settings.methods)).values():
             attribution = self._attributed(methods[0], images, queue)
             for number, layer in enumerate(self._layers):
                 own = _of_images(attribution, [one.image for one in found])
@@ -217,7 +215,7 @@ class Flipping:
     def _attributed(self, method: Method, images: torch.Tensor, queue: Sequence[ExplainedTarget | None]) -> Attribution:
         """One backward round for every image, few of them at once."""
         parts, start = [], 0
-        with self.subject.attributor(self._layers, composite=method.composite) as attributor:
+        with self.subject.explainer.attributor(self._layers, composite=method.composite) as attributor:
             for part in torch.split(images, images_at_once(images.shape, images.device)):
                 parts.append(attributor.forward(part).explain(queue[start : start + len(part)]))
                 start += len(part)
@@ -238,7 +236,7 @@ class Flipping:
         """Logits [T, ablations, S, 2, X]."""
         counts = channel_counts(vectors.shape[2], self.settings.num_steps).tolist()
         curves = np.empty((len(found), len(self.settings.ablations), vectors.shape[1], 2, len(counts)))
-        with self.subject.attributor((), composite=gradient) as attributor:
+        with self.subject.explainer.reader() as attributor:
             for kind, ablation in enumerate(self.settings.ablations):
                 fill = fills(activation, ablation)
                 for number, one in enumerate(found):
@@ -260,7 +258,7 @@ class Flipping:
         for keep in torch.split(distinct, max(1, PIXELS_AT_ONCE // image[0].numel())):
             output = ablated_outputs(attributor, image[None], variants.layer, keep, variants.fill[None])
             masks = one.mask.expand(len(keep), -1, -1)
-            logits.append(self.subject.task.logits(output, [one.explained] * len(keep), masks).double().cpu())
+            logits.append(self.subject.explainer.task.logits(output, [one.explained] * len(keep), masks).double().cpu())
         return torch.cat(logits)[place.cpu()]
 
 
@@ -296,9 +294,3 @@ def _of_images(attribution: Attribution, images: list[int]) -> Attribution:
         relevance={layer: maps[images] for layer, maps in attribution.relevance.items()},
         activation={layer: maps[images] for layer, maps in attribution.activation.items()},
     )
-
-
-def _by_origin(methods: Sequence[Method]) -> list[list[Method]]:
-    """Methods in groups that share backward rounds."""
-    origin = attrgetter("origin")
-    return [list(members) for _, members in groupby(sorted(methods, key=origin), key=origin)]

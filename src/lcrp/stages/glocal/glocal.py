@@ -116,11 +116,11 @@ def _passed(
     stop: StopRequest,
 ) -> Findings:
     """One pass over the samples of a job, chunk by chunk, from its checkpoint on if there is one."""
-    begun = beginning(job, statistics, subject.device, run)
+    begun = beginning(job, statistics, subject.explainer.device, run)
     found, first = begun.found, begun.first
     if first == job.span[1]:
         return found
-    attributor = subject.attributor(layer_names(subject.model.network, statistics.layers))
+    attributor = subject.explainer.attributor(layer_names(subject.explainer.network, statistics.layers))
     pause, written = settings.checkpoint_minutes * 60, time.monotonic()
     total, done, is_told = job.span[1] - job.span[0], first - job.span[0], False
     line = run.progress(total, "glocal", "samples", done=done, stop=stop)
@@ -149,7 +149,7 @@ def _batches(
         on_error=settings.on_error,
         indices=range(job.span[1]),
         first_chunk=first // statistics.batch_size,
-        pinned=subject.device.type == "cuda",
+        pinned=subject.explainer.device.type == "cuda",
     )
 
 
@@ -162,8 +162,8 @@ def _explain(
     advance: Callable[[int], None],
 ) -> None:
     """Explain all targets of a chunk; `advance` is told of samples as they are done."""
-    for part in parts_of(batch, subject.device):
-        chunk = chunk_of(attributor, part.images.to(subject.device, non_blocking=True))
+    for part in parts_of(batch, subject.explainer.device):
+        chunk = chunk_of(attributor, part.images.to(subject.explainer.device, non_blocking=True))
         queues, skipped = _queues(subject, statistics, chunk.trace, part)
         found.skip(skipped, ())
         found.add(attributor, chunk, queues)
@@ -176,15 +176,15 @@ def _queues(
     subject: Subject, statistics: StatisticsSettings, trace: Trace, batch: Batch
 ) -> tuple[list[list[ExplainedTarget]], list[SkippedTarget]]:
     """Targets of every row [B] of a chunk, and those that are not there."""
-    predictions = subject.task.predictions(trace.output)
+    predictions = subject.explainer.task.predictions(trace.output)
     queues: list[list[ExplainedTarget]] = [[] for _ in predictions]
     skipped: list[SkippedTarget] = []
     for sample, row in zip(batch.samples, batch.rows, strict=True):
         if statistics.targets == "predicted":
-            targets: Targets = subject.task.predicted_targets(predictions[row], sample)
+            targets: Targets = subject.explainer.task.predicted_targets(predictions[row], sample)
         else:
             _check_annotated(sample, subject)
-            targets = subject.task.annotated_targets(predictions[row], sample)
+            targets = subject.explainer.task.annotated_targets(predictions[row], sample)
         queues[row] = targets[0]
         skipped += targets[1]
     return queues, skipped
@@ -211,7 +211,7 @@ def _is_kept(job: Job, *, is_named: bool) -> bool:
 
 
 def _check_classes(subject: Subject) -> None:
-    model, dataset = subject.model, subject.dataset
+    model, dataset = subject.explainer, subject.dataset
     if model.class_names == dataset.class_names:
         return
     raise ConfigError(

@@ -25,8 +25,8 @@ def nothing_explained(target_log: TargetLog, total: int, subject: Subject, stati
         reasons.append(f"{len(unreadable)} x unreadable ({unreadable[0].reason})")
     listed = "; ".join(reasons[:_LISTED_REASONS]) or f"nothing is {statistics.targets}"
     return TargetError(
-        f"{subject.model.name} explains nothing of the {total} samples of {name}: {listed}. Do the checkpoint and the "
-        "input suit the dataset?"
+        f"{subject.explainer.name} explains nothing of the {total} samples of {name}: {listed}. Do the "
+        "checkpoint and the input suit the dataset?"
     )
 
 

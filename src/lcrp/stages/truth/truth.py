@@ -8,20 +8,18 @@ Axes: B target, C concept, F planted factor, H W picture, h w feature map.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
-from zennit.core import Composite
 
 from lcrp.attribution.concepts import only_concept, relevance_scores
 from lcrp.attribution.engine import Trace
-from lcrp.attribution.methods import Method, noise_for, positive_heatmaps
-from lcrp.composites.composites import gradient
+from lcrp.attribution.methods import Method, by_composite, noise_for, positive_heatmaps
+from lcrp.composites.spec import CompositeSpec
 from lcrp.data.scenes import OWN_CONTEXT, PARTS, ScenesDataset
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import ConfigError, TargetError
@@ -78,7 +76,7 @@ def truth(subject: Subject, statistics: StatisticsSettings, settings: TruthSetti
         ConfigError: the dataset is not `scenes`.
         TargetError: the model finds none of the objects.
     """
-    dataset, model = subject.dataset, subject.model
+    dataset, model = subject.dataset, subject.explainer
     if not isinstance(dataset, ScenesDataset):
         raise ConfigError(f"stage=truth draws pictures anew, which {dataset.name} cannot; use dataset=scenes")
     names = [method.name for method in settings.methods]
@@ -103,13 +101,13 @@ def truth(subject: Subject, statistics: StatisticsSettings, settings: TruthSetti
         log.info("%d targets instead of %d: these pictures hold no more", num_found, settings.num_targets)
     tables = joined_tables(gathered, settings.num_targets)
     tables |= summary_tables(tables, names)
-    title = f"{model.name} ({model.checkpoint}), {dataset.name}, {subject.composite_name}, layer {model.layer}"
+    title = f"{model.name} ({model.checkpoint}), {dataset.name}, {model.composite.name}, layer {model.layer}"
     written = write_evidence(
         run.folder / REPORT_FILE, list(tables.values()), title=title, settings=plain_settings(settings)
     )
     for line in sentences(tables):
         log.info("%s", line)
-    shown = subject.composite_name if subject.composite_name in names else names[0]
+    shown = subject.explainer.composite.name if subject.explainer.composite.name in names else names[0]
     draw_truth(run.folder / FIGURE_FILE, tables["methods"], tables["targets"], method=shown, title=title)
     return [*written, run.folder / FIGURE_FILE]
 
@@ -124,7 +122,7 @@ def plain_settings(settings: TruthSettings) -> dict[str, object]:
 
 
 def _identity(subject: Subject, statistics: StatisticsSettings, settings: TruthSettings) -> dict[str, object]:
-    own = {"layer": subject.model.layer, "batch_size": statistics.batch_size, **plain_settings(settings)}
+    own = {"layer": subject.explainer.layer, "batch_size": statistics.batch_size, **plain_settings(settings)}
     return {**subject.identity, "truth": own}
 
 
@@ -145,25 +143,27 @@ def _unit(
 ) -> Arrays:
     """Everything about the targets of a few pictures."""
     targets: list[TruthTarget] = []
-    with subject.attributor((), composite=gradient) as plain:  # which leaves the forward pass alone
+    with subject.explainer.reader() as plain:  # which leaves the forward pass alone
         for index in indices:
             targets += truth_targets(plain, dataset, dataset.scene(index))
     found: list[Shares] = [{} for _ in targets]
     falls: list[ContextFall | None] = []
     concepts: list[Row] = []
-    for composite, methods in _by_composite(subject, settings.methods).items():
-        with subject.attributor([subject.model.layer], composite=composite) as attributor:
+    own = subject.explainer.composite
+    first: dict[CompositeSpec, list[Method]] = {own: []}  # since it explains the concepts
+    for composite, methods in (first | by_composite(settings.methods)).items():
+        with subject.explainer.attributor([subject.explainer.layer], composite=composite) as attributor:
             for start in range(0, len(targets), batch_size):
                 batch = targets[start : start + batch_size]
                 trace = attributor.forward(torch.stack([one.planned.sample.image for one in batch]))
                 attribution = trace.explain([one.explained for one in batch])
                 for method in methods:
-                    values = _shares(method, attribution, subject.model.layer, batch, settings.seed)
+                    values = _shares(method, attribution, subject.explainer.layer, batch, settings.seed)
                     for one, its in zip(found[start : start + batch_size], values, strict=True):
                         one[method.name] = its
-                if composite is subject.composite:
-                    concepts += _concept_rows(trace, attribution, subject.model.layer, batch, settings.n_concepts)
-            if composite is subject.composite:
+                if composite == own:
+                    concepts += _concept_rows(trace, attribution, subject.explainer.layer, batch, settings.n_concepts)
+            if composite == own:
                 falls = [context_fall(attributor, one) if one.swapped else None for one in targets]
     rows = {
         "targets": [_target_row(*its) for its in zip(targets, found, falls, strict=True)],
@@ -171,16 +171,6 @@ def _unit(
         "concepts": concepts,
     }
     return packed(rows)
-
-
-def _by_composite(
-    subject: Subject, methods: Sequence[Method]
-) -> Mapping[Callable[[nn.Module], Composite], list[Method]]:
-    """Methods that share a backward round; the run's composite comes first, since it explains the concepts."""
-    groups: dict[Callable[[nn.Module], Composite], list[Method]] = {subject.composite: []}
-    for method in methods:
-        groups.setdefault(method.composite, []).append(method)
-    return groups
 
 
 def _shares(

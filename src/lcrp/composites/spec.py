@@ -1,0 +1,48 @@
+"""A composite as a value: which function builds it, with which settings, and what may be expected of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from torch import nn
+from zennit.core import Composite
+
+from lcrp.composites.composites import gradient
+
+BuildComposite = Callable[[nn.Module], Composite]  # makes a fresh composite for one network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompositeSpec:
+    """A composite with its settings; calling it makes a fresh one for a network.
+
+    Attributes:
+        name: in the configuration, in titles and in names of files.
+        build: takes a network and the settings.
+        settings: arguments of `build` by name, plain values.
+        is_lrp: whether it passes relevance on by rules of LRP, and does not compute a gradient.
+        conserves: whether relevance is neither made nor lost but for biases and stabilisers.
+    """
+
+    name: str
+    build: Callable[..., Composite]
+    settings: Mapping[str, object] = field(default_factory=dict, hash=False)
+    is_lrp: bool = True
+    conserves: bool = True
+
+    def __call__(self, network: nn.Module) -> Composite:
+        """A composite that is to be registered in this network."""
+        return self.build(network, **self.settings)
+
+    def identity(self) -> dict[str, object]:
+        """All that determines its numbers, as plain values."""
+        function = getattr(self.build, "__qualname__", type(self.build).__qualname__)
+        return {
+            "name": self.name,
+            "build": f"{getattr(self.build, '__module__', '')}.{function}",
+            "settings": dict(self.settings),
+            "is_lrp": self.is_lrp,
+            "conserves": self.conserves,
+        }
+
+
+GRADIENT = CompositeSpec(name="gradient", build=gradient, is_lrp=False, conserves=False)  # leaves forward passes alone

@@ -1,0 +1,70 @@
+"""What the words 'detection' and 'segmentation' of the configuration stand for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lcrp.attribution.detection import DetectionTask
+from lcrp.attribution.segmentation import SegmentationTask
+from lcrp.attribution.task import Task
+from lcrp.config import schema
+from lcrp.training.losses import detection_objective, segmentation_objective
+from lcrp.training.quality import BoxQuality, MaskQuality, Quality
+from lcrp.training.trainer import Objective
+
+ClassNames = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskKind:
+    """One kind of task.
+
+    Attributes:
+        task: reads the decisions that are explained, as the settings say.
+        examined: reads all that a network predicts, when its quality is measured.
+        objective: what training makes small.
+        quality: how good predictions are.
+        has_background: whether class 0 is the background.
+    """
+
+    task: Callable[[schema.Config, ClassNames], Task]
+    examined: Callable[[ClassNames], Task]
+    objective: Objective
+    quality: Callable[[ClassNames], Quality]
+    has_background: bool
+
+
+def build_task(config: schema.Config, class_names: ClassNames) -> Task:
+    """How decisions are selected and seeded."""
+    return TASKS[config.model.task].task(config, class_names)
+
+
+def _detection(config: schema.Config, class_names: ClassNames) -> Task:
+    keys = ("score", "confidence", "iou", "max_detections")
+    return DetectionTask(class_names, **{key: getattr(config.model, key) for key in keys})
+
+
+def _segmentation(config: schema.Config, class_names: ClassNames) -> Task:
+    assert config.model.min_area is not None
+    return SegmentationTask(
+        class_names,
+        seed=config.statistics.seed,  # type: ignore[arg-type]
+        min_area=config.model.min_area,
+    )
+
+
+TASKS: Mapping[str, TaskKind] = {
+    "detection": TaskKind(
+        task=_detection,
+        examined=lambda names: DetectionTask(names, confidence=0.001, iou=0.6, max_detections=100),
+        objective=detection_objective,
+        quality=BoxQuality,
+        has_background=False,
+    ),
+    "segmentation": TaskKind(
+        task=_segmentation,
+        examined=SegmentationTask,
+        objective=segmentation_objective,
+        quality=MaskQuality,
+        has_background=True,
+    ),
+}

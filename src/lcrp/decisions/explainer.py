@@ -1,0 +1,98 @@
+"""A network that can be explained."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import nn
+
+from lcrp.attribution.engine import Attributor
+from lcrp.attribution.task import Task
+from lcrp.composites.spec import GRADIENT, BuildComposite, CompositeSpec
+from lcrp.data.transforms import InputTransform
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explainer:
+    """A trained network with all that is needed to explain what it decides.
+
+    Attributes:
+        name: the model's name, in titles and in names of files.
+        network: in evaluation mode, its parameters without gradients.
+        task: how its decisions are selected and seeded, and what its classes are called.
+        composite: which rule explains which layer.
+        transform: how a picture becomes its input.
+        mean: [3] subtracted from an RGB image in [0, 1].
+        std: [3] divided by afterwards.
+        layer: whose concepts are shown by default.
+        checkpoint: file name of its weights, or 'random'.
+        checkpoint_sha256: of the file; empty for random weights.
+        architecture: which network it is and how it was built, plain values.
+        precision: how its numbers are multiplied.
+    """
+
+    name: str
+    network: nn.Module
+    task: Task
+    composite: CompositeSpec
+    transform: InputTransform
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    layer: str
+    checkpoint: str
+    checkpoint_sha256: str
+    architecture: Mapping[str, object] = field(default_factory=dict)
+    precision: Precision = "float32"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the network's classes; index = class id."""
+        return self.task.class_names
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        return next(self.network.parameters()).device
+
+    def attributor(
+        self, layers: Sequence[str], *, composite: BuildComposite | None = None, network: nn.Module | None = None
+    ) -> Attributor:
+        """What explains decisions of the network, within a context.
+
+        Args:
+            layers: names of those that are recorded.
+            composite: another one than the explainer's.
+            network: an altered copy of its own.
+        """
+        return Attributor(
+            network or self.network,
+            composite or self.composite,
+            self.task,
+            layers=layers,
+            mean=self.mean,
+            std=self.std,
+        )
+
+    def reader(self) -> Attributor:
+        """What reads the network's outputs, within a context: BatchNorm is merged, no rule alters anything."""
+        return self.attributor((), composite=GRADIENT)
+
+    def identity(self) -> dict[str, object]:
+        """What determines numbers, as plain values; never a path."""
+        return {
+            "model": {
+                "name": self.name,
+                "network": dict(self.architecture),
+                "checkpoint_sha256": self.checkpoint_sha256,
+                "class_names": list(self.class_names),
+                "input": self.transform.description(),
+                "mean": list(self.mean),
+                "std": list(self.std),
+                "task": self.task.identity(),
+            },
+            "composite": self.composite.identity(),
+            "precision": self.precision,
+        }
