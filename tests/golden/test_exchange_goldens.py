@@ -9,7 +9,7 @@ import pytest
 from forerunner_pass import CASES, recorded_pass
 from torch import nn
 
-from lcrp.decisions.explained import ConceptChoice
+from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.selection import Selection
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.runs.run import Run

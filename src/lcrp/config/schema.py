@@ -132,6 +132,7 @@ class RenderStage(Stage):
     layer: str | None = None
     n_concepts: int = MISSING
     n_references: int = MISSING
+    distinct_pictures: bool = MISSING
     concepts: list[int] | None = None
     formats: list[str] = MISSING
     statistics: str | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 from lcrp.config import schema
 from lcrp.config.methods import methods
 from lcrp.config.paths import absolute
-from lcrp.decisions.explained import ConceptChoice
+from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.selection import Selection
 from lcrp.errors import ConfigError
 from lcrp.stages.context.context import ContextSettings
@@ -72,6 +72,7 @@ def _(stage: schema.RenderStage, origin: Path) -> RenderSettings:
         selection=selection,
         choice=choice,
         formats=tuple(stage.formats),
+        distinct_pictures=stage.distinct_pictures,
         statistics=_absolute(stage.statistics, origin),
         make_statistics=stage.make_statistics,
     )

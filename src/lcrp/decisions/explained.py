@@ -1,251 +1,95 @@
-"""The decisions of one picture, explained: relevance of pixels and concepts, in numbers that a figure shows.
-
-Axes: B batch (one picture), C concept, H W picture, h w feature map.
-"""
+"""The decisions of one picture, explained."""
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import get_args
+from dataclasses import replace
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch.nn.functional import interpolate
-
-from lcrp.attribution.concepts import activation_scores, only_concept, relevance_scores
-from lcrp.attribution.engine import Attributor, Trace
-from lcrp.attribution.segmentation import box_region
-from lcrp.attribution.task import Prediction, Task
-from lcrp.decisions.beside import annotated, by_confidence, other_decisions, runners_up
-from lcrp.decisions.neuron_maps import Mode
-from lcrp.decisions.selection import Selection, chosen_targets
-from lcrp.errors import ConfigError, LayerError, nearest
-from lcrp.evidence.localisation import shares
-from lcrp.values.attribution import Attribution
-from lcrp.values.explanation import ConceptExplanation, Explanation, Mask
-from lcrp.values.prediction import ClassMap
+from lcrp.attribution.layers import layer_names
+from lcrp.decisions.concept_choice import ConceptChoice
+from lcrp.decisions.decision import explained_decisions
+from lcrp.decisions.explainer import Explainer
+from lcrp.decisions.neuron_maps import StartCounting
+from lcrp.decisions.references import ReferenceSource, reference_samples
+from lcrp.decisions.selection import Selection
+from lcrp.errors import LayerError, nearest
+from lcrp.values.explanation import Explanation, Reference
 from lcrp.values.sample import Sample
-from lcrp.values.target import ExplainedTarget
+
+LEAST_LAYER_SHARE = 0.1  # of a decision; below, the layer is not what to look at
 
 log = logging.getLogger(__name__)
 
-Heatmap = npt.NDArray[np.floating]
-Content = tuple[int, int, int, int]
 
-MAX_CONCEPTS = 8
-MAX_REFERENCES = 24
-LEAST_LAYER_SHARE = 0.1  # of a decision; below, the layer is not what to look at
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConceptChoice:
-    """Which concepts of which layer are shown, and by what they are ranked.
-
-    Attributes:
-        mode: 'relevance' for the decision, or 'activation' in the picture.
-        layer: name of the layer; None takes the model's own choice.
-        n_concepts: the highest-ranked so many.
-        n_references: reference samples shown per concept.
-        concepts: these concepts instead, in this order.
-    """
-
-    mode: Mode
-    layer: str | None
-    n_concepts: int
-    n_references: int
-    concepts: tuple[int, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.mode not in get_args(Mode):
-            choices = nearest(self.mode, get_args(Mode))
-            raise ConfigError(f"mode '{self.mode}' is unknown; choices: {choices}.", mend="Set stage.mode.")
-        count = self.n_concepts if self.concepts is None else len(self.concepts)
-        if not 1 <= count <= MAX_CONCEPTS:
-            raise ConfigError(
-                f"a figure shows 1 to {MAX_CONCEPTS} concepts, not {count}.",
-                mend="Set stage.n_concepts." if self.concepts is None else "Set stage.concepts.",
-            )
-        if not 0 <= self.n_references <= MAX_REFERENCES:
-            raise ConfigError(
-                f"a figure shows 0 to {MAX_REFERENCES} references per concept, not {self.n_references}.",
-                mend="Set stage.n_references.",
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _View:
-    """One picture after its forward pass; `region` [H, W] is the part of a class mask that is explained."""
-
-    sample: Sample
-    trace: Trace
-    prediction: Prediction
-    layer: str
-    region: torch.Tensor | None
-    data_names: Sequence[str] | None
-
-
-def explained_decisions(
-    attributor: Attributor,
+def explained(
+    explainer: Explainer,
     sample: Sample,
     selection: Selection,
-    class_id: int | None,
     choice: ConceptChoice,
+    *,
+    title: str = "",
     data_names: Sequence[str] | None = None,
+    references: ReferenceSource | None = None,
+    start_counting: StartCounting | None = None,
 ) -> list[Explanation]:
-    """Explanations of the selected decisions of a picture, without references and title.
+    """Explanations of the decisions of one picture that were asked for, with all that a figure shows.
+
+    This is the one way from a picture to its explanations; the command line and Python both take it. The network is
+    altered within the call alone, and bit for bit what it was afterwards.
 
     Args:
-        attributor: within its context and recording the layer.
-        sample: the picture.
+        explainer: the network and what belongs to it.
+        sample: the picture, in the network's input.
         selection: which decisions.
-        class_id: `selection.class_name` as an id.
-        choice: which concepts; `choice.layer` must be set.
+        choice: which concepts of which layer; without a layer the explainer's.
+        title: model, weights, data and composite in words.
         data_names: class names of the dataset that the picture comes from; None for a person's own.
+        references: where reference samples come from, for the same layer and mode; None shows none.
+        start_counting: opens a count of the reference heatmaps that are to be computed, as `Run.progress` does.
 
     Raises:
         TargetError: the decisions asked for are not there.
-        LayerError: the layer has no such concept.
+        LayerError: there is no such layer, or it has no such concept.
     """
-    assert choice.layer is not None
-    trace = attributor.forward(sample.image[None])
-    prediction = attributor.task.predictions(trace.output)[0]
-    region = None
-    if selection.box is not None and isinstance(prediction, ClassMap):
-        region = box_region(sample.geometry.box_to_input(selection.box), prediction.labels)
-    view = _View(
-        sample=sample, trace=trace, prediction=prediction, layer=choice.layer, region=region, data_names=data_names
-    )
-    chosen = chosen_targets(attributor.task, prediction, sample, selection, class_id)
-    return [_explanation(attributor, view, explained, choice) for explained in chosen]
+    layer = layer_of(explainer, choice.layer)
+    with explainer.attributor([layer]) as attributor:
+        found = explained_decisions(attributor, sample, selection, replace(choice, layer=layer), data_names)
+        shown = sorted({part.concept for one in found for part in one.concepts})
+        by_concept: dict[int, tuple[Reference, ...]] = {}
+        if references is not None:
+            by_concept = reference_samples(attributor, references, shown, sample, start_counting)
+    complete = []
+    for one in found:
+        concepts = tuple(replace(part, references=by_concept.get(part.concept, ())) for part in one.concepts)
+        share = one.layer_share if explainer.composite.is_lrp else float("nan")  # gradients are no relevance
+        complete.append(replace(one, title=title, concepts=concepts, layer_share=share))
+        _warn_of_layer(complete[-1])
+    return complete
 
 
-def outside_share(heatmap: Heatmap, mask: Mask, content: Content) -> float:
-    """Share of the positive relevance within the picture that lies outside the object; 0 if there is none.
-
-    sum_i max(R_i, 0) (1 - M_i) / sum_i max(R_i, 0) over the pixels i of the content (Dreyer et al. 2023, the context
-    score of section 4.3, for one sample).
-
-    Args:
-        heatmap: [H, W].
-        mask: [H, W] the object.
-        content: (top, left, bottom, right) of the picture in the input.
-    """
-    top, left, bottom, right = content
-    (share,) = shares(heatmap[top:bottom, left:right], ~mask[None, top:bottom, left:right])
-    return 0.0 if np.isnan(share) else float(share)
-
-
-def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> list[int]:
-    """The concepts that are shown, from scores [C]: the highest ones (ties: the lower id first), or those asked for.
-
-    Raises:
-        LayerError: a concept that was asked for is not in the layer.
-    """
-    if choice.concepts is None:
-        order = scores.argsort(descending=True, stable=True)
-        return [int(concept) for concept in order[: choice.n_concepts]]
-    for concept in choice.concepts:
-        if not 0 <= concept < len(scores):
-            raise LayerError(
-                f"concept {concept} is not in layer '{layer}': it has {len(scores)} concepts, 0 to {len(scores) - 1}.",
-                mend="Set stage.concepts.",
-            )
-    return list(choice.concepts)
-
-
-def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget, choice: ConceptChoice) -> Explanation:
-    attribution = view.trace.explain([explained], None if view.region is None else view.region[None])
-    scores = _scores(attribution, view.layer, choice)
-    share = _layer_share(attribution, view.layer, choice)
-    _warn_of_layer(attributor.task, view, explained, share)
-    shown = top_concepts(scores, choice, view.layer)
-    content = view.sample.geometry.content()
-    height, width = view.sample.image.shape[-2:]
-    pixels = attributor.task.object_mask(view.prediction, explained, (height, width))
-    mask: Mask = (pixels if view.region is None else pixels & view.region).cpu().numpy()
-    heatmap = _array(attribution.heatmap[0])
-    top, left, bottom, right = content
-    return Explanation(
-        title="",
-        source=view.sample.key,
-        mode=choice.mode,
-        layer=view.layer,
-        explained=explained,
-        class_name=attributor.task.class_names[explained.target.class_id],
-        picture=view.sample.image.permute(1, 2, 0).numpy(),
-        geometry=view.sample.geometry,
-        mask=mask,
-        heatmap=heatmap,
-        outside=outside_share(heatmap, mask, content),
-        outside_area=float(1.0 - mask[top:bottom, left:right].mean()),
-        rank=_rank(attributor.task, view, explained),
-        layer_share=share,
-        num_concepts=len(scores),
-        concepts=tuple(
-            ConceptExplanation(
-                concept=concept,
-                share=float(scores[concept]),
-                heatmap=concept_map,
-                outside=outside_share(concept_map, mask, content),
-                references=(),
-            )
-            for concept, concept_map in zip(shown, _concept_maps(view, attribution, shown, choice), strict=True)
-        ),
-        others=other_decisions(attributor.task, view.prediction, view.sample, explained),
-        runners_up=runners_up(attributor.task, view.prediction, explained, view.region),
-        annotated=annotated(attributor.task, view.sample, explained, mask, view.data_names),
-    )
-
-
-def _scores(attribution: Attribution, layer: str, choice: ConceptChoice) -> torch.Tensor:
-    """Score of every concept, [C]."""
-    if choice.mode == "activation":
-        return activation_scores(attribution.activation[layer]).score[0].cpu()
-    return relevance_scores(attribution.relevance[layer]).score[0].cpu()
-
-
-def _layer_share(attribution: Attribution, layer: str, choice: ConceptChoice) -> float:
-    """Relevance that passes through the layer: sum_(c, y, x) R, of a seed that sums to 1; NaN if not asked for."""
-    return float("nan") if choice.mode == "activation" else float(attribution.relevance[layer].double().sum())
-
-
-def _warn_of_layer(task: Task, view: _View, explained: ExplainedTarget, share: float) -> None:
-    """Say so if a layer's concepts are hardly what a decision was made of."""
+def _warn_of_layer(explanation: Explanation) -> None:
+    """Say so if the concepts shown are hardly what the decision was made of."""
+    share = explanation.layer_share
     if abs(share) < LEAST_LAYER_SHARE:
-        name = task.class_names[explained.target.class_id]
         log.warning(
-            "%s: %s of the relevance of '%s' passes through layer '%s', the rest takes other ways; choose a layer "
-            "that leads to this decision (stage.layer=NAME)",
-            view.sample.key,
+            "%s: %s of the relevance of '%s' passes through layer '%s', the rest takes other ways; choose a layer that "
+            "leads to this decision (stage.layer=NAME)",
+            explanation.source,
             f"{share:.1%}" if share else "nothing",
-            name,
-            view.layer,
+            explanation.class_name,
+            explanation.layer,
         )
 
 
-def _rank(task: Task, view: _View, explained: ExplainedTarget) -> int:
-    """Place of a decision by confidence among those for its class."""
-    ranked = by_confidence(task, view.prediction, view.sample, explained.target.class_id)
-    return [one.target for one in ranked].index(explained.target)
+def layer_of(explainer: Explainer, name: str | None) -> str:
+    """The layer that is asked for, or the explainer's own.
 
-
-def _concept_maps(
-    view: _View, attribution: Attribution, concepts: Sequence[int], choice: ConceptChoice
-) -> list[Heatmap]:
-    """Conditional heatmaps [H, W] of concepts, or their activation maps resized to the input."""
-    if choice.mode == "activation":
-        activation = attribution.activation[view.layer][:, list(concepts)]  # [1, shown, h, w]
-        size = tuple(view.sample.image.shape[-2:])
-        resized = interpolate(activation, size=size, mode="bilinear", align_corners=False)[0]
-        return [_array(one) for one in resized]
-    relevance = attribution.relevance[view.layer]
-    maps = []
-    for concept in concepts:
-        restart = only_concept(relevance, torch.tensor([concept], device=relevance.device))
-        maps.append(_array(view.trace.conditional(view.layer, restart)[0]))
-    return maps
-
-
-def _array(values: torch.Tensor) -> Heatmap:
-    return np.asarray(values.float().cpu().numpy())
+    Raises:
+        LayerError: the network has no such layer.
+    """
+    layer = explainer.layer if name is None else name
+    names = layer_names(explainer.network)
+    if layer not in names:
+        raise LayerError(
+            f"layer '{layer}' is not in {explainer.name}; nearest: {nearest(layer, names)}.", mend="Set stage.layer."
+        )
+    return layer

@@ -1,20 +1,18 @@
 """stage=render: single decisions explained, as figures, numbers and raw maps."""
 
 import logging
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lcrp.attribution.engine import Attributor
-from lcrp.attribution.layers import layer_names
 from lcrp.data.dataset import Dataset
 from lcrp.data.folder import FolderDataset
-from lcrp.decisions.explained import ConceptChoice, explained_decisions
-from lcrp.decisions.references import ReferenceSource, reference_samples
+from lcrp.decisions.concept_choice import ConceptChoice
+from lcrp.decisions.explained import explained, layer_of
+from lcrp.decisions.references import ReferenceSource
 from lcrp.decisions.selection import Selection, class_id_of, sample_indices
 from lcrp.decisions.subject import StatisticsSettings, Subject
-from lcrp.errors import ConfigError, DataError, LayerError, TargetError, nearest
+from lcrp.errors import ConfigError, DataError, TargetError, nearest
 from lcrp.figures.explanation import draw_explanation
 from lcrp.figures.saving import FORMATS
 from lcrp.runs.run import Run
@@ -25,11 +23,12 @@ from lcrp.storage.explanation_json import explanation_json
 from lcrp.storage.reference_cache import ReferenceCache
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.explanation import Explanation
+from lcrp.values.names import safe_name, unique_name
 from lcrp.values.sample import Sample
 
 SEARCHED = 64  # samples that are tried where none is named
 CACHE_FOLDER = "references"
-LONGEST_KEY = 80  # characters of a sample's key in file names
+LONGEST_NAME = 50  # bytes of a class or layer in names of files
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +43,7 @@ class RenderSettings:
         formats: of the figures: 'png', 'svg', 'pdf'.
         statistics: file with the concept statistics; None finds the one that fits.
         make_statistics: where none fits, make them first, as stage=glocal does.
+        distinct_pictures: no picture twice among the references of a concept, where enough others exist.
     """
 
     selection: Selection
@@ -51,6 +51,7 @@ class RenderSettings:
     formats: tuple[str, ...] = ("png",)
     statistics: Path | None = None
     make_statistics: bool = False
+    distinct_pictures: bool = True
 
     def __post_init__(self) -> None:
         for name in self.formats or ("",):
@@ -60,14 +61,18 @@ class RenderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """Everything that explaining one picture needs."""
+    """Everything that explaining one picture needs; `taken` are the names of files that are written already."""
 
     subject: Subject
     settings: RenderSettings
-    attributor: Attributor
-    class_id: int | None
-    source: ReferenceSource | None
+    references: ReferenceSource | None
     run: Run
+    taken: set[str] = field(default_factory=set)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether pictures are a person's own, and not the dataset's."""
+        return self.settings.selection.image is not None
 
 
 def render(subject: Subject, statistics: StatisticsSettings, settings: RenderSettings, run: Run) -> list[Path]:
@@ -85,21 +90,18 @@ def render(subject: Subject, statistics: StatisticsSettings, settings: RenderSet
     Raises:
         LcrpError: nothing was explained; the message says what is there instead, or what is missing.
     """
-    layer = _layer(subject, settings.choice.layer)
+    layer = layer_of(subject.explainer, settings.choice.layer)
     settings = replace(settings, choice=replace(settings.choice, layer=layer))
-    class_id = class_id_of(settings.selection.class_name, subject.explainer.task.class_names)
+    class_id_of(settings.selection.class_name, subject.explainer.class_names)  # refused before statistics are made
     pictures = _pictures(subject, settings.selection)
     indices = _indices(pictures, settings.selection)
-    source = _source(subject, statistics, settings, run) if settings.choice.n_references else None
-    attributor = subject.explainer.attributor([layer])
-    work = _Work(subject=subject, settings=settings, attributor=attributor, class_id=class_id, source=source, run=run)
-    is_search = settings.selection.samples is None and settings.selection.image is None
-    with attributor:
-        return _rendered(work, pictures, indices, is_search=is_search)
+    references = _ranking(subject, statistics, settings, run) if settings.choice.n_references else None
+    return _rendered(_Work(subject=subject, settings=settings, references=references, run=run), pictures, indices)
 
 
-def _rendered(work: _Work, pictures: Dataset, indices: Sequence[int], *, is_search: bool) -> list[Path]:
-    """Figures of all pictures; a search ends with the first picture in which something is explained."""
+def _rendered(work: _Work, pictures: Dataset, indices: Sequence[int]) -> list[Path]:
+    """Figures of all pictures; where none is named, of the first one in which something is explained."""
+    is_search = work.settings.selection.samples is None and not work.is_own
     figures: list[Path] = []
     refused: list[TargetError | DataError] = []
     for index in indices:
@@ -118,52 +120,47 @@ def _rendered(work: _Work, pictures: Dataset, indices: Sequence[int], *, is_sear
 
 def _figures(work: _Work, sample: Sample) -> list[Path]:
     """Explain the chosen decisions of one picture and write their files."""
-    settings = work.settings
-    explanations = explained_decisions(work.attributor, sample, settings.selection, work.class_id, settings.choice)
-    shown = {part.concept for explanation in explanations for part in explanation.concepts}
-    references = reference_samples(work.attributor, work.source, sorted(shown)) if work.source else {}
-    figures = []
-    for explanation in explanations:
-        concepts = tuple(replace(part, references=references.get(part.concept, ())) for part in explanation.concepts)
-        complete = replace(explanation, title=_title(work), concepts=concepts)
-        figures += _written(complete, settings, work.run.folder)
-    return figures
+    explanations = explained(
+        work.subject.explainer,
+        sample,
+        work.settings.selection,
+        work.settings.choice,
+        title=_title(work),
+        data_names=None if work.is_own else work.subject.dataset.class_names,
+        references=work.references,
+        start_counting=work.run.progress,
+    )
+    return [figure for explanation in explanations for figure in _written(work, explanation)]
 
 
-def _written(explanation: Explanation, settings: RenderSettings, folder: Path) -> list[Path]:
-    stem = file_stem(explanation)
+def _written(work: _Work, explanation: Explanation) -> list[Path]:
+    folder, stem = work.run.folder, unique_name(file_stem(explanation), work.taken)
     write_json(folder / f"{stem}.json", explanation_json(explanation))
     write_explanation(folder / f"{stem}.h5", explanation)
-    figures = [folder / f"{stem}.{name}" for name in settings.formats]
-    draw_explanation(explanation, figures, num_references=settings.choice.n_references)
+    figures = [folder / f"{stem}.{name}" for name in work.settings.formats]
+    draw_explanation(explanation, figures, num_references=work.settings.choice.n_references)
     for figure in figures:
         log.info("drawn: %s", figure.name)
     return figures
 
 
 def file_stem(explanation: Explanation) -> str:
-    """File name of an explanation without its suffix: '<key>_<class>_<item>_<layer>', safe on every system."""
-    target = explanation.explained.target
-    parts = (explanation.explained.key[-LONGEST_KEY:], explanation.class_name, str(target.item), explanation.layer)
-    return "_".join(re.sub(r"[^\w.-]+", "-", part).strip("-.") for part in parts)
+    """File name of an explanation without its suffix: '<picture>_<class>_<item>_<layer>', safe on every system."""
+    place = str(explanation.explained.target.item)
+    names = (explanation.class_name, place, explanation.layer)
+    return "_".join((safe_name(explanation.source), *(safe_name(name, LONGEST_NAME) for name in names)))
 
 
 def _title(work: _Work) -> str:
-    subject = work.subject
-    dataset = subject.dataset.name
+    """Model, weights, data and composite; folders by their name alone."""
+    explainer, data = work.subject.explainer, work.subject.dataset.name
+    weights = explainer.checkpoint if explainer.checkpoint_sha256 else "random weights"
+    parts = [explainer.name, weights, data, explainer.composite.name]
     if work.settings.selection.image is not None:
-        dataset = f"references from {dataset}"
-    return " · ".join((subject.explainer.name, dataset, subject.explainer.composite.name))
-
-
-def _layer(subject: Subject, name: str | None) -> str:
-    layer = subject.explainer.layer if name is None else name
-    names = layer_names(subject.explainer.network)
-    if layer not in names:
-        raise LayerError(
-            f"layer '{layer}' is not in {subject.explainer.name}; nearest: {nearest(layer, names)}. Set stage.layer."
-        )
-    return layer
+        folder = Path(work.settings.selection.image)
+        is_named = folder.is_dir() and folder != Path.home()  # whose name is a person's
+        parts[2:3] = [folder.name if is_named else "", f"references from {data}" if work.references else ""]
+    return " · ".join(part for part in parts if part)
 
 
 def _pictures(subject: Subject, selection: Selection) -> Dataset:
@@ -179,7 +176,7 @@ def _indices(pictures: Dataset, selection: Selection) -> Sequence[int]:
     return range(len(pictures) if selection.image is not None else min(SEARCHED, len(pictures)))
 
 
-def _source(subject: Subject, statistics: StatisticsSettings, settings: RenderSettings, run: Run) -> ReferenceSource:
+def _ranking(subject: Subject, statistics: StatisticsSettings, settings: RenderSettings, run: Run) -> ReferenceSource:
     """The ranking of the layer's concepts, from the statistics file that fits."""
     choice = settings.choice
     assert choice.layer is not None
@@ -197,6 +194,7 @@ def _source(subject: Subject, statistics: StatisticsSettings, settings: RenderSe
         cache=ReferenceCache(
             folder=path.parent / CACHE_FOLDER, config_hash=config_hash, layer=choice.layer, mode=choice.mode
         ),
+        distinct_pictures=settings.distinct_pictures,
     )
 
 
@@ -206,4 +204,5 @@ def _nothing(refused: Sequence[TargetError | DataError], name: str) -> TargetErr
         return refused[0]
     if not refused:
         return DataError(f"{name} has no pictures to explain.")
-    return TargetError(f"nothing to explain in {len(refused)} pictures of {name}; the first: {refused[0]}")
+    first = refused[0]
+    return TargetError(f"nothing to explain in {len(refused)} pictures of {name}; the first: {first}", mend=first.mend)

@@ -14,7 +14,8 @@ import pytest
 import torch
 from colour_world import Squares
 
-from lcrp.decisions.explained import ConceptChoice, explained_decisions
+from lcrp.decisions.concept_choice import ConceptChoice
+from lcrp.decisions.decision import explained_decisions
 from lcrp.decisions.selection import Selection
 from lcrp.decisions.subject import Subject
 from lcrp.errors import DataError, Interrupted, LayerError, StoreError, TargetError
@@ -157,7 +158,7 @@ def test_context_scores_are_those_of_concepts_explained_one_by_one(tmp_path: Pat
                 selection = Selection(image=None, samples=None, class_name=class_id, item=0, box=None, max_targets=1)
                 choice = ConceptChoice(mode="relevance", layer="2", n_concepts=1, n_references=0, concepts=(concept,))
                 with engine:
-                    (one,) = explained_decisions(engine, subject.dataset[sample], selection, class_id, choice)
+                    (one,) = explained_decisions(engine, subject.dataset[sample], selection, choice)
                 shares.append(one.concepts[0].outside)
         assert score == pytest.approx(np.mean(shares), abs=1e-5)
         seen += 1

@@ -12,7 +12,7 @@ import paper_world
 import pytest
 import torch
 
-from lcrp.decisions.explained import ConceptChoice
+from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.selection import Selection
 from lcrp.decisions.subject import StatisticsSettings
 from lcrp.errors import LayerError, StoreError

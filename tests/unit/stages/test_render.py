@@ -14,7 +14,7 @@ import torch
 from colour_world import Squares
 from PIL import Image
 
-from lcrp.decisions.explained import ConceptChoice
+from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.selection import Selection
 from lcrp.decisions.subject import Subject
 from lcrp.errors import ConfigError, DataError, LayerError, StoreError, TargetError
@@ -77,7 +77,7 @@ def test_figure_numbers_and_maps_of_one_decision(tmp_path: Path, caplog: pytest.
         assert picture.width > 200
     numbers = json.loads(figure.with_suffix(".json").read_text())
     assert numbers["class"] == "boat"
-    assert numbers["title"] == "colours · squares · epsilon_plus_flat"
+    assert numbers["title"] == "colours · random weights · squares · epsilon_plus_flat"
     assert numbers["concepts"][0]["concept"] == 0
     references = numbers["concepts"][0]["references"]
     assert len(references) == 2
@@ -139,13 +139,42 @@ def test_the_users_own_pictures(tmp_path: Path) -> None:
     (figure,) = rendered(tmp_path, settings(image=str(folder)))
     assert figure.name == "my-picture.png_boat_0_2.png"
     shown = read_explanation(figure.with_name("my-picture.png_boat_0_2.h5"))
-    assert shown.title == "colours · references from squares · epsilon_plus_flat"
+    assert shown.title == "colours · random weights · photos · epsilon_plus_flat"
+    assert (shown.source, shown.annotated) == ("my picture.png", None)
+
+
+def test_pictures_of_one_name_have_files_of_their_own(tmp_path: Path) -> None:
+    pixels = (Squares()[1].image.permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    for name in ("a b/c.png", "a-b/c.png"):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "photos" / name)
+    figures = rendered(tmp_path, settings(image=str(tmp_path / "photos" / "*" / "*.png")))
+    assert [figure.name for figure in figures] == ["a-b-c.png_boat_0_2.png", "a-b-c.png_boat_0_2-2.png"]
+    sources = [json.loads(figure.with_suffix(".json").read_text())["source"] for figure in figures]
+    assert sources == ["a b/c.png", "a-b/c.png"]
+
+
+def test_no_file_names_a_folder_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_statistics(tmp_path)
+    home = tmp_path / "alice"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    pixels = (Squares()[1].image.permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    Image.fromarray(pixels).save(home / "photo.png")
+    subject = colour_world.subject()
+    trained = replace(subject, explainer=replace(subject.explainer, checkpoint="best.pt", checkpoint_sha256="abc"))
+    for image in (home, home / "photo.png"):
+        (figure,) = rendered(tmp_path, settings(image=str(image), n_references=1), trained)
+        written = figure.with_suffix(".json").read_text() + read_explanation(figure.with_suffix(".h5")).title
+        assert "colours · best.pt · references from squares · epsilon_plus_flat" in written
+        assert "alice" not in written
+        assert str(tmp_path) not in written
 
 
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"layer": "3"}, LayerError, r"layer '3' is not in colours; nearest: '[024]'.*Set stage.layer"),
+        ({"layer": "3"}, LayerError, r"layer '3' is not in colours; nearest: '[024]'"),
         ({"class_name": "cat"}, TargetError, "class 'cat' is not known .*'car'"),
         ({"samples": (9,)}, DataError, "squares has no sample 9: it has 6"),
         ({"samples": (1,), "class_name": "car"}, TargetError, "no 'car' in squares/01.*'background'"),

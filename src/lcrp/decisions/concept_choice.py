@@ -1,0 +1,65 @@
+"""Which concepts of which layer are shown, and by what they are ranked."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+import torch
+
+from lcrp.decisions.neuron_maps import Mode
+from lcrp.errors import ConfigError, LayerError, nearest
+
+MAX_CONCEPTS = 8
+MAX_REFERENCES = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConceptChoice:
+    """Which concepts of which layer are shown, and by what they are ranked.
+
+    Attributes:
+        mode: 'relevance' for the decision, or 'activation' in the picture.
+        layer: name of the layer; None takes the model's own choice.
+        n_concepts: the highest-ranked so many.
+        n_references: reference samples shown per concept.
+        concepts: these concepts instead, in this order.
+    """
+
+    mode: Mode
+    layer: str | None
+    n_concepts: int
+    n_references: int
+    concepts: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            choices = nearest(self.mode, get_args(Mode))
+            raise ConfigError(f"mode '{self.mode}' is unknown; choices: {choices}.", mend="Set stage.mode.")
+        count = self.n_concepts if self.concepts is None else len(self.concepts)
+        if not 1 <= count <= MAX_CONCEPTS:
+            raise ConfigError(
+                f"a figure shows 1 to {MAX_CONCEPTS} concepts, not {count}.",
+                mend="Set stage.n_concepts." if self.concepts is None else "Set stage.concepts.",
+            )
+        if not 0 <= self.n_references <= MAX_REFERENCES:
+            raise ConfigError(
+                f"a figure shows 0 to {MAX_REFERENCES} references per concept, not {self.n_references}.",
+                mend="Set stage.n_references.",
+            )
+
+
+def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> list[int]:
+    """The concepts that are shown, from scores [C]: the highest ones (ties: the lower id first), or those asked for.
+
+    Raises:
+        LayerError: a concept that was asked for is not in the layer.
+    """
+    if choice.concepts is None:
+        order = scores.argsort(descending=True, stable=True)
+        return [int(concept) for concept in order[: choice.n_concepts]]
+    for concept in choice.concepts:
+        if not 0 <= concept < len(scores):
+            raise LayerError(
+                f"concept {concept} is not in layer '{layer}': it has {len(scores)} concepts, 0 to {len(scores) - 1}.",
+                mend="Set stage.concepts.",
+            )
+    return list(choice.concepts)
