@@ -255,8 +255,8 @@ def test_lost_references_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFi
     ("changes", "error", "message"),
     [
         ({"layers": ("9",)}, LayerError, "layer '9' is not in Sequential"),
-        ({"class_name": "boot"}, TargetError, r"class 'boot' is not known.*Set stage\.class_name"),
-        ({"context_class": "bird"}, TargetError, r"class 'bird' is not known.*Set stage\.context_class"),
+        ({"class_name": "boot"}, TargetError, r"class 'boot' is not known"),
+        ({"context_class": "bird"}, TargetError, r"class 'bird' is not known"),
         ({"make_statistics": False}, StoreError, "there are no statistics"),
         ({"statistics": Path("missing.h5")}, StoreError, "missing.h5"),
     ],
