@@ -25,6 +25,7 @@ from lcrp.config.schema import register_schemas
 from lcrp.errors import ConfigError, Interrupted, LcrpError
 from lcrp.runs.run import Run
 from lcrp.runs.threads import chosen_threads
+from lcrp.storage.lock import in_use
 from lcrp.values.paths import shown
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def _perform(config: DictConfig) -> None:
     import torch  # takes seconds: --help and wrong settings need not wait
 
     from lcrp.config.build import build_job, num_workers
-    from lcrp.runs.provenance import file_sha256, write_provenance
+    from lcrp.runs.provenance import PROVENANCE_FILE, file_sha256, write_provenance
 
     hydra_config = HydraConfig.get()
     origin = Path(hydra_config.runtime.cwd)
@@ -94,7 +95,8 @@ def _perform(config: DictConfig) -> None:
     run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / "outputs", threads=threads)
     job = build_job(settings, origin)
     try:
-        written = job.stage(run)
+        with in_use(run.folder / PROVENANCE_FILE):
+            written = job.stage(run)
     except torch.OutOfMemoryError as error:
         raise ConfigError(f"device '{settings.device}' is out of memory; lower statistics.batch_size") from error
     facts = {

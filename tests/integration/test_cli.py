@@ -150,7 +150,7 @@ def test_help_fits_a_page_and_tells_the_choices(lcrp: CommandLine) -> None:
     outcome = lcrp("--help")
     text = "\n".join(outcome.out)
     assert (outcome.code, outcome.err) == (0, [])
-    assert len(outcome.out) < 50
+    assert len(outcome.out) <= 50
     for command in ("lcrp stage=glocal model=yolov6", "lcrp stage=render model=yolov6", "lcrp -m stage=glocal model="):
         assert command in text
     for path in config_dir().glob("*/*.yaml"):
@@ -268,3 +268,20 @@ def test_python_m_lcrp_runs_from_any_folder(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "lcrp stage=glocal" in done.stdout
+
+
+def test_what_is_left_is_listed_and_deleted(lcrp: CommandLine, tmp_path: Path) -> None:
+    assert lcrp(*TINY).code == 0
+    listed = lcrp("stage=clean")
+    assert (listed.code, listed.err) == (0, [])
+    text = "\n".join(listed.out)
+    assert "_glocal_yolov5_scenes: ended well" in text
+    assert ".h5: complete" in text
+    assert "2 things, " in text
+    done = lcrp("stage=clean", "stage.delete=[outputs/runs/*,outputs/statistics/yolov5_scenes_epsilon_plus_flat]")
+    assert (done.code, done.err) == (0, [])
+    assert not list((tmp_path / "outputs" / "statistics").iterdir())
+    assert len(list((tmp_path / "outputs" / "runs").iterdir())) == 1  # its own
+    refused = lcrp("stage=clean", "stage.delete=[../x]")
+    assert (refused.code, len(refused.err)) == (1, 1)
+    assert "'../x' is not deleted: it is not below 'outputs' or 'multirun'" in refused.err[0]

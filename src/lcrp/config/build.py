@@ -27,6 +27,7 @@ from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import ConfigError
 from lcrp.runs.provenance import read_provenance
 from lcrp.runs.run import Run
+from lcrp.stages.clean.clean import CleanSettings
 from lcrp.stages.glocal.glocal import GlocalSettings
 from lcrp.stages.train import Pupil, TrainSubject
 from lcrp.values.normalisation import Normalisation
@@ -64,6 +65,8 @@ def build_job(config: schema.Config, origin: Path) -> Job:
         return Job(stage=partial(stage, fetched), facts={"dataset": {"name": config.dataset.name}})
     if isinstance(config.stage, schema.VerifyStage):
         return _verification(config, stage, origin)
+    if isinstance(config.stage, schema.CleanStage):
+        return Job(stage=partial(stage, CleanSettings(delete=tuple(config.stage.delete))), facts={})
     device = _device(config.device)
     set_precision(config.precision)
     if isinstance(config.stage, schema.TrainStage):

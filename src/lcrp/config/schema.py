@@ -228,6 +228,13 @@ class DownloadStage(Stage):
 
 
 @dataclass
+class CleanStage(Stage):
+    """What earlier commands left, listed or deleted."""
+
+    delete: list[str] = MISSING
+
+
+@dataclass
 class Statistics:
     """What changes concept statistics, shared by all stages."""
 
@@ -286,6 +293,7 @@ SCHEMAS: dict[str, dict[str, type]] = {
         "verify": VerifyStage,
         "import": ImportStage,
         "export": ExportStage,
+        "clean": CleanStage,
     },
 }
 

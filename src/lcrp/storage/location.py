@@ -22,7 +22,9 @@ from lcrp.values.statistics import StatisticsHeader
 SETTINGS_NODE = "statistics"  # of the configuration that a file carries: how the statistics were made
 ORIGIN = "origin"  # among the settings of statistics that another program made: its name
 IMPORTED = "zennit-crp"
+_CHECKPOINT = ".checkpoint"
 _HASH_DIGITS = 8
+_STEM = re.compile(rf"[0-9a-f]{{{_HASH_DIGITS}}}-[0-9a-f]{{{_HASH_DIGITS}}}")
 _MAX_DIFFERENCES = 5
 _MAX_VALUE_LENGTH = 40
 
@@ -64,13 +66,30 @@ def content_hash(content: Mapping[str, object]) -> str:
 
 def statistics_path(root: Path, key: StatisticsKey) -> Path:
     """The place of these statistics below `root`, whether they are there or not."""
-    identity, settings = (content_hash(part)[:_HASH_DIGITS] for part in (key.identity, key.settings))
-    return _folder(root, key) / f"{identity}-{settings}.h5"
+    return _folder(root, key) / f"{_stem(key.identity, key.settings)}.h5"
+
+
+def is_in_place(path: Path, header: StatisticsHeader) -> bool:
+    """Whether a file whose name tells what it holds does hold that; any other name fits."""
+    if not _STEM.fullmatch(path.stem):
+        return True
+    identity = dict(header.config)
+    settings = cast(Mapping[str, object], identity.pop(SETTINGS_NODE, {}))
+    return path.stem == _stem(identity, settings)
+
+
+def _stem(identity: Mapping[str, object], settings: Mapping[str, object]) -> str:
+    return "-".join(content_hash(part)[:_HASH_DIGITS] for part in (identity, settings))
 
 
 def checkpoint_path(path: Path) -> Path:
     """Where a pass keeps what it has found until its statistics file is written."""
-    return path.with_name(f"{path.stem}.checkpoint{path.suffix}")
+    return path.with_name(f"{path.stem}{_CHECKPOINT}{path.suffix}")
+
+
+def final_path(path: Path) -> Path:
+    """The statistics file that a checkpoint becomes; any other file itself."""
+    return path.with_name(f"{path.stem.removesuffix(_CHECKPOINT)}{path.suffix}")
 
 
 def shard_path(path: Path, index: int, count: int) -> Path:

@@ -48,9 +48,39 @@ def sole_writer(path: Path) -> Iterator[None]:
         _let_go(lock, descriptor)
 
 
+@contextlib.contextmanager
+def in_use(path: Path) -> Iterator[None]:
+    """Tells others that `path` is in use within the block, where the file system has locks."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(StoreError):
+            stack.enter_context(sole_writer(path))
+        yield
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether another process, or another part of this one, holds the lock of `path`; makes no file."""
+    if not lock_path(path).exists():
+        return False
+    try:
+        with sole_writer(path):
+            return False
+    except StoreError:
+        return True
+
+
 def lock_path(path: Path) -> Path:
     """The file that whoever writes `path` holds."""
     return path.with_name(f".{path.name}.lock")
+
+
+def is_lock(path: Path) -> bool:
+    """Whether a file is a lock, held or left over."""
+    return path.name.startswith(".") and path.name.endswith(".lock")
+
+
+def locked_path(lock: Path) -> Path:
+    """What a lock is of: the inverse of `lock_path`."""
+    return lock.with_name(lock.name.removeprefix(".").removesuffix(".lock"))
 
 
 def _held(lock: Path) -> int | None:
