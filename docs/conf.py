@@ -24,6 +24,8 @@ nb_execution_mode = "force"  # the tutorial is committed without outputs
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
+nb_execution_in_temp = True
+nb_output_stderr = "remove"  # progress
 
 _LEFT_OUT = ("__main__.py", "cli.py", "config", "data/scenes/objects", "data/scenes/draw.py", "data/scenes/plan.py")
 apidoc_modules = [

@@ -10,13 +10,20 @@ PROJECT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with what is in the wheel."""
     folder = tmp_path_factory.mktemp("dist")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(PROJECT)
         wheel = hatchling.build.build_wheel(str(folder))
     with zipfile.ZipFile(folder / wheel) as archive:
-        return set(archive.namelist())
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def names(installed: Path) -> set[str]:
+    return {path.relative_to(installed).as_posix() for path in installed.rglob("*") if path.is_file()}
 
 
 def test_every_module_is_in_the_wheel(names: set[str]) -> None:
@@ -29,6 +36,12 @@ def test_every_setting_is_in_the_wheel(names: set[str]) -> None:
     wanted = {f"lcrp/{path.relative_to(PROJECT).as_posix()}" for path in (PROJECT / "conf").rglob("*.yaml")}
     assert "lcrp/conf/config.yaml" in wanted
     assert wanted <= names
+
+
+def test_settings_keep_their_comments(installed: Path) -> None:
+    """They are what a user of the wheel reads a setting's meaning in."""
+    for path in (PROJECT / "conf").rglob("*.yaml"):
+        assert (installed / "lcrp" / path.relative_to(PROJECT)).read_bytes() == path.read_bytes()
 
 
 def test_embedded_weights_are_in_the_wheel(names: set[str]) -> None:

@@ -1,0 +1,61 @@
+"""The examples of docs/examples, as their pages say to run them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from conftest import TINY, Outcome
+from lcrp.data.scenes import CLASS_NAMES, draw, plan
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def own(lcrp: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Runs a command with the example of the given name beside it."""
+
+    def run(example: str, *arguments: str) -> Outcome:
+        monkeypatch.syspath_prepend(str(EXAMPLES / example))
+        return lcrp("--config-dir", str(EXAMPLES / example / "conf"), *arguments)
+
+    return run
+
+
+def test_a_network_from_elsewhere_is_explained(own: Callable[..., Outcome]) -> None:
+    common = ("own_network", "model=mobile_deeplab", "statistics.targets=predicted")
+    few = ("statistics.num_samples=2", "statistics.batch_size=2", "statistics.layers=[network.backbone.12.*]")
+    assert own(*common, *few, "stage=glocal").code == 0
+    outcome = own(*common, *few, "stage=render", "stage.n_references=2")
+    assert (outcome.code, outcome.err) == (0, [])
+    assert any(line.endswith("network.backbone.12.block.0.0.png") for line in outcome.out)
+
+
+def test_a_dataset_from_elsewhere_is_read(own: Callable[..., Outcome], tmp_path: Path) -> None:
+    rows = []
+    for index in range(2):
+        drawing = draw(plan("val", index))
+        Image.fromarray(drawing.image).save(tmp_path / f"{index}.png")
+        for label, box in zip(drawing.labels, drawing.boxes, strict=True):
+            rows.append(",".join([f"{index}.png", CLASS_NAMES[label], *(f"{side:.1f}" for side in box)]))
+    (tmp_path / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    common = ("own_dataset", "dataset=csv_boxes", "dataset.path=labels.csv", "model.checkpoint=embedded:yolov6_scenes")
+    size = ("model.input.height=256", "model.input.width=256", "model.layer=backbone.ERBlock_4.0.rbr_dense.conv")
+    few = ("statistics.layers=[backbone.ERBlock_4.0.rbr_dense.conv]", "statistics.batch_size=2")
+    outcome = own(*common, *size, *few, "stage=render", "stage.make_statistics=true", "stage.n_references=1")
+    assert (outcome.code, outcome.err) == (0, [])
+    assert any(line.endswith(".png") for line in outcome.out)
+
+
+def test_a_composite_from_elsewhere_explains(own: Callable[..., Outcome]) -> None:
+    small = ("model.input.height=64", "model.input.width=64", "stage.samples=[0]", "stage.n_references=0")
+    common = ("own_composite", *TINY, *small, "composite=strong_gamma", "stage=render")
+    gammas = []
+    for gamma in ("0.5", "4"):
+        outcome = own(*common, f"composite.gamma={gamma}")
+        assert (outcome.code, outcome.err) == (0, [])
+        gammas.append(Path(outcome.out[-1]).with_suffix(".json").read_text(encoding="utf-8"))
+    assert gammas[0] != gammas[1], "the setting reaches the rule"
