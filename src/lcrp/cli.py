@@ -21,7 +21,7 @@ from lcrp import __version__, hydra_errors
 from lcrp.config.check import checked
 from lcrp.config.messages import one_line
 from lcrp.config.paths import config_dir
-from lcrp.config.schema import register_schemas
+from lcrp.config.schemas import register_schemas
 from lcrp.errors import ConfigError, Interrupted, LcrpError
 from lcrp.runs.run import Run
 from lcrp.runs.threads import chosen_threads
@@ -83,7 +83,8 @@ def _perform(config: DictConfig) -> None:
     began = time.monotonic()
     import torch  # takes seconds: --help and wrong settings need not wait
 
-    from lcrp.config.build import build_job, num_workers
+    from lcrp.config.build import num_workers
+    from lcrp.config.jobs import build_job
     from lcrp.runs.provenance import PROVENANCE_FILE, file_sha256, write_provenance
 
     hydra_config = HydraConfig.get()

@@ -1,7 +1,7 @@
 """Errors that a user can mend: each message names the value, the choices, its origin and the mend."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -26,7 +26,16 @@ class LcrpError(Exception):
 
 
 class ConfigError(LcrpError):
-    """A setting has a value that makes no sense, or two settings contradict each other."""
+    """Settings have values that make no sense, or contradict each other.
+
+    Args:
+        problems: all that is wrong; where it is wrong with the field of a value, the text begins with the field's name.
+        mend: what a person at the command line can set.
+    """
+
+    def __init__(self, *problems: str, mend: str = "") -> None:
+        super().__init__("; ".join(problems), mend=mend)
+        self.problems = problems
 
 
 class DataError(LcrpError):
@@ -90,6 +99,35 @@ def nearest(value: str, choices: Iterable[str], limit: int = 5) -> str:
     listed = ", ".join(f"'{choice}'" for choice in similar)
     rest = len(pool) - len(similar)
     return f"{listed} and {rest} more" if rest > 0 else listed
+
+
+def refuse(problems: Iterable[str]) -> None:
+    """Raise all that is wrong together.
+
+    Raises:
+        ConfigError: there are problems.
+    """
+    found = tuple(problems)
+    if found:
+        raise ConfigError(*found)
+
+
+def one_of(field: str, value: str, choices: Iterable[str]) -> Iterator[str]:
+    """The problem with a field whose value is none of the choices."""
+    if value not in choices:
+        yield f"{field}='{value}' is unknown; nearest: {nearest(value, choices)}"
+
+
+def at_least(field: str, value: float | None, least: float) -> Iterator[str]:
+    """The problem with a field whose value is too small; None is no value."""
+    if value is not None and not value >= least:
+        yield f"{field}={value} is too small; the least is {least}"
+
+
+def within(field: str, value: float | None, low: float, high: float) -> Iterator[str]:
+    """The problem with a field whose value is out of range; None is no value."""
+    if value is not None and not low <= value <= high:
+        yield f"{field}={value} is out of range; write a value from {low} to {high}"
 
 
 class Interrupted(KeyboardInterrupt):

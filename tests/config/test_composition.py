@@ -8,11 +8,16 @@ import pytest
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
-from lcrp.config import schema
 from lcrp.config.check import checked
 from lcrp.config.checkpoints import OFFICIAL_FILES, official_class_names
 from lcrp.config.compose import composed_node, composition
+from lcrp.config.dataset import CocoDataset
+from lcrp.config.model import Input
 from lcrp.config.paths import config_dir
+from lcrp.config.root import Config
+from lcrp.config.stages import STAGES
+from lcrp.config.stages.download import DownloadStage
+from lcrp.config.stages.render import RenderStage
 from lcrp.errors import ConfigError
 
 
@@ -34,7 +39,7 @@ def hydra() -> Iterator[None]:
         yield
 
 
-def composed(*overrides: str) -> schema.Config:
+def composed(*overrides: str) -> Config:
     return checked(composed_node(overrides))
 
 
@@ -68,6 +73,11 @@ def test_annotations_that_the_model_cannot_meet_are_refused(model: str, dataset:
     composed(*overrides, "stage=export", "stage.folder=x")
 
 
+def test_every_stage_is_listed_and_has_a_file() -> None:
+    """Whoever adds one writes conf/stage/NAME.yaml, config/stages/NAME.py and a line in the list."""
+    assert {*choices("stage"), "own"} == set(STAGES)
+
+
 @pytest.mark.parametrize("stage", choices("stage"))
 def test_every_stage_composes_and_names_itself(stage: str) -> None:
     assert composed(f"stage={stage}", *GIVEN.get(stage, [])).stage.name == stage
@@ -93,7 +103,7 @@ def test_without_arguments_the_embedded_pictures_are_analysed() -> None:
     config = composed()
     assert (config.stage.name, config.model.name, config.dataset.name) == ("glocal", "yolov6", "scenes")
     assert config.model.checkpoint == "embedded:yolov6_scenes"
-    assert config.model.input == schema.Input(height=256, width=256, resize="letterbox")
+    assert config.model.input == Input(height=256, width=256, resize="letterbox", multiple_of=32)
 
 
 def test_the_composite_follows_the_model() -> None:
@@ -105,7 +115,7 @@ def test_the_composite_follows_the_model() -> None:
 def test_coco_brings_official_checkpoints_and_their_input() -> None:
     config = composed("model=yolov5", "dataset=coco2017")
     assert config.model.checkpoint == "official:yolov5m"
-    assert config.model.input == schema.Input(height=640, width=640, resize="letterbox")
+    assert config.model.input == Input(height=640, width=640, resize="letterbox", multiple_of=32)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +131,7 @@ def test_coco_brings_official_checkpoints_and_their_input() -> None:
 )
 def test_every_experiment_is_one_word(experiment: str, parts: tuple[object, ...]) -> None:
     config = composed(f"+experiment={experiment}")
-    assert isinstance(config.stage, schema.RenderStage)
+    assert isinstance(config.stage, RenderStage)
     assert config.stage.make_statistics
     assert config.stage.samples is not None
     found = (config.model.name, config.dataset.name, config.composite["name"], *config.stage.samples)
@@ -157,7 +167,7 @@ def test_coco2014_is_coco2017_with_other_pictures() -> None:
     for model in ("yolov5", "yolov6"):
         older, newer = (composed(f"model={model}", f"dataset=coco{year}") for year in (2014, 2017))
         assert older.model == newer.model
-        assert isinstance(older.dataset, schema.CocoDataset)
+        assert isinstance(older.dataset, CocoDataset)
         assert (older.dataset.images, older.dataset.annotations) == ("val2014", "annotations/instances_val2014.json")
 
 
@@ -165,7 +175,7 @@ def test_coco2014_is_coco2017_with_other_pictures() -> None:
 def test_every_dataset_composes_with_the_download(dataset: str) -> None:
     """Also a folder without a path: there is nothing to download."""
     config = composed("stage=download", f"dataset={dataset}")
-    assert isinstance(config.stage, schema.DownloadStage)
+    assert isinstance(config.stage, DownloadStage)
     assert config.dataset.name == dataset
 
 
@@ -280,7 +290,7 @@ def test_values_that_make_no_sense_are_refused(override: str, message: str) -> N
         ("stage.formats=[png,bmp]", r"stage.formats='bmp' is unknown"),
         ("stage.box=[3,3,1,9]", r"stage.box=.* is no box"),
         ("stage.samples=[1.5]", r"stage.samples: 1.5 is neither an index nor a key"),
-        ("stage.n_concepts=0", r"stage.n_concepts=0 is too small"),
+        ("stage.n_concepts=0", r"stage.n_concepts=0 is out of range; write a value from 1 to 8"),
     ],
 )
 def test_render_settings_that_make_no_sense_are_refused(override: str, message: str) -> None:
@@ -315,5 +325,5 @@ def test_an_exchange_needs_a_folder_and_counts_from_zero(stage: str) -> None:
 
 def test_samples_keep_their_type() -> None:
     stage = composed("stage=render", "stage.samples=[3,val-00007]").stage
-    assert isinstance(stage, schema.RenderStage)
+    assert isinstance(stage, RenderStage)
     assert stage.samples == [3, "val-00007"]

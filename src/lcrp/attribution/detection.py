@@ -6,16 +6,18 @@ Axes: B batch, M box of the raw output, D detection, K class, H W picture.
 import logging
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torchvision.ops import box_iou, nms
 
 from lcrp.attribution.task import Box, NetworkOutput, Prediction, Targets
-from lcrp.errors import ConfigError, TargetError
+from lcrp.errors import ConfigError, TargetError, at_least, one_of, refuse, within
 from lcrp.values.prediction import Detections, DetectorOutput
 from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, SkippedTarget, Target
+
+Score = Literal["class", "objectness"]
 
 MAX_CANDIDATES = 30_000
 CLASS_SHIFT = 7_680.0  # pixels; moves the classes apart, so that one NMS serves them all
@@ -41,7 +43,7 @@ class DetectionTask:
         self,
         class_names: Sequence[str],
         *,
-        score: Literal["class", "objectness"] = "class",
+        score: Score = "class",
         confidence: float = 0.25,
         iou: float = 0.45,
         max_detections: int = 25,
@@ -51,6 +53,8 @@ class DetectionTask:
         self.confidence = confidence
         self.iou = iou
         self.max_detections = max_detections
+        shares = (*within("confidence", confidence, 0, 1), *within("iou", iou, 0, 1))
+        refuse([*one_of("score", score, get_args(Score)), *shares, *at_least("max_detections", max_detections, 1)])
         self._has_told = False
 
     def identity(self) -> dict[str, object]:

@@ -4,15 +4,17 @@ Axes: B batch, K class, H W picture.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
 from lcrp.attribution.task import Box, NetworkOutput, Prediction, Targets
-from lcrp.errors import ConfigError, TargetError
+from lcrp.errors import ConfigError, TargetError, at_least, one_of, refuse
 from lcrp.values.prediction import ClassMap, at_least_float32
 from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, SkippedTarget, Target
+
+Seed = Literal["positive_logit", "ones", "prob", "logit"]
 
 VOID = 255
 BACKGROUND = "background"
@@ -34,12 +36,13 @@ class SegmentationTask:
         self,
         class_names: Sequence[str],
         *,
-        seed: Literal["positive_logit", "ones", "prob", "logit"] = "positive_logit",
+        seed: Seed = "positive_logit",
         min_area: int = 1,
     ) -> None:
         self.class_names = tuple(class_names)
         self.seed_values = seed
-        self.min_area = max(1, min_area)
+        self.min_area = min_area
+        refuse([*one_of("seed", seed, get_args(Seed)), *at_least("min_area", min_area, 1)])
 
     def identity(self) -> dict[str, object]:
         """What decisions and seeds depend on, as plain values."""

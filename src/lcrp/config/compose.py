@@ -16,7 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from lcrp.config.check import checked
 from lcrp.config.messages import one_line
 from lcrp.config.paths import config_dir
-from lcrp.config.schema import Config, register_schemas
+from lcrp.config.root import Config
+from lcrp.config.schemas import register_schemas
 from lcrp.errors import ConfigError
 
 VERSION_BASE = "1.3"  # of Hydra's behaviour

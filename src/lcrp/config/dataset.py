@@ -1,56 +1,102 @@
-"""From the dataset's settings to a dataset."""
+"""Settings of the datasets."""
 
-from dataclasses import fields
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, get_args
 
-from lcrp.config import schema
-from lcrp.config.paths import absolute
-from lcrp.config.targets import call, locate, takes
-from lcrp.config.tasks import TASKS
-from lcrp.data.dataset import Dataset
-from lcrp.data.transforms import InputTransform
+from omegaconf import MISSING
 
-_BASE = frozenset(entry.name for entry in fields(schema.Dataset))
-_PATHS = frozenset({"root", "path"})  # settings that are relative to where the command was given
+from lcrp.config.values import Problems, told
+from lcrp.errors import one_of
 
 
-def has_class_names(settings: schema.Dataset) -> bool:
-    """Whether a dataset knows its classes itself; a folder of pictures takes the model's."""
-    return not takes(locate(settings._target_, "dataset._target_"), "class_names")
+@dataclass
+class Dataset:
+    """Base of the datasets: a class, a name for files and figures, and further arguments for a person's own class.
 
-
-def build_dataset(
-    settings: schema.Dataset, model: schema.Model, origin: Path, class_names: tuple[str, ...] | None = None
-) -> Dataset:
-    """The samples in the model's input geometry.
-
-    What `_target_` names is called with its own settings, with `transform`, and, if it takes them, with `name`,
-    `segmentation` (whether labels count the background) and `class_names` (of the model).
-
-    Raises:
-        DataError: files are missing.
-        ConfigError: the class takes other arguments.
+    Attributes:
+        annotates: what is annotated, and the task that predicts it; empty where any task may find its own.
     """
-    kind = locate(settings._target_, "dataset._target_")
-    arguments = dataset_options(settings)
-    arguments |= {key: absolute(value, origin) for key, value in vars(settings).items() if key in _PATHS}
-    arguments["transform"] = input_transform(model)
-    if takes(kind, "name"):
-        arguments.setdefault("name", settings.name)
-    if takes(kind, "segmentation"):
-        arguments["segmentation"] = TASKS[model.task].has_background
-    if class_names is not None:
-        arguments["class_names"] = class_names
-    dataset: Dataset = call(kind, arguments, "dataset")
-    return dataset
+
+    annotates: ClassVar[tuple[str, str]] = ("", "")
+
+    _target_: str = MISSING
+    name: str = MISSING
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def problems(self) -> Problems:
+        """What is wrong with the settings."""
+        yield from ()
 
 
-def dataset_options(settings: schema.Dataset) -> dict[str, object]:
-    """Settings that may alter numbers: all but names and paths."""
-    own = {key: value for key, value in vars(settings).items() if key not in _BASE | _PATHS}
-    return own | settings.options
+@dataclass
+class ScenesDataset(Dataset):
+    """The embedded pictures."""
+
+    split: str = MISSING
+    context_bias: float = MISSING
+
+    def problems(self) -> Problems:
+        """What is wrong with the settings."""
+        from lcrp.data.scenes.plan import check_settings
+
+        yield from told("dataset.", lambda: check_settings(self.split, self.context_bias))
 
 
-def input_transform(model: schema.Model) -> InputTransform:
-    """How a picture becomes the model's input."""
-    return InputTransform(model.input.height, model.input.width, model.input.resize)  # type: ignore[arg-type]
+@dataclass
+class CocoDataset(Dataset):
+    """COCO, or anything annotated in its format."""
+
+    annotates: ClassVar[tuple[str, str]] = ("boxes", "detection")
+
+    root: str = MISSING
+    annotations: str = MISSING
+    images: str = MISSING
+
+
+@dataclass
+class VocDataset(Dataset):
+    """PASCAL VOC 2012 with class masks."""
+
+    annotates: ClassVar[tuple[str, str]] = ("class masks", "segmentation")
+
+    root: str = MISSING
+    split: str = MISSING
+
+    def problems(self) -> Problems:
+        """What is wrong with the settings."""
+        from lcrp.data.voc import Split
+
+        yield from one_of("dataset.split", self.split, get_args(Split))
+
+
+@dataclass
+class CityscapesDataset(Dataset):
+    """Cityscapes with class masks."""
+
+    annotates: ClassVar[tuple[str, str]] = ("class masks", "segmentation")
+
+    root: str = MISSING
+    split: str = MISSING
+    labels: str | None = None
+
+    def problems(self) -> Problems:
+        """What is wrong with the settings."""
+        from lcrp.data.cityscapes import Split
+
+        yield from one_of("dataset.split", self.split, get_args(Split))
+
+
+@dataclass
+class FolderDataset(Dataset):
+    """Pictures without annotations."""
+
+    path: str = MISSING
+
+
+DATASETS: dict[str, type[Dataset]] = {
+    "scenes": ScenesDataset,
+    "coco": CocoDataset,
+    "voc": VocDataset,
+    "cityscapes": CityscapesDataset,
+    "folder": FolderDataset,
+}

@@ -12,7 +12,10 @@ from omegaconf.errors import (
     ValidationError,
 )
 
+from lcrp.config.root import Stage
 from lcrp.errors import LcrpError, nearest
+
+NO_SCHEMA = "the stage's file names no schema: it must begin with 'defaults: [/schema/stage@_here_: own, _self_]'"
 
 
 def one_line(error: BaseException) -> str:
@@ -60,6 +63,8 @@ def _setting_error(error: OmegaConfBaseException) -> str:
     """Message for one setting that does not exist, has no value or a value of the wrong type."""
     key = str(error.full_key)
     if isinstance(error, ConfigAttributeError | ConfigKeyError):
+        if error.object_type is Stage:
+            return NO_SCHEMA
         if is_dataclass(error.object_type):
             return unknown_setting(key, known_settings(error.object_type))
         known = ", ".join(f"'{name}'" for name in error.parent_node or ())

@@ -28,7 +28,7 @@ def methods(names: Sequence[str]) -> tuple[Method, ...]:
     found: list[Method] = []
     for name in dict.fromkeys(names):
         if name not in choices:
-            raise ConfigError(f"stage.methods: there is no '{name}'; nearest: {nearest(name, choices)}")
+            raise ConfigError(f"methods: there is no '{name}'; nearest: {nearest(name, choices)}")
         reading = next((one for one in COMPARED if one == name), "relevance")
         if reading == "relevance":
             settings = compose(config_name="config", overrides=[f"composite={name}"]).composite

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from lcrp.config import schema
 from lcrp.config.checkpoints import OFFICIAL, RANDOM, find_checkpoint, official_class_names
+from lcrp.config.model import Model
 from lcrp.config.targets import call, locate, takes
 from lcrp.errors import ConfigError
 from lcrp.models.checkpoint import Checkpoint, load_state
@@ -38,7 +38,7 @@ class TrainedNetwork:
 
 
 def trained_network(
-    model: schema.Model,
+    model: Model,
     dataset_names: tuple[str, ...] | None,
     device: torch.device,
     origin: Path,
@@ -80,7 +80,7 @@ def trained_network(
     )
 
 
-def fresh_network(model: schema.Model, class_names: tuple[str, ...], seed: int, device: torch.device) -> nn.Module:
+def fresh_network(model: Model, class_names: tuple[str, ...], seed: int, device: torch.device) -> nn.Module:
     """The network to be trained: initial weights, nothing prepared for explaining.
 
     Args:
@@ -98,7 +98,7 @@ def fresh_network(model: schema.Model, class_names: tuple[str, ...], seed: int, 
 
 
 def _network(
-    model: schema.Model, checkpoint: Checkpoint | None, names: tuple[str, ...] | None
+    model: Model, checkpoint: Checkpoint | None, names: tuple[str, ...] | None
 ) -> tuple[nn.Module, dict[str, object]]:
     """A network of the checkpoint's size, or of the configured one."""
     kind = locate(str(model.network["_target_"]), "model.network._target_")
@@ -116,7 +116,7 @@ def _network(
 
 
 def _known_names(
-    model: schema.Model, checkpoint: Checkpoint | None, dataset_names: tuple[str, ...] | None
+    model: Model, checkpoint: Checkpoint | None, dataset_names: tuple[str, ...] | None
 ) -> tuple[str, ...] | None:
     """Class names from the settings, the checkpoint, the official checkpoints' dataset or the present dataset."""
     if model.class_names is not None:

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.attribution.task import Task
-from lcrp.config import schema
+from lcrp.config.root import Config
 from lcrp.training.losses import detection_objective, segmentation_objective
 from lcrp.training.quality import BoxQuality, MaskQuality, Quality
 from lcrp.training.trainer import Objective
 
 ClassNames = Sequence[str]
+
+DETECTION = ("score", "confidence", "iou", "max_detections")
+SEGMENTATION = ("min_area",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +22,7 @@ class TaskKind:
     """One kind of task.
 
     Attributes:
+        settings: of the model that its decisions depend on.
         task: reads the decisions that are explained, as the settings say.
         examined: reads all that a network predicts, when its quality is measured.
         objective: what training makes small.
@@ -26,34 +30,31 @@ class TaskKind:
         has_background: whether class 0 is the background.
     """
 
-    task: Callable[[schema.Config, ClassNames], Task]
+    settings: tuple[str, ...]
+    task: Callable[[Config, ClassNames], Task]
     examined: Callable[[ClassNames], Task]
     objective: Objective
     quality: Callable[[ClassNames], Quality]
     has_background: bool
 
 
-def build_task(config: schema.Config, class_names: ClassNames) -> Task:
+def build_task(config: Config, class_names: ClassNames) -> Task:
     """How decisions are selected and seeded."""
     return TASKS[config.model.task].task(config, class_names)
 
 
-def _detection(config: schema.Config, class_names: ClassNames) -> Task:
-    keys = ("score", "confidence", "iou", "max_detections")
-    return DetectionTask(class_names, **{key: getattr(config.model, key) for key in keys})
+def _detection(config: Config, class_names: ClassNames) -> Task:
+    return DetectionTask(class_names, **{key: getattr(config.model, key) for key in DETECTION})
 
 
-def _segmentation(config: schema.Config, class_names: ClassNames) -> Task:
-    assert config.model.min_area is not None
-    return SegmentationTask(
-        class_names,
-        seed=config.statistics.seed,  # type: ignore[arg-type]
-        min_area=config.model.min_area,
-    )
+def _segmentation(config: Config, class_names: ClassNames) -> Task:
+    own = {key: getattr(config.model, key) for key in SEGMENTATION}
+    return SegmentationTask(class_names, **own | {"seed": config.statistics.seed})
 
 
 TASKS: Mapping[str, TaskKind] = {
     "detection": TaskKind(
+        settings=DETECTION,
         task=_detection,
         examined=lambda names: DetectionTask(names, confidence=0.001, iou=0.6, max_detections=100),
         objective=detection_objective,
@@ -61,6 +62,7 @@ TASKS: Mapping[str, TaskKind] = {
         has_background=False,
     ),
     "segmentation": TaskKind(
+        settings=SEGMENTATION,
         task=_segmentation,
         examined=SegmentationTask,
         objective=segmentation_objective,

@@ -1,7 +1,7 @@
 """Cityscapes: street scenes of 1024x2048 pixels, 19 classes and all the rest."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torchvision.datasets import Cityscapes
@@ -10,10 +10,10 @@ from lcrp.data.masked import Classes, MaskedPicture, MaskedPictures
 from lcrp.data.pictures import read_class_mask
 from lcrp.data.published import missing
 from lcrp.data.transforms import InputTransform
-from lcrp.errors import DataError, nearest
+from lcrp.errors import DataError, one_of, refuse
 
 NAME = "cityscapes"
-SPLITS = ("train", "val")
+Split = Literal["train", "val"]
 PICTURE, LABEL_IDS = "_leftImg8bit.png", "_gtFine_labelIds.png"
 _EVALUATED = [one for one in Cityscapes.classes if not one.ignore_in_eval]  # by ascending train_id
 _NUM_LABEL_IDS = 256
@@ -28,7 +28,7 @@ def cityscapes(
     root: Path,
     transform: InputTransform,
     *,
-    split: Literal["train", "val"] = "val",
+    split: Split = "val",
     labels: str | None = None,
 ) -> MaskedPictures:
     """Pictures of Cityscapes with their class masks, sorted by city and name.
@@ -43,10 +43,10 @@ def cityscapes(
             forerunner makes them (meta/label_imgs); None takes gtFine's label ids.
 
     Raises:
-        DataError: if pictures or masks are missing, or there is no such split.
+        DataError: pictures or masks are missing.
+        ConfigError: there is no such split.
     """
-    if split not in SPLITS:
-        raise DataError(f"{NAME} has no split '{split}'; choose from {nearest(split, SPLITS)}. Set dataset.split.")
+    refuse(one_of("split", split, get_args(Split)))
     folder, masks = root / f"leftImg8bit/{split}", root / (labels or f"gtFine/{split}")
     if labels and not masks.is_dir():
         raise DataError(f"{masks} is not there; set dataset.labels to a folder of masks, or to null for gtFine's")

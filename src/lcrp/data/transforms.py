@@ -12,7 +12,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from lcrp.errors import ConfigError, DataError, nearest
+from lcrp.errors import DataError, at_least, one_of, refuse
 from lcrp.values.geometry import Geometry, ResizeName
 from lcrp.values.sample import Annotation
 
@@ -47,11 +47,8 @@ class InputTransform:
     resize: ResizeName = "letterbox"
 
     def __post_init__(self) -> None:
-        if self.resize not in get_args(ResizeName):
-            choices = nearest(self.resize, get_args(ResizeName))
-            raise ConfigError(f"resize '{self.resize}' is unknown; choices: {choices}. Set the model's input.resize")
-        if self.height < 1 or self.width < 1:
-            raise ConfigError(f"an input of {self.height}x{self.width} pixels is empty; both sides must be positive")
+        sides = (*at_least("height", self.height, 1), *at_least("width", self.width, 1))
+        refuse([*one_of("resize", self.resize, get_args(ResizeName)), *sides])
 
     def __call__(
         self, picture: torch.Tensor, annotation: Annotation | None

@@ -1,7 +1,7 @@
 """PASCAL VOC 2012, segmentation: 20 classes and background."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from torchvision.datasets import VOCSegmentation
 
@@ -9,10 +9,10 @@ from lcrp.data.masked import Classes, MaskedPicture, MaskedPictures
 from lcrp.data.pictures import read_class_mask
 from lcrp.data.published import missing
 from lcrp.data.transforms import InputTransform
-from lcrp.errors import DataError, nearest
+from lcrp.errors import DataError, one_of, refuse
 
 NAME = "voc2012"
-SPLITS = ("train", "trainval", "val")
+Split = Literal["train", "trainval", "val"]
 CLASSES = Classes(
     names=(
         *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -27,9 +27,7 @@ CLASSES = Classes(
 _DEVKIT = "VOCdevkit/VOC2012"
 
 
-def voc2012(
-    root: Path, transform: InputTransform, *, split: Literal["train", "trainval", "val"] = "val"
-) -> MaskedPictures:
+def voc2012(root: Path, transform: InputTransform, *, split: Split = "val") -> MaskedPictures:
     """Pictures of PASCAL VOC 2012 with their class masks, in the order of the split's list.
 
     Class 0 is the background, 255 (void) the rim of objects and what is hard to tell. The official measure is taken on
@@ -41,10 +39,10 @@ def voc2012(
         split: which list of ImageSets/Segmentation.
 
     Raises:
-        DataError: if the list or a folder is missing or empty, or there is no such split.
+        DataError: the list or a folder is missing or empty.
+        ConfigError: there is no such split.
     """
-    if split not in SPLITS:
-        raise DataError(f"{NAME} has no split '{split}'; choose from {nearest(split, SPLITS)}. Set dataset.split.")
+    refuse(one_of("split", split, get_args(Split)))
     for part in (f"ImageSets/Segmentation/{split}.txt", "JPEGImages", "SegmentationClass"):
         if not (root / _DEVKIT / part).exists():
             raise missing(NAME, root, f"{_DEVKIT}/{part}")

@@ -1,12 +1,13 @@
 """Which concepts of which layer are shown, and by what they are ranked."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
 
 import torch
 
 from lcrp.decisions.neuron_maps import Mode
-from lcrp.errors import ConfigError, LayerError, nearest
+from lcrp.errors import LayerError, one_of, refuse, within
 
 MAX_CONCEPTS = 8
 MAX_REFERENCES = 24
@@ -31,20 +32,15 @@ class ConceptChoice:
     concepts: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.mode not in get_args(Mode):
-            choices = nearest(self.mode, get_args(Mode))
-            raise ConfigError(f"mode '{self.mode}' is unknown; choices: {choices}.", mend="Set stage.mode.")
-        count = self.n_concepts if self.concepts is None else len(self.concepts)
-        if not 1 <= count <= MAX_CONCEPTS:
-            raise ConfigError(
-                f"a figure shows 1 to {MAX_CONCEPTS} concepts, not {count}.",
-                mend="Set stage.n_concepts." if self.concepts is None else "Set stage.concepts.",
-            )
-        if not 0 <= self.n_references <= MAX_REFERENCES:
-            raise ConfigError(
-                f"a figure shows 0 to {MAX_REFERENCES} references per concept, not {self.n_references}.",
-                mend="Set stage.n_references.",
-            )
+        refuse(self._problems())
+
+    def _problems(self) -> Iterator[str]:
+        yield from one_of("mode", self.mode, get_args(Mode))
+        if self.concepts is None:
+            yield from within("n_concepts", self.n_concepts, 1, MAX_CONCEPTS)
+        elif not 1 <= len(self.concepts) <= MAX_CONCEPTS:
+            yield f"concepts={list(self.concepts)} are {len(self.concepts)}; a figure shows 1 to {MAX_CONCEPTS}"
+        yield from within("n_references", self.n_references, 0, MAX_REFERENCES)
 
 
 def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> list[int]:

@@ -1,12 +1,12 @@
 """Which pictures and which of their decisions are explained."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lcrp.attribution.task import Box, Prediction, Task
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.beside import by_confidence, without_background
-from lcrp.errors import ConfigError, DataError, TargetError, nearest
+from lcrp.errors import DataError, TargetError, at_least, nearest, refuse, within
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
 
@@ -37,32 +37,26 @@ class Selection:
     min_iou: float = 0.5
 
     def __post_init__(self) -> None:
+        refuse(self._problems())
+
+    def _problems(self) -> Iterator[str]:
         place = self.item if self.rank is None else self.rank
         if self.item is not None and self.rank is not None:
-            raise ConfigError(
-                f"item {self.item} goes by class probability and rank {self.rank} by confidence: give one of them.",
-                mend="Set stage.item or stage.rank.",
-            )
-        if self.box is not None and (self.class_name is not None or place is not None):
-            raise ConfigError(
-                "a box finds its own decision: give no class, item or rank beside it.",
-                mend="Leave out stage.class_name, stage.item and stage.rank.",
-            )
-        if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
-            raise ConfigError(
-                f"the box {list(self.box)} is empty: it is [left, top, right, bottom] in pixels of the picture.",
-                mend="Set stage.box.",
-            )
-        if place is not None and self.class_name is None:
-            raise ConfigError("item and rank count the decisions of one class: name it.", mend="Set stage.class_name.")
-        if place is not None and place < 0:
-            raise ConfigError(f"there is no place {place} among decisions: the first is 0.")
-        if self.max_targets < 1:
-            raise ConfigError(
-                f"at least 1 target must be explained, not {self.max_targets}.", mend="Set stage.max_targets."
-            )
-        if not 0 <= self.min_iou <= 1:
-            raise ConfigError(f"an IoU lies from 0 to 1, {self.min_iou:g} does not.", mend="Set stage.min_iou.")
+            yield f"item={self.item} goes by class probability and rank={self.rank} by confidence; give one of them"
+        if self.box is not None:
+            if len(self.box) != 4 or self.box[2] <= self.box[0] or self.box[3] <= self.box[1]:
+                yield f"box={list(self.box)} is no box; write [left,top,right,bottom] in pixels of the picture"
+            if self.class_name is not None or place is not None:
+                yield "box finds its own decision; leave out class_name, item and rank"
+        elif place is not None and self.class_name is None:
+            name = "item" if self.rank is None else "rank"
+            yield f"{name}={place} counts decisions of one class; write class_name too"
+        for sample in self.samples or ():
+            if isinstance(sample, bool) or not isinstance(sample, int | str):
+                yield f"samples: {sample!r} is neither an index nor a key"
+        for name, least in (("item", 0), ("rank", 0), ("max_targets", 1)):
+            yield from at_least(name, getattr(self, name), least)
+        yield from within("min_iou", self.min_iou, 0, 1)
 
 
 def class_id_of(name: str | int | None, class_names: Sequence[str], setting: str = "stage.class_name") -> int | None:

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.explainer import Explainer
+from lcrp.errors import at_least, one_of, refuse
 from lcrp.storage.location import StatisticsKey, content_hash
 from lcrp.values.statistics import Span, StatisticsHeader, joined
+
+TargetChoice = Literal["annotated", "predicted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +47,18 @@ class StatisticsSettings:
         record: also store the relevance of every concept for every target.
     """
 
-    targets: Literal["annotated", "predicted"]
+    targets: TargetChoice
     layers: tuple[str, ...]
     top_n: int
     top_n_per_class: int
     batch_size: int
     num_samples: int | None
     record: bool
+
+    def __post_init__(self) -> None:
+        counts = ("top_n", "top_n_per_class", "batch_size", "num_samples")
+        small = (problem for name in counts for problem in at_least(name, getattr(self, name), 1))
+        refuse([*one_of("targets", self.targets, get_args(TargetChoice)), *small])
 
 
 def statistics_key(subject: Subject, statistics: StatisticsSettings) -> StatisticsKey:

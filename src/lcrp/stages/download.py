@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lcrp.data.fetch import lacking, received, unpack, verify
 from lcrp.data.published import ARCHIVES, BY_HAND, Archive
-from lcrp.errors import DataError
+from lcrp.errors import DataError, refuse
 from lcrp.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,10 @@ class DownloadSettings:
     root: Path | None
     url_base: str | None
     keep_archives: bool
+
+    def __post_init__(self) -> None:
+        if self.url_base is not None and not self.url_base.startswith(("http://", "https://")):
+            refuse([f"url_base='{self.url_base}' is no address; write http://... or https://..."])
 
 
 def download(settings: DownloadSettings, run: Run) -> list[Path]:

@@ -12,7 +12,7 @@ from lcrp.decisions.explained import explained, layer_of
 from lcrp.decisions.references import ReferenceSource
 from lcrp.decisions.selection import Selection, class_id_of, sample_indices
 from lcrp.decisions.subject import StatisticsSettings, Subject
-from lcrp.errors import ConfigError, DataError, TargetError, nearest
+from lcrp.errors import DataError, TargetError, one_of, refuse
 from lcrp.figures.explanation import draw_explanation
 from lcrp.figures.saving import FORMATS
 from lcrp.runs.run import Run
@@ -54,9 +54,7 @@ class RenderSettings:
     distinct_pictures: bool = True
 
     def __post_init__(self) -> None:
-        for name in self.formats or ("",):
-            if name not in FORMATS:
-                raise ConfigError(f"figures cannot be written as '{name}'; formats: {nearest(name, FORMATS)}.")
+        refuse(problem for name in self.formats or ("",) for problem in one_of("formats", name, FORMATS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lcrp.errors import StoreError, nearest
+from lcrp.errors import StoreError, at_least, nearest, refuse
 from lcrp.values.statistics import MAX_ITEM, Entries, IntArray
 
 Array = npt.NDArray[Any]
@@ -51,6 +51,9 @@ class Convention:
 
     layer_prefix: str = ""
     first_class: int = 0
+
+    def __post_init__(self) -> None:
+        refuse(at_least("first_class", self.first_class, 0))
 
 
 class CrpFolder:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from lcrp.errors import ConfigError, StoreError
+from lcrp.errors import ConfigError, StoreError, at_least, refuse
 from lcrp.training.losses import Losses
 from lcrp.training.pictures import Pictures, Truth, augmented_batch
 
@@ -48,17 +48,19 @@ class Schedule:
     seed: int
 
     def __post_init__(self) -> None:
-        sides = [side for side, _ in self.epochs_at]
-        if not sides or min(sides) < 32 or any(side % 32 for side in sides) or self.num_epochs < 1:
-            raise ConfigError(
-                f"stage.epochs_at is {dict(self.epochs_at)}; it maps the longer side of the pictures (a multiple of "
-                "32) to a number of epochs, at least one in all"
+        refuse(self._problems())
+
+    def _problems(self) -> Iterator[str]:
+        is_list = all(len(pair) == 2 for pair in self.epochs_at)
+        sides = [pair[0] for pair in self.epochs_at if pair]
+        if not is_list or not sides or min(sides) < 32 or any(side % 32 for side in sides) or self.num_epochs < 1:
+            yield (
+                f"epochs_at={[list(pair) for pair in self.epochs_at]} is no list of [longer side of the pictures (a "
+                "multiple of 32), epochs] with at least one epoch in all"
             )
-        if self.batch_size < 2 or not self.learning_rate > 0:
-            raise ConfigError(
-                f"stage.batch_size ({self.batch_size}) must be at least 2 and stage.learning_rate "
-                f"({self.learning_rate}) positive"
-            )
+        yield from at_least("batch_size", self.batch_size, 2)
+        if not self.learning_rate > 0:
+            yield f"learning_rate={self.learning_rate} must be positive"
 
     @property
     def num_epochs(self) -> int:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, fields, is_dataclass
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-from lcrp.config import schema
+from lcrp.config.dataset import DATASETS, Dataset
+from lcrp.config.root import Config, Stage
+from lcrp.config.stages import STAGES
 
 WRONG = {  # on the command line
     int: ("many", "1.5", "[1]", "{a: 1}", "''", "1e999", "0x"),
@@ -15,24 +17,15 @@ WRONG = {  # on the command line
     list: ("5", "text", "{a: 1}", "true"),
     dict: ("5", "text", "[1]", "true"),
 }
-CHOICES = {  # what reads which settings, as Hydra's choices
-    schema.Config: (),
-    schema.ScenesDataset: ("dataset=scenes",),
-    schema.CocoDataset: ("dataset=coco2017",),
-    schema.VocDataset: ("dataset=voc2012", "model=unet"),
-    schema.CityscapesDataset: ("dataset=cityscapes", "model=unet"),
-    schema.FolderDataset: ("dataset=folder",),
-    schema.GlocalStage: ("stage=glocal",),
-    schema.MergeStage: ("stage=merge",),
-    schema.RenderStage: ("stage=render",),
-    schema.ContextStage: ("stage=context",),
-    schema.EvaluateStage: ("stage=evaluate",),
-    schema.TruthStage: ("stage=truth",),
-    schema.ImportStage: ("stage=import",),
-    schema.ExportStage: ("stage=export",),
-    schema.TrainStage: ("stage=train",),
-    schema.VerifyStage: ("stage=verify",),
-    schema.DownloadStage: ("stage=download", "dataset=coco2017"),
+CHOICES: dict[type, tuple[str, ...]] = {  # what reads which settings, as Hydra's choices
+    Config: (),
+    DATASETS["scenes"]: ("dataset=scenes",),
+    DATASETS["coco"]: ("dataset=coco2017",),
+    DATASETS["voc"]: ("dataset=voc2012", "model=unet"),
+    DATASETS["cityscapes"]: ("dataset=cityscapes", "model=unet"),
+    DATASETS["folder"]: ("dataset=folder",),
+    **{kind: (f"stage={name}",) for name, kind in STAGES.items() if name not in ("download", "own")},
+    STAGES["download"]: ("stage=download", "dataset=coco2017"),
 }
 
 
@@ -65,21 +58,23 @@ def cases() -> list[Setting]:
     """Every setting of every stage and dataset."""
     found = []
     for kind, choices in CHOICES.items():
-        prefix = {schema.Dataset: "dataset.", schema.Stage: "stage."}.get(_group(kind), "")
+        prefix = {Dataset: "dataset.", Stage: "stage."}.get(_group(kind), "")
         found += [Setting(key=key, choices=choices, wrong=wrong) for key, wrong in _settings(kind, prefix)]
     return found
 
 
 def _group(kind: type) -> type | None:
-    return next((group for group in (schema.Dataset, schema.Stage) if issubclass(kind, group)), None)
+    return next((group for group in (Dataset, Stage) if issubclass(kind, group)), None)
 
 
 def _settings(kind: type, prefix: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     hints = get_type_hints(kind)
     for entry in fields(kind):
         key, (hint, is_optional) = f"{prefix}{entry.name}", _without_none(hints[entry.name])
+        if kind is Config and entry.name == "composite":
+            continue  # a group with settings of its own
         if is_dataclass(hint):
-            if kind is schema.Config and hint in (schema.Dataset, schema.Stage, schema.Composite):
+            if kind is Config and hint in (Dataset, Stage):
                 continue  # groups: a value in their place chooses another
             yield from _settings(hint, f"{key}.")
             continue

@@ -5,7 +5,7 @@ from PIL import Image
 
 from lcrp.data.cityscapes import CLASSES, cityscapes, read_label_ids
 from lcrp.data.transforms import InputTransform
-from lcrp.errors import DataError
+from lcrp.errors import ConfigError, DataError
 
 TRANSFORM = InputTransform(8, 16, "stretch")
 # class by label id, written out; every other id is class 19
@@ -74,7 +74,7 @@ def test_missing_folders_say_that_an_account_is_needed(root, folder):
 
 
 def test_other_splits_and_empty_folders(root):
-    with pytest.raises(DataError, match=r"cityscapes has no split 'test'; choose from 'train', 'val'"):
+    with pytest.raises(ConfigError, match=r"^split='test' is unknown; nearest: 'train', 'val'"):
         cityscapes(root, TRANSFORM, split="test")
     for part in ("leftImg8bit", "gtFine"):
         (root / part / "train").mkdir()

@@ -6,7 +6,7 @@ import torch
 
 from lcrp.data.scenes import CLASS_NAMES, ScenesDataset, draw, with_context_swapped
 from lcrp.data.transforms import InputTransform
-from lcrp.errors import DataError
+from lcrp.errors import ConfigError, DataError
 
 
 def test_sample_carries_the_drawing():
@@ -86,7 +86,7 @@ def test_fingerprint_covers_what_alters_the_samples():
 
 
 def test_errors_name_the_choices():
-    with pytest.raises(DataError, match=r"no split 'test'.*'val'.*dataset\.split"):
+    with pytest.raises(ConfigError, match=r"^split='test' is unknown; nearest: .*'val'"):
         ScenesDataset("test")  # type: ignore[arg-type]
-    with pytest.raises(DataError, match="context_bias is -1"):
+    with pytest.raises(ConfigError, match="context_bias=-1 is out of range"):
         ScenesDataset("val", context_bias=-1)

@@ -20,7 +20,7 @@ from lcrp.data.scenes import (
     without_object,
     without_part,
 )
-from lcrp.errors import DataError
+from lcrp.errors import ConfigError, DataError
 
 
 @pytest.fixture(scope="module")
@@ -182,15 +182,15 @@ def test_contexts_look_different():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: plan("test", 0), r"no split 'test'; choose from .*'train'"),
+        (lambda: plan("test", 0), r"^split='test' is unknown; nearest: .*'train'"),
         (lambda: plan("val", 500), r"no picture 500 in split 'val'.*0 to 499"),
         (lambda: plan("val", -1), r"no picture -1"),
-        (lambda: plan("val", 0, context_bias=1.5), r"context_bias is 1.5.*from 0 to 1"),
+        (lambda: plan("val", 0, context_bias=1.5), r"^context_bias=1.5 is out of range; write a value from 0 to 1"),
         (lambda: with_context_swapped(plan("val", 0), "snow"), r"context 'snow' is unknown.*'sand'"),
         (lambda: without_part(scene_with("boat"), 0, "car.body"), r"'car.body' does not belong to a boat.*'boat.sail'"),
         (lambda: without_object(plan("val", 0), 9), r"object 9 is not in picture 'val/00000'"),
     ],
 )
 def test_errors_name_the_value_and_the_choices(call, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises((ConfigError, DataError), match=message):
         call()

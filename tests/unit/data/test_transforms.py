@@ -152,7 +152,7 @@ def test_none_takes_only_the_exact_size():
 
 
 def test_an_unknown_resize_names_the_choices():
-    with pytest.raises(ConfigError, match=r"'leterbox' is unknown; choices: 'letterbox'"):
+    with pytest.raises(ConfigError, match=r"^resize='leterbox' is unknown; nearest: 'letterbox'"):
         InputTransform(20, 30, "leterbox")
-    with pytest.raises(ConfigError, match="0x30 pixels is empty"):
+    with pytest.raises(ConfigError, match=r"^height=0 is too small; the least is 1"):
         InputTransform(0, 30)

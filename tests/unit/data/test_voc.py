@@ -5,7 +5,7 @@ from PIL import Image
 
 from lcrp.data.transforms import InputTransform
 from lcrp.data.voc import CLASSES, voc2012
-from lcrp.errors import DataError
+from lcrp.errors import ConfigError, DataError
 
 TRANSFORM = InputTransform(40, 40, "none")
 PALETTE = [value for colour in CLASSES.colours for value in colour]
@@ -68,7 +68,7 @@ def test_splits_are_lists_of_their_own(root):
     assert len(voc2012(root, TRANSFORM, split="trainval")) == 1
     with pytest.raises(DataError, match=r"misses .*Segmentation/train\.txt; download http.*VOCtrainval.*\(2\.0 GB\)"):
         voc2012(root, TRANSFORM, split="train")
-    with pytest.raises(DataError, match=r"voc2012 has no split 'test'; choose from .*'trainval'"):
+    with pytest.raises(ConfigError, match=r"^split='test' is unknown; nearest: .*'trainval'"):
         voc2012(root, TRANSFORM, split="test")
 
 

@@ -64,13 +64,13 @@ def test_unknown_concepts_are_told_with_the_choices(concept: int) -> None:
 
 @pytest.mark.parametrize("changes", [{"n_concepts": 0}, {"n_concepts": 9}, {"n_references": 25}, {"concepts": ()}])
 def test_more_than_a_figure_can_show_is_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match="a figure shows") as refused:
+    field = next(iter(changes))
+    with pytest.raises(ConfigError, match=rf"^{field}=.* (is out of range; write a value|are 0; a figure shows)"):
         choice(**changes)
-    assert refused.value.mend == f"Set stage.{next(iter(changes))}."
 
 
 def test_unknown_modes_are_refused() -> None:
-    with pytest.raises(ConfigError, match="mode 'active' is unknown; choices: 'activation'"):
+    with pytest.raises(ConfigError, match=r"^mode='active' is unknown; nearest: 'activation'"):
         choice(mode="active")
 
 

@@ -49,15 +49,18 @@ def sample(geometry: Geometry | None = None) -> Sample:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"box": (0.0, 0.0, 1.0, 1.0), "class_name": "boat"}, r"no class.*Leave out stage.class_name"),
-        ({"box": (0.0, 0.0, 1.0, 1.0), "rank": 0}, r"no class, item or rank beside it.*Leave out"),
-        ({"box": (5.0, 0.0, 1.0, 1.0)}, r"the box \[5.0, 0.0, 1.0, 1.0\] is empty.*Set stage.box"),
-        ({"item": 1}, "Set stage.class_name"),
-        ({"rank": 1}, "Set stage.class_name"),
-        ({"class_name": "boat", "item": 0, "rank": 1}, r"item 0 goes by .* rank 1 by confidence: give one"),
-        ({"class_name": "boat", "rank": -1}, "there is no place -1"),
-        ({"max_targets": 0}, r"at least 1 target.*Set stage.max_targets"),
-        ({"min_iou": 1.5}, r"an IoU lies from 0 to 1, 1.5 does not.*Set stage.min_iou"),
+        ({"box": (0.0, 0.0, 1.0, 1.0), "class_name": "boat"}, r"^box finds its own decision; leave out class_name"),
+        ({"box": (0.0, 0.0, 1.0, 1.0), "rank": 0}, r"^box finds its own decision; .*rank"),
+        ({"box": (5.0, 0.0, 1.0, 1.0)}, r"^box=\[5.0, 0.0, 1.0, 1.0\] is no box; write \[left,top,"),
+        ({"box": (0.0, 0.0, 1.0)}, r"^box=\[0.0, 0.0, 1.0\] is no box"),
+        ({"item": 1}, r"^item=1 counts decisions of one class; write class_name too"),
+        ({"rank": 1}, r"^rank=1 counts decisions of one class; write class_name too"),
+        ({"class_name": "boat", "item": 0, "rank": 1}, r"^item=0 goes by .* rank=1 by confidence; give one"),
+        ({"class_name": "boat", "rank": -1}, r"^rank=-1 is too small; the least is 0"),
+        ({"class_name": "boat", "item": -1}, r"^item=-1 is too small; the least is 0"),
+        ({"samples": (1.5,)}, r"^samples: 1.5 is neither an index nor a key"),
+        ({"max_targets": 0}, r"^max_targets=0 is too small; the least is 1"),
+        ({"min_iou": 1.5}, r"^min_iou=1.5 is out of range"),
     ],
 )
 def test_contradictions_are_refused(changes: dict[str, object], message: str) -> None:

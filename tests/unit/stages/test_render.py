@@ -225,9 +225,9 @@ def test_missing_statistics_are_made_where_asked_for_and_found_again(
 
 
 def test_unknown_formats_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"figures cannot be written as 'gif'; formats: .*'png'"):
+    with pytest.raises(ConfigError, match=r"^formats='gif' is unknown; nearest: .*'png'"):
         settings(formats=("gif",))
-    with pytest.raises(ConfigError, match="figures cannot be written as ''"):
+    with pytest.raises(ConfigError, match=r"^formats='' is unknown"):
         settings(formats=())
 
 

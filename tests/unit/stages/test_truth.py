@@ -444,7 +444,7 @@ def test_methods_are_found_by_name_each_once() -> None:
 
 
 def test_an_unknown_method_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"stage.methods: there is no 'gradcm'; nearest: 'gradcam'"):
+    with pytest.raises(ConfigError, match=r"^methods: there is no 'gradcm'; nearest: 'gradcam'"):
         methods(["gradcm"])
 
 
@@ -454,7 +454,7 @@ def test_an_unknown_method_is_refused_with_the_nearest() -> None:
         ("stage.num_targets=0", "stage.num_targets=0 is too small; the least is 1"),
         ("stage.n_concepts=0", "stage.n_concepts=0 is too small; the least is 1"),
         ("stage.seed=-1", "stage.seed=-1 is too small; the least is 0"),
-        ("stage.methods=[]", "stage.methods is empty; name at least one"),
+        ("stage.methods=[]", "stage.methods names none; write at least one"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(override: str, message: str) -> None:

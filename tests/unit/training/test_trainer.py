@@ -110,10 +110,10 @@ def test_the_average_forgets_its_beginning():
 
 @pytest.mark.parametrize("epochs_at", [(), ((32, 0),), ((100, 1),), ((0, 1),)])
 def test_a_schedule_without_epochs_or_with_odd_sizes_is_refused(epochs_at):
-    with pytest.raises(ConfigError, match=r"stage.epochs_at is .*; it maps the longer side"):
+    with pytest.raises(ConfigError, match=r"^epochs_at=\[.*\] is no list of \[longer side"):
         Schedule(epochs_at=epochs_at, batch_size=4, learning_rate=0.1, weight_decay=0, seed=0)
 
 
 def test_batch_size_and_rate_must_be_positive():
-    with pytest.raises(ConfigError, match=r"stage.batch_size \(1\) must be at least 2"):
-        Schedule(epochs_at=((32, 1),), batch_size=1, learning_rate=0.1, weight_decay=0, seed=0)
+    with pytest.raises(ConfigError, match=r"^batch_size=1 is too small; the least is 2; learning_rate=0 must be"):
+        Schedule(epochs_at=((32, 1),), batch_size=1, learning_rate=0, weight_decay=0, seed=0)

@@ -7,10 +7,9 @@ import torch
 from lcrp.data.dataset import checked_index, find_key, fingerprint_of
 from lcrp.data.scenes.draw import Drawing, draw
 from lcrp.data.scenes.names import CLASS_NAMES, DRAWING_VERSION
-from lcrp.data.scenes.plan import SPLITS, plan
+from lcrp.data.scenes.plan import SPLITS, check_settings, plan
 from lcrp.data.scenes.scene import Scene
 from lcrp.data.transforms import InputTransform
-from lcrp.errors import DataError, nearest
 from lcrp.values.sample import Annotation, Sample
 
 SIZE = 256
@@ -39,12 +38,9 @@ class ScenesDataset:
             transform: how a picture becomes the model's input; None leaves it as it is.
 
         Raises:
-            DataError: if there is no such split, or the bias is not a probability.
+            ConfigError: there is no such split, or the bias is no probability.
         """
-        if split not in SPLITS:
-            raise DataError(f"scenes has no split '{split}'; choose from {nearest(split, SPLITS)}. Set dataset.split.")
-        if not 0 <= context_bias <= 1:
-            raise DataError(f"context_bias is {context_bias}, but it is a probability: choose from 0 to 1.")
+        check_settings(split, context_bias)
         self.split = split
         self.context_bias = context_bias
         self.segmentation = segmentation

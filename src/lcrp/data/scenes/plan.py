@@ -17,7 +17,7 @@ from lcrp.data.scenes.objects import layers, proportions
 from lcrp.data.scenes.palette import between
 from lcrp.data.scenes.scene import Band, Companion, Light, Scene, SceneObject
 from lcrp.data.scenes.shapes import silhouette
-from lcrp.errors import DataError, nearest
+from lcrp.errors import DataError, one_of, refuse, within
 
 GOLDEN = (5**0.5 - 1) / 2
 """Step of the layouts from picture to picture: every run of pictures holds all of them in fair shares."""
@@ -62,9 +62,12 @@ def plan(split: str, index: int, *, context_bias: float = 0.95, size: int = 256)
         The full description of the picture; the same for the same arguments, everywhere.
 
     Raises:
-        DataError: if there is no such split or picture, or the bias is not a probability.
+        DataError: there is no such picture.
+        ConfigError: there is no such split, or the bias is no probability.
     """
-    _check(split, index, context_bias)
+    check_settings(split, context_bias)
+    if not 0 <= index < SPLITS[split]:
+        raise DataError(f"scenes has no picture {index} in split '{split}': it counts from 0 to {SPLITS[split] - 1}.")
     generator = np.random.default_rng((list(SPLITS).index(split), index, DRAWING_VERSION))
     layout, wanted = _contents(generator, context_bias, turn=(index * GOLDEN + 0.5) % 1)
     bands = _bands(generator, layout, tuple(band for _, band in wanted))
@@ -77,13 +80,13 @@ def plan(split: str, index: int, *, context_bias: float = 0.95, size: int = 256)
     return Scene(split=split, index=index, size=size, light=light, bands=bands, objects=objects)
 
 
-def _check(split: str, index: int, context_bias: float) -> None:
-    if split not in SPLITS:
-        raise DataError(f"scenes has no split '{split}'; choose from {nearest(split, SPLITS)}.")
-    if not 0 <= index < SPLITS[split]:
-        raise DataError(f"scenes has no picture {index} in split '{split}': it counts from 0 to {SPLITS[split] - 1}.")
-    if not 0 <= context_bias <= 1:
-        raise DataError(f"context_bias is {context_bias}, but it is a probability: choose from 0 to 1.")
+def check_settings(split: str, context_bias: float) -> None:
+    """Whether there are such pictures.
+
+    Raises:
+        ConfigError: there is no such split, or the bias is no probability.
+    """
+    refuse([*one_of("split", split, SPLITS), *within("context_bias", context_bias, 0, 1)])
 
 
 def _contents(

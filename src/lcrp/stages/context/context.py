@@ -17,7 +17,7 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
-from lcrp.errors import TargetError, nearest
+from lcrp.errors import TargetError, at_least, nearest, refuse
 from lcrp.evidence.context import agreement, pair_means
 from lcrp.runs.kept_units import kept_units
 from lcrp.runs.run import Run
@@ -77,6 +77,11 @@ class ContextSettings:
     seed: int
     statistics: Path | None = None
     make_statistics: bool = False
+
+    def __post_init__(self) -> None:
+        least = {"n_concepts": 1, "n_references": 1, "min_pixels": 1, "num_flipped": 1}
+        least |= {"num_samples_per_class": 0, "seed": 0}
+        refuse(problem for name, value in least.items() for problem in at_least(name, getattr(self, name), value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

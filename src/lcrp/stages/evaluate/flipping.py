@@ -6,9 +6,9 @@ read out.
 Axes: B image of a chunk, T target, S method, X step, C concept, V variant, H W picture, h w feature map.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from lcrp.data.loader import chunks, num_chunks
 from lcrp.decisions.regions import object_region
 from lcrp.decisions.rounds import images_at_once
 from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.errors import at_least, one_of, refuse
 from lcrp.evidence.curves import channel_counts
 from lcrp.values.attribution import Attribution
 from lcrp.values.sample import Batch, Sample
@@ -56,6 +57,20 @@ class EvaluateSettings:
     ablations: tuple[Ablation, ...]
     seed: int
     checks: bool = False
+
+    def __post_init__(self) -> None:
+        refuse(self._problems())
+
+    def _problems(self) -> Iterator[str]:
+        if not self.methods:
+            yield "methods names none; write at least one, such as methods=[epsilon_plus_flat,gradcam]"
+        for name in self.ablations:
+            yield from one_of("ablations", name, get_args(Ablation))
+        if not self.ablations or len(set(self.ablations)) < len(self.ablations):
+            yield f"ablations={list(self.ablations)} must name at least one, and each once"
+        for count in ("num_targets", "num_layers", "num_steps"):
+            yield from at_least(count, getattr(self, count), 1)
+        yield from at_least("seed", self.seed, 0)
 
     @property
     def needs_others(self) -> bool:

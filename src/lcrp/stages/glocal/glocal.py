@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.layers import layer_names
@@ -15,7 +16,7 @@ from lcrp.attribution.task import Targets
 from lcrp.data.loader import OnError, Shard, chunks, num_chunks
 from lcrp.decisions.rounds import chunk_of, parts_of
 from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_header, statistics_key
-from lcrp.errors import ConfigError, InaccessibleError, Interrupted, StoreError
+from lcrp.errors import ConfigError, InaccessibleError, Interrupted, StoreError, at_least, one_of, refuse
 from lcrp.runs.interruption import StopRequest, stop_request
 from lcrp.runs.run import Run
 from lcrp.runs.threads import torch_threads
@@ -52,6 +53,10 @@ class GlocalSettings:
     overwrite: bool = False
     shard: Shard = field(default_factory=Shard)
     checkpoint_minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        late = at_least("checkpoint_minutes", self.checkpoint_minutes, 0)
+        refuse([*one_of("on_error", self.on_error, get_args(OnError)), *late])
 
 
 def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, run: Run) -> Path:

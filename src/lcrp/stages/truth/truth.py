@@ -22,7 +22,7 @@ from lcrp.attribution.methods import Method, by_composite, noise_for, positive_h
 from lcrp.composites.spec import CompositeSpec
 from lcrp.data.scenes import OWN_CONTEXT, PARTS, ScenesDataset
 from lcrp.decisions.subject import StatisticsSettings, Subject
-from lcrp.errors import ConfigError, TargetError
+from lcrp.errors import ConfigError, TargetError, at_least, refuse
 from lcrp.evidence.localisation import areas, rank_accuracy, shares
 from lcrp.figures.truth import draw_truth
 from lcrp.runs.kept_units import kept_units
@@ -58,6 +58,11 @@ class TruthSettings:
     num_targets: int
     n_concepts: int
     seed: int
+
+    def __post_init__(self) -> None:
+        none = () if self.methods else ("methods names none; write at least one, such as methods=[epsilon_plus_flat]",)
+        counts = (*at_least("num_targets", self.num_targets, 1), *at_least("n_concepts", self.n_concepts, 1))
+        refuse([*none, *counts, *at_least("seed", self.seed, 0)])
 
 
 def truth(subject: Subject, statistics: StatisticsSettings, settings: TruthSettings, run: Run) -> list[Path]:

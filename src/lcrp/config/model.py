@@ -1,0 +1,78 @@
+"""Settings of a network and of its decisions."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING
+
+from lcrp.config.values import Problems, filled, told
+from lcrp.errors import one_of
+
+
+@dataclass
+class Input:
+    """How a picture becomes the network's input."""
+
+    height: int = MISSING
+    width: int = MISSING
+    resize: str = MISSING
+    multiple_of: int = 1
+
+    def problems(self) -> Problems:
+        """What is wrong with them."""
+        from lcrp.data.transforms import InputTransform
+
+        yield from told("model.input.", lambda: filled(InputTransform, self, Path()))
+        for name, side in (("height", self.height), ("width", self.width)):
+            if side % max(1, self.multiple_of):
+                yield f"model.input.{name}={side} is not a multiple of {self.multiple_of}, as this network needs it"
+
+
+@dataclass
+class Model:
+    """A network, its checkpoint and how its decisions are selected."""
+
+    name: str = MISSING
+    task: str = MISSING
+    network: dict[str, Any] = MISSING
+    checkpoint: str | None = None
+    class_names: list[str] | None = None
+    input: Input = field(default_factory=Input)
+    mean: list[float] = MISSING
+    std: list[float] = MISSING
+    layer: str = MISSING
+    score: str | None = None
+    confidence: float | None = None
+    iou: float | None = None
+    max_detections: int | None = None
+    min_area: int | None = None
+
+    def problems(self) -> Problems:
+        """What is wrong with them."""
+        from lcrp.config.tasks import TASKS
+
+        yield from one_of("model.task", self.task, TASKS)
+        if self.task in TASKS:
+            yield from self._task_problems()
+        yield from self.input.problems()
+        if "_target_" not in self.network:
+            yield "'model.network._target_' has no value; it names the network's class"
+        for key in ("mean", "std"):
+            if len(getattr(self, key)) != 3:
+                yield f"model.{key} has {len(getattr(self, key))} values; write one per RGB channel: [r,g,b]"
+        if any(value <= 0 for value in self.std):
+            yield f"model.std={self.std} is divided by; write positive values"
+
+    def _task_problems(self) -> Problems:
+        """Every task reads settings of its own, and no others."""
+        from lcrp.config.tasks import TASKS
+
+        own = TASKS[self.task].settings
+        for name in own:
+            if getattr(self, name) is None:
+                yield f"'model.{name}' has no value, but {self.task} needs it; write model.{name}=..."
+        foreign = (name for kind in TASKS.values() for name in kind.settings if name not in own)
+        for name in foreign:
+            if getattr(self, name) is not None:
+                yield f"'model.{name}' says nothing to model '{self.name}', which does {self.task}; leave it out"

@@ -1,0 +1,20 @@
+"""The types of all settings, told to Hydra."""
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+from lcrp.config.dataset import DATASETS
+from lcrp.config.root import Config
+from lcrp.config.stages import STAGES
+from lcrp.config.stages.own import OwnStage
+
+
+def register_schemas() -> None:
+    """Tell Hydra of the types; a second time changes nothing."""
+    store = ConfigStore.instance()
+    store.store(name="lcrp_schema", node=Config)
+    for group, kinds in (("dataset", DATASETS), ("stage", STAGES)):
+        for name, kind in kinds.items():
+            is_open = kind is OwnStage  # keys of its own
+            node = OmegaConf.structured(kind, flags={"struct": False}) if is_open else kind
+            store.store(group=f"schema/{group}", name=name, node=node)

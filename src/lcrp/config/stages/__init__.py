@@ -1,0 +1,34 @@
+"""The stages, one file each: settings in YAML, and the value that the stage's function takes.
+
+A new one is a file here, a line in `STAGES` and its file in conf/stage.
+"""
+
+from lcrp.config.root import Stage
+from lcrp.config.stages.clean import CleanStage
+from lcrp.config.stages.context import ContextStage
+from lcrp.config.stages.download import DownloadStage
+from lcrp.config.stages.evaluate import EvaluateStage
+from lcrp.config.stages.exchange import ExportStage, ImportStage
+from lcrp.config.stages.glocal import GlocalStage
+from lcrp.config.stages.merge import MergeStage
+from lcrp.config.stages.own import OwnStage
+from lcrp.config.stages.render import RenderStage
+from lcrp.config.stages.train import TrainStage
+from lcrp.config.stages.truth import TruthStage
+from lcrp.config.stages.verify import VerifyStage
+
+STAGES: dict[str, type[Stage]] = {  # by the name of their schema
+    "glocal": GlocalStage,
+    "merge": MergeStage,
+    "render": RenderStage,
+    "context": ContextStage,
+    "evaluate": EvaluateStage,
+    "truth": TruthStage,
+    "clean": CleanStage,
+    "verify": VerifyStage,
+    "train": TrainStage,
+    "download": DownloadStage,
+    "import": ImportStage,
+    "export": ExportStage,
+    "own": OwnStage,
+}
