@@ -16,16 +16,20 @@ from lcrp.attribution.concepts import only_concept, relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.decisions.references import ReferenceSource, reference_samples
-from lcrp.decisions.rounds import chunk_of, explained_chunk, images_at_once
+from lcrp.decisions.rounds import chunk_of, images_at_once
 from lcrp.figures.crops import reference_crop
 from lcrp.ranking.accumulator import StatisticsAccumulator
 from lcrp.storage.reference_cache import ReferenceCache
+from lcrp.values.explanation import Reference
 from lcrp.values.statistics import TopTable
+from passes import fixed_queues, gather
 from peer import Neuron, glocal_of_zennit_crp, heatmap_of_zennit, render_of_zennit_crp
 from subjects import MEAN, STD, Logits, Pictures, Subject, targets
 from timing import Report, in_turn, ratio, spreads, timed
 
 CONCEPTS, REFERENCES = 3, 12
+
+Ranking = tuple[list[int], TopTable]  # shown concepts of a layer, and its ranking
 
 
 def attribution(one: Subject, turns: int) -> Report:
@@ -94,12 +98,9 @@ def glocal_of_lcrp(one: Subject, images: torch.Tensor, num_targets: int) -> None
         accumulator, size = None, images_at_once(images.shape, images.device)
         for start in range(0, len(images), size):
             chunk = chunk_of(attributor, images[start : start + size])
-            queues = [targets(chunk.trace.output, start + row, num_targets) for row in range(len(chunk.images))]
             if accumulator is None:
                 accumulator = StatisticsAccumulator(chunk.activations.shapes, device=images.device)
-            scores = explained_chunk(attributor, chunk, queues, accumulator.least_relevance)
-            found = [one.target for one in scores.explained]
-            accumulator.update(found, scores.relevance, chunk.activations.scores, scores.images)
+            gather(attributor, chunk, fixed_queues(num_targets)(chunk, start), accumulator)
         assert accumulator is not None
         assert list(accumulator.results())
 
@@ -108,33 +109,16 @@ def render(one: Subject, turns: int) -> Report:
     """One decision with 3 concepts and 12 cropped references of each: ours cold and cached, zennit-crp's loop."""
     pictures = Pictures(one.images(1 + CONCEPTS * REFERENCES))
     attributor = Attributor(one.network, one.composite, one.task, layers=[one.layer], mean=MEAN, std=STD)
-    concepts, table = reference_table(one, attributor, pictures)
+    concepts, table = ranking = reference_table(one, attributor, pictures, REFERENCES)
     heatmaps = {}
 
-    def draw(folder: Path) -> None:
-        source = ReferenceSource(
-            dataset=pictures,  # type: ignore[arg-type]
-            table=table,
-            layer=one.layer,
-            mode="relevance",
-            num_references=REFERENCES,
-            batch_size=8,
-            cache=ReferenceCache(folder=folder, config_hash="", layer=one.layer, mode="relevance"),
-        )
-        with attributor:
-            trace = attributor.forward(pictures.images[:1])
-            relevance = trace.explain([targets(trace.output, 0, 1)[0]]).relevance[one.layer]
-            for concept in concepts:
-                trace.conditional(one.layer, only_concept(relevance, torch.tensor([concept])))
-            found = reference_samples(attributor, source, concepts)
-            for reference in (reference for shown in found.values() for reference in shown):
-                reference_crop(reference.picture, reference.heatmap)
-        heatmaps["lcrp"] = torch.from_numpy(np.stack([shown.heatmap for shown in found[concepts[0]]]))
-
     def ours() -> Mapping[str, float]:
+        def run() -> None:
+            found = render_of_lcrp(one, attributor, pictures, ranking, Path(folder))
+            heatmaps["lcrp"] = torch.from_numpy(np.stack([shown.heatmap for shown in found[concepts[0]]]))
+
         with tempfile.TemporaryDirectory() as folder:
-            cold = timed(partial(draw, Path(folder)))
-            return {"lcrp": cold, "lcrp, cached": timed(partial(draw, Path(folder)))}
+            return {"lcrp": timed(run), "lcrp, cached": timed(run)}
 
     neurons = {
         concept: [
@@ -160,17 +144,42 @@ def render(one: Subject, turns: int) -> Report:
     }
 
 
-def reference_table(one: Subject, attributor: Attributor, pictures: Pictures) -> tuple[list[int], TopTable]:
-    """The most relevant concepts of the first picture, and 12 of the others for each, with their peaks, [C, N]."""
+def render_of_lcrp(
+    one: Subject, attributor: Attributor, pictures: Pictures, ranking: Ranking, folder: Path
+) -> dict[int, tuple[Reference, ...]]:
+    """A decision about the first picture with its concepts and their cropped references, which the folder keeps."""
+    concepts, table = ranking
+    source = ReferenceSource(
+        dataset=pictures,  # type: ignore[arg-type]
+        table=table,
+        layer=one.layer,
+        mode="relevance",
+        num_references=table.sample.shape[1],
+        batch_size=8,
+        cache=ReferenceCache(folder=folder, config_hash="", layer=one.layer, mode="relevance"),
+    )
+    with attributor:
+        trace = attributor.forward(pictures.images[:1])
+        relevance = trace.explain([targets(trace.output, 0, 1)[0]]).relevance[one.layer]
+        for concept in concepts:
+            trace.conditional(one.layer, only_concept(relevance, torch.tensor([concept], device=relevance.device)))
+        found = reference_samples(attributor, source, concepts)
+        for reference in (reference for shown in found.values() for reference in shown):
+            reference_crop(reference.picture, reference.heatmap)
+    return found
+
+
+def reference_table(one: Subject, attributor: Attributor, pictures: Pictures, num_references: int) -> Ranking:
+    """The most relevant concepts of the first picture, and some of the others for each, with their peaks, [C, N]."""
     with attributor:
         trace = attributor.forward(pictures.images[:1])
         scores = relevance_scores(trace.explain([targets(trace.output, 0, 1)[0]]).relevance[one.layer])
         concepts = scores.score[0].argsort(descending=True)[:CONCEPTS].tolist()
         num_concepts = scores.score.shape[1]
-        sample, peak = (np.zeros((num_concepts, REFERENCES), dtype=np.int64) for _ in range(2))
+        sample, peak = (np.zeros((num_concepts, num_references), dtype=np.int64) for _ in range(2))
         for number, concept in enumerate(concepts):
-            for rank in range(REFERENCES):
-                sample[concept, rank] = 1 + number * REFERENCES + rank
+            for rank in range(num_references):
+                sample[concept, rank] = 1 + number * num_references + rank
                 trace = attributor.forward(pictures.images[sample[concept, rank]][None])
                 relevance = trace.relevance(one.layer, [targets(trace.output, 0, 1)[0]])
                 peak[concept, rank] = int(relevance[0, concept].argmax())
@@ -181,7 +190,7 @@ def reference_table(one: Subject, attributor: Attributor, pictures: Pictures) ->
         class_id=nothing,
         item=nothing,
         peak=peak,
-        filled=np.full(num_concepts, REFERENCES),
+        filled=np.full(num_concepts, num_references),
     )
 
 

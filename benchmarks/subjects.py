@@ -62,10 +62,12 @@ class Subject:
         return torch.rand(count, 3, *self.size, generator=torch.Generator().manual_seed(3))
 
 
-def subject(name: str) -> Subject:
-    """One of `NAMES`."""
+def subject(name: str, scale: float = 1.0) -> Subject:
+    """One of `NAMES`, its width and input times `scale`."""
     build, size, num_classes, layer = _NETWORKS[name]
-    network = build()
+    least = 256 if name.startswith("ssd") else 1  # side for which there are priors
+    height, width = (max(least, int(scale * side)) for side in size)
+    network = build(scale, height)
     generator = torch.Generator().manual_seed(0)
     network.initialise(generator)  # type: ignore[operator]
     for module in network.modules():
@@ -81,7 +83,7 @@ def subject(name: str) -> Subject:
     gamma = name.startswith("yolov6")
     return Subject(
         network=network.eval().requires_grad_(False),
-        size=size,
+        size=(height, width),
         num_classes=num_classes,
         composite=epsilon_gamma_flat if gamma else epsilon_plus_flat,
         convolution=generalised_gamma if gamma else zennit_rules.ZPlus,
@@ -89,17 +91,27 @@ def subject(name: str) -> Subject:
     )
 
 
-_NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int], int, str]] = {
-    "yolov5m": (lambda: YOLOv5(num_classes=80, depth=0.67, width=0.75), (640, 640), 80, "model.8.cv3.conv"),
+_NETWORKS: dict[str, tuple[Callable[[float, int], nn.Module], tuple[int, int], int, str]] = {
+    "yolov5m": (
+        lambda scale, _: YOLOv5(num_classes=80, depth=0.67, width=0.75 * scale),
+        (640, 640),
+        80,
+        "model.8.cv3.conv",
+    ),
     "yolov6s": (
-        lambda: YOLOv6(num_classes=80, depth=0.33, width=0.5),
+        lambda scale, _: YOLOv6(num_classes=80, depth=0.33, width=0.5 * scale),
         (640, 640),
         80,
         "backbone.ERBlock_5.0.rbr_dense.conv",
     ),
-    "ssd512": (lambda: SSD(num_classes=80, size=512), (512, 512), 80, "backbone.vgg.28"),
-    "unet": (lambda: UNet(num_classes=20), (256, 512), 20, "encoder.features.15"),
-    "deeplabv3plus": (lambda: DeepLabV3Plus(num_classes=21), (513, 513), 21, "backbone.layer4.0.conv3"),
+    "ssd512": (lambda scale, side: SSD(num_classes=80, size=side, width=scale), (512, 512), 80, "backbone.vgg.28"),
+    "unet": (lambda scale, _: UNet(num_classes=20, width=scale), (256, 512), 20, "encoder.features.15"),
+    "deeplabv3plus": (
+        lambda scale, _: DeepLabV3Plus(num_classes=21, width=scale),
+        (513, 513),
+        21,
+        "backbone.layer4.0.conv3",
+    ),
 }
 NAMES = tuple(_NETWORKS)
 

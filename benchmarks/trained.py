@@ -13,10 +13,11 @@ from lcrp.attribution.layers import layer_names
 from lcrp.config.build import build_subject, set_precision
 from lcrp.config.compose import composed
 from lcrp.data.loader import chunks
-from lcrp.decisions.rounds import Chunk, Queue, chunk_of, explained_chunk, parts_of
+from lcrp.decisions.rounds import chunk_of, parts_of
 from lcrp.decisions.subject import Subject
 from lcrp.ranking.accumulator import StatisticsAccumulator
 from lcrp.values.target import ExplainedTarget
+from passes import gather
 from timing import Report, Spread
 
 BATCH, BLOCK = 4, 96  # pictures of a chunk, and of a block whose time is told
@@ -51,7 +52,7 @@ def growth(name: str, num_pictures: int) -> Report:
             short = short or StatisticsAccumulator(shapes, device=batch.images.device)
             for place, accumulator in enumerate((long, short) if number % 2 else (short, long)):
                 started = time.perf_counter()
-                _gather(attributor, chunk_of(attributor, batch.images), queues, accumulator)
+                gather(attributor, chunk_of(attributor, batch.images), queues, accumulator)
                 seconds[place if number % 2 else 1 - place] += time.perf_counter() - started
             if number % (BLOCK // BATCH) == 0:
                 late.append(seconds[0] / BLOCK)
@@ -62,13 +63,6 @@ def growth(name: str, num_pictures: int) -> Report:
         "seconds per picture": {"late": late, "early": early},
         "late / early": asdict(Spread.of([a / b for a, b in zip(late[-tail:], early[-tail:], strict=True)])),
     }
-
-
-def _gather(attributor: Attributor, chunk: Chunk, queues: Sequence[Queue], accumulator: StatisticsAccumulator) -> None:
-    if any(queues):
-        scores = explained_chunk(attributor, chunk, queues, accumulator.least_relevance)
-        found = [one.target for one in scores.explained]
-        accumulator.update(found, scores.relevance, chunk.activations.scores, scores.images)
 
 
 def precision(name: str) -> Report:

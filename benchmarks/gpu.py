@@ -1,0 +1,302 @@
+"""What a GPU gives: the five networks at their published sizes in float32, tf32 and bfloat16: `make bench-gpu`.
+
+Told are images per second of a dataset pass (chunks, their detections and masks, all targets, all rankings) with
+batches doubled until the memory ends, seconds of a decision with its concepts and reference samples, and the peak of
+the memory that torch allocates. Weights are random. So that decisions exist all the same, the confidence from which
+detectors detect is that of the first picture's 300th box; of the targets, detections or classes, three per image are
+explained. Pictures are a few embedded ones, stretched to the input and repeated. It ends when the time is over, and
+says what it left out.
+"""
+
+import argparse
+import gc
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from bench import machine
+from contests import CONCEPTS, REFERENCES, reference_table, render_of_lcrp
+from lcrp.attribution.detection import DetectionTask
+from lcrp.attribution.engine import Attributor
+from lcrp.attribution.layers import layer_names
+from lcrp.attribution.segmentation import SegmentationTask
+from lcrp.config.build import set_precision
+from lcrp.data.scenes.dataset import ScenesDataset
+from lcrp.data.transforms import InputTransform
+from lcrp.decisions.rounds import Chunk, Queue, chunk_of
+from lcrp.ranking.accumulator import StatisticsAccumulator
+from lcrp.values.geometry import Geometry
+from lcrp.values.prediction import DetectorOutput
+from lcrp.values.sample import Sample
+from passes import gather
+from subjects import MEAN, NAMES, STD, Pictures, Subject, subject
+from timing import Report, timed
+
+PRECISIONS = ("float32", "tf32", "bfloat16")
+TARGETS, CANDIDATES, DRAWN = 3, 300, 8  # explained per image; boxes before NMS; pictures
+TURNS = 5  # of a measurement, unless its time is over
+QUICK_SCALE, QUICK_BATCH, QUICK_REFERENCES = 0.25, 2, 1
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A network at a precision.
+
+    Attributes:
+        one: the network on the device.
+        images: [N, 3, H, W] pictures, on the CPU.
+        device: where it runs.
+        is_quick: whether it is only tried.
+    """
+
+    one: Subject
+    images: torch.Tensor
+    device: torch.device
+    is_quick: bool
+
+    def batch(self, size: int) -> torch.Tensor:
+        """Pictures [size, 3, H, W] on the device, repeated if there are fewer."""
+        return self.images[torch.arange(size) % len(self.images)].to(self.device)
+
+    def attributor(self, layers: Sequence[str], task: DetectionTask | SegmentationTask) -> Attributor:
+        """Explains the network by its composite."""
+        return Attributor(self.one.network, self.one.composite, task, layers=layers, mean=MEAN, std=STD)
+
+    def seconds(self, run: Callable[[], object]) -> float:
+        """Seconds until the device has done what a call asks for."""
+
+        def finished() -> None:
+            run()
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+
+        return timed(finished)
+
+
+class Clock:
+    """The time that is left, shared evenly by what is still to be measured."""
+
+    def __init__(self, seconds: float, num_cells: int) -> None:
+        self._end = time.monotonic() + seconds
+        self._num_cells = num_cells
+
+    def next_end(self) -> float:
+        """When the next measurement is to end."""
+        share = (self._end - time.monotonic()) / self._num_cells
+        self._num_cells -= 1
+        return time.monotonic() + share
+
+
+def main() -> None:
+    """Measure, write all numbers and a table, print the table."""
+    parser = argparse.ArgumentParser(description="images per second, seconds of a figure and memory on a GPU")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--models", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, help="all, or float32 where it is quick")
+    parser.add_argument("--minutes", type=float, default=5.0, help="after which it ends")
+    parser.add_argument("--quick", action="store_true", help="tries the code on narrow networks and small inputs")
+    parser.add_argument("--output", type=Path, default=Path("outputs/gpu.json"), help="the table lies beside it (.md)")
+    options = parser.parse_args()
+    device = torch.device(options.device)
+    wanted = options.precisions or (PRECISIONS[:1] if options.quick else PRECISIONS)
+    precisions = [one for one in wanted if one != "tf32" or device.type == "cuda"]
+    clock = Clock(60 * options.minutes - 10, 2 * len(options.models) * len(precisions))  # 10 s to build and to end
+    report: Report = {
+        "machine": {**machine(), "device": device_name(device), "cuda": torch.version.cuda},
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "how": " ".join((__doc__ or "").split("\n\n")[1].split()),
+        "quick": options.quick,
+    }
+    rows: list[Report] = []
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    for name in options.models:
+        for precision in precisions:
+            rows.append(row := measured(name, precision, device, clock, is_quick=options.quick))
+            print(cells(row), flush=True)
+            options.output.write_text(json.dumps(report | {"rows": rows}, indent=2) + "\n", encoding="utf-8")
+    text = table(report, rows)
+    options.output.with_suffix(".md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def measured(name: str, precision: str, device: torch.device, clock: Clock, *, is_quick: bool) -> Report:
+    """All that is measured of one network at one precision."""
+    one = subject(name, QUICK_SCALE if is_quick else 1.0)
+    one.network.to(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
+    setting = Setting(one=one, images=pictures(one.size), device=device, is_quick=is_quick)
+    set_precision(precision)
+    try:
+        found: Report = {"model": name, "input": list(one.size), "precision": precision}
+        for what, measure in (("glocal", dataset_pass), ("render", render)):
+            end = clock.next_end()
+            found[what] = measure(setting, end) if end > time.monotonic() else {"ended": "no time was left"}
+            release(device)
+        return found
+    finally:
+        set_precision("float32")
+
+
+def dataset_pass(setting: Setting, end: float) -> Report:
+    """Images per second of a dataset pass, with batches doubled until memory or time end."""
+    batches: list[Report] = []
+    ended, size, last = "", 1, 0.0
+    while not ended:
+        if time.monotonic() + 4 * last > end:  # twice as many pictures, once to warm up
+            ended = f"no time for {size}"
+        elif setting.is_quick and size > QUICK_BATCH:
+            ended = "quick"
+        else:
+            try:
+                batches.append(chunk_speed(setting, size, end))
+                last = float(batches[-1]["seconds"])  # type: ignore[arg-type]
+                size *= 2
+            except torch.OutOfMemoryError:
+                ended = f"memory ends at {size}"
+            release(setting.device)
+    return {"batches": batches, "ended": ended}
+
+
+def chunk_speed(setting: Setting, size: int, end: float) -> Report:
+    """A pass in chunks of so many images."""
+    images, counts = setting.batch(size), []
+    task = task_with_decisions(setting)
+    with setting.attributor(layer_names(setting.one.network), task) as attributor:
+        accumulator: StatisticsAccumulator | None = None
+        first = 0
+
+        def chunk() -> None:
+            nonlocal accumulator, first
+            made = chunk_of(attributor, images)
+            queues = decisions(task, made, first)
+            accumulator = accumulator or StatisticsAccumulator(made.activations.shapes, device=images.device)
+            gather(attributor, made, queues, accumulator)
+            counts.append(sum(map(len, queues)) / size)
+            first += size
+
+        seconds, peak = repeated(setting, chunk, end)
+    return {
+        "batch": size,
+        "images per second": size / seconds,
+        "seconds": seconds,
+        "peak bytes": peak,
+        "targets per image": sum(counts) / len(counts),
+    }
+
+
+def render(setting: Setting, end: float) -> Report:
+    """Seconds of a decision with three concepts and their references, none of them known, without the drawing."""
+    one, num_references = setting.one, QUICK_REFERENCES if setting.is_quick else REFERENCES
+    shown = Pictures(setting.images[torch.arange(1 + CONCEPTS * num_references) % len(setting.images)])
+    attributor = setting.attributor([one.layer], one.task)
+    try:
+        ranking = reference_table(one, attributor, shown, num_references)
+
+        def draw() -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                render_of_lcrp(one, attributor, shown, ranking, Path(folder))
+
+        seconds, peak = repeated(setting, draw, end)
+    except torch.OutOfMemoryError:
+        return {"ended": "memory ends"}
+    return {"seconds": seconds, "peak bytes": peak, "references": CONCEPTS * num_references}
+
+
+def repeated(setting: Setting, run: Callable[[], object], end: float) -> tuple[float, int | None]:
+    """Median seconds of a call after one that warms up, and the peak of the device's memory in bytes."""
+    if setting.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(setting.device)
+    setting.seconds(run)
+    seconds = [setting.seconds(run)]
+    while len(seconds) < (1 if setting.is_quick else TURNS) and time.monotonic() + seconds[-1] < end:
+        seconds.append(setting.seconds(run))
+    peak = torch.cuda.max_memory_allocated(setting.device) if setting.device.type == "cuda" else None
+    return median(seconds), peak
+
+
+def task_with_decisions(setting: Setting) -> DetectionTask | SegmentationTask:
+    """The network's task, so that there are decisions: a detector detects from its 300th box on."""
+    task = setting.one.task
+    if isinstance(task, SegmentationTask):
+        return SegmentationTask(task.class_names)
+    with setting.attributor((), task) as attributor:
+        output = attributor.output(setting.batch(1))
+    assert isinstance(output, DetectorOutput)
+    confidence = (output.class_probabilities().amax(dim=2) * output.objectness())[0]
+    least = confidence.topk(min(CANDIDATES, len(confidence) // 2)).values[-1]
+    return DetectionTask(task.class_names, confidence=float(least), max_detections=TARGETS)
+
+
+def decisions(task: DetectionTask | SegmentationTask, chunk: Chunk, first: int) -> list[Queue]:
+    """The first three predicted targets of every image, whose first is sample `first`."""
+    geometry = Geometry.identity((chunk.images.shape[2], chunk.images.shape[3]))
+    queues: list[Queue] = []
+    for row, prediction in enumerate(task.predictions(chunk.trace.output)):
+        sample = Sample(
+            index=first + row, key=str(first + row), image=chunk.images[row], annotation=None, geometry=geometry
+        )
+        queues.append(task.predicted_targets(prediction, sample)[0][:TARGETS])
+    return queues
+
+
+def pictures(size: tuple[int, int]) -> torch.Tensor:
+    """Embedded pictures [N, 3, H, W] in the size of an input."""
+    dataset = ScenesDataset("train", transform=InputTransform(*size, "stretch"))
+    return torch.stack([dataset[index].image for index in range(DRAWN)])
+
+
+def release(device: torch.device) -> None:
+    """Give back what nothing refers to any more."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def device_name(device: torch.device) -> str:
+    """The card, or the kind of device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def table(report: Report, rows: Sequence[Report]) -> str:
+    """Markdown: what was measured where, and a row per network and precision."""
+    found = report["machine"]
+    assert isinstance(found, dict)
+    quick = " Only tried, on narrow networks and small inputs: these numbers say nothing." if report["quick"] else ""
+    heads = ("network", "input", "precision", "images/s", "batch", "GiB", "ended", "render, s", "GiB")
+    lines = [
+        f"{found['device']}, torch {found['torch']}, {report['date']}.{quick} {report['how']}",
+        "",
+        f"| {' | '.join(heads)} |",
+        f"|{' --- |' * len(heads)}",
+        *map(cells, rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def cells(row: Report) -> str:
+    """A row of the table: the fastest batch of the pass, and the render."""
+    glocal, drawn, size = row["glocal"], row["render"], row["input"]
+    assert isinstance(glocal, dict)
+    assert isinstance(drawn, dict)
+    assert isinstance(size, list)
+    best = max(glocal.get("batches", ()), key=lambda one: one["images per second"], default=None)
+    speed = (f"{best['images per second']:.1f}", str(best["batch"]), gib(best["peak bytes"])) if best else ("", "", "")
+    seconds = f"{drawn['seconds']:.2f}" if "seconds" in drawn else drawn["ended"]
+    values = (row["model"], "x".join(map(str, size)), row["precision"], *speed, glocal["ended"], seconds)
+    return f"| {' | '.join(map(str, values))} | {gib(drawn.get('peak bytes'))} |"
+
+
+def gib(value: int | None) -> str:
+    """Bytes in GiB, or nothing where they were not measured."""
+    return "" if value is None else f"{value / GIB:.2f}"
+
+
+if __name__ == "__main__":
+    main()
