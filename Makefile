@@ -12,8 +12,8 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-fast golden lint types format docs notebook bench benchmark-truth weights clean \
-	environment dev-environment docs-environment
+.PHONY: help demo test test-slow test-fast golden lint types format docs notebook bench bench-gpu benchmark-truth weights \
+	clean environment dev-environment docs-environment
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ notebook: dev-environment ## run the tutorial; outputs/tutorial.ipynb has its fi
 
 bench: environment ## lcrp beside the plain network, zennit and zennit-crp (hours; BENCH="--models unet" for less)
 	@$(BIN)/python benchmarks/bench.py $(BENCH)
+
+bench-gpu: environment ## images per second, seconds of a render and memory on a GPU (5 minutes; GPU="--models unet" for less)
+	@$(BIN)/python benchmarks/gpu.py $(GPU)
 
 benchmark-truth: environment ## which method says what decisions depend on, all models (minutes; TRUTH="stage.num_targets=20" for less)
 	@$(BIN)/python benchmarks/truth.py $(TRUTH)

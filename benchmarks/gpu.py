@@ -3,9 +3,9 @@
 Told are images per second of a dataset pass (chunks, their detections and masks, all targets, all rankings) with
 batches doubled until the memory ends, seconds of a decision with its concepts and reference samples, and the peak of
 the memory that torch allocates. Weights are random. So that decisions exist all the same, the confidence from which
-detectors detect is that of the first picture's 300th box; of the targets, detections or classes, three per image are
-explained. Pictures are a few embedded ones, stretched to the input and repeated. It ends when the time is over, and
-says what it left out.
+detectors detect is that of the first picture's 300th box (more boxes, where some are equal); of the targets, detections
+or classes, three per image are explained. Pictures are a few embedded ones, stretched to the input and repeated. It
+ends when the time is over, and says what it left out.
 """
 
 import argparse
@@ -41,6 +41,7 @@ from timing import Report, timed
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 TARGETS, CANDIDATES, DRAWN = 3, 300, 8  # explained per image; boxes before NMS; pictures
+BELOW = 1 - 1e-6  # of a confidence: the box that has it is kept
 TURNS = 5  # of a measurement, unless its time is over
 QUICK_SCALE, QUICK_BATCH, QUICK_REFERENCES = 0.25, 2, 1
 GIB = 1 << 30
@@ -231,7 +232,7 @@ def task_with_decisions(setting: Setting) -> DetectionTask | SegmentationTask:
     assert isinstance(output, DetectorOutput)
     confidence = (output.class_probabilities().amax(dim=2) * output.objectness())[0]
     least = confidence.topk(min(CANDIDATES, len(confidence) // 2)).values[-1]
-    return DetectionTask(task.class_names, confidence=float(least), max_detections=TARGETS)
+    return DetectionTask(task.class_names, confidence=float(least) * BELOW, max_detections=TARGETS)
 
 
 def decisions(task: DetectionTask | SegmentationTask, chunk: Chunk, first: int) -> list[Queue]:
