@@ -218,7 +218,7 @@ def test_statistics_go_to_zennit_crp_and_come_back(lcrp: CommandLine, tmp_path: 
     assert Path(read.out[-1]).is_file()
     again = lcrp("stage=import", "stage.folder=crp", *TINY)
     assert (again.code, len(again.err)) == (1, 1)
-    assert "was imported before; stage.overwrite=true replaces it" in again.err[0]
+    assert "was imported before. stage.overwrite=true replaces it." in again.err[0]
     assert lcrp("stage=render", *TINY, "stage.samples=[0]", "stage.n_references=1").code == 0
 
 

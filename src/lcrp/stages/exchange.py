@@ -102,7 +102,7 @@ def import_statistics(subject: Subject, statistics: StatisticsSettings, settings
     key = imported_key(statistics_key(subject, stated))
     path = statistics_path(run.output_root, key)
     if path.exists() and not settings.overwrite:
-        raise StoreError(f"'{path}' was imported before; stage.overwrite=true replaces it")
+        raise StoreError(f"'{path}' was imported before", mend="stage.overwrite=true replaces it.")
     source = _Source(folder=folder, shapes=_shapes(subject, names), statistics=stated, run=run)
     write_statistics(path, statistics_header(subject, key, num_samples), _NOTHING, _layers(source))
     log.info("imported %d layers from '%s'; written to %s", len(names), folder.path, path)
@@ -171,15 +171,15 @@ def _imported_layers(subject: Subject, statistics: StatisticsSettings, folder: C
         if name not in known:
             raise StoreError(
                 f"layer '{name}' in '{folder.path}' is not in {subject.explainer.name}; "
-                f"nearest: {nearest(name, known)}. "
-                "Choose the folder's model, or set stage.layer_prefix"
+                f"nearest: {nearest(name, known)}. Choose the folder's model, or what is put in front of its layers.",
+                mend="Set stage.layer_prefix.",
             )
     wanted = layer_names(subject.explainer.network, statistics.layers)
     lacking = [name for name in wanted if name not in folder.layer_names]
     if lacking and statistics.layers:
         raise StoreError(
-            f"'{folder.path}' has no layer '{lacking[0]}'; nearest: {nearest(lacking[0], folder.layer_names)}. "
-            "Set statistics.layers"
+            f"'{folder.path}' has no layer '{lacking[0]}'; nearest: {nearest(lacking[0], folder.layer_names)}.",
+            mend="Set statistics.layers.",
         )
     return [name for name in wanted if name in folder.layer_names]
 

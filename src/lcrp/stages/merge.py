@@ -86,12 +86,12 @@ def _found(path: Path, given: Sequence[Path] | None, key: StatisticsKey) -> list
     if given is None:
         shards = shard_paths(path)
         example = shard_path(path, 0, 2).name
-        mend = f"make them: {key.command()} shard.count=2 shard.index=0,1 -m, which writes '{example}' and another"
+        mend = f"Make them: {key.command()} shard.count=2 shard.index=0,1 -m, which writes '{example}' and another"
     else:
         shards = [shard for pattern in given for shard in sorted(pattern.parent.glob(pattern.name)) or [pattern]]
-        mend = "name files or patterns (stage.shards)"
+        mend = "Name files or patterns: stage.shards=[PATH]"
     if not shards:
-        raise StoreError(f"there are no shards in '{path.parent}'; {mend}")
+        raise StoreError(f"there are no shards in '{path.parent}'", mend=mend)
     return list(dict.fromkeys(shards))
 
 
@@ -105,8 +105,9 @@ def _check(shards: Shards, key: StatisticsKey) -> None:
     for (before, path), (after, other) in pairwise(spans):
         if after[0] < before[1]:
             raise StoreError(
-                f"'{path}' and '{other}' both cover sample {after[0]}; name those to be merged "
-                "(stage.shards=[FILE,...]), or delete those that are left over from another shard.count"
+                f"'{path}' and '{other}' both cover sample {after[0]}: delete those that are left over from another "
+                "number of shards, or name those to be merged",
+                mend="Set stage.shards=[FILE,...].",
             )
 
 
@@ -121,7 +122,8 @@ def _check_replaced(path: Path, header: StatisticsHeader) -> None:
     except StoreError:
         return
     if is_complete:
-        raise StoreError(f"'{path}' is complete, these shards are not; delete it, or name another file (stage.output)")
+        message = f"'{path}' is complete, these shards are not; delete it, or name another file"
+        raise StoreError(message, mend="Set stage.output.")
 
 
 def _layers_of(shards: Shards) -> tuple[list[str], list[str]]:

@@ -127,7 +127,8 @@ class CrpFolder:
             raise StoreError(f"'{folder}' holds no layers: there is no file <layer>{_DATA}")
         for name in names:
             if not name.startswith(prefix):
-                raise StoreError(f"layer '{name}' in '{folder}' does not begin with stage.layer_prefix='{prefix}'")
+                message = f"layer '{name}' in '{folder}' does not begin with '{prefix}'"
+                raise StoreError(message, mend="Set stage.layer_prefix.")
         return tuple(name.removeprefix(prefix) for name in names)
 
     def _classes(self, folder: Path) -> tuple[int, ...]:
@@ -143,7 +144,8 @@ class CrpFolder:
             if not 0 <= number - first < self._num_classes:
                 raise StoreError(
                     f"'{path}' names class {number}, the model has the classes {first} to "
-                    f"{first + self._num_classes - 1}; choose the model of the folder, or set stage.first_class"
+                    f"{first + self._num_classes - 1}; choose the model of the folder, or where its classes begin",
+                    mend="Set stage.first_class.",
                 )
         return tuple(number - first for number in numbers)
 
@@ -184,7 +186,9 @@ def new_crp_folder(path: Path) -> Iterator[Path]:
     """
     try:
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise StoreError(f"'{path}' is there already and is left alone; name a new folder: stage.folder=PATH")
+            raise StoreError(
+                f"'{path}' is there already and is left alone; name a new folder", mend="Set stage.folder."
+            )
         part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
         part.mkdir(parents=True)
         try:
@@ -238,13 +242,15 @@ def _file(stem: Path, part: str) -> Path:
 def _run_folder(path: Path) -> Path:
     """The folder itself, or the one run within it."""
     if not path.is_dir():
-        raise StoreError(f"there is no folder '{path}'; set stage.folder")
+        raise StoreError(f"there is no folder '{path}'", mend="Set stage.folder.")
     found = [folder for folder in (path, *sorted(path.iterdir())) if (folder / OVERALL["relevance"]).is_dir()]
     if not found:
         raise StoreError(f"'{path}' is no folder of zennit-crp: it lacks {', '.join(_FOLDERS)}")
     if len(found) > 1 and found[0] != path:
         names = nearest("", [folder.name for folder in found])
-        raise StoreError(f"'{path}' holds several runs ({names}); name one of them: stage.folder={path}/NAME")
+        raise StoreError(
+            f"'{path}' holds several runs ({names}); name one of them", mend=f"Set stage.folder={path}/NAME."
+        )
     lacking = [name for name in _FOLDERS if not (found[0] / name).is_dir()]
     if lacking:
         raise StoreError(f"'{found[0]}' lacks {', '.join(lacking)}; zennit-crp writes {', '.join(_FOLDERS)}")

@@ -17,6 +17,7 @@ from typing import cast
 
 from lcrp.errors import InaccessibleError, StoreError, VersionError
 from lcrp.storage.statistics import incomplete, read_header
+from lcrp.values.paths import shown
 from lcrp.values.statistics import StatisticsHeader
 
 SETTINGS_NODE = "statistics"  # of the configuration that a file carries: how the statistics were made
@@ -143,13 +144,13 @@ def find_statistics(root: Path, key: StatisticsKey, *, given: Path | None = None
     if len(fitting) == 1:
         return next(iter(fitting))
     if fitting:
-        raise StoreError(_several(fitting, key))
+        raise StoreError(_several(fitting, key), mend="Choose one: stage.statistics=PATH")
     inaccessible = [error for error in refused if isinstance(error, InaccessibleError)]
     if inaccessible:
         raise inaccessible[0]
     if refused and not complete:
-        raise StoreError(f"{refused[0]}. Make them: {key.command()}")
-    raise StoreError(_none(_folder(root, key), complete, key))
+        raise StoreError(str(refused[0]), mend=f"Make them: {key.command()}")
+    raise _none(_folder(root, key), complete, key)
 
 
 def differences_from(header: StatisticsHeader, key: StatisticsKey) -> str:
@@ -178,10 +179,11 @@ def _readable(folder: Path) -> tuple[dict[Path, StatisticsHeader], list[StoreErr
 
 def _check(path: Path, header: StatisticsHeader, key: StatisticsKey) -> None:
     if not header.complete:
-        raise StoreError(f"{incomplete(path, header)}. Go on with: {key.command()}")
+        raise StoreError(incomplete(path, header), mend=f"Go on with: {key.command()}")
     differing = _identity_differences(header, key)
     if differing:
-        raise StoreError(f"'{path}' does not fit: {_listed(differing)}. Make statistics that do: {key.command()}")
+        message = f"'{path}' does not fit: {_listed(differing)}"
+        raise StoreError(message, mend=f"Make statistics that do: {key.command()}")
 
 
 def _several(fitting: Mapping[Path, StatisticsHeader], key: StatisticsKey) -> str:
@@ -190,15 +192,16 @@ def _several(fitting: Mapping[Path, StatisticsHeader], key: StatisticsKey) -> st
         f"'{path}' ({_listed(differences({SETTINGS_NODE: header.config.get(SETTINGS_NODE)}, wanted))})"
         for path, header in fitting.items()
     )
-    return f"{len(fitting)} statistics files fit: {', '.join(files)}. Choose one: stage.statistics=PATH"
+    return f"{len(fitting)} statistics files fit: {', '.join(files)}"
 
 
-def _none(folder: Path, stale: Mapping[Path, StatisticsHeader], key: StatisticsKey) -> str:
+def _none(folder: Path, stale: Mapping[Path, StatisticsHeader], key: StatisticsKey) -> StoreError:
     if not stale:
-        return f"there are no statistics in '{folder}'. Make them: {key.command()}"
+        return StoreError(f"there are no statistics in '{shown(folder)}'", mend=f"Make them: {key.command()}")
     found = {path: _identity_differences(header, key) for path, header in stale.items()}
     nearest = min(found, key=lambda path: len(found[path]))
-    return f"the statistics '{nearest}' are stale: {_listed(found[nearest])}. Make them anew: {key.command()}"
+    message = f"the statistics '{shown(nearest)}' are stale: {_listed(found[nearest])}"
+    return StoreError(message, mend=f"Make them anew: {key.command()}")
 
 
 def _identity_differences(header: StatisticsHeader, key: StatisticsKey) -> list[str]:

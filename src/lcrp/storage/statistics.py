@@ -114,7 +114,8 @@ class StatisticsFile:
         if name not in self.layer_names:
             raise StoreError(
                 f"'{self.path}' has no layer '{name}'; nearest: {nearest(name, self.layer_names)}. Choose one of "
-                "these, or make statistics of it (statistics.layers)"
+                "these, or make statistics of it.",
+                mend="Set statistics.layers.",
             )
         with reading(self.path):
             return schema.read_layer(
@@ -142,8 +143,8 @@ class StatisticsFile:
         """
         if name not in self.recorded:
             raise StoreError(
-                f"'{self.path}' has no record of layer '{name}'; recorded: {nearest(name, self.recorded)}. "
-                "Set statistics.record=true and run stage=glocal"
+                f"'{self.path}' has no record of layer '{name}'; recorded: {nearest(name, self.recorded)}.",
+                mend="Set statistics.record=true and run stage=glocal.",
             )
         with reading(self.path):
             return read_array(self._file[schema.RECORDS], name).astype(np.float16)
@@ -154,7 +155,7 @@ def incomplete(path: Path, header: StatisticsHeader) -> str:
     lacking = sum(end - start for start, end in header.missing)
     return (
         f"'{path}' is incomplete: it lacks {lacking} of {header.num_samples} samples, from sample "
-        f"{header.missing[0][0]} on; run stage=glocal, or its shards that are missing and stage=merge"
+        f"{header.missing[0][0]} on; finish its pass, or make the shards that are missing and merge them"
     )
 
 
@@ -163,7 +164,7 @@ def _check_classes(header: StatisticsHeader, path: Path, class_names: Sequence[s
         differing = sorted(set(class_names).symmetric_difference(header.class_names)) or ["their order"]
         raise StoreError(
             f"'{path}' was made for {len(header.class_names)} classes, the model has {len(class_names)}; they differ "
-            f"in {nearest('', differing)}. Run stage=glocal for this model"
+            f"in {nearest('', differing)}. Make statistics of this model"
         )
 
 

@@ -190,7 +190,7 @@ def test_imported_and_own_statistics_stay_apart(run: Run) -> None:
     path = import_statistics(colour_world.subject(), STATISTICS, settings, run)
     own = glocal(colour_world.subject(), STATISTICS, GlocalSettings(), run)
     assert own != path
-    with pytest.raises(StoreError, match=r"was imported before; stage\.overwrite=true replaces it"):
+    with pytest.raises(StoreError, match="was imported before"):
         import_statistics(colour_world.subject(), STATISTICS, settings, run)
     before = path.read_bytes()
     again = import_statistics(colour_world.subject(), STATISTICS, replace(settings, overwrite=True), run)
@@ -218,7 +218,7 @@ def test_layers_are_chosen_and_stated(run: Run, tmp_path: Path) -> None:
     assert list(layers_of(path)) == ["0", "2"]
     with StatisticsFile(path) as file:
         assert file.header.config["statistics"]["layers"] == ["0", "2"]  # type: ignore[index]
-    with pytest.raises(StoreError, match=r"has no layer '4'; nearest: .*statistics\.layers"):
+    with pytest.raises(StoreError, match="has no layer '4'; nearest: "):
         imported(folder, tmp_path / "other", chosen)
     with pytest.raises(LayerError, match="layer '7' is not in"):
         imported(folder, tmp_path / "other", replace(STATISTICS, layers=("7",)))
@@ -280,7 +280,7 @@ DAMAGES = {
     "twice": (altered(f"{STATS}_data", lambda values: values * 0 + 2), "names sample 2 twice for one concept"),
     "class": (
         altered("RelStats_sum_normed/targets", lambda values: np.array([*values, "7"])),
-        r"names class 7, the model has the classes 0 to 2; .*stage\.first_class",
+        r"names class 7, the model has the classes 0 to 2; .*where its classes begin",
     ),
     "class text": (altered("RelStats_sum_normed/targets", lambda _: np.array(["a"])), "does not hold class numb"),
     "no classes": (
@@ -327,8 +327,9 @@ def test_export_leaves_alone_what_is_there(run: Run) -> None:
 
 def test_export_without_statistics_says_how_to_make_them(run: Run) -> None:
     settings = ExportSettings(folder=run.folder / "crp")
-    with pytest.raises(StoreError, match=r"there are no statistics in .*stage=glocal model=colours"):
+    with pytest.raises(StoreError, match="there are no statistics in ") as caught:
         export_statistics(colour_world.subject(), STATISTICS, settings, run)
+    assert "stage=glocal model=colours" in caught.value.mend
     assert not settings.folder.exists()
 
 

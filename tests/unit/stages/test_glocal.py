@@ -138,7 +138,7 @@ def test_predicted_targets_do_not_ask_for_annotations(subject: Subject, run: Run
         (
             lambda subject: replace(subject, dataset=Noise(is_annotated=False)),
             ConfigError,
-            r"noise has no annotations \(noise/0\); set statistics\.targets=predicted",
+            r"noise has no annotations \(noise/0\): explain what is predicted",
         ),
         (
             lambda subject: replace(subject, dataset=Noise(broken=tuple(range(NUM_SAMPLES)))),
@@ -190,9 +190,10 @@ def test_a_damaged_file_is_replaced(subject: Subject, run: Run, caplog: pytest.L
 def test_a_file_that_the_user_names_is_not_replaced_by_chance(subject: Subject, run: Run) -> None:
     path = run.folder / "notes.txt"
     path.write_text("mine")
-    with pytest.raises(StoreError, match=r"cannot be read.*stage\.overwrite=true"):
+    with pytest.raises(StoreError, match="cannot be read") as caught:
         glocal(subject, STATISTICS, GlocalSettings(output=path), run)
     assert path.read_text() == "mine"
+    assert caught.value.mend == "stage.overwrite=true replaces it."
     glocal(subject, STATISTICS, GlocalSettings(output=path, overwrite=True), run)
     with pytest.raises(StoreError, match="holds statistics of another configuration"):
         glocal(subject, replace(STATISTICS, top_n=3), GlocalSettings(output=path), run)

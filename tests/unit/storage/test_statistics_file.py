@@ -41,7 +41,7 @@ def test_targets_come_back_in_order_and_records_follow_them(path: Path) -> None:
         assert log.skipped_targets == samples.log().skipped_targets
         assert log.skipped_samples == samples.log().skipped_samples
         assert file.record("head.conv").tolist() == [[0.125, -1.0], [0.5, 0.25]]
-        with pytest.raises(StoreError, match=r"no record of layer 'neck.conv'; recorded: 'head.conv'.*record=true"):
+        with pytest.raises(StoreError, match=r"no record of layer 'neck.conv'; recorded: 'head.conv'"):
             file.record("neck.conv")
 
 
@@ -101,7 +101,7 @@ def test_without_compression_the_checksum_stays(tmp_path: Path) -> None:
 def test_an_incomplete_file_has_a_header_only(tmp_path: Path) -> None:
     path = samples.write(tmp_path / "part.h5", complete=False)
     assert not read_header(path).complete
-    with pytest.raises(StoreError, match=r"incomplete.*stage=glocal"):
+    with pytest.raises(StoreError, match=r"incomplete.*finish its pass"):
         StatisticsFile(path)
 
 

@@ -68,11 +68,10 @@ def test_a_file_of_an_earlier_version_is_refused_with_the_reason(tmp_path: Path)
     path = stored(tmp_path, with_checkpoint("as it was named then"))
     with h5py.File(path, "r+") as file:
         file.attrs["format_version"] = 2
-    reason = (
-        r"has version 2 of the format lcrp-statistics, but this lcrp reads version 3: make .* anew.* Make them: python"
-    )
-    with pytest.raises(StoreError, match=reason):
+    reason = r"has version 2 of the format lcrp-statistics, but this lcrp reads version 3: make .* anew"
+    with pytest.raises(StoreError, match=reason) as caught:
         find_statistics(tmp_path, KEY)
+    assert caught.value.mend.startswith("Make them: python")
     with pytest.raises(StoreError, match=r"has version 2 of the format"):
         find_statistics(tmp_path, KEY, given=path)
 
@@ -93,12 +92,12 @@ def test_several_are_listed_with_what_differs(tmp_path: Path) -> None:
     ) as caught:
         find_statistics(tmp_path, KEY)
     assert "statistics.top_n is 20 there and 40 here" in str(caught.value)
-    assert str(caught.value).endswith("Choose one: stage.statistics=PATH")
+    assert caught.value.mend == "Choose one: stage.statistics=PATH"
 
 
 def test_stale_statistics_name_the_difference(tmp_path: Path) -> None:
     stored(tmp_path, with_checkpoint("def"))
-    with pytest.raises(StoreError, match=r"stale: model\.checkpoint_sha256 is 'def' there and 'abc' here\."):
+    with pytest.raises(StoreError, match=r"stale: model\.checkpoint_sha256 is 'def' there and 'abc' here$"):
         find_statistics(tmp_path, KEY)
 
 
@@ -111,8 +110,9 @@ def test_the_nearest_of_the_stale_ones_is_named(tmp_path: Path) -> None:
 
 def test_without_any_the_command_is_given(tmp_path: Path) -> None:
     command = "python -m lcrp stage=glocal model=yolov6 dataset=scenes composite=epsilon_gamma_flat"
-    with pytest.raises(StoreError, match=f"there are no statistics in .*{command}$"):
+    with pytest.raises(StoreError, match="there are no statistics in ") as caught:
         find_statistics(tmp_path, KEY)
+    assert caught.value.mend == f"Make them: {command}"
     assert list(tmp_path.iterdir()) == []
 
 

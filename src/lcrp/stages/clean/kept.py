@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lcrp import __version__
-from lcrp.errors import InaccessibleError, StoreError
+from lcrp.errors import InaccessibleError, StoreError, VersionError
 from lcrp.runs.provenance import PROVENANCE_FILE, read_provenance
 from lcrp.storage.location import final_path, is_in_place
 from lcrp.storage.lock import is_being_written
@@ -98,8 +98,10 @@ def _statistics_state(path: Path) -> str:
         header = read_header(path)
     except InaccessibleError:
         return "held open by another program"
-    except StoreError as error:
-        return "of another version of lcrp" if "has version" in str(error) else "damaged"
+    except VersionError:
+        return "of another version of lcrp, which this one cannot read"
+    except StoreError:
+        return "damaged"
     if not is_in_place(path, header):
         return "its name does not fit its content: nothing finds it"
     if header.complete:

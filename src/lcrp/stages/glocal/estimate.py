@@ -116,7 +116,7 @@ def _check(cost: Estimate, job: Job) -> None:
         raise StoreError(
             f"the statistics will take about {size_text(cost.file_bytes)}, but only {size_text(free)} are free in "
             f"'{folder}': make room, or keep fewer samples or layers",
-            mend="Set statistics.top_n_per_class, statistics.layers, or stage.output to a place on another disk",
+            mend="Set statistics.top_n_per_class, statistics.layers, or stage.output to a place on another disk.",
         )
     if cost.seconds_left >= _TOLD_FROM_SECONDS:
         log.info("glocal: %s", cost)

@@ -34,6 +34,7 @@ from lcrp.values.target import ExplainedTarget, SkippedTarget
 log = logging.getLogger(__name__)
 
 _LISTED_CLASSES = 3
+_REPLACE = "stage.overwrite=true replaces it."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,14 +204,14 @@ def _is_kept(job: Job, *, is_named: bool) -> bool:
         raise
     except StoreError as error:
         if is_named:
-            raise StoreError(f"{error}; stage.overwrite=true replaces it") from error
+            raise StoreError(str(error), mend=_REPLACE) from error
         log.warning("%s; it is replaced", error)
         return False
     fits = header.config_hash == job.header.config_hash
     if is_named and not fits:
         raise StoreError(
-            f"'{job.path}' holds statistics of another configuration; stage.overwrite=true replaces it, or name "
-            "another file (stage.output)"
+            f"'{job.path}' holds statistics of another configuration; name another file",
+            mend=f"{_REPLACE} Or set stage.output.",
         )
     return fits and header.coverage == job.header.coverage
 
@@ -221,7 +222,8 @@ def _check_classes(subject: Subject) -> None:
         return
     raise ConfigError(
         f"{dataset.name} is annotated with {_listed_classes(dataset.class_names)}, but {model.name} knows "
-        f"{_listed_classes(model.class_names)}. Set statistics.targets=predicted, or choose a checkpoint that fits"
+        f"{_listed_classes(model.class_names)}: explain what is predicted, or choose a checkpoint that fits",
+        mend="Set statistics.targets=predicted.",
     )
 
 
@@ -232,4 +234,7 @@ def _listed_classes(names: Sequence[str]) -> str:
 
 def _check_annotated(sample: Sample, subject: Subject) -> None:
     if sample.annotation is None:
-        raise ConfigError(f"{subject.dataset.name} has no annotations ({sample.key}); set statistics.targets=predicted")
+        raise ConfigError(
+            f"{subject.dataset.name} has no annotations ({sample.key}): explain what is predicted",
+            mend="Set statistics.targets=predicted.",
+        )
