@@ -27,7 +27,11 @@ nb_execution_show_tb = True
 nb_execution_in_temp = True
 nb_output_stderr = "remove"  # progress
 
-_LEFT_OUT = ("__main__.py", "cli.py", "config", "data/scenes/objects", "data/scenes/draw.py", "data/scenes/plan.py")
+_LEFT_OUT = (
+    *("__main__.py", "cli.py", "hydra_errors.py", "config"),
+    "api",  # in reference/python.md, by the names that people use
+    *("data/scenes/objects", "data/scenes/draw.py", "data/scenes/plan.py"),
+)
 apidoc_modules = [
     {
         "path": "../src/lcrp",
@@ -55,6 +59,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", rf"({_MODULES})\b.*"),
     (r"py:.*", _NAMES),
+    (r"py:.*", r"lcrp\.api\..*"),
     (r"py:.*", r"(.*\.)?_[a-z_]*\..*|(.*\.)?_[A-Za-z]+"),
 ]
 

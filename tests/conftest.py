@@ -13,5 +13,5 @@ def shared() -> Path:
     """Folder with real checkpoints, photographs and the forerunner's outputs."""
     folder = Path(os.environ.get("LCRP_SHARED", PROJECT.parent / "shared"))
     if not (folder / "goldens").is_dir():
-        pytest.skip(f"{folder} with the forerunner's outputs is not on this machine (LCRP_SHARED names another folder)")
+        pytest.skip("the forerunner's recorded outputs are not here; LCRP_SHARED=FOLDER names them")
     return folder
