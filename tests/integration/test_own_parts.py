@@ -59,3 +59,13 @@ def test_a_composite_from_elsewhere_explains(own: Callable[..., Outcome]) -> Non
         assert (outcome.code, outcome.err) == (0, [])
         gammas.append(Path(outcome.out[-1]).with_suffix(".json").read_text(encoding="utf-8"))
     assert gammas[0] != gammas[1], "the setting reaches the rule"
+
+
+def test_a_stage_from_elsewhere_runs(own: Callable[..., Outcome]) -> None:
+    layers = "stage.layers=[backbone.ERBlock_4.0.rbr_dense.conv,neck.Rep_p3.block.0.rbr_dense.conv]"
+    outcome = own("own_stage", "stage=layer_flow", "stage.num_pictures=1", layers)
+    assert (outcome.code, outcome.err) == (0, [])
+    header, *rows = Path(outcome.out[-1]).read_text(encoding="utf-8").splitlines()
+    assert header.split(",")[:3] == ["picture", "class", "confidence"]
+    assert [row.split(",")[:3] for row in rows[:2]] == [["val/00000", "horse", "0.59"], ["val/00000", "boat", "0.55"]]
+    assert [round(float(share), 2) for share in rows[0].split(",")[3:]] == [0.0, 0.59]
