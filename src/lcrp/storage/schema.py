@@ -2,7 +2,8 @@
 
 /                      format, format_version, complete, config (YAML), config_hash, class_names,
                        dataset_fingerprint, num_samples, coverage; in a checkpoint also threads
-/targets               one row per explained target, ordered by (sample, class, item)
+/targets               one row per explained target, ordered by (sample, class, item); boxes (left, top, right, bottom)
+                       and areas of masks are in pixels of the network's input, as its attribute `frame` says
 /skipped_targets       one row per target that was not there, and why
 /skipped               one row per sample that could not be read, and why
 /layer_names           in the order of the network

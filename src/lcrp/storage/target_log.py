@@ -32,6 +32,7 @@ from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget, Ta
 Records = Mapping[str, npt.NDArray[np.float16]]
 
 _TEXT: Final = None
+_FRAME: Final = "box (left, top, right, bottom) and area: pixels of the network's input, not of the photograph"
 _COLUMNS: Final[Mapping[str, Mapping[str, type | None]]] = {
     schema.TARGETS: {
         "sample": np.int64,
@@ -140,6 +141,8 @@ def write_log(file: h5py.File, source: LogSource) -> None:
     """Write the tables of targets and skips."""
     for table, columns in _COLUMNS.items():
         group = file.create_group(table)
+        if table == schema.TARGETS:
+            group.attrs["frame"] = _FRAME
         for column, number in columns.items():
             parts = source.parts(table, column)
             dtype = text_dtype([part.source for part in parts]) if number is _TEXT else number

@@ -45,6 +45,11 @@ def test_targets_come_back_in_order_and_records_follow_them(path: Path) -> None:
             file.record("neck.conv")
 
 
+def test_the_frame_of_boxes_is_told(path: Path) -> None:
+    with h5py.File(path) as file:
+        assert "pixels of the network's input" in file["targets"].attrs["frame"]
+
+
 def test_a_layer_without_a_class_and_an_empty_log_come_back(tmp_path: Path) -> None:
     path = tmp_path / "empty.h5"
     log = TargetLog(explained=(), skipped_targets=(), skipped_samples=())
