@@ -1,5 +1,11 @@
 """L-CRP: which learned concepts carried one decision of a detector or a segmenter.
 
+    import lcrp
+
+    explainer = lcrp.load("embedded:yolov6_scenes")
+    for explanation in lcrp.explain(explainer, "photo.jpg"):
+        print(explanation)
+
 Names are imported when they are first used, so that ``import lcrp`` costs nothing.
 """
 
@@ -7,13 +13,54 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lcrp.api.drawing import draw_explanation, figure, read_explanation
+    from lcrp.api.explaining import explain
+    from lcrp.api.explanation import Concept, Explanation
+    from lcrp.api.loading import load
+    from lcrp.api.measuring import Result, context, evaluate
+    from lcrp.api.passing import statistics
+    from lcrp.api.statistics import ConceptStatistics, Statistics
+    from lcrp.decisions.explainer import Explainer
     from lcrp.errors import LcrpError
 
 __version__ = "0.1.0"
 
-_HOMES = {"LcrpError": "lcrp.errors"}
+_HOMES = {
+    "Concept": "lcrp.api.explanation",
+    "ConceptStatistics": "lcrp.api.statistics",
+    "Explainer": "lcrp.decisions.explainer",
+    "Explanation": "lcrp.api.explanation",
+    "LcrpError": "lcrp.errors",
+    "Result": "lcrp.api.measuring",
+    "Statistics": "lcrp.api.statistics",
+    "context": "lcrp.api.measuring",
+    "draw_explanation": "lcrp.api.drawing",
+    "evaluate": "lcrp.api.measuring",
+    "explain": "lcrp.api.explaining",
+    "figure": "lcrp.api.drawing",
+    "load": "lcrp.api.loading",
+    "read_explanation": "lcrp.api.drawing",
+    "statistics": "lcrp.api.passing",
+}
 
-__all__ = ["LcrpError", "__version__"]
+__all__ = [
+    "Concept",
+    "ConceptStatistics",
+    "Explainer",
+    "Explanation",
+    "LcrpError",
+    "Result",
+    "Statistics",
+    "__version__",
+    "context",
+    "draw_explanation",
+    "evaluate",
+    "explain",
+    "figure",
+    "load",
+    "read_explanation",
+    "statistics",
+]
 
 
 def __getattr__(name: str) -> object:

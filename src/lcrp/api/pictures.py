@@ -17,7 +17,7 @@ from PIL import Image
 
 from lcrp.data.dataset import Dataset, checked_index, find_key, fingerprint_of
 from lcrp.data.folder import FolderDataset
-from lcrp.data.pictures import opened_picture
+from lcrp.data.pictures import opened_picture, read_picture
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
 from lcrp.values.sample import Sample
@@ -110,12 +110,12 @@ def pictures_of(
 
 
 def given_picture(image: object, *, bgr: bool = False, name: str = UNNAMED) -> Picture:
-    """A picture in memory.
+    """One picture, taken into memory.
 
     Args:
-        image: a picture of PIL, turned as its EXIF orientation says; an array of uint8 (or uint16, of which the high
-            byte counts), H x W x 3 as RGB, H x W or H x W x 1 as grey, H x W x 4 as RGB with alpha, shown on white; or
-            a float tensor 3 x H x W (1 x H x W: grey) with values from 0 to 1, rounded to 8 bits.
+        image: path of a file; a picture of PIL, turned as its EXIF orientation says; an array of uint8 (or uint16, of
+            which the high byte counts), H x W x 3 as RGB, H x W or H x W x 1 as grey, H x W x 4 as RGB with alpha,
+            shown on white; or a float tensor 3 x H x W (1 x H x W: grey) with values from 0 to 1, rounded to 8 bits.
         bgr: whether arrays hold blue, green, red, as those of OpenCV.
         name: of a picture that has none.
 
@@ -125,6 +125,8 @@ def given_picture(image: object, *, bgr: bool = False, name: str = UNNAMED) -> P
     if isinstance(image, np.ndarray):
         return Picture(name=name, pixels=_of_array(image, bgr=bgr))
     _refuse_bgr(image, bgr=bgr)
+    if isinstance(image, str | os.PathLike):
+        return Picture(name=Path(image).name, pixels=read_picture(Path(image).expanduser(), oriented=True))
     if isinstance(image, torch.Tensor):
         return Picture(name=name, pixels=_of_tensor(image))
     if isinstance(image, Image.Image):

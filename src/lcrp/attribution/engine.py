@@ -219,6 +219,15 @@ class Attributor:
         self._close_trace()
         self._undo.close()
 
+    @contextmanager
+    def reading_by(self, task: Task) -> Iterator[None]:
+        """Outputs of forward passes within the block are read and seeded by another task."""
+        before, self.task = self.task, task
+        try:
+            yield
+        finally:
+            self.task = before
+
     def forward(self, images: torch.Tensor, read: ReadMaps | None = None, *, is_for_few: bool = False) -> Trace:
         """One forward pass; the trace of the pass before is over.
 

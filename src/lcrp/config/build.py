@@ -3,6 +3,7 @@
 Nothing beyond this package knows how a run was configured.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +15,7 @@ from lcrp.config.root import Config
 from lcrp.config.samples import build_dataset, dataset_options, has_class_names, input_transform
 from lcrp.config.tasks import build_task
 from lcrp.config.values import filled
+from lcrp.data.dataset import Dataset
 from lcrp.decisions.explainer import Explainer, Precision
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import ConfigError
@@ -36,17 +38,28 @@ def build_subject(config: Config, device: torch.device, origin: Path) -> Subject
     explainer = build_explainer(config, None if dataset is None else dataset.class_names, device, origin)
     if dataset is None:
         dataset = build_dataset(config.dataset, config.model, origin, explainer.class_names)
-    described = {
-        "name": config.dataset.name,
-        "fingerprint": dataset.fingerprint(),
-        "num_samples": len(dataset),
-        **dataset_options(config.dataset),
-    }
+    options = dataset_options(config.dataset)
+    return subject_on(explainer, dataset, config.dataset.name, options, num_workers(config))
+
+
+def subject_on(
+    explainer: Explainer, dataset: Dataset, name: str, options: Mapping[str, object], num_workers: int
+) -> Subject:
+    """A network and the samples that it is explained on.
+
+    Args:
+        explainer: the network.
+        dataset: in the network's input geometry.
+        name: the dataset's name, in the configuration if it has one there.
+        options: further settings of the dataset that may alter numbers, plain values.
+        num_workers: processes that load and decode samples.
+    """
+    described = {"name": name, "fingerprint": dataset.fingerprint(), "num_samples": len(dataset), **options}
     return Subject(
         explainer=explainer,
         dataset=dataset,
-        num_workers=num_workers(config),
-        dataset_name=config.dataset.name,
+        num_workers=num_workers,
+        dataset_name=name,
         identity={**explainer.identity(), "dataset": described},
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lcrp.attribution.layers import layer_names
+from lcrp.attribution.task import Task
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.decision import explained_decisions
 from lcrp.decisions.explainer import Explainer
@@ -29,6 +30,7 @@ def explained(
     title: str = "",
     data_names: Sequence[str] | None = None,
     references: ReferenceSource | None = None,
+    task: Task | None = None,
     start_counting: StartCounting | None = None,
 ) -> list[Explanation]:
     """Explanations of the decisions of one picture that were asked for, with all that a figure shows.
@@ -44,6 +46,7 @@ def explained(
         title: model, weights, data and composite in words.
         data_names: class names of the dataset that the picture comes from; None for a person's own.
         references: where reference samples come from, for the same layer and mode; None shows none.
+        task: reads the decisions; None for the explainer's own, which always reads those of reference samples.
         start_counting: opens a count of the reference heatmaps that are to be computed, as `Run.progress` does.
 
     Raises:
@@ -52,7 +55,8 @@ def explained(
     """
     layer = layer_of(explainer, choice.layer)
     with explainer.attributor([layer]) as attributor:
-        found = explained_decisions(attributor, sample, selection, replace(choice, layer=layer), data_names)
+        with attributor.reading_by(task or explainer.task):
+            found = explained_decisions(attributor, sample, selection, replace(choice, layer=layer), data_names)
         shown = sorted({part.concept for one in found for part in one.concepts})
         by_concept: dict[int, tuple[Reference, ...]] = {}
         if references is not None:
@@ -93,3 +97,14 @@ def layer_of(explainer: Explainer, name: str | None) -> str:
             f"layer '{layer}' is not in {explainer.name}; nearest: {nearest(layer, names)}.", mend="Set stage.layer."
         )
     return layer
+
+
+def title_of(explainer: Explainer, *data: str) -> str:
+    """Model, weights, data and composite in words.
+
+    Args:
+        explainer: the network.
+        data: where pictures and references come from; empty texts are left out.
+    """
+    weights = explainer.checkpoint if explainer.checkpoint_sha256 else "random weights"
+    return " · ".join(part for part in (explainer.name, weights, *data, explainer.composite.name) if part)

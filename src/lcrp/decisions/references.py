@@ -7,18 +7,22 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from lcrp.attribution.engine import Attributor
 from lcrp.data.dataset import Dataset
+from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.neuron_maps import Heatmap, Mode, NeuronMaps, RankedNeuron, StartCounting
 from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
+from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.explanation import Reference
 from lcrp.values.sample import Sample
 from lcrp.values.statistics import TopTable
 
+CACHE_FOLDER = "references"  # beside the statistics
 SAME_OBJECT = 0.5  # overlap of two heatmaps of one picture from which on they show one object
 
 log = logging.getLogger(__name__)
@@ -47,6 +51,44 @@ class ReferenceSource:
     batch_size: int
     cache: ReferenceCache | None = None
     distinct_pictures: bool = True
+
+
+def reference_source(
+    path: Path,
+    dataset: Dataset,
+    class_names: Sequence[str],
+    choice: ConceptChoice,
+    *,
+    batch_size: int,
+    distinct_pictures: bool = True,
+) -> ReferenceSource:
+    """The ranking of a layer's concepts, from a file with their statistics.
+
+    Args:
+        path: the file; heatmaps of references are kept beside it.
+        dataset: whose samples were ranked.
+        class_names: of the network.
+        choice: layer and mode, and how many references are shown.
+        batch_size: samples per forward pass, at most.
+        distinct_pictures: no picture twice, where enough others exist.
+
+    Raises:
+        StoreError: the file is missing or damaged, or does not rank the layer.
+    """
+    assert choice.layer is not None
+    with StatisticsFile(path, class_names=class_names) as file:
+        ranking, config_hash = file.layer(choice.layer), file.header.config_hash
+    folder = path.parent / CACHE_FOLDER
+    return ReferenceSource(
+        dataset=dataset,
+        table=ranking.activation if choice.mode == "activation" else ranking.relevance,
+        layer=choice.layer,
+        mode=choice.mode,
+        num_references=choice.n_references,
+        batch_size=batch_size,
+        cache=ReferenceCache(folder=folder, config_hash=config_hash, layer=choice.layer, mode=choice.mode),
+        distinct_pictures=distinct_pictures,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,8 @@ import hashlib
 import io
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,21 +61,37 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: if the file is missing, damaged, too large, unsafe, or holds no weights.
     """
+    with _opened(path) as file:
+        content = read_inert(file, path)
+        file.seek(0)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    state, names = _weights(content, path)
+    if sha256 not in PUBLISHED and path.resolve().parent != WEIGHTS_FOLDER.resolve():
+        _log.warning("checkpoint '%s' is no published file (sha256 %s); it is used as it is", path, sha256)
+    return Checkpoint(state=_float32(state, path), class_names=names, sha256=sha256, path=path)
+
+
+def checkpoint_state(path: Path) -> Mapping[str, Tensor]:
+    """Parameters and buffers as they lie in a file, to tell what network they are of.
+
+    Raises:
+        CheckpointError: as `read_checkpoint`.
+    """
+    with _opened(path) as file:
+        return _weights(read_inert(file, path), path)[0]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[io.BufferedReader]:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is not there"
         choices = sorted(other.name for other in path.parent.glob("*.pt*")) if path.parent.is_dir() else []
         raise CheckpointError(f"checkpoint '{path}' {what}; nearest in '{path.parent}': {nearest(path.name, choices)}")
     try:
         with path.open("rb") as file:
-            content = read_inert(file, path)
-            file.seek(0)
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            yield file
     except OSError as error:
         raise CheckpointError(f"checkpoint '{path}' cannot be opened: {error.strerror or error}") from error
-    state, names = _weights(content, path)
-    if sha256 not in PUBLISHED and path.resolve().parent != WEIGHTS_FOLDER.resolve():
-        _log.warning("checkpoint '%s' is no published file (sha256 %s); it is used as it is", path, sha256)
-    return Checkpoint(state=_float32(state, path), class_names=names, sha256=sha256, path=path)
 
 
 def load_state(network: nn.Module, checkpoint: Checkpoint) -> None:

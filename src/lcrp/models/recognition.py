@@ -48,6 +48,14 @@ _SIGNS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("a DeepLabV3+ with another backbone", ("classifier.aspp.project.0.weight",), ()),
 )
 
+FAMILIES = {  # name of a family's configuration, by what its state dicts look like
+    "YOLOv5": "yolov5",
+    "YOLOv6 0.1.0": "yolov6",
+    "SSD on VGG-16": "ssd",
+    "UNet with a VGG13 encoder": "unet",
+    "DeepLabV3+ with a ResNet-50": "deeplabv3plus",
+}
+
 
 def looks_like(state: Mapping[str, Tensor]) -> str:
     """Name or description of the architecture that a state dict belongs to.

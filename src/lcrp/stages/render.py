@@ -8,8 +8,8 @@ from pathlib import Path
 from lcrp.data.dataset import Dataset
 from lcrp.data.folder import FolderDataset
 from lcrp.decisions.concept_choice import ConceptChoice
-from lcrp.decisions.explained import explained, layer_of
-from lcrp.decisions.references import ReferenceSource
+from lcrp.decisions.explained import explained, layer_of, title_of
+from lcrp.decisions.references import ReferenceSource, reference_source
 from lcrp.decisions.selection import Selection, class_id_of, sample_indices
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import DataError, TargetError, one_of, refuse
@@ -20,14 +20,11 @@ from lcrp.stages.glocal.statistics_file import statistics_file
 from lcrp.storage.atomic import write_json
 from lcrp.storage.explanation import write_explanation
 from lcrp.storage.explanation_json import explanation_json
-from lcrp.storage.reference_cache import ReferenceCache
-from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.explanation import Explanation
 from lcrp.values.names import safe_name, unique_name
 from lcrp.values.sample import Sample
 
 SEARCHED = 64  # samples that are tried where none is named
-CACHE_FOLDER = "references"
 LONGEST_NAME = 50  # bytes of a class or layer in names of files
 
 log = logging.getLogger(__name__)
@@ -152,13 +149,11 @@ def file_stem(explanation: Explanation) -> str:
 def _title(work: _Work) -> str:
     """Model, weights, data and composite; folders by their name alone."""
     explainer, data = work.subject.explainer, work.subject.dataset.name
-    weights = explainer.checkpoint if explainer.checkpoint_sha256 else "random weights"
-    parts = [explainer.name, weights, data, explainer.composite.name]
-    if work.settings.selection.image is not None:
-        folder = Path(work.settings.selection.image)
-        is_named = folder.is_dir() and folder != Path.home()  # whose name is a person's
-        parts[2:3] = [folder.name if is_named else "", f"references from {data}" if work.references else ""]
-    return " · ".join(part for part in parts if part)
+    if work.settings.selection.image is None:
+        return title_of(explainer, data)
+    folder = Path(work.settings.selection.image)
+    is_named = folder.is_dir() and folder != Path.home()  # whose name is a person's
+    return title_of(explainer, folder.name if is_named else "", f"references from {data}" if work.references else "")
 
 
 def _pictures(subject: Subject, selection: Selection) -> Dataset:
@@ -176,22 +171,14 @@ def _indices(pictures: Dataset, selection: Selection) -> Sequence[int]:
 
 def _ranking(subject: Subject, statistics: StatisticsSettings, settings: RenderSettings, run: Run) -> ReferenceSource:
     """The ranking of the layer's concepts, from the statistics file that fits."""
-    choice = settings.choice
-    assert choice.layer is not None
     path = statistics_file(subject, statistics, run, given=settings.statistics, is_made=settings.make_statistics)
-    with StatisticsFile(path, class_names=subject.explainer.class_names) as file:
-        ranking, config_hash = file.layer(choice.layer), file.header.config_hash
     log.info("references from %s", path)
-    return ReferenceSource(
-        dataset=subject.dataset,
-        table=ranking.activation if choice.mode == "activation" else ranking.relevance,
-        layer=choice.layer,
-        mode=choice.mode,
-        num_references=choice.n_references,
+    return reference_source(
+        path,
+        subject.dataset,
+        subject.explainer.class_names,
+        settings.choice,
         batch_size=statistics.batch_size,
-        cache=ReferenceCache(
-            folder=path.parent / CACHE_FOLDER, config_hash=config_hash, layer=choice.layer, mode=choice.mode
-        ),
         distinct_pictures=settings.distinct_pictures,
     )
 

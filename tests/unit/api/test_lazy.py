@@ -1,5 +1,8 @@
 """``import lcrp``: quick, without torch, and its names stay what they are whatever is imported later."""
 
+import importlib
+import inspect
+import pkgutil
 import subprocess
 import sys
 
@@ -24,3 +27,13 @@ def test_every_public_name_is_there_and_listed() -> None:
     assert set(lcrp.__all__) <= set(dir(lcrp))
     for name in lcrp.__all__:
         assert getattr(lcrp, name) is not None
+
+
+def test_functions_stay_functions_once_all_modules_are_imported() -> None:
+    """A module at the top of the package that bears a function's name would take its place after its first import."""
+    names = [module.name for module in pkgutil.walk_packages(lcrp.__path__, "lcrp.") if module.name != "lcrp.__main__"]
+    for name in names:
+        importlib.import_module(name)
+    assert not set(lcrp.__all__) & {name.split(".")[1] for name in names}
+    for name in lcrp.__all__:
+        assert not inspect.ismodule(getattr(lcrp, name))

@@ -1,0 +1,106 @@
+"""What is asked of every picture, and how it is answered."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lcrp.api.door import computing
+from lcrp.api.explainers import as_it_stands
+from lcrp.api.explanation import Explanation
+from lcrp.api.pictures import PictureList, given_picture
+from lcrp.api.statistics import Statistics
+from lcrp.api.targets import target_boxes
+from lcrp.attribution.task import Task
+from lcrp.decisions.concept_choice import ConceptChoice
+from lcrp.decisions.explained import explained
+from lcrp.decisions.explainer import Explainer
+from lcrp.decisions.references import ReferenceSource, reference_source
+from lcrp.decisions.selection import Selection
+from lcrp.errors import StoreError, TargetError
+from lcrp.runs.run import Run
+from lcrp.storage.location import differences
+from lcrp.values.sample import Sample
+
+log = logging.getLogger(__name__)
+
+Explanations = tuple[Explanation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked of every picture.
+
+    Attributes:
+        explainer: the network; `layer` is the one whose concepts are shown.
+        selection: which decisions.
+        choice: which concepts.
+        task: reads the decisions.
+        references: where reference samples come from; None shows none.
+        title: of the explanations.
+        bgr: whether arrays hold blue, green, red.
+        run: tells how far it is.
+    """
+
+    explainer: Explainer
+    selection: Selection
+    choice: ConceptChoice
+    task: Task
+    references: ReferenceSource | None
+    title: str
+    bgr: bool
+    run: Run
+
+    def sample(self, image: object, name: str) -> Sample:
+        """A picture as the network is shown it."""
+        picture = given_picture(image, bgr=self.bgr, name=name)
+        return PictureList([picture], self.explainer.transform, self.explainer.class_names)[0]
+
+    def selections(self, target: object) -> list[Selection]:
+        """Which decisions: one selection for every box of `target`."""
+        if target is None:
+            return [self.selection]
+        return [replace(self.selection, box=box) for box in target_boxes(target)]
+
+    def answer(self, sample: Sample, selections: Sequence[Selection]) -> Explanations:
+        """Explanations of the decisions about a picture; before and after it the network is as it was."""
+        with computing(self.explainer.precision):
+            found = [
+                one
+                for selection in selections
+                for one in explained(
+                    self.explainer,
+                    sample,
+                    selection,
+                    self.choice,
+                    title=self.title,
+                    references=self.references,
+                    task=self.task,
+                    start_counting=self.run.progress,
+                )
+            ]
+        return tuple(Explanation(one, num_references=self.choice.n_references) for one in found)
+
+    def answer_if_there(self, sample: Sample, selections: Sequence[Selection]) -> Explanations:
+        """The same; nothing where the decision asked for is not there."""
+        try:
+            return self.answer(sample, selections)
+        except TargetError as error:
+            log.info("%s", error)
+            return ()
+
+
+def references_of(statistics: Statistics | None, explainer: Explainer, choice: ConceptChoice) -> ReferenceSource | None:
+    """The ranking of the layer's concepts.
+
+    Raises:
+        StoreError: the statistics are those of another network.
+    """
+    if statistics is None:
+        return None
+    subject, settings = statistics.subject, statistics.settings
+    differing = differences(subject.explainer.identity(), as_it_stands(explainer).identity())
+    if differing:
+        raise StoreError(f"the statistics are those of another network: {'; '.join(differing)}")
+    return reference_source(
+        statistics.path, subject.dataset, explainer.class_names, choice, batch_size=settings.batch_size
+    )

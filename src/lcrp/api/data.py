@@ -1,0 +1,188 @@
+"""What a person may give as data, and how each kind becomes a dataset for a network.
+
+Axes: N object, H W picture.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+
+from lcrp.api.explainers import configured_like
+from lcrp.api.pictures import PictureList, given_picture
+from lcrp.config.compose import composed, options
+from lcrp.config.root import Config
+from lcrp.config.samples import build_dataset, dataset_options, has_class_names
+from lcrp.data.dataset import Dataset, checked_index, find_key
+from lcrp.data.transforms import InputTransform
+from lcrp.decisions.explainer import Explainer
+from lcrp.errors import DataError, nearest
+from lcrp.values.sample import Annotation, Sample
+
+FOLDER = "folder"  # name of the dataset that holds a person's own pictures
+
+
+class Pairs(Protocol):
+    """A dataset of torch: (picture, annotation) by number."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Any:
+        """A picture as `explain` takes it, and what is in it."""
+        ...
+
+
+class AnnotatedPictures:
+    """A dataset of (picture, annotation) as one of lcrp.
+
+    An annotation is None; a mapping as torchvision's detectors take it (`boxes` [N, 4] xyxy in pixels, `labels` [N],
+    perhaps `masks` [N, H, W]); a class mask [H, W]; or a `lcrp.values.sample.Annotation`.
+    """
+
+    def __init__(self, pairs: Pairs, transform: InputTransform, class_names: tuple[str, ...]) -> None:
+        """Take the pairs.
+
+        Args:
+            pairs: read when they are asked for.
+            transform: how a picture becomes the model's input.
+            class_names: of the pairs if they have such an attribute, else the model's.
+        """
+        self.pairs = pairs
+        self.transform = transform
+        self.class_names = tuple(getattr(pairs, "class_names", class_names))
+        self.name = str(getattr(pairs, "name", type(pairs).__name__))
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Sample `index`; DataError if it is no picture with an annotation."""
+        pair = self.pairs[checked_index(index, len(self), self.name)]
+        if not (isinstance(pair, tuple) and len(pair) == 2):
+            raise DataError(f"{self.name} gives a {type(pair).__name__} for sample {index}, not (picture, annotation)")
+        pixels = given_picture(pair[0]).pixels
+        image, annotation, geometry = self.transform(pixels, _annotation(pair[1]))
+        return Sample(index=index, key=self.key(index), image=image, annotation=annotation, geometry=geometry)
+
+    def key(self, index: int) -> str:
+        """Number of the sample, as text."""
+        return str(checked_index(index, len(self), self.name))
+
+    def index_of(self, key: str) -> int:
+        """Index of the sample called `key`; DataError if there is none."""
+        return find_key([str(index) for index in range(len(self))], key, self.name)
+
+    def fingerprint(self) -> str:
+        """What the pairs say of themselves; empty if they do not, for then nobody can tell whether they changed."""
+        own = getattr(self.pairs, "fingerprint", None)
+        return str(own()) if callable(own) else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenData:
+    """A dataset for a network, with what its statistics are found by.
+
+    Attributes:
+        dataset: in the network's input geometry.
+        name: in names of files.
+        options: further settings of it that alter numbers.
+        config: settings of everything else that go with it, such as how its statistics are made by default.
+    """
+
+    dataset: Dataset
+    name: str
+    options: Mapping[str, object]
+    config: Config
+
+
+def given_data(data: object, explainer: Explainer) -> GivenData:
+    """A dataset, from whatever a person gives.
+
+    Args:
+        data: the name of a dataset of lcrp ('scenes'), or a mapping of its settings ({'name': 'scenes', 'split':
+            'train'}); a folder, pattern or picture; a list of pictures; a dataset of torch that gives (picture,
+            annotation); or a `lcrp.data.dataset.Dataset` made for this network.
+        explainer: the network.
+
+    Raises:
+        DataError: it is none of these, or files are missing.
+    """
+    if isinstance(data, Mapping):
+        return _named(data, explainer)
+    if isinstance(data, str) and data in options("dataset"):
+        return _named({"name": data}, explainer)
+    if isinstance(data, str | os.PathLike):
+        return _named({"name": FOLDER, "path": os.fspath(data)}, explainer)
+    dataset = _made(data, explainer)
+    config = composed([f"model={configured_like(explainer)}", "dataset=scenes"])
+    is_annotated = len(dataset) > 0 and not isinstance(dataset, PictureList) and dataset[0].annotation is not None
+    config.statistics.targets = "annotated" if is_annotated else "predicted"
+    return GivenData(dataset=dataset, name=dataset.name, options={}, config=config)
+
+
+def _named(settings: Mapping[str, object], explainer: Explainer) -> GivenData:
+    """A dataset of the configuration."""
+    name, choices = str(settings.get("name", "")), options("dataset")
+    if name not in choices:
+        raise DataError(f"there is no dataset '{name}'; nearest: {nearest(name, choices)}")
+    path = ["dataset.path=."] if name == FOLDER else []
+    config = composed([f"model={configured_like(explainer)}", f"dataset={name}", *path])
+    for key, value in settings.items():
+        if key == "name":
+            continue
+        if key.startswith("_") or not hasattr(config.dataset, key):
+            known = [key for key in vars(config.dataset) if not key.startswith("_")]
+            raise DataError(f"dataset '{name}' has no setting '{key}'; nearest: {nearest(key, known)}")
+        setattr(config.dataset, key, os.fspath(value) if isinstance(value, os.PathLike) else value)
+    size, transform = config.model.input, explainer.transform
+    size.height, size.width, size.resize = transform.height, transform.width, transform.resize
+    names = None if has_class_names(config.dataset) else explainer.class_names
+    dataset = build_dataset(config.dataset, config.model, Path.cwd(), names)
+    return GivenData(dataset=dataset, name=name, options=dataset_options(config.dataset), config=config)
+
+
+def _made(data: object, explainer: Explainer) -> Dataset:
+    """A dataset that a person's objects make."""
+    transform, names = explainer.transform, explainer.class_names
+    if hasattr(data, "transform") and callable(getattr(data, "fingerprint", None)) and hasattr(data, "index_of"):
+        dataset = cast(Dataset, data)
+        if dataset.transform != transform:
+            raise DataError(
+                f"the dataset {dataset.name} is made for inputs of {dataset.transform.description()}, "
+                f"{explainer.name} takes {transform.description()}"
+            )
+        return dataset
+    if isinstance(data, list | tuple) and data and not isinstance(data[0], tuple):
+        return PictureList([given_picture(one) for one in data], transform, names)
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        return AnnotatedPictures(cast(Pairs, data), transform, names)
+    raise DataError(
+        f"a {type(data).__name__} is no data: give the name of a dataset, a folder, a list of pictures, or a dataset "
+        "of torch that gives (picture, annotation)"
+    )
+
+
+def _annotation(given: object) -> Annotation | None:
+    """What is in a picture, in its pixels.
+
+    Raises:
+        DataError: it is of no known form.
+    """
+    if given is None or isinstance(given, Annotation):
+        return given
+    if isinstance(given, torch.Tensor) and given.ndim == 2:
+        return Annotation(boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64), class_mask=given.long())
+    if isinstance(given, Mapping) and {"boxes", "labels"} <= given.keys():
+        masks = given.get("masks")
+        return Annotation(
+            boxes=torch.as_tensor(given["boxes"], dtype=torch.float32).reshape(-1, 4),
+            labels=torch.as_tensor(given["labels"], dtype=torch.int64).reshape(-1),
+            masks=None if masks is None else torch.as_tensor(masks).bool(),
+        )
+    raise DataError(
+        f"a {type(given).__name__} is no annotation: give None, a mapping with boxes (xyxy) and labels, or a class "
+        "mask [H, W]"
+    )

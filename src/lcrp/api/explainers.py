@@ -1,0 +1,73 @@
+"""Explainers as they stand, and with other settings than they were loaded with."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from lcrp.api.networks import architecture_of, weights_sha256
+from lcrp.attribution.layers import layer_names
+from lcrp.attribution.task import Task
+from lcrp.config.compose import composed
+from lcrp.config.composite import build_composite
+from lcrp.decisions.explainer import Explainer
+from lcrp.errors import ConfigError, LayerError, nearest
+from lcrp.models.recognition import FAMILIES
+
+MODULE = "module"  # in place of a checkpoint's name
+LIKE = {"detection": "yolov5", "segmentation": "unet"}  # whose thresholds a person's own network takes
+
+
+def as_it_stands(explainer: Explainer) -> Explainer:
+    """The same, with the identity that a person's own module has now: it may have been trained on."""
+    if explainer.checkpoint != MODULE:
+        return explainer
+    size = (explainer.transform.height, explainer.transform.width)
+    return replace(
+        explainer,
+        checkpoint_sha256=weights_sha256(explainer.network),
+        architecture=architecture_of(explainer.network, size),
+    )
+
+
+def with_layer(explainer: Explainer, layer: str | None) -> Explainer:
+    """The same, with another layer whose concepts are shown.
+
+    Raises:
+        LayerError: it is not in the network.
+    """
+    name = explainer.layer if layer is None else layer
+    names = layer_names(explainer.network)
+    if name not in names:
+        raise LayerError(f"layer '{name}' is not in {explainer.name}; nearest: {nearest(name, names)}")
+    return replace(explainer, layer=name)
+
+
+def with_composite(explainer: Explainer, name: str) -> Explainer:
+    """The same, with other rules.
+
+    Raises:
+        ConfigError: there is no such composite.
+    """
+    config = composed([f"model={configured_like(explainer)}", "dataset=scenes", f"composite={name}"])
+    return replace(explainer, composite=build_composite(config.composite))
+
+
+def with_thresholds(task: Task, **changes: float | None) -> Task:
+    """A task with other thresholds for what counts as a decision; those that are None stay.
+
+    Raises:
+        ConfigError: the task has no such threshold, or the value makes no sense.
+    """
+    settings = task.identity()
+    name = settings.pop("name")
+    wanted = {key: value for key, value in changes.items() if value is not None}
+    unknown = [key for key in wanted if key not in settings]
+    if unknown:
+        raise ConfigError(f"{unknown[0]} says nothing to {name}: leave it out")
+    kind: Callable[..., Task] = type(task)
+    return kind(task.class_names, **(settings | wanted))
+
+
+def configured_like(explainer: Explainer) -> str:
+    """Name of the family whose settings go with an explainer: its own, or that of its kind."""
+    own = {str(one) for one in FAMILIES.values()}
+    return explainer.name if explainer.name in own else LIKE[str(explainer.task.identity()["name"])]

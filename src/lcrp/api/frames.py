@@ -1,0 +1,22 @@
+"""Tables as data frames of pandas, which lcrp does not require."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lcrp.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def frame(rows: Sequence[Mapping[str, object]]) -> "DataFrame":
+    """A data frame of rows that share their columns.
+
+    Raises:
+        ConfigError: pandas is not installed.
+    """
+    try:
+        import pandas
+    except ModuleNotFoundError as error:
+        raise ConfigError("data frames need pandas: pip install pandas") from error
+    return pandas.DataFrame([dict(row) for row in rows])

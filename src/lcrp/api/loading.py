@@ -1,0 +1,231 @@
+"""``lcrp.load``: whatever a person has of a network becomes one value that explains it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from lcrp.api.door import python_words
+from lcrp.api.explainers import LIKE, MODULE, as_it_stands, with_layer
+from lcrp.api.networks import check_answer, placed_network, widest_layer
+from lcrp.config.build import build_explainer, named_device
+from lcrp.config.checkpoints import EMBEDDED, OFFICIAL
+from lcrp.config.compose import composed
+from lcrp.config.composite import build_composite
+from lcrp.config.paths import absolute
+from lcrp.config.root import Config
+from lcrp.config.samples import input_transform
+from lcrp.config.tasks import build_task
+from lcrp.decisions.explainer import Explainer, Precision
+from lcrp.errors import CheckpointError, ConfigError, nearest
+from lcrp.models.checkpoint import checkpoint_state
+from lcrp.models.recognition import FAMILIES, looks_like
+
+TaskName = Literal["detection", "segmentation"]
+InputSize = int | tuple[int, int] | tuple[int, int, str]
+Model = str | os.PathLike[str] | nn.Module | Explainer
+
+_UNNORMALISED = {"model.mean": [0.0, 0.0, 0.0], "model.std": [1.0, 1.0, 1.0], "model.input.multiple_of": 1}
+_SIDES = {"detection": 640, "segmentation": 512}  # of its input
+
+
+def load(
+    model: Model,
+    *,
+    task: TaskName | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    composite: str | None = None,
+    layer: str | None = None,
+    input: InputSize | None = None,  # noqa: A002
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    class_names: Sequence[str] | None = None,
+    confidence: float | None = None,
+    iou: float | None = None,
+    device: str | None = None,
+    precision: Precision = "float32",
+) -> Explainer:
+    """A network with all that is needed to explain what it decides.
+
+    Files are read without running anything in them. A module of yours is used as it is: within each call it is in
+    evaluation mode and carries rules, afterwards it is bit for bit what it was, in its mode, on its device, so that it
+    may be trained on between calls. Another `device` or `precision` than its own takes a copy.
+
+    Args:
+        model: path of a checkpoint (YOLOv5, YOLOv6 0.1.0, SSD, UNet, DeepLabV3+), ``official:NAME``,
+            ``embedded:NAME``, the name of a family (``yolov6``), or any `torch.nn.Module` whose `forward` takes
+            pictures [B, 3, H, W], normalised, and returns logits [B, K, H, W] (segmentation) or a
+            `lcrp.values.prediction.DetectorOutput` (detection).
+        task: 'detection' or 'segmentation'; needed for a module, known for the families.
+        checkpoint: weights of the family that `model` names, where the file does not tell the family.
+        composite: name of the rules: epsilon_plus_flat, epsilon_gamma_flat, ...; None takes the family's own.
+        layer: whose concepts are shown by default. For a module None takes the convolution with the most channels, the
+            last of several.
+        input: side of the input in pixels, or (height, width), or (height, width, resize) with resize one of
+            letterbox, stretch, shorter_crop, none. For a module None is a letterboxed square of 640 pixels for
+            detection, of 512 for segmentation.
+        mean: [3] subtracted from RGB in [0, 1]; for a module 0 by default.
+        std: [3] divided by afterwards; for a module 1 by default.
+        class_names: of the network, index = class id, with the background for segmentation; needed for a module, and
+            where a file has none.
+        confidence: least confidence of a detection, in [0, 1].
+        iou: overlap above which the weaker of two detections of a class is left out, in [0, 1].
+        device: 'cpu', 'cuda' or 'cuda:1'; None is the CPU, for a module where it is.
+        precision: 'float32', 'tf32' or 'bfloat16'; the two are faster on GPUs and less exact.
+
+    Returns:
+        What `explain`, `statistics` and all others take.
+
+    Raises:
+        CheckpointError: the file is missing, unsafe, damaged or of a family that lcrp does not know.
+        ConfigError: a setting makes no sense, or the module does not answer as its task demands.
+
+    Example:
+        >>> explainer = lcrp.load("embedded:yolov6_scenes")
+        >>> explainer.class_names
+        ('boat', 'car', 'kite', 'horse', 'rider', 'bird')
+    """
+    with python_words():
+        if isinstance(model, Explainer):
+            given = (task, checkpoint, composite, layer, input, mean, std, class_names, confidence, iou, device)
+            if any(one is not None for one in given) or precision != "float32":
+                raise ConfigError("an explainer has its settings already: load the model anew with other ones")
+            return model
+        settings = _overrides(
+            {
+                "composite": composite,
+                "model.mean": None if mean is None else [float(value) for value in mean],
+                "model.std": None if std is None else [float(value) for value in std],
+                "model.confidence": confidence,
+                "model.iou": iou,
+                "device": device,
+                "precision": precision,
+                **_input(input),
+            }
+        )
+        if isinstance(model, nn.Module):
+            if checkpoint is not None:
+                raise ConfigError("a module has its weights already: leave checkpoint out, or load_state_dict them")
+            return _own(model, settings, task=task, class_names=class_names, layer=layer, device=device)
+        if isinstance(model, str | os.PathLike):
+            config = _family(os.fspath(model), None if checkpoint is None else os.fspath(checkpoint), settings)
+            _check_task(config, task)
+            return _known(config, class_names=class_names, layer=layer)
+        raise ConfigError(
+            f"a {type(model).__name__} is no network: give a path, official:NAME, embedded:NAME, a family's name or a "
+            "torch.nn.Module"
+        )
+
+
+def _overrides(values: Mapping[str, object]) -> list[str]:
+    """Settings whose values need no quotes, so that they are checked as those of the command line are."""
+    return [f"{key}={value}" for key, value in values.items() if value is not None]
+
+
+def _input(size: InputSize | None) -> dict[str, object]:
+    """The input's size, and how pictures are made to fit, as settings."""
+    if size is None:
+        return {}
+    height, width, *named = (size, size) if isinstance(size, int) else size
+    return {
+        "model.input.height": height,
+        "model.input.width": width,
+        "model.input.resize": named[0] if named else None,
+    }
+
+
+def _family(model: str, checkpoint: str | None, overrides: Sequence[str]) -> Config:
+    """The configuration of a family with its checkpoint."""
+    is_named = model in FAMILIES.values()
+    if checkpoint is not None and not is_named:
+        raise ConfigError(
+            f"'{model}' is a checkpoint itself: give the family's name beside checkpoint, such as 'yolov5'"
+        )
+    if is_named and checkpoint is None:
+        return composed([f"model={model}", "dataset=scenes", *overrides])
+    name = model if checkpoint is None else checkpoint
+    if name.startswith(EMBEDDED):
+        family = model if is_named else _beginning(name.removeprefix(EMBEDDED))
+        config = composed([f"model={family}", "dataset=scenes", *overrides])
+    else:
+        family = model if is_named else _recognised(name)
+        config = composed([f"model={family}", "dataset=folder", "dataset.path=.", *overrides])
+    config.model.checkpoint = name
+    return config
+
+
+def _beginning(name: str) -> str:
+    """The family whose name a published checkpoint's name begins with; any where none does, for the later error."""
+    return max((one for one in FAMILIES.values() if name.startswith(one)), key=len, default="yolov6")
+
+
+def _recognised(name: str) -> str:
+    """The family of a checkpoint.
+
+    Raises:
+        CheckpointError: the file is of none that lcrp knows.
+    """
+    if name.startswith(OFFICIAL):
+        return _beginning(name.removeprefix(OFFICIAL))
+    path = absolute(name, Path.cwd())
+    found = looks_like(checkpoint_state(path))
+    if found not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise CheckpointError(f"checkpoint '{name}' looks like {found}; known are {known}, and any torch.nn.Module")
+    return FAMILIES[found]
+
+
+def _known(config: Config, *, class_names: Sequence[str] | None, layer: str | None) -> Explainer:
+    """An explainer of one of the families."""
+    model = config.model
+    model.class_names = model.class_names if class_names is None else list(class_names)
+    explainer = build_explainer(config, None, named_device(config.device), Path.cwd())
+    return with_layer(explainer, layer)
+
+
+def _own(
+    network: nn.Module,
+    overrides: Sequence[str],
+    *,
+    task: TaskName | None,
+    class_names: Sequence[str] | None,
+    layer: str | None,
+    device: str | None,
+) -> Explainer:
+    """An explainer of a person's own module."""
+    if task is None or class_names is None:
+        raise ConfigError(
+            f"the network {type(network).__name__} does not say what it does: give task='detection' or 'segmentation' "
+            "and class_names=[...], index = class id"
+        )
+    if task not in LIKE:
+        raise ConfigError(f"task '{task}' is unknown; nearest: {nearest(str(task), LIKE)}")
+    square = _input((_SIDES[task], _SIDES[task], "letterbox"))
+    config = composed([f"model={LIKE[task]}", "dataset=scenes", *_overrides(_UNNORMALISED | square), *overrides])
+    model = config.model
+    transform = input_transform(model)
+    dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+    placed = placed_network(network, None if device is None else named_device(config.device), dtype)
+    check_answer(placed, (transform.height, transform.width), task, len(class_names))
+    explainer = Explainer(
+        name=type(network).__name__,
+        network=placed,
+        task=build_task(config, tuple(class_names)),
+        composite=build_composite(config.composite),
+        transform=transform,
+        mean=tuple(model.mean),
+        std=tuple(model.std),
+        layer=widest_layer(placed),
+        checkpoint=MODULE,
+        checkpoint_sha256="",
+        precision=config.precision,  # type: ignore[arg-type]
+    )
+    return with_layer(as_it_stands(explainer), layer)
+
+
+def _check_task(config: Config, task: str | None) -> None:
+    if task is not None and task != config.model.task:
+        raise ConfigError(f"{config.model.name} does {config.model.task}: leave task='{task}' out")
