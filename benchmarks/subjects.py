@@ -135,24 +135,22 @@ class FixedBoxes(DetectionTask):
         assert isinstance(output, DetectorOutput)
         return [output] * len(output.boxes)
 
-    def find(self, prediction: object, sample_index: int, *_: object) -> ExplainedTarget:
+    def found(self, prediction: object, sample: Sample, *_: object) -> ExplainedTarget:  # type: ignore[override]
         """The first class in the middle row."""
-        return targets(prediction, sample_index, 1)[0]
+        return targets(prediction, sample.index, 1)[0]
 
 
 class WholeMaps(SegmentationTask):
     """Explains the logits of a class wherever they are: random weights predict few classes."""
 
-    def find(self, prediction: object, sample_index: int, *_: object) -> ExplainedTarget:
+    def found(self, prediction: object, sample: Sample, *_: object) -> ExplainedTarget:  # type: ignore[override]
         """The first class."""
-        return targets(prediction, sample_index, 1)[0]
+        return targets(prediction, sample.index, 1)[0]
 
     def seed(
-        self, output: object, explained: Sequence[ExplainedTarget | None], masks: torch.Tensor | None = None
+        self, output: torch.Tensor, explained: Sequence[ExplainedTarget | None]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """See the base class."""
-        assert isinstance(output, torch.Tensor)
-        assert masks is None
         seed = torch.zeros_like(output)
         for image, one in enumerate(explained):
             if one is not None:

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from toy import named
 from zennit.canonizers import SequentialMergeBatchNorm
 
 from lcrp.attribution.concepts import only_concept, relevance_scores
@@ -90,7 +91,7 @@ class Golden:
         """What the forerunner explains; for SSD the prior with the (k + 1)-th largest logit of a column, unselected."""
         image, class_id, item = self.targets[number]
         if self.model != "ssd512":
-            return self.task.find(prediction, image, "", class_id, item)
+            return self.task.find(prediction, named(image, ""), class_id, item)
         values, rows = trace.output.class_logits[0, :, class_id].detach().topk(item + 1)
         if item == 0:
             assert int(rows[0]) == int(self.data[f"out_top_{image}"][1, class_id])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from torch import nn
 from zennit.core import Composite
 
@@ -13,6 +14,8 @@ from lcrp.data.dataset import Dataset
 from lcrp.data.transforms import InputTransform
 from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.subject import Subject
+from lcrp.values.geometry import Geometry
+from lcrp.values.sample import Sample
 
 ZEROS, ONES = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
@@ -20,6 +23,12 @@ ZEROS, ONES = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 def composite(build: Callable[..., Composite], *, is_lrp: bool = True, **settings: object) -> CompositeSpec:
     """A composite named after its builder."""
     return CompositeSpec(name=getattr(build, "__name__", "own"), build=build, settings=settings, is_lrp=is_lrp)
+
+
+def named(index: int, key: str, size: tuple[int, int] = (4, 4)) -> Sample:
+    """A black picture of which only place and name matter."""
+    image = torch.zeros(3, *size)
+    return Sample(index=index, key=key, image=image, annotation=None, geometry=Geometry.identity(size))
 
 
 def explainer(

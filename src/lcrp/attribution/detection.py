@@ -4,25 +4,24 @@ Axes: B batch, M box of the raw output, D detection, K class, H W picture.
 """
 
 import logging
-import math
 from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
-from torchvision.ops import box_iou, nms
+from torchvision.ops import box_iou
 
-from lcrp.attribution.task import Box, NetworkOutput, Prediction, Targets
+from lcrp.attribution.nms import kept_detections
+from lcrp.attribution.pixels import annotated_object, content_mask, touched_pixels
+from lcrp.attribution.readout import box_readout
+from lcrp.attribution.task import Box, Targets, annotation_of, check_class
+from lcrp.attribution.wording import corners, listed_detections, near_detections
 from lcrp.errors import ConfigError, TargetError, at_least, one_of, refuse, within
 from lcrp.values.prediction import Detections, DetectorOutput
+from lcrp.values.region import Region
 from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, SkippedTarget, Target
 
 Score = Literal["class", "objectness"]
-
-MAX_CANDIDATES = 30_000
-CLASS_SHIFT = 7_680.0  # pixels; moves the classes apart, so that one NMS serves them all
-LISTED_DETECTIONS = 5
-LISTED_NEAR = 3
 
 logger = logging.getLogger(__name__)
 
@@ -67,20 +66,23 @@ class DetectionTask:
             "max_detections": self.max_detections,
         }
 
-    def predictions(self, output: NetworkOutput) -> list[Detections]:
+    def predictions(self, output: DetectorOutput) -> list[Detections]:
         """The boxes kept of every image, on the CPU, in at least float32.
 
         Raises:
             ConfigError: the class names do not fit the output, or it has no objectness where that is to be explained.
         """
-        assert isinstance(output, DetectorOutput)
         self._check(output)
         probabilities, objectness = output.class_probabilities(), output.objectness()
         if len(self.class_names) == 1 and output.objectness_logits is not None:
             probabilities = torch.ones_like(probabilities)
             self._tell()
         boxes = output.boxes.detach().to(probabilities)
-        return [self._kept(*image) for image in zip(boxes, objectness, probabilities, strict=True)]
+        images = zip(boxes, objectness, probabilities, strict=True)
+        return [
+            kept_detections(*image, confidence=self.confidence, iou=self.iou, max_detections=self.max_detections)
+            for image in images
+        ]
 
     def _explains_objectness(self, output: DetectorOutput) -> bool:
         return self.score == "objectness" or (len(self.class_names) == 1 and output.objectness_logits is not None)
@@ -99,37 +101,18 @@ class DetectionTask:
         if output.objectness_logits is None and self.score == "objectness":
             raise ConfigError("score 'objectness' cannot be explained: the detector has none; choose score 'class'")
 
-    def _kept(self, boxes: torch.Tensor, objectness: torch.Tensor, probabilities: torch.Tensor) -> Detections:
-        """Detections of one image of boxes [M, 4], objectness [M] and class probabilities [M, K]."""
-        best, labels = probabilities.max(dim=1)  # [M]
-        confidence = objectness * best
-        rows = ((objectness > self.confidence) & (confidence > self.confidence)).nonzero()[:, 0]
-        rows = rows[confidence[rows].argsort(descending=True, stable=True)[:MAX_CANDIDATES]]
-        shifted = boxes[rows].double() + CLASS_SHIFT * labels[rows, None]  # double: exact far from the origin too
-        rows = rows[nms(shifted, confidence[rows].double(), self.iou)[: self.max_detections]]
-        return Detections(
-            rows=rows.cpu(),
-            boxes=boxes[rows].cpu(),
-            confidence=confidence[rows].cpu(),
-            labels=labels[rows].cpu(),
-            probabilities=probabilities[rows].cpu(),
-            objectness=objectness[rows].cpu(),
-        )
-
     def present_classes(self, annotation: Annotation) -> list[int]:
         """Class ids of the annotated boxes, ascending."""
         return sorted(set(annotation.labels.tolist()))
 
-    def annotated_targets(self, prediction: Prediction, sample: Sample) -> Targets:
+    def annotated_targets(self, prediction: Detections, sample: Sample) -> Targets:
         """Best item of every annotated class; the classes that are not detected are skipped.
 
         Raises:
             TargetError: the sample has no annotation.
         """
-        if sample.annotation is None:
-            raise TargetError(f"{sample.key} has no annotation; explain its predicted targets instead")
         explained, skipped = [], []
-        for class_id in self.present_classes(sample.annotation):
+        for class_id in self.present_classes(annotation_of(sample)):
             target = Target(sample=sample.index, class_id=class_id)
             members = self._members(prediction, class_id)
             if members:
@@ -139,9 +122,8 @@ class DetectionTask:
                 skipped.append(SkippedTarget(target=target, key=sample.key, reason=reason))
         return explained, skipped
 
-    def predicted_targets(self, prediction: Prediction, sample: Sample) -> Targets:
+    def predicted_targets(self, prediction: Detections, sample: Sample) -> Targets:
         """Every kept detection, most confident first: its best class, and its rank among the boxes of that class."""
-        assert isinstance(prediction, Detections)
         labels = prediction.labels.tolist()
         members = {class_id: self._members(prediction, class_id) for class_id in set(labels)}
         explained = []
@@ -150,82 +132,84 @@ class DetectionTask:
             explained.append(self._explained(prediction, place, target, sample.key))
         return explained, []
 
-    def find(self, prediction: Prediction, sample_index: int, key: str, class_id: int, item: int) -> ExplainedTarget:
+    def is_background(self, class_id: int) -> bool:  # noqa: ARG002
+        """Never: what no box holds is no class."""
+        return False
+
+    def found(self, prediction: Detections, sample: Sample, class_id: int, item: int = 0) -> ExplainedTarget | None:
+        """Item `item` (0 = best) of class `class_id`, or None if there are fewer detections of it."""
+        members = self._members(prediction, class_id)
+        if not 0 <= item < len(members):
+            return None
+        target = Target(sample=sample.index, class_id=class_id, item=item)
+        return self._explained(prediction, members[item], target, sample.key)
+
+    def find(self, prediction: Detections, sample: Sample, class_id: int, item: int = 0) -> ExplainedTarget:
         """Item `item` (0 = best) of class `class_id`.
 
         Raises:
             TargetError: no such class, or fewer detections of it; the message says what is detected instead.
         """
-        assert isinstance(prediction, Detections)
-        if not 0 <= class_id < len(self.class_names):
-            raise TargetError(f"class {class_id} does not exist: there are 0 to {len(self.class_names) - 1}")
-        members = self._members(prediction, class_id)
-        if not 0 <= item < len(members):
-            name = f"'{self.class_names[class_id]}'"
-            wanted = f"no item {item} of {name} (there are {len(members)})" if members else f"no {name}"
-            raise TargetError(f"{wanted} in {key}: {self._listed(prediction)}")
-        target = Target(sample=sample_index, class_id=class_id, item=item)
-        return self._explained(prediction, members[item], target, key)
+        check_class(class_id, self.class_names)
+        found = self.found(prediction, sample, class_id, item)
+        if found is None:
+            count, name = len(self._members(prediction, class_id)), f"'{self.class_names[class_id]}'"
+            wanted = f"no item {item} of {name} (there are {count})" if count else f"no {name}"
+            raise TargetError(f"{wanted} in {sample.key}: {self._listed(prediction)}")
+        return found
 
-    def of_class(self, prediction: Prediction, sample: Sample, class_id: int) -> list[ExplainedTarget]:
+    def again(self, prediction: Detections, explained: ExplainedTarget) -> ExplainedTarget | None:  # noqa: ARG002
+        """The same row, whatever is detected there now."""
+        return explained
+
+    def at_object(self, prediction: Detections, sample: Sample, class_id: int, box: Box) -> ExplainedTarget | None:
+        """The detection with the highest IoU with the object's box, if it is of its class."""
+        if not self._overlaps(prediction, sample, box).any():
+            return None
+        explained = self.match_box(prediction, sample, box)
+        return explained if explained.target.class_id == class_id else None
+
+    def of_class(self, prediction: Detections, sample: Sample, class_id: int) -> list[ExplainedTarget]:
         """All items of a class, best first."""
         members = self._members(prediction, class_id)
         targets = [Target(sample=sample.index, class_id=class_id, item=item) for item in range(len(members))]
         pairs = zip(members, targets, strict=True)
         return [self._explained(prediction, place, target, sample.key) for place, target in pairs]
 
-    def match_box(self, prediction: Prediction, sample: Sample, box: Box, min_iou: float = 0.0) -> ExplainedTarget:
+    def match_box(self, prediction: Detections, sample: Sample, box: Box, min_iou: float = 0.0) -> ExplainedTarget:
         """The detection with the highest IoU with `box`; its best class.
 
         Raises:
             TargetError: no detection overlaps the box, or none by `min_iou`.
         """
-        assert isinstance(prediction, Detections)
-        seen = torch.from_numpy(sample.geometry.boxes_to_picture(prediction.boxes.double().numpy()))
-        overlap = box_iou(seen, torch.tensor([box], dtype=seen.dtype))[:, 0]  # [D]
+        overlap = self._overlaps(prediction, sample, box)
         if not ((overlap > 0) & (overlap >= min_iou)).any():
             least = f" by an IoU of at least {min_iou:g}" if min_iou > 0 else ""
-            near = self._near(prediction, seen, overlap)
-            raise TargetError(f"no detection overlaps the box {_corners(box)}{least} in {sample.key}: {near}")
+            seen = _seen(prediction, sample)
+            near = near_detections(prediction, self.class_names, seen, overlap) or self._listed(prediction)
+            raise TargetError(f"no detection overlaps the box {corners(box)}{least} in {sample.key}: {near}")
         place = int(overlap.argmax())
         class_id = int(prediction.labels[place])
         item = self._members(prediction, class_id).index(place)
         target = Target(sample=sample.index, class_id=class_id, item=item)
         return self._explained(prediction, place, target, sample.key)
 
-    def class_probabilities(
-        self,
-        prediction: Prediction,
-        explained: ExplainedTarget,
-        region: torch.Tensor | None = None,  # noqa: ARG002
-    ) -> torch.Tensor:
+    def class_probabilities(self, prediction: Detections, explained: ExplainedTarget) -> torch.Tensor:
         """The class probabilities of a detection, without its objectness, [K]."""
-        assert isinstance(prediction, Detections)
         return prediction.probabilities[prediction.rows == explained.row][0]
 
+    def seeded(self, output: DetectorOutput) -> torch.Tensor:
+        """Class logits [B, M, K], or objectness logits [B, M]."""
+        if not self._explains_objectness(output):
+            return output.class_logits
+        assert output.objectness_logits is not None
+        return output.objectness_logits
+
     def seed(
-        self,
-        output: NetworkOutput,
-        explained: Sequence[ExplainedTarget | None],
-        masks: torch.Tensor | None = None,
+        self, output: DetectorOutput, explained: Sequence[ExplainedTarget | None]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """1 at the logit of every target's box.
-
-        Args:
-            output: raw output for B images.
-            explained: B targets; None for an image that takes no part.
-            masks: must be None, a box is explained as a whole.
-
-        Returns:
-            Class logits and their seed [B, M, K], or objectness logits and their seed [B, M].
-
-        Raises:
-            TargetError: masks are given.
-        """
-        assert isinstance(output, DetectorOutput)
-        if masks is not None:
-            raise TargetError("a detection is explained as a whole: only segmentation can be restricted to a mask")
-        logits = self._seeded(output)
+        """1 at the logit of every target's box, among class logits [B, M, K] or objectness logits [B, M]."""
+        logits = self.seeded(output)
         seed = torch.zeros_like(logits)
         for image, one in enumerate(explained):
             if one is not None:
@@ -234,42 +218,55 @@ class DetectionTask:
 
     def logits(
         self,
-        output: NetworkOutput,
+        output: DetectorOutput,
         explained: Sequence[ExplainedTarget],
         masks: torch.Tensor,  # noqa: ARG002
     ) -> torch.Tensor:
         """The logit that is seeded for each of B targets, at the row where it was found, [B]."""
-        assert isinstance(output, DetectorOutput)
-        logits = self._seeded(output).detach()
+        logits = self.seeded(output).detach()
         return torch.stack([logits[_place(output, logits, image, one)] for image, one in enumerate(explained)])
 
-    def object_mask(self, prediction: Prediction, explained: ExplainedTarget, size: tuple[int, int]) -> torch.Tensor:  # noqa: ARG002
+    def object_mask(self, prediction: Detections, explained: ExplainedTarget, size: tuple[int, int]) -> torch.Tensor:  # noqa: ARG002
         """[H, W] bool, every pixel that the target's box touches, in a picture of `size` (height, width)."""
         assert explained.box is not None
-        height, width = size
-        left, top, right, bottom = explained.box
-        mask = torch.zeros(size, dtype=torch.bool)
-        rows = slice(max(0, math.floor(top)), max(0, min(height, math.ceil(bottom))))
-        mask[rows, max(0, math.floor(left)) : max(0, min(width, math.ceil(right)))] = True
-        return mask
+        return touched_pixels(explained.box, size)
 
-    def _seeded(self, output: DetectorOutput) -> torch.Tensor:
-        """Class logits [B, M, K], or objectness logits [B, M]."""
-        if not self._explains_objectness(output):
-            return output.class_logits
-        assert output.objectness_logits is not None
-        return output.objectness_logits
+    def readout(
+        self,
+        output: DetectorOutput,
+        class_ids: torch.Tensor,
+        boxes: torch.Tensor,
+        masks: torch.Tensor,  # noqa: ARG002
+    ) -> torch.Tensor:
+        """How sure the detector is of classes at boxes, as `box_readout`."""
+        return box_readout(output, boxes.to(output.boxes), class_ids.to(output.boxes.device))
 
-    def _members(self, prediction: Prediction, class_id: int) -> list[int]:
+    def region(
+        self, prediction: Detections, explained: ExplainedTarget, sample: Sample, *, is_exact: bool = False
+    ) -> Region:
+        """The annotated box that overlaps most (IoU), or its object's mask; the target's own box if none overlaps."""
+        assert explained.box is not None
+        size = (sample.image.shape[1], sample.image.shape[2])
+        annotated = None
+        if sample.annotation is not None:
+            annotated = annotated_object(sample.annotation, explained.box, size, is_exact=is_exact)
+        inside = self.object_mask(prediction, explained, size) if annotated is None else annotated
+        return Region(inside=inside, counted=content_mask(sample))
+
+    def _overlaps(self, prediction: Detections, sample: Sample, box: Box) -> torch.Tensor:
+        """IoU [D] of the detections with a box, in pixels of the picture."""
+        seen = _seen(prediction, sample)
+        overlaps: torch.Tensor = box_iou(seen, torch.tensor([box], dtype=seen.dtype))[:, 0]
+        return overlaps
+
+    def _members(self, prediction: Detections, class_id: int) -> list[int]:
         """Places of a class's detections among the kept ones, best first."""
-        assert isinstance(prediction, Detections)
         probability = prediction.probabilities[:, class_id]
         rank_by = prediction.objectness if self.score == "objectness" else probability
         order = rank_by.argsort(descending=True, stable=True)  # detections lie by confidence, then row
         return [place for place in order.tolist() if probability[place] > self.confidence]
 
-    def _explained(self, prediction: Prediction, place: int, target: Target, key: str) -> ExplainedTarget:
-        assert isinstance(prediction, Detections)
+    def _explained(self, prediction: Detections, place: int, target: Target, key: str) -> ExplainedTarget:
         probability, objectness = prediction.probabilities[place, target.class_id], prediction.objectness[place]
         left, top, right, bottom = prediction.boxes[place].tolist()
         confidence = objectness * probability
@@ -286,26 +283,12 @@ class DetectionTask:
         )
 
     def _listed(self, prediction: Detections) -> str:
-        """What is detected, in words."""
-        pairs = zip(prediction.labels.tolist(), prediction.confidence.tolist(), strict=True)
-        texts = [f"'{self.class_names[label]}' {confidence:.2f}" for label, confidence in pairs]
-        if not texts:
-            return f"nothing is detected with a confidence above {self.confidence:g}"
-        rest = f" and {len(texts) - LISTED_DETECTIONS} more" if len(texts) > LISTED_DETECTIONS else ""
-        return f"detected are {', '.join(texts[:LISTED_DETECTIONS])}{rest}"
-
-    def _near(self, prediction: Detections, boxes: torch.Tensor, overlap: torch.Tensor) -> str:
-        """The detections nearest to a box, in words: those that overlap it, else all, with their boxes [D, 4]."""
-        texts = [
-            f"'{self.class_names[int(prediction.labels[place])]}' {float(prediction.confidence[place]):.2f} at "
-            f"{_corners(boxes[place].tolist())}, IoU {float(overlap[place]):.2f}"
-            for place in overlap.argsort(descending=True, stable=True)[:LISTED_NEAR].tolist()
-        ]
-        return f"nearest are {'; '.join(texts)}" if texts else self._listed(prediction)
+        return listed_detections(prediction, self.class_names, self.confidence)
 
 
-def _corners(box: Sequence[float]) -> str:
-    return f"({', '.join(f'{edge:.0f}' for edge in box)})"
+def _seen(prediction: Detections, sample: Sample) -> torch.Tensor:
+    """Boxes [D, 4] in pixels of the picture."""
+    return torch.from_numpy(sample.geometry.boxes_to_picture(prediction.boxes.double().numpy()))
 
 
 def _place(output: DetectorOutput, logits: torch.Tensor, image: int, explained: ExplainedTarget) -> tuple[int, ...]:

@@ -3,13 +3,14 @@
 Axes: B batch, C concept, H W picture, h w feature map.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from types import TracebackType
 
 import torch
 from torch import nn
 
+from lcrp.attribution.plain import plain
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.composites.closed_form import few_rounds
 from lcrp.composites.spec import BuildComposite
@@ -52,14 +53,13 @@ class Trace:
         """Let go of everything but the activation."""
         self._ends, self._recorded = None, {}
 
-    def explain(self, explained: Sequence[ExplainedTarget | None], masks: torch.Tensor | None = None) -> Attribution:
+    def explain(self, explained: Sequence[ExplainedTarget | None]) -> Attribution:
         """One backward round for one target (or none) of every image, seeded by the task.
 
         Args:
             explained: B targets; images without one get zeros.
-            masks: [B, H, W] bool, the part of each picture that is explained (segmentation only).
         """
-        return self.attribute(*self._task.seed(self.output, explained, masks))
+        return self.attribute(*self._task.seed(self.output, explained))
 
     def attribute(self, explained_output: torch.Tensor, seed: torch.Tensor) -> Attribution:
         """One backward round from the network's output.
@@ -204,7 +204,7 @@ class Attributor:
 
     def __enter__(self) -> "Attributor":
         with ExitStack() as stack:
-            stack.enter_context(_plain(self.network))
+            stack.enter_context(plain(self.network))
             composite = self.composite(self.network)
             stack.callback(composite.remove)
             composite.register(self.network)
@@ -289,33 +289,6 @@ class Attributor:
         if self._trace is not None:
             self._trace.close()
             self._trace = None
-
-
-@contextmanager
-def _plain(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no gradients, nothing in place, kernels in channels last; all given back afterwards."""
-    training = [(module, module.training) for module in network.modules()]
-    with_gradient = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    in_place = [module for module in network.modules() if getattr(module, "inplace", False) is True]
-    kernels = [(parameter, parameter.data) for parameter in network.parameters() if parameter.ndim == 4]
-    try:
-        network.eval()
-        for parameter in with_gradient:
-            parameter.requires_grad_(False)
-        for module in in_place:
-            module.inplace = False  # type: ignore[assignment]
-        for parameter, kernel in kernels:
-            parameter.data = kernel.contiguous(memory_format=torch.channels_last)
-        yield
-    finally:
-        for parameter, kernel in kernels:
-            parameter.data = kernel
-        for module, was_training in training:
-            module.training = was_training
-        for parameter in with_gradient:
-            parameter.requires_grad_(True)
-        for module in in_place:
-            module.inplace = True  # type: ignore[assignment]
 
 
 def _check_finite(sums: Mapping[str, torch.Tensor]) -> None:

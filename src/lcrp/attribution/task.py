@@ -4,12 +4,14 @@ Axes: B batch, K class, H W picture.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 
+from lcrp.errors import TargetError
 from lcrp.values.geometry import Box as Box
 from lcrp.values.prediction import ClassMap, Detections, DetectorOutput
+from lcrp.values.region import Region
 from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, SkippedTarget
 
@@ -17,12 +19,15 @@ NetworkOutput = DetectorOutput | torch.Tensor
 Prediction = Detections | ClassMap
 Targets = tuple[list[ExplainedTarget], list[SkippedTarget]]
 
+Output = TypeVar("Output", contravariant=True)
+Predicted = TypeVar("Predicted")
 
-class Task(Protocol):
+
+class TaskOf(Protocol[Output, Predicted]):
     """How decisions are read from a network's output, and how each is seeded.
 
-    A task is only ever given outputs and predictions of its own kind: `DetectorOutput` and `Detections`, or
-    logits [B, K, H, W] and `ClassMap`.
+    Only a task looks into outputs and predictions, and it is only ever given those of its own kind: `DetectorOutput`
+    and `Detections`, or logits [B, K, H, W] and `ClassMap`. Everybody else passes them on, and asks.
     """
 
     @property
@@ -34,7 +39,7 @@ class Task(Protocol):
         """What decisions and seeds depend on, as plain values."""
         ...
 
-    def predictions(self, output: NetworkOutput) -> Sequence[Prediction]:
+    def predictions(self, output: Output) -> Sequence[Predicted]:
         """What the network says of every image of the batch, detached, in at least float32."""
         ...
 
@@ -42,15 +47,23 @@ class Task(Protocol):
         """Class ids that an annotation names, ascending (void excluded)."""
         ...
 
-    def annotated_targets(self, prediction: Prediction, sample: Sample) -> Targets:
+    def annotated_targets(self, prediction: Predicted, sample: Sample) -> Targets:
         """Best item of every annotated class; the classes that are not predicted are skipped."""
         ...
 
-    def predicted_targets(self, prediction: Prediction, sample: Sample) -> Targets:
+    def predicted_targets(self, prediction: Predicted, sample: Sample) -> Targets:
         """Everything that is predicted, whatever the annotation says."""
         ...
 
-    def find(self, prediction: Prediction, sample_index: int, key: str, class_id: int, item: int) -> ExplainedTarget:
+    def is_background(self, class_id: int) -> bool:
+        """Whether a class is what is left between the objects, and no object itself."""
+        ...
+
+    def found(self, prediction: Predicted, sample: Sample, class_id: int, item: int = 0) -> ExplainedTarget | None:
+        """Item `item` of class `class_id`, or None if there is none."""
+        ...
+
+    def find(self, prediction: Predicted, sample: Sample, class_id: int, item: int = 0) -> ExplainedTarget:
         """Item `item` of class `class_id`.
 
         Raises:
@@ -58,11 +71,22 @@ class Task(Protocol):
         """
         ...
 
-    def of_class(self, prediction: Prediction, sample: Sample, class_id: int) -> list[ExplainedTarget]:
+    def again(self, prediction: Predicted, explained: ExplainedTarget) -> ExplainedTarget | None:
+        """The same decision in a changed picture: the same row, or the class's mask wherever it is now, if it is."""
+        ...
+
+    def at_object(self, prediction: Predicted, sample: Sample, class_id: int, box: Box) -> ExplainedTarget | None:
+        """The decision for an object of a class: the detection that its box, in pixels of the picture, means; the mask.
+
+        None if there is none, or it is for another class.
+        """
+        ...
+
+    def of_class(self, prediction: Predicted, sample: Sample, class_id: int) -> list[ExplainedTarget]:
         """All decisions for a class, in the order of their items; none if it is not predicted."""
         ...
 
-    def match_box(self, prediction: Prediction, sample: Sample, box: Box, min_iou: float = 0.0) -> ExplainedTarget:
+    def match_box(self, prediction: Predicted, sample: Sample, box: Box, min_iou: float = 0.0) -> ExplainedTarget:
         """The decision that a box means: the detection that overlaps most, or the class that covers most of it.
 
         Args:
@@ -76,30 +100,20 @@ class Task(Protocol):
         """
         ...
 
-    def class_probabilities(
-        self, prediction: Prediction, explained: ExplainedTarget, region: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """How probable every class is for a decision, [K]: those of its box, or the mean over its mask.
-
-        Args:
-            prediction: in which the decision was found.
-            explained: the decision.
-            region: [H, W] bool, the part of a mask that is explained (segmentation only).
-        """
+    def class_probabilities(self, prediction: Predicted, explained: ExplainedTarget) -> torch.Tensor:
+        """How probable every class is for a decision, [K]: those of its box, or the mean over its mask."""
         ...
 
-    def seed(
-        self,
-        output: NetworkOutput,
-        explained: Sequence[ExplainedTarget | None],
-        masks: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def seeded(self, output: Output) -> torch.Tensor:
+        """The tensor of a network's output, [B, ...], on which seeds lie."""
+        ...
+
+    def seed(self, output: Output, explained: Sequence[ExplainedTarget | None]) -> tuple[torch.Tensor, torch.Tensor]:
         """Relevance put on one target (or none) of every image of the batch.
 
         Args:
             output: the network's output for B images.
             explained: B targets; None for an image that takes no part in this round.
-            masks: [B, H, W] bool, restricts the seed to a part of each picture (segmentation only).
 
         Returns:
             The tensor of `output` that is explained, [B, ...], and its relevance of the same shape. The relevance
@@ -107,7 +121,7 @@ class Task(Protocol):
         """
         ...
 
-    def logits(self, output: NetworkOutput, explained: Sequence[ExplainedTarget], masks: torch.Tensor) -> torch.Tensor:
+    def logits(self, output: Output, explained: Sequence[ExplainedTarget], masks: torch.Tensor) -> torch.Tensor:
         """How strongly a network speaks for targets, whatever else it sees: raw logits [B], detached.
 
         Args:
@@ -117,6 +131,58 @@ class Task(Protocol):
         """
         ...
 
-    def object_mask(self, prediction: Prediction, explained: ExplainedTarget, size: tuple[int, int]) -> torch.Tensor:
-        """[H, W] bool, the object in a picture of `size` (height, width): the filled box or the class's mask."""
+    def readout(
+        self, output: Output, class_ids: torch.Tensor, boxes: torch.Tensor, masks: torch.Tensor
+    ) -> torch.Tensor:
+        """How sure a network is of objects at given places, [B] in [0, 1], whether it decides for them or not.
+
+        Args:
+            output: the network's output for B pictures, perhaps changed ones.
+            class_ids: [B] int64.
+            boxes: [B, 4] xyxy in input pixels, where the objects are.
+            masks: [B, H, W] bool, likewise; none may be empty.
+        """
         ...
+
+    def object_mask(self, prediction: Predicted, explained: ExplainedTarget, size: tuple[int, int]) -> torch.Tensor:
+        """[H, W] bool, the object in a picture of `size` (height, width): the filled box, or the class's mask."""
+        ...
+
+    def region(
+        self, prediction: Predicted, explained: ExplainedTarget, sample: Sample, *, is_exact: bool = False
+    ) -> Region:
+        """The object that a decision is about, as it is annotated; as it is predicted where no annotation tells.
+
+        Of a mask: the annotated pixels of its class. Of a detection: the annotated box that overlaps most (IoU).
+
+        Args:
+            prediction: of the picture.
+            explained: the decision.
+            sample: the picture.
+            is_exact: take the annotated mask of a detected object, if it has one, instead of its box.
+        """
+        ...
+
+
+Task = TaskOf[Any, Any]
+
+
+def check_class(class_id: int, class_names: Sequence[str]) -> None:
+    """Whether there is such a class.
+
+    Raises:
+        TargetError: there is not.
+    """
+    if not 0 <= class_id < len(class_names):
+        raise TargetError(f"class {class_id} does not exist: there are 0 to {len(class_names) - 1}")
+
+
+def annotation_of(sample: Sample) -> Annotation:
+    """The annotation of a sample.
+
+    Raises:
+        TargetError: there is none.
+    """
+    if sample.annotation is None:
+        raise TargetError(f"{sample.key} has no annotation; explain its predicted targets instead")
+    return sample.annotation

@@ -11,9 +11,9 @@ import torch
 
 from lcrp.data.dataset import checked_index, file_size, find_key, fingerprint_of
 from lcrp.data.pictures import read_picture
-from lcrp.data.transforms import VOID, InputTransform
+from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
-from lcrp.values.sample import Annotation, Sample
+from lcrp.values.sample import VOID, Annotation, Sample
 
 Colour = tuple[int, int, int]  # RGB, 0 to 255
 

@@ -14,10 +14,9 @@ from torchvision.transforms.v2 import functional
 
 from lcrp.errors import DataError, at_least, one_of, refuse
 from lcrp.values.geometry import Geometry, ResizeName
-from lcrp.values.sample import Annotation
+from lcrp.values.sample import VOID, Annotation
 
 GREY = 114  # of the bars beside a letterboxed picture, as YOLOv5 and YOLOv6
-VOID = 255  # class of pixels that belong to no picture
 
 _Tensor = TypeVar("_Tensor", bound=torch.Tensor)
 

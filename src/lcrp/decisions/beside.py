@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torchvision.ops import box_iou
 
-from lcrp.attribution.segmentation import BACKGROUND, VOID
 from lcrp.attribution.task import Prediction, Task
 from lcrp.values.explanation import Annotated, OtherDecision
 from lcrp.values.geometry import Geometry, Mask
-from lcrp.values.sample import Annotation, Sample
+from lcrp.values.sample import VOID, Annotation, Sample
 from lcrp.values.target import ExplainedTarget
 
 MAX_OTHERS = 8
@@ -32,7 +31,7 @@ def by_confidence(task: Task, prediction: Prediction, sample: Sample, class_id: 
 
 def without_background(task: Task, decisions: Sequence[ExplainedTarget]) -> list[ExplainedTarget]:
     """Decisions for classes that name something."""
-    return [one for one in decisions if task.class_names[one.target.class_id] != BACKGROUND]
+    return [one for one in decisions if not task.is_background(one.target.class_id)]
 
 
 def other_decisions(
@@ -55,18 +54,15 @@ def other_decisions(
     )
 
 
-def runners_up(
-    task: Task, prediction: Prediction, explained: ExplainedTarget, region: torch.Tensor | None = None
-) -> tuple[tuple[str, float], ...]:
+def runners_up(task: Task, prediction: Prediction, explained: ExplainedTarget) -> tuple[tuple[str, float], ...]:
     """The classes that came next for a decision, with their probability; those of less than 1 % are left out.
 
     Args:
         task: reads the prediction.
         prediction: in which the decision was found.
         explained: the decision.
-        region: [H, W] bool, the part of a mask that is explained.
     """
-    probabilities = task.class_probabilities(prediction, explained, region).cpu()  # [K]
+    probabilities = task.class_probabilities(prediction, explained).cpu()  # [K]
     order = probabilities.argsort(descending=True, stable=True).tolist()
     next_ones = [class_id for class_id in order if class_id != explained.target.class_id][:MAX_RUNNERS_UP]
     named = ((task.class_names[class_id], float(probabilities[class_id])) for class_id in next_ones)

@@ -13,7 +13,6 @@ from torch.nn.functional import interpolate
 
 from lcrp.attribution.concepts import activation_scores, only_concept, relevance_scores
 from lcrp.attribution.engine import Attributor, Trace
-from lcrp.attribution.segmentation import box_region
 from lcrp.attribution.task import Prediction, Task
 from lcrp.decisions.beside import annotated, by_confidence, other_decisions, runners_up
 from lcrp.decisions.concept_choice import ConceptChoice, top_concepts
@@ -21,7 +20,6 @@ from lcrp.decisions.selection import Selection, chosen_targets, class_id_of
 from lcrp.evidence.localisation import shares
 from lcrp.values.attribution import Attribution
 from lcrp.values.explanation import ConceptExplanation, Explanation, Mask
-from lcrp.values.prediction import ClassMap
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
 
@@ -31,13 +29,12 @@ Content = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _View:
-    """One picture after its forward pass; `region` [H, W] is the part of a class mask that is explained."""
+    """One picture after its forward pass."""
 
     sample: Sample
     trace: Trace
     prediction: Prediction
     layer: str
-    region: torch.Tensor | None
     data_names: Sequence[str] | None
 
 
@@ -65,12 +62,7 @@ def explained_decisions(
     class_id = class_id_of(selection.class_name, attributor.task.class_names)
     trace = attributor.forward(sample.image[None])
     prediction = attributor.task.predictions(trace.output)[0]
-    region = None
-    if selection.box is not None and isinstance(prediction, ClassMap):
-        region = box_region(sample.geometry.box_to_input(selection.box), prediction.labels)
-    view = _View(
-        sample=sample, trace=trace, prediction=prediction, layer=choice.layer, region=region, data_names=data_names
-    )
+    view = _View(sample=sample, trace=trace, prediction=prediction, layer=choice.layer, data_names=data_names)
     chosen = chosen_targets(attributor.task, prediction, sample, selection, class_id)
     return [_explanation(attributor, view, one, choice) for one in chosen]
 
@@ -92,13 +84,12 @@ def outside_share(heatmap: Heatmap, mask: Mask, content: Content) -> float:
 
 
 def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget, choice: ConceptChoice) -> Explanation:
-    attribution = view.trace.explain([explained], None if view.region is None else view.region[None])
+    attribution = view.trace.explain([explained])
     scores = _scores(attribution, view.layer, choice)
     shown = top_concepts(scores, choice, view.layer)
     content = view.sample.geometry.content()
     height, width = view.sample.image.shape[-2:]
-    pixels = attributor.task.object_mask(view.prediction, explained, (height, width))
-    mask: Mask = (pixels if view.region is None else pixels & view.region).cpu().numpy()
+    mask: Mask = attributor.task.object_mask(view.prediction, explained, (height, width)).cpu().numpy()
     heatmap = _array(attribution.heatmap[0])
     top, left, bottom, right = content
     return Explanation(
@@ -128,7 +119,7 @@ def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget
             for concept, concept_map in zip(shown, _concept_maps(view, attribution, shown, choice), strict=True)
         ),
         others=other_decisions(attributor.task, view.prediction, view.sample, explained),
-        runners_up=runners_up(attributor.task, view.prediction, explained, view.region),
+        runners_up=runners_up(attributor.task, view.prediction, explained),
         annotated=annotated(attributor.task, view.sample, explained, mask, view.data_names),
     )
 

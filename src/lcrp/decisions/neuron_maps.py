@@ -19,7 +19,7 @@ from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.task import Task
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.rounds import images_at_once
-from lcrp.errors import DataError, TargetError
+from lcrp.errors import DataError
 from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
@@ -172,15 +172,9 @@ class NeuronMaps:
 
 def _targets(task: Task, trace: Trace, batch: _Batch) -> list[ExplainedTarget | None]:
     """The target of every row, None where it is not found any more."""
-    explained: list[ExplainedTarget | None] = []
-    for sample, queue, prediction in zip(batch.samples, batch.queues, task.predictions(trace.output), strict=True):
-        neuron = queue[0].neuron
-        try:
-            explained.append(task.find(prediction, sample.index, sample.key, neuron.class_id, neuron.item))
-        except TargetError as error:
-            log.debug("%s", error)
-            explained.append(None)
-    return explained
+    neurons = [queue[0].neuron for queue in batch.queues]
+    rows = zip(batch.samples, neurons, task.predictions(trace.output), strict=True)
+    return [task.found(prediction, sample, neuron.class_id, neuron.item) for sample, neuron, prediction in rows]
 
 
 class _Silent:

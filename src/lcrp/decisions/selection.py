@@ -101,7 +101,7 @@ def chosen_targets(
     if class_id is not None and selection.rank is not None:
         return [_ranked(task, prediction, sample, class_id, selection.rank)]
     if class_id is not None:
-        return [task.find(prediction, sample.index, sample.key, class_id, selection.item or 0)]
+        return [task.find(prediction, sample, class_id, selection.item or 0)]
     explained, _ = task.predicted_targets(prediction, sample)
     named = without_background(task, explained) or explained
     if not named:
@@ -114,7 +114,7 @@ def _ranked(task: Task, prediction: Prediction, sample: Sample, class_id: int, r
     found = by_confidence(task, prediction, sample, class_id)
     if rank < len(found):
         return found[rank]
-    first = task.find(prediction, sample.index, sample.key, class_id, 0)  # says what is there, if the class is not
+    first = task.find(prediction, sample, class_id, 0)  # says what is there, if the class is not
     name = task.class_names[first.target.class_id]
     listed = ", ".join(f"{one.confidence:.2f}" for one in found)
     raise TargetError(f"no rank {rank} of '{name}' in {sample.key}: there are {len(found)}, of confidence {listed}")

@@ -9,8 +9,9 @@ from torch.nn import functional
 from torchvision.ops import complete_box_iou_loss
 
 from lcrp.training.assignment import assign
-from lcrp.training.pictures import VOID, Truth
+from lcrp.training.pictures import Truth
 from lcrp.values.prediction import Cells, DetectorOutput
+from lcrp.values.sample import VOID
 
 BOX_WEIGHT = 3.0
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-VOID = 255  # class of pixels that do not count
 NO_OBJECT = -1  # label of padding
 JITTER = 0.2  # brightness, contrast and saturation change by at most this factor
 

@@ -14,9 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from lcrp.values.prediction import ClassMap, Detections
-from lcrp.values.sample import Annotation
-
-VOID = 255
+from lcrp.values.sample import VOID, Annotation
 
 
 class Quality(Protocol):

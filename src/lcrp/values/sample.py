@@ -11,6 +11,8 @@ import torch
 from lcrp.values.geometry import Geometry
 from lcrp.values.target import SkippedSample
 
+VOID = 255  # class of pixels that are of none, or belong to no picture
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
@@ -20,7 +22,7 @@ class Annotation:
         boxes: [N, 4] float32.
         labels: [N] int64, indices into the dataset's class names.
         masks: [N, H, W] bool, one instance each; None where the dataset has none.
-        class_mask: [H, W] int64, class of every pixel, 255 = void; None where the dataset has none.
+        class_mask: [H, W] int64, class of every pixel, or VOID; None where the dataset has none.
         parts: part masks by name ('boat.sail'), [H, W] bool each; empty where the dataset has none.
         context: [H, W] int64, index of the context texture ('water', ...); None where unknown.
     """

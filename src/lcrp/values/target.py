@@ -32,6 +32,7 @@ class ExplainedTarget:
         box: (left, top, right, bottom) in input pixels; None for a mask.
         area: pixels of the mask in the input; None for a box.
         row: row of the box in the detector's output; -1 for a mask.
+        within: (left, top, right, bottom) in input pixels, the part of a mask that is explained; None for all of it.
     """
 
     target: Target
@@ -41,6 +42,7 @@ class ExplainedTarget:
     box: tuple[float, float, float, float] | None = None
     area: int | None = None
     row: int = -1
+    within: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

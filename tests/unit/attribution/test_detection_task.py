@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from toy import named
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.errors import ConfigError, TargetError
@@ -78,14 +79,14 @@ def test_items_rank_all_boxes_by_the_class_probability():
     """The kite's second item is row 3: its best class is boat, but its probability of kite is above the threshold."""
     task = DetectionTask(NAMES)
     (kept,) = task.predictions(output(*SCENE))
-    best, second = (task.find(kept, 3, "k", 1, item) for item in (0, 1))
+    best, second = (task.find(kept, named(3, "k"), 1, item) for item in (0, 1))
     assert (best.row, second.row) == (2, 3)
     assert second.score == pytest.approx(0.4)
     assert second.confidence == pytest.approx(0.95 * 0.4)
     assert second.box == (30, 30, 40, 40)
     assert second.target == Target(sample=3, class_id=1, item=1)
     with pytest.raises(TargetError, match=r"no item 2 of 'kite' \(there are 2\) in k: detected are 'boat' 0.72"):
-        task.find(kept, 3, "k", 1, 2)
+        task.find(kept, named(3, "k"), 1, 2)
 
 
 def test_ties_go_to_the_more_confident_then_to_the_lower_row():
@@ -97,7 +98,7 @@ def test_ties_go_to_the_more_confident_then_to_the_lower_row():
             (40, 0, 50, 10, 0.5, 0.75, 0.1, 0.1),
         )
     )
-    assert [task.find(kept, 0, "k", 0, item).row for item in range(3)] == [1, 0, 2]
+    assert [task.find(kept, named(0, "k"), 0, item).row for item in range(3)] == [1, 0, 2]
 
 
 def test_annotated_targets_are_the_best_items_and_skips_have_reasons():
@@ -118,7 +119,7 @@ def test_predicted_targets_are_what_find_finds():
     assert [one.row for one in explained] == [0, 3, 2]
     assert [(one.target.class_id, one.target.item) for one in explained] == [(0, 0), (0, 1), (1, 0)]
     for one in explained:
-        assert task.find(kept, 3, "val/00003", one.target.class_id, one.target.item) == one
+        assert task.find(kept, named(3, "val/00003"), one.target.class_id, one.target.item) == one
 
 
 def test_missing_class_says_what_is_there():
@@ -126,12 +127,12 @@ def test_missing_class_says_what_is_there():
     (kept,) = task.predictions(output(*SCENE))
     expected = r"^no 'dog' in val/00003: detected are 'boat' 0\.72, 'boat' 0\.57, 'kite' 0\.54$"
     with pytest.raises(TargetError, match=expected):
-        task.find(kept, 3, "val/00003", 2, 0)
+        task.find(kept, named(3, "val/00003"), 2, 0)
     with pytest.raises(TargetError, match="class 3 does not exist: there are 0 to 2"):
-        task.find(kept, 3, "val/00003", 3, 0)
+        task.find(kept, named(3, "val/00003"), 3, 0)
     (nothing,) = task.predictions(output((0, 0, 1, 1, 0.1, 0.1, 0.1, 0.1)))
     with pytest.raises(TargetError, match="no 'dog' in k: nothing is detected with a confidence above"):
-        task.find(nothing, 3, "k", 2, 0)
+        task.find(nothing, named(3, "k"), 2, 0)
 
 
 def test_annotation_is_needed_for_annotated_targets():
@@ -189,14 +190,14 @@ def test_decisions_of_a_class_are_its_items():
     (kept,) = task.predictions(output(*SCENE))
     found = task.of_class(kept, sample([]), 1)
     assert [(one.row, one.target.item) for one in found] == [(2, 0), (3, 1)]
-    assert found == [task.find(kept, 3, "val/00003", 1, item) for item in (0, 1)]
+    assert found == [task.find(kept, named(3, "val/00003"), 1, item) for item in (0, 1)]
     assert task.of_class(kept, sample([]), 2) == []
 
 
 def test_class_probabilities_are_those_of_the_row():
     task = DetectionTask(NAMES)
     (kept,) = task.predictions(output(*SCENE))
-    found = task.class_probabilities(kept, task.find(kept, 3, "k", 1, 1))
+    found = task.class_probabilities(kept, task.find(kept, named(3, "k"), 1, 1))
     assert found.tolist() == pytest.approx([0.6, 0.4, 0.1])
 
 
@@ -209,21 +210,44 @@ def test_seed_is_one_at_the_chosen_logit_of_every_image():
         objectness_logits=one.objectness_logits.repeat(3, 1),
     )
     kept = task.predictions(raw)
-    explained = [task.find(kept[0], 0, "k", 0, 0), None, task.find(kept[2], 2, "k", 1, 1)]
+    explained = [task.find(kept[0], named(0, "k"), 0, 0), None, task.find(kept[2], named(2, "k"), 1, 1)]
     logits, seed = task.seed(raw, explained)
     assert logits is raw.class_logits
     expected = torch.zeros_like(logits)
     expected[0, 0, 0] = expected[2, 3, 1] = 1
     assert torch.equal(seed, expected)
-    with pytest.raises(TargetError, match="only segmentation can be restricted"):
-        task.seed(raw, explained, torch.ones(3, 4, 4, dtype=torch.bool))
+    assert task.seeded(raw) is raw.class_logits
+
+
+def test_what_is_not_found_is_none_and_what_is_not_found_again_is_the_same_row():
+    task = DetectionTask(NAMES)
+    (kept,) = task.predictions(output(*SCENE))
+    here = sample([])
+    first = task.find(kept, here, 1)
+    assert task.found(kept, here, 1) == first
+    assert task.found(kept, here, 2) is None
+    assert task.found(kept, here, 1, 7) is None
+    (nothing,) = task.predictions(output([0, 0, 10, 10, -9.0, -9.0, -9.0, -9.0]))
+    assert task.again(nothing, first) is first
+    assert not any(task.is_background(class_id) for class_id in range(len(NAMES)))
+
+
+def test_the_decision_for_an_object_is_of_its_class_and_touches_its_box():
+    task = DetectionTask(NAMES)
+    (kept,) = task.predictions(output(*SCENE))
+    here, box = sample([]), (28.0, 31.0, 41.0, 40.0)
+    matched = task.match_box(kept, here, box)
+    class_id = matched.target.class_id
+    assert task.at_object(kept, here, class_id, box) == matched
+    assert task.at_object(kept, here, (class_id + 1) % len(NAMES), box) is None
+    assert task.at_object(kept, here, class_id, (50.0, 50.0, 60.0, 60.0)) is None
 
 
 def test_objectness_is_explained_and_ranks():
     task = DetectionTask(NAMES, score="objectness")
     raw = output(*SCENE)
     (kept,) = task.predictions(raw)
-    best = task.find(kept, 0, "k", 0, 0)
+    best = task.find(kept, named(0, "k"), 0, 0)
     assert (best.row, best.score) == (3, pytest.approx(0.95))
     assert best.confidence == pytest.approx(0.95 * 0.6)
     logits, seed = task.seed(raw, [best])
@@ -243,7 +267,7 @@ def test_one_class_always_explains_objectness_and_says_so_once(caplog):
     ]
     assert kept.rows.tolist() == [1, 0]
     torch.testing.assert_close(kept.confidence, torch.tensor([0.8, 0.6], dtype=torch.float64))
-    found = [task.find(kept, 0, "k", 0, item) for item in (0, 1)]
+    found = [task.find(kept, named(0, "k"), 0, item) for item in (0, 1)]
     assert [(one.row, round(one.score, 6), round(one.confidence, 6)) for one in found] == [(1, 0.8, 0.8), (0, 0.6, 0.6)]
     logits, seed = task.seed(raw, [found[1]])
     assert logits is raw.objectness_logits
@@ -261,7 +285,7 @@ def test_softmax_detector_with_a_background_column():
     assert kept.labels.tolist() == [1, 0]
     torch.testing.assert_close(kept.probabilities[0], logits[0, 2].softmax(0)[1:])
     assert torch.equal(kept.objectness, torch.ones(2))
-    _, seed = task.seed(raw, [task.find(kept, 0, "k", 1, 0)])
+    _, seed = task.seed(raw, [task.find(kept, named(0, "k"), 1, 0)])
     assert seed.nonzero().tolist() == [[0, 2, 2]]
     with pytest.raises(ConfigError, match="the detector has none; choose score 'class'"):
         DetectionTask(("boat", "kite"), score="objectness").predictions(raw)
@@ -275,7 +299,7 @@ def test_class_names_must_fit():
 def test_object_mask_is_the_filled_box_within_the_picture():
     task = DetectionTask(NAMES)
     (kept,) = task.predictions(output((-3.5, 1.2, 2.1, 20, 0.9, 0.9, 0.1, 0.1)))
-    mask = task.object_mask(kept, task.find(kept, 0, "k", 0, 0), (6, 5))
+    mask = task.object_mask(kept, task.find(kept, named(0, "k"), 0, 0), (6, 5))
     expected = torch.zeros(6, 5, dtype=torch.bool)
     expected[1:, :3] = True
     assert torch.equal(mask, expected)

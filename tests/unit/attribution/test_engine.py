@@ -7,6 +7,7 @@ import torch
 from crp.attribution import CondAttribution
 from crp.concepts import ChannelConcept
 from torch import nn
+from toy import named
 
 from lcrp.attribution.concepts import only_concept, only_neuron
 from lcrp.attribution.engine import Attributor
@@ -67,7 +68,10 @@ def targets(trace):
     """The largest class of every image."""
     found = TASK.predictions(trace.output)
     labels = [int(one.labels.flatten().mode().values) for one in found]
-    return [TASK.find(one, index, "k", label, 0) for index, (one, label) in enumerate(zip(found, labels, strict=True))]
+    return [
+        TASK.find(one, named(index, "k"), label, 0)
+        for index, (one, label) in enumerate(zip(found, labels, strict=True))
+    ]
 
 
 def normalised(images):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from toy import named
 
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.errors import ConfigError, TargetError
@@ -69,15 +70,30 @@ def test_every_image_is_normalised_alone():
     assert torch.equal(seed[2], alone[0])
 
 
-def test_mask_restricts_the_seed():
+def test_a_part_restricts_seed_and_mask():
     task = SegmentationTask(NAMES)
-    mask = torch.zeros(1, 2, 4, dtype=torch.bool)
-    mask[0, 0] = True
-    _, seed = task.seed(scene(), [target(1)], mask)
+    part = replace(target(1), within=(0.0, 0.0, 4.0, 1.0))
+    _, seed = task.seed(scene(), [part])
     assert seed[0, 1].flatten().tolist() == pytest.approx([1 / 3, 2 / 3, 0, 0, 0, 0, 0, 0])
-    mask[0, 0, :2] = False
-    with pytest.raises(TargetError, match="nothing of 'horse' in val/5 lies within the mask"):
-        task.seed(scene(), [target(1)], mask)
+    (found,) = task.predictions(scene())
+    assert task.object_mask(found, part, (2, 4)).nonzero().tolist() == [[0, 0], [0, 1]]
+    with pytest.raises(TargetError, match="nothing of 'horse' in val/5 lies within the box"):
+        task.seed(scene(), [replace(target(1), within=(2.0, 0.0, 4.0, 1.0))])
+
+
+def test_the_same_decision_is_found_again_where_its_class_still_is():
+    task = SegmentationTask(NAMES)
+    (found,) = task.predictions(scene())
+    horse = task.find(found, named(5, "val/5"), 1)
+    assert task.again(found, horse) == horse
+    assert task.again(found, replace(horse, target=replace(horse.target, class_id=2))) is None  # no positive seed
+    assert task.found(found, named(5, "val/5"), 2) is None
+    assert task.at_object(found, named(5, "val/5"), 1, (0.0, 0.0, 1.0, 1.0)) == horse  # wherever the box is
+    assert task.at_object(found, named(5, "val/5"), 2, (0.0, 0.0, 1.0, 1.0)) is None
+
+
+def test_background_is_told_by_its_name():
+    assert [SegmentationTask(("background", "sky")).is_background(class_id) for class_id in (0, 1)] == [True, False]
 
 
 def test_annotated_targets():
@@ -98,7 +114,7 @@ def test_annotated_targets():
 def test_explained_numbers():
     task = SegmentationTask(NAMES)
     (found,) = task.predictions(scene())
-    horse = task.find(found, 5, "val/5", 1, 0)
+    horse = task.find(found, named(5, "val/5"), 1, 0)
     assert horse.score == pytest.approx(6 / 4)
     assert horse.confidence == pytest.approx(scene().softmax(dim=1)[0, 1, :, :2].mean().item())
     assert (horse.area, horse.box, horse.row) == (4, None, -1)
@@ -111,11 +127,11 @@ def test_missing_class_says_what_is_there():
     with pytest.raises(
         TargetError, match=r"no 'kite' in val/5 \(its mask has 0 pixels, .*\): predicted are 'horse' 100"
     ):
-        task.find(found, 5, "val/5", 2, 0)
+        task.find(found, named(5, "val/5"), 2, 0)
     with pytest.raises(TargetError, match="class -1 does not exist: there are 0 to 2"):
-        task.find(found, 5, "val/5", -1, 0)
+        task.find(found, named(5, "val/5"), -1, 0)
     with pytest.raises(TargetError, match="a class has one mask, item 0"):
-        task.find(found, 5, "val/5", 1, 1)
+        task.find(found, named(5, "val/5"), 1, 1)
 
 
 def test_a_box_takes_the_class_that_covers_most_of_it():
@@ -125,6 +141,9 @@ def test_a_box_takes_the_class_that_covers_most_of_it():
     horse = task.match_box(found, here, (0.0, 1.0, 3.0, 2.0))  # two pixels of horse, one of kite
     assert horse.target == Target(sample=5, class_id=1)
     assert horse.area == 2
+    assert horse.within == (0.0, 1.0, 3.0, 2.0)
+    _, seed = task.seed(scene(), [horse])
+    assert seed[0, 1].nonzero().tolist() == [[1, 0]]  # nothing outside of the box; the other logit is negative
     assert horse.score == pytest.approx((4.0 - 1.0) / 2)
     assert task.match_box(found, here, (1.0, 0.0, 4.0, 1.0)).target.class_id == 1  # though background covers more
     assert task.match_box(found, here, (2.0, 0.0, 4.0, 1.0)).target.class_id == 0  # for want of anything else
@@ -153,17 +172,16 @@ def test_a_box_that_holds_next_to_nothing_of_a_class_is_refused():
 def test_decisions_of_a_class_are_its_mask():
     task = SegmentationTask(NAMES)
     (found,) = task.predictions(scene())
-    assert task.of_class(found, sample([[0] * 4] * 2), 1) == [task.find(found, 5, "val/5", 1, 0)]
+    assert task.of_class(found, sample([[0] * 4] * 2), 1) == [task.find(found, named(5, "val/5"), 1, 0)]
     assert task.of_class(found, sample([[0] * 4] * 2), 2) == []  # no positive seed
 
 
 def test_class_probabilities_are_means_over_the_mask():
     task = SegmentationTask(NAMES)
     (found,) = task.predictions(scene())
-    horse = task.find(found, 5, "val/5", 1, 0)
+    horse = task.find(found, named(5, "val/5"), 1, 0)
     expected = scene().softmax(dim=1)[0, :, :, :2].mean(dim=(1, 2)).tolist()
     assert task.class_probabilities(found, horse).tolist() == pytest.approx(expected)
-    region = torch.zeros(2, 4, dtype=torch.bool)
-    region[0] = True
+    part = replace(horse, within=(0.0, 0.0, 4.0, 1.0))
     expected = scene().softmax(dim=1)[0, :, 0, :2].mean(dim=1).tolist()
-    assert task.class_probabilities(found, horse, region).tolist() == pytest.approx(expected)
+    assert task.class_probabilities(found, part).tolist() == pytest.approx(expected)

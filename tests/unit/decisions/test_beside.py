@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from toy import named
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.segmentation import VOID, SegmentationTask
@@ -45,7 +46,7 @@ def class_map() -> ClassMap:
 
 
 def test_other_decisions_are_the_other_boxes_with_their_part_of_the_picture() -> None:
-    boat = DETECTOR.find(detections(), 4, "k", 1, 0)
+    boat = DETECTOR.find(detections(), named(4, "k"), 1, 0)
     first, second = other_decisions(DETECTOR, detections(), sample(), boat)
     assert (first.class_name, first.box, first.share) == ("car", (0.0, 5.0, 10.0, 10.0), pytest.approx(50 / 200))
     assert first.confidence == pytest.approx(0.8)
@@ -67,21 +68,21 @@ def test_at_most_eight_others_are_named() -> None:
         probabilities=torch.tensor([[0.0, 0.5, 0.0]]).repeat(12, 1),
         objectness=torch.ones(12),
     )
-    found = other_decisions(DETECTOR, many, sample(), DETECTOR.find(many, 4, "k", 1, 0))
+    found = other_decisions(DETECTOR, many, sample(), DETECTOR.find(many, named(4, "k"), 1, 0))
     assert len(found) == 8
 
 
 def test_other_classes_of_a_map_have_their_area_and_background_is_none() -> None:
-    car = SEGMENTER.find(class_map(), 4, "k", 2, 0)
+    car = SEGMENTER.find(class_map(), named(4, "k"), 2, 0)
     (other,) = other_decisions(SEGMENTER, class_map(), sample(), car)
     assert (other.class_name, other.box, other.share) == ("boat", None, pytest.approx(0.2))
     assert other.confidence == pytest.approx(float(torch.tensor([1.0, 3.0, 0.0]).softmax(dim=0)[1]))
 
 
 def test_runners_up_are_the_next_classes_of_the_decision() -> None:
-    boat = DETECTOR.find(detections(), 4, "k", 1, 0)
+    boat = DETECTOR.find(detections(), named(4, "k"), 1, 0)
     assert runners_up(DETECTOR, detections(), boat) == (("car", pytest.approx(0.3)),)  # background: 0.1 %
-    car = SEGMENTER.find(class_map(), 4, "k", 2, 0)
+    car = SEGMENTER.find(class_map(), named(4, "k"), 2, 0)
     expected = torch.tensor([1.0, 0.0, 4.0]).softmax(dim=0)
     assert runners_up(SEGMENTER, class_map(), car) == (
         ("background", pytest.approx(float(expected[0]))),
@@ -115,14 +116,14 @@ def boxes(*rows: tuple[int, float, float, float, float]) -> Annotation:
     ],
 )
 def test_boxes_are_hits_or_false_alarms(annotation: Annotation | None, expected: Annotated) -> None:
-    boat = DETECTOR.find(detections(), 4, "k", 1, 0)
+    boat = DETECTOR.find(detections(), named(4, "k"), 1, 0)
     mask = np.zeros((20, 20), dtype=bool)
     found = annotated(DETECTOR, sample(annotation), boat, mask, NAMES)
     assert found == replace(expected, overlap=pytest.approx(expected.overlap))
 
 
 def test_masks_are_hits_or_false_alarms() -> None:
-    boat = SEGMENTER.find(class_map(), 4, "k", 1, 0)
+    boat = SEGMENTER.find(class_map(), named(4, "k"), 1, 0)
     mask = SEGMENTER.object_mask(class_map(), boat, (20, 20)).numpy()
 
     def found(class_mask: torch.Tensor) -> Annotated | None:
@@ -139,7 +140,7 @@ def test_masks_are_hits_or_false_alarms() -> None:
 
 
 def test_nothing_is_said_of_own_pictures_and_of_classes_of_others() -> None:
-    boat = DETECTOR.find(detections(), 4, "k", 1, 0)
+    boat = DETECTOR.find(detections(), named(4, "k"), 1, 0)
     mask = np.zeros((20, 20), dtype=bool)
     assert annotated(DETECTOR, sample(boxes((1, 0, 5, 10, 15))), boat, mask, None) is None
     other = annotated(DETECTOR, sample(boxes((1, 0, 5, 10, 15))), boat, mask, ("sky", "cat", "dog"))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from colour_world import Squares
+from toy import named
 
 from lcrp.attribution.concepts import only_neuron
 from lcrp.attribution.engine import Attributor, Trace
@@ -85,7 +86,7 @@ def test_heatmaps_are_those_of_one_neuron_computed_alone(mode: str) -> None:
                 if mode == "relevance":
                     prediction = engine.task.predictions(trace.output)[0]
                     class_id = int(table().class_id[concept, rank])
-                    target = engine.task.find(prediction, reference.sample, "", class_id, 0)
+                    target = engine.task.find(prediction, named(reference.sample, ""), class_id, 0)
                     restart = trace.explain([target]).relevance[LAYER]
                 peak = torch.tensor([int(table().peak[concept, rank])])
                 alone = trace.conditional(LAYER, only_neuron(restart, torch.tensor([concept]), peak))[0]

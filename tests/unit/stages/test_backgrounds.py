@@ -8,7 +8,7 @@ import torch
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.decisions.regions import Region, object_region, outside_shares
+from lcrp.decisions.regions import outside_shares
 from lcrp.evidence.context import pair_means
 from lcrp.stages.context.backgrounds import replacements, sensitivity_terms, variants, without_background
 from lcrp.stages.context.case_study import flipped_groups
@@ -16,6 +16,7 @@ from lcrp.stages.context.pairs import LayerPairs
 from lcrp.stages.context.scores import Found
 from lcrp.values.geometry import Geometry
 from lcrp.values.prediction import ClassMap
+from lcrp.values.region import Region
 from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, Target
 
@@ -51,7 +52,7 @@ def boxes(*corners: tuple[float, float, float, float]) -> Annotation:
 
 
 def inside(annotation: Annotation | None, *, is_exact: bool = False) -> torch.Tensor:
-    return object_region(TASK, None, DETECTION, sample(annotation), is_exact=is_exact).inside  # type: ignore[arg-type]
+    return TASK.region(None, DETECTION, sample(annotation), is_exact=is_exact).inside  # type: ignore[arg-type]
 
 
 def test_the_object_of_a_detection_is_the_annotated_box_that_overlaps_most() -> None:
@@ -77,18 +78,18 @@ def test_the_object_of_a_mask_is_the_annotated_class_without_void() -> None:
     classes[5] = 255
     empty = torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64)
     annotation = Annotation(boxes=empty[0], labels=empty[1], class_mask=classes)
-    region = object_region(task, prediction, explained, sample(annotation))
+    region = task.region(prediction, explained, sample(annotation))
     assert torch.equal(region.inside, classes == 1)
     assert region.num_pixels == 6
     assert int(region.counted.sum()) == 7 * SIZE  # rows 2 to 9 without row 5
     assert region.outside_area == pytest.approx(1 - 6 / 84)
     other = Annotation(boxes=empty[0], labels=empty[1], class_mask=torch.zeros_like(classes))
-    assert torch.equal(object_region(task, prediction, explained, sample(other)).inside, predicted)
-    assert torch.equal(object_region(task, prediction, explained, sample(None)).inside, predicted)
+    assert torch.equal(task.region(prediction, explained, sample(other)).inside, predicted)
+    assert torch.equal(task.region(prediction, explained, sample(None)).inside, predicted)
 
 
 def test_shares_outside_count_positive_relevance_within_the_picture() -> None:
-    region = object_region(TASK, None, DETECTION, sample(None))  # type: ignore[arg-type]
+    region = TASK.region(None, DETECTION, sample(None))  # type: ignore[arg-type]
     maps = torch.zeros(3, SIZE, SIZE)
     maps[0, 3, 1], maps[0, 9, 11], maps[0, 4, 9] = 3.0, 1.0, -5.0  # inside, outside, against
     maps[0, 0, 0], maps[0, 11, 11] = 7.0, 7.0  # padding
@@ -125,7 +126,7 @@ def test_noise_belongs_to_the_decision_and_the_seed() -> None:
 
 
 def region_of_a_square() -> Region:
-    return object_region(TASK, None, DETECTION, sample(None))  # type: ignore[arg-type]
+    return TASK.region(None, DETECTION, sample(None))  # type: ignore[arg-type]
 
 
 def test_terms_of_sensitivities_are_those_of_the_classs_concepts() -> None:

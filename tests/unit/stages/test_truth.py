@@ -30,7 +30,6 @@ from lcrp.data.scenes import (
     with_context_swapped,
     without_part,
 )
-from lcrp.decisions.regions import object_region
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import ConfigError, TargetError
 from lcrp.evidence.intervals import bootstrap
@@ -338,7 +337,7 @@ def target_of(subject: Subject, scene: Scene, number: int, trace: Trace) -> Expl
         box = sample.geometry.box_to_picture((left, top, right, bottom))
         return subject.explainer.task.match_box(prediction, sample, box)
     class_id = subject.explainer.task.class_names.index(scene.objects[number].class_name)
-    return subject.explainer.task.find(prediction, sample.index, sample.key, class_id, 0)
+    return subject.explainer.task.find(prediction, sample, class_id, 0)
 
 
 def own_context(subject: Subject, scene: Scene, number: int) -> torch.Tensor:
@@ -469,7 +468,7 @@ def test_the_area_outside_a_detection_is_that_of_its_box_wherever_it_is_looked_a
         targets, _ = attributor.task.annotated_targets(prediction, subject.dataset[0])
         looking = Sensitivities(attributor, subject.dataset, [subject.explainer.layer], seed=0, min_pixels=1)
         columns = looking.unit([one.target for one in targets])
-    regions = [object_region(attributor.task, prediction, one, subject.dataset[0]) for one in targets]
+    regions = [attributor.task.region(prediction, one, subject.dataset[0]) for one in targets]
     assert columns["outside_area"].tolist() == [region.outside_area for region in regions]
-    exact = [object_region(attributor.task, prediction, one, subject.dataset[0], is_exact=True) for one in targets]
+    exact = [attributor.task.region(prediction, one, subject.dataset[0], is_exact=True) for one in targets]
     assert all(region.outside_area < other.outside_area for region, other in zip(regions, exact, strict=True))

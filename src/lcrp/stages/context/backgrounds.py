@@ -12,15 +12,13 @@ import numpy.typing as npt
 import torch
 
 from lcrp.attribution.engine import Attributor
-from lcrp.attribution.task import Prediction
 from lcrp.data.dataset import Dataset
-from lcrp.decisions.regions import object_region, outside_shares
+from lcrp.decisions.regions import outside_shares
 from lcrp.decisions.rounds import images_at_once
-from lcrp.errors import TargetError
 from lcrp.evidence.context import Terms, relative_change
 from lcrp.stages.context.pairs import LayerPairs
 from lcrp.stages.context.scores import Found, detection_columns, found_target, read
-from lcrp.values.prediction import ClassMap, at_least_float32
+from lcrp.values.prediction import at_least_float32
 from lcrp.values.target import ExplainedTarget, Target
 
 Array = npt.NDArray[Any]
@@ -127,7 +125,7 @@ class Sensitivities:
         if found is None or found.region.num_pixels < self._min_pixels:
             return None
         attribution = trace.explain([found.explained])
-        region = object_region(task, prediction, found.explained, sample)
+        region = task.region(prediction, found.explained, sample)
         outside = float(outside_shares(attribution.heatmap, [region])[0])
         whole = replace(found, region=region), outside
         return found, whole, [_sums(attribution.relevance[layer])[0] for layer in self._layers]
@@ -140,20 +138,10 @@ class Sensitivities:
         for part in torch.split(images, images_at_once(images.shape, device)):
             trace = self._attributor.forward(part)
             predictions = self._attributor.task.predictions(trace.output)
-            explained = [self._again(prediction, found.explained) for prediction in predictions]
+            explained = [self._attributor.task.again(prediction, found.explained) for prediction in predictions]
             for number, layer in enumerate(self._layers):
                 parts[number].append(_sums(trace.relevance(layer, explained)))
         return [np.concatenate(rows) for rows in parts]
-
-    def _again(self, prediction: Prediction, explained: ExplainedTarget) -> ExplainedTarget | None:
-        """The same decision in a variant."""
-        if not isinstance(prediction, ClassMap):
-            return explained
-        target = explained.target
-        try:
-            return self._attributor.task.find(prediction, target.sample, explained.key, target.class_id, target.item)
-        except TargetError:
-            return None
 
 
 def sensitivity_terms(parts: Sequence[Mapping[str, Array]], layer: int, pairs: LayerPairs) -> Terms:

@@ -133,7 +133,7 @@ def context(subject: Subject, statistics: StatisticsSettings, settings: ContextS
     context_id = class_id_of(settings.context_class, subject.dataset.class_names, setting="stage.context_class")
     path = statistics_file(subject, statistics, run, given=settings.statistics, is_made=settings.make_statistics)
     counts = (settings.n_concepts, settings.n_references)
-    work = _Work(subject=subject, settings=settings, run=run, ranked=ranked(path, layers, task.class_names, counts))
+    work = _Work(subject=subject, settings=settings, run=run, ranked=ranked(path, layers, task, counts))
     log.info("concepts and references from %s", path)
     _check(work, wanted)
     with subject.explainer.attributor(layers) as attributor:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lcrp.attribution.segmentation import BACKGROUND
+from lcrp.attribution.task import Task
 from lcrp.errors import StoreError
 from lcrp.storage.location import is_imported
 from lcrp.storage.statistics import StatisticsFile
@@ -61,7 +61,7 @@ class Ranked:
     config_hash: str
 
 
-def ranked(path: Path, layers: Sequence[str], class_names: Sequence[str], counts: tuple[int, int]) -> Ranked:
+def ranked(path: Path, layers: Sequence[str], task: Task, counts: tuple[int, int]) -> Ranked:
     """The concepts that speak for each class, and their reference samples.
 
     The background of a segmenter is left out: it has no context.
@@ -69,34 +69,34 @@ def ranked(path: Path, layers: Sequence[str], class_names: Sequence[str], counts
     Args:
         path: concept statistics.
         layers: names.
-        class_names: of the model.
+        task: of the model.
         counts: concepts per class, and reference samples per concept, at most.
 
     Raises:
         StoreError: the statistics are not fit to be read, lack a layer, or are imported and hold no means.
     """
-    with StatisticsFile(path, class_names=class_names) as file:
+    with StatisticsFile(path, class_names=task.class_names) as file:
         if is_imported(file.header):
             raise StoreError(
                 f"'{path}' is imported and holds no mean relevance: run stage=glocal with the same "
                 "settings, and what it makes is taken instead"
             )
-        pairs = tuple(_pairs(name, file.layer(name), class_names, counts) for name in layers)
+        pairs = tuple(_pairs(name, file.layer(name), task, counts) for name in layers)
         targets: dict[int, list[ExplainedTarget]] = {}
         for one in file.targets().explained:
-            if class_names[one.target.class_id] != BACKGROUND:
+            if not task.is_background(one.target.class_id):
                 targets.setdefault(one.target.class_id, []).append(one)
         return Ranked(layers=pairs, targets=targets, config_hash=file.header.config_hash)
 
 
-def _pairs(name: str, statistics: LayerStatistics, class_names: Sequence[str], counts: tuple[int, int]) -> LayerPairs:
+def _pairs(name: str, statistics: LayerStatistics, task: Task, counts: tuple[int, int]) -> LayerPairs:
     """The concepts of a layer whose mean relevance for a class is positive, the most relevant ones."""
     num_concepts, num_references = counts
     found: list[tuple[int, int, float]] = []
     references = []
     table, mean = statistics.relevance_by_class, statistics.moments.mean()  # [K, C, N], [K, C]
     for row, class_id in enumerate(statistics.moments.class_ids.tolist()):
-        if class_names[class_id] == BACKGROUND:
+        if task.is_background(class_id):
             continue
         order = np.argsort(-mean[row], kind="stable")[:num_concepts]
         for concept in order[mean[row][order] > 0].tolist():

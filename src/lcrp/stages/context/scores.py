@@ -16,11 +16,12 @@ from lcrp.attribution.concepts import only_concept
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.task import Prediction, Task
 from lcrp.data.dataset import Dataset
-from lcrp.decisions.regions import Region, object_region, outside_shares
+from lcrp.decisions.regions import outside_shares
 from lcrp.decisions.rounds import images_at_once
-from lcrp.errors import DataError, TargetError
+from lcrp.errors import DataError
 from lcrp.evidence.context import Terms
 from lcrp.stages.context.pairs import LayerPairs
+from lcrp.values.region import Region
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget, Target
 
@@ -186,12 +187,10 @@ def detection_columns(wholes: Sequence[tuple[Found, float]]) -> dict[str, Array]
 
 def found_target(task: Task, prediction: Prediction, sample: Sample, target: Target, **options: bool) -> Found | None:
     """A decision and its object, or None if it is not predicted any more."""
-    try:
-        explained = task.find(prediction, sample.index, sample.key, target.class_id, target.item)
-    except TargetError as error:
-        log.debug("%s", error)
+    explained = task.found(prediction, sample, target.class_id, target.item)
+    if explained is None:
         return None
-    region = object_region(task, prediction, explained, sample, **options)
+    region = task.region(prediction, explained, sample, **options)
     return Found(sample=sample, explained=explained, region=region)
 
 

@@ -14,7 +14,6 @@ from torch import nn
 
 from lcrp.attribution.concepts import relevance_scores
 from lcrp.attribution.layers import layer_names
-from lcrp.attribution.task import NetworkOutput
 from lcrp.decisions.explainer import Explainer
 from lcrp.evidence.correlation import spearman
 from lcrp.stages.evaluate.flipping import Found
@@ -89,20 +88,12 @@ def _seeds(explainer: Explainer, images: torch.Tensor, found: Sequence[Found]) -
     return explainer.task.seed(output, [one.explained for one in found])[1]
 
 
-def _explained_output(explainer: Explainer, output: NetworkOutput, found: Sequence[Found]) -> torch.Tensor:
-    """The part of an output that is explained: a segmenter's logits, or what a detector's seeds lie on."""
-    if isinstance(output, torch.Tensor):
-        return output
-    return explainer.task.seed(output, [one.explained for one in found])[0]
-
-
 def _scores(explainer: Explainer, network: nn.Module, images: torch.Tensor, found: Sequence[Found]) -> torch.Tensor:
     """Relevance scores [T, C] of the model's layer, the same outputs seeded whatever the network makes of them."""
     layer, seeds = explainer.layer, _seeds(explainer, images, found)
     with explainer.attributor([layer], network=network) as attributor:
         trace = attributor.forward(images)
-        start = _explained_output(explainer, trace.output, found)
-        relevance = trace.attribute(start, seeds).relevance[layer]
+        relevance = trace.attribute(explainer.task.seeded(trace.output), seeds).relevance[layer]
         return relevance_scores(relevance).score.double().cpu()
 
 

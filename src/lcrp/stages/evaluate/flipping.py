@@ -17,11 +17,10 @@ import torch
 from lcrp.attribution.ablation import Ablation, ablated_outputs, fills, flipping_masks
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.methods import Method, by_composite, concept_vectors, noise_for, plays_part
-from lcrp.attribution.segmentation import BACKGROUND
 from lcrp.attribution.task import Prediction
 from lcrp.composites.spec import GRADIENT
 from lcrp.data.loader import chunks, num_chunks
-from lcrp.decisions.regions import object_region
+from lcrp.decisions.beside import without_background
 from lcrp.decisions.rounds import images_at_once
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import at_least, one_of, refuse
@@ -199,11 +198,11 @@ class Flipping:
         task = self.subject.explainer.task
         select = task.annotated_targets if self._statistics.targets == "annotated" else task.predicted_targets
         explained, _ = select(prediction, sample)
-        targets = [one for one in explained if task.class_names[one.target.class_id] != BACKGROUND]
+        targets = without_background(task, explained)
         if not targets:
             return None
         drawn = targets[int(np.random.default_rng([self.settings.seed, sample.index]).integers(len(targets)))]
-        return drawn, object_region(task, prediction, drawn, sample).inside.to(self.subject.explainer.device)
+        return drawn, task.region(prediction, drawn, sample).inside.to(self.subject.explainer.device)
 
     def _scored(
         self, images: torch.Tensor, found: Sequence[Found]

@@ -116,7 +116,9 @@ def _intervened(
             parts.append((part, mask))
             without.append(changed.image)
     pictures = torch.stack([planned.sample.image, *swapped, *without])
-    values = readouts(attributor.output(pictures), [planned] * len(pictures), explained.target.class_id)
+    values = readouts(
+        attributor.task, attributor.output(pictures), [planned] * len(pictures), explained.target.class_id
+    )
     rest = values[1 + len(others) :]
     return TruthTarget(
         planned=planned,

@@ -9,11 +9,8 @@ from dataclasses import dataclass
 import torch
 from torchvision.ops import box_iou
 
-from lcrp.attribution.readout import box_readout, mask_readout
 from lcrp.attribution.task import NetworkOutput, Prediction, Task
 from lcrp.data.scenes import CONTEXT_NAMES, ScenesDataset
-from lcrp.errors import TargetError
-from lcrp.values.prediction import ClassMap, DetectorOutput
 from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, Target
 
@@ -63,16 +60,10 @@ def found(task: Task, prediction: Prediction, planned: PlannedObject, class_id: 
         planned: the object.
         class_id: of its class in the model.
     """
-    sample = planned.sample
-    try:
-        if isinstance(prediction, ClassMap):
-            return task.find(prediction, sample.index, sample.key, class_id, 0)
-        left, top, right, bottom = planned.box.tolist()
-        box = sample.geometry.box_to_picture((left, top, right, bottom))
-        target = task.match_box(prediction, sample, box)
-    except TargetError:
-        return None
-    return target if target.target.class_id == class_id and _overlap(planned, target) >= MIN_IOU else None
+    left, top, right, bottom = planned.box.tolist()
+    box = planned.sample.geometry.box_to_picture((left, top, right, bottom))
+    decision = task.at_object(prediction, planned.sample, class_id, box)
+    return decision if decision is not None and _overlap(planned, decision) >= MIN_IOU else None
 
 
 def all_found(
@@ -99,22 +90,19 @@ def _overlap(planned: PlannedObject, decision: ExplainedTarget) -> float:
     return float(box_iou(planned.box[None], torch.tensor([decision.box], dtype=planned.box.dtype)))
 
 
-def readouts(output: NetworkOutput, objects: Sequence[PlannedObject], class_id: int) -> list[float]:
+def readouts(task: Task, output: NetworkOutput, objects: Sequence[PlannedObject], class_id: int) -> list[float]:
     """How sure a network is of objects at their planned places, [B] in [0, 1], whether it detects them or not.
 
     Args:
+        task: of the model.
         output: for B pictures, perhaps changed ones.
         objects: B objects of one class, as they are in the unchanged pictures.
         class_id: of their class in the model.
     """
-    class_ids = torch.full((len(objects),), class_id)
-    if isinstance(output, DetectorOutput):
-        boxes = torch.stack([planned.box for planned in objects])  # [B, 4]
-        values = box_readout(output, boxes.to(output.boxes), class_ids.to(output.boxes.device))
-    else:
-        masks = torch.stack([planned.mask for planned in objects])  # [B, H, W]
-        values = mask_readout(output, masks.to(output.device), class_ids.to(output.device))
-    return [float(value) for value in values]
+    boxes = torch.stack([planned.box for planned in objects])  # [B, 4]
+    masks = torch.stack([planned.mask for planned in objects])  # [B, H, W]
+    values: list[float] = task.readout(output, torch.full((len(objects),), class_id), boxes, masks).tolist()
+    return values
 
 
 def visible_context(annotation: Annotation, context_name: str) -> torch.Tensor:

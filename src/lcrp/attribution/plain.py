@@ -1,0 +1,34 @@
+"""Networks as they are explained."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def plain(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode, no gradients, nothing in place, kernels in channels last; all given back afterwards."""
+    training = [(module, module.training) for module in network.modules()]
+    with_gradient = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    in_place = [module for module in network.modules() if getattr(module, "inplace", False) is True]
+    kernels = [(parameter, parameter.data) for parameter in network.parameters() if parameter.ndim == 4]
+    try:
+        network.eval()
+        for parameter in with_gradient:
+            parameter.requires_grad_(False)
+        for module in in_place:
+            module.inplace = False  # type: ignore[assignment]
+        for parameter, kernel in kernels:
+            parameter.data = kernel.contiguous(memory_format=torch.channels_last)
+        yield
+    finally:
+        for parameter, kernel in kernels:
+            parameter.data = kernel
+        for module, was_training in training:
+            module.training = was_training
+        for parameter in with_gradient:
+            parameter.requires_grad_(True)
+        for module in in_place:
+            module.inplace = True  # type: ignore[assignment]
