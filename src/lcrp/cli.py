@@ -26,7 +26,7 @@ from lcrp.errors import ConfigError, Interrupted, LcrpError
 from lcrp.runs.run import Run
 from lcrp.runs.threads import chosen_threads
 from lcrp.storage.lock import in_use
-from lcrp.values.paths import shown
+from lcrp.values.paths import shown, without_current_folder
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def main() -> None:
         with hydra_errors.raised():
             _app()
     except Interrupted as stop:
-        _stop(f"lcrp: {stop}", EXIT_SIGNAL + stop.signal)
+        _stop(f"lcrp: {without_current_folder(str(stop))}", EXIT_SIGNAL + stop.signal)
     except KeyboardInterrupt:
         _stop("lcrp: interrupted", EXIT_SIGNAL + signal.SIGINT)
     except SystemExit as stop:
@@ -93,6 +93,8 @@ def _perform(config: DictConfig) -> None:
         settings.threads, found=_default_threads(), jobs=_parallel_jobs(), workers=num_workers(settings)
     )
     torch.set_num_threads(threads.count)
+    if settings.stage.takes in ("subject", "pupil"):  # the others compute nothing
+        log.info("threads: %s", threads)
     run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / "outputs", threads=threads)
     job = build_job(settings, origin)
     try:

@@ -62,9 +62,9 @@ CommandLine = Callable[..., Outcome]
         (["model.checkpoint=official:yolov7"], r"no official checkpoint is called 'yolov7'; nearest: 'yolov"),
         (["model=unet", "model.checkpoint=official:unet"], r"is fetched by hand: take smp_unet_vgg13_cityscapes.pth"),
         (["model.checkpoint=null"], r"model.checkpoint has no value"),
-        (["dataset=coco2017", "dataset.root=missing"], r"coco2017 misses .*/missing/annotations"),
+        (["dataset=coco2017", "dataset.root=missing"], r"coco2017 misses missing/annotations"),
         (["dataset=coco2014", "dataset.root=missing"], r"coco2014 misses .*'lcrp stage=download dataset=coco2014 data"),
-        (["dataset=voc2012", "model=unet"], r"voc2012 misses .*/datasets/voc2012/VOCdevkit.*; download http"),
+        (["dataset=voc2012", "model=unet"], r"voc2012 misses datasets/voc2012/VOCdevkit.*; download http"),
         (["dataset=cityscapes", "model=unet"], r"cityscapes misses .*; Cityscapes needs an account"),
         (["stage=download", "dataset=cityscapes"], r"Cityscapes needs an account: register at https://www.citysc"),
         (
@@ -85,7 +85,7 @@ CommandLine = Callable[..., Outcome]
         (["model.network._target_=nowhere.Net", *TINY[1:]], r"model.network._target_='nowhere.Net' cannot be imported"),
         ([*TINY, "+dataset.options.size=3"], r"dataset: ScenesDataset: got an unexpected keyword argument 'size'"),
         (["stage=import"], r"'stage.folder' has no value; write stage.folder=\.\.\."),
-        ([*TINY, "stage=import", "stage.folder=crp"], r"there is no folder '.*/crp'; set stage\.folder"),
+        ([*TINY, "stage=import", "stage.folder=crp"], r"there is no folder 'crp'\. Set stage\.folder"),
         ([*TINY, "stage=context"], r"there are no statistics .*: python -m lcrp stage=glocal model=yolov5"),
         ([*TINY, "stage=context", "stage.class_name=boot"], r"class 'boot' is not known to the model; nearest: 'boat'"),
         ([*TINY, "stage=context", "stage.layers=[nowhere]"], r"layer 'nowhere' is not in YOLOv5; nearest: "),
@@ -127,7 +127,8 @@ def test_an_official_checkpoint_that_cannot_be_fetched_says_what_to_do(
     assert outcome.code == 1
     assert len(outcome.err) == 1
     assert "releases/download/0.1.0/yolov6s.pt" in outcome.err[0]
-    assert str(tmp_path / "cache" / "checkpoints" / "lcrp" / "yolov6s_0.1.0.pt") in outcome.err[0]
+    assert str(Path("cache", "checkpoints", "lcrp", "yolov6s_0.1.0.pt")) in outcome.err[0]  # of the current folder
+    assert str(tmp_path) not in outcome.err[0]
 
 
 def test_a_folder_without_permission_is_one_line(lcrp: CommandLine, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from omegaconf.errors import (
 
 from lcrp.config.root import Stage
 from lcrp.errors import LcrpError, nearest
+from lcrp.values.paths import without_current_folder
 
 NO_SCHEMA = "the stage's file names no schema: it must begin with 'defaults: [/schema/stage@_here_: own, _self_]'"
 
@@ -34,7 +35,7 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, ValueError) and str(error).startswith("Config group override"):
         return "a group takes the name of one of its options, such as model=yolov6; 'lcrp --help' lists them"
     if isinstance(error, LcrpError):
-        return _flat(error.with_mend())
+        return without_current_folder(_flat(error.with_mend()))
     return _flat(str(error)) or type(error).__name__
 
 

@@ -67,7 +67,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     state, names = _weights(content, path)
     if sha256 not in PUBLISHED and path.resolve().parent != WEIGHTS_FOLDER.resolve():
-        _log.warning("checkpoint '%s' is no published file (sha256 %s); it is used as it is", path, sha256)
+        _log.info("checkpoint '%s' is a file of your own (sha256 %s)", path.name, sha256)
     return Checkpoint(state=_float32(state, path), class_names=names, sha256=sha256, path=path)
 
 

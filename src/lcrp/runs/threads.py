@@ -4,14 +4,11 @@ Numbers depend on the count, so that it is chosen once, told, and kept with what
 """
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lcrp.errors import ConfigError
 from lcrp.runs.machine import allowed_cpus, cpu_quota
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +69,17 @@ class Threads:
         count: of them.
         is_given: whether the person named the number.
         most: as many as may be taken where work that is half done needs more.
+        reason: what the number follows from, in words.
     """
 
     count: int
     is_given: bool
     most: int
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """For example ``2 (4 CPUs, 2 jobs at once)``."""
+        return f"{self.count} ({self.reason})"
 
     def resumed(self, kept: int) -> int:
         """The number with which half done work goes on: that with which it began, so that the bits stay the same.
@@ -102,7 +105,7 @@ class Threads:
 
 
 def chosen_threads(given: int | None, *, found: int, jobs: int | None, workers: int) -> Threads:
-    """The threads of a run, which the log says.
+    """The threads of a run.
 
     Args:
         given: the number that the person named.
@@ -112,9 +115,9 @@ def chosen_threads(given: int | None, *, found: int, jobs: int | None, workers: 
     """
     cpus = allowed_cpus()
     share = Share(found=found, cpus=cpus, quota=cpu_quota(), jobs=parallel_jobs(jobs, cpus), workers=workers)
-    chosen = Threads(count=given or share.threads, is_given=given is not None, most=share.most)
-    log.info("threads: %d (%s)", chosen.count, "as set" if chosen.is_given else share)
-    return chosen
+    if given is not None:
+        return Threads(count=given, is_given=True, most=share.most, reason="as set")
+    return Threads(count=share.threads, is_given=False, most=share.most, reason=str(share))
 
 
 @contextlib.contextmanager

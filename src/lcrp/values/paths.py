@@ -1,5 +1,6 @@
 """Paths as a person reads them."""
 
+import os
 from pathlib import Path
 
 
@@ -12,3 +13,9 @@ def shown(path: Path, folder: Path | None = None) -> str:
         return str(path.relative_to(folder or Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def without_current_folder(text: str) -> str:
+    """A message whose paths are relative to the current folder where they lie below it."""
+    folder = Path.cwd()
+    return text if folder == folder.parent else text.replace(f"{folder}{os.sep}", "")

@@ -343,13 +343,13 @@ def test_old_files_give_state_dicts_only(tmp_path: Path) -> None:
     one_line(error)
 
 
-def test_unpublished_files_are_warned_of(
+def test_files_of_ones_own_are_named_once(
     saved: Callable[[object], Path], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = saved(tiny().state_dict())
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         read = read_checkpoint(path)
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert [record.levelname for record in caplog.records] == ["INFO"]
     assert read.sha256 in caplog.text
     caplog.clear()
     monkeypatch.setitem(checkpoint_module.PUBLISHED, read.sha256, "tiny")
@@ -427,7 +427,7 @@ def test_embedded_checkpoints_are_found_by_name_and_not_warned_of(
     monkeypatch.setattr(checkpoint_module, "WEIGHTS_FOLDER", tmp_path)
     save_checkpoint(tmp_path / "unet_scenes.pt", tiny(), class_names=["x"])
     assert embedded_checkpoint("unet_scenes") == tmp_path / "unet_scenes.pt"
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         read_checkpoint(embedded_checkpoint("unet_scenes"))
     assert not caplog.records
     with pytest.raises(CheckpointError, match="no checkpoint 'unet_scene' comes with lcrp; nearest: 'unet_scenes'"):

@@ -1,7 +1,5 @@
 """Threads by what a process may use and what its sweep shares, never by load; half done work keeps its number."""
 
-import logging
-
 import pytest
 import torch
 
@@ -52,17 +50,16 @@ def test_half_done_work_goes_on_with_its_threads() -> None:
         Threads(count=2, is_given=True, most=8).resumed(4)
 
 
-def test_the_choice_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_choice_says_what_it_follows_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "allowed_cpus", lambda: 16)
     monkeypatch.setattr(module, "cpu_quota", lambda: 8.0)
-    with caplog.at_level(logging.INFO):
-        assert chosen_threads(None, found=16, jobs=2, workers=1) == Threads(count=3, is_given=False, most=8)
-        assert chosen_threads(5, found=16, jobs=2, workers=1) == Threads(count=5, is_given=True, most=8)
-        assert chosen_threads(None, found=16, jobs=-1, workers=0).count == 1
-    assert caplog.messages[:2] == [
-        "threads: 3 (16 CPUs, a quota of 8, 2 jobs at once, 1 that read samples)",
-        "threads: 5 (as set)",
-    ]
+    chosen = chosen_threads(None, found=16, jobs=2, workers=1)
+    assert (chosen.count, chosen.is_given, chosen.most) == (3, False, 8)
+    assert str(chosen) == "3 (16 CPUs, a quota of 8, 2 jobs at once, 1 that read samples)"
+    given = chosen_threads(5, found=16, jobs=2, workers=1)
+    assert (given.count, given.is_given, given.most) == (5, True, 8)
+    assert str(given) == "5 (as set)"
+    assert chosen_threads(None, found=16, jobs=-1, workers=0).count == 1
 
 
 def test_threads_within_a_block_are_put_back() -> None:

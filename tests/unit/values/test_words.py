@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lcrp.values.paths import shown
+from lcrp.values.paths import shown, without_current_folder
 from lcrp.values.sizes import size_text
 
 
@@ -30,3 +30,11 @@ def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown(tmp_path.parent) == str(tmp_path.parent)
     assert shown(Path("a", "b")) == str(Path("a", "b"))
     assert shown(tmp_path / "a" / "b", tmp_path / "a") == "b"
+
+
+def test_messages_name_paths_from_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = f"'{tmp_path / 'a.h5'}' is not in '{tmp_path}'; nor is '{tmp_path.parent / 'b'}'"
+    assert without_current_folder(text) == f"'a.h5' is not in '{tmp_path}'; nor is '{tmp_path.parent / 'b'}'"
+    monkeypatch.chdir("/")
+    assert without_current_folder("'/a/b'") == "'/a/b'"
