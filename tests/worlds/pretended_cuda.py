@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+import torchvision  # noqa: F401 - registers its operations
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -23,6 +24,16 @@ def pretended_cuda(number: float) -> Iterator[None]:
     """Tensors made within are fake, and `number` is what every element of theirs is, where a program reads one."""
     with patch("torch.autograd.grad", _zeros), FakeTensorMode(), _Answers(number):
         yield
+
+
+def is_possible() -> bool:
+    """Whether this torch needs no driver to lay fake tensors in channels last: 2.6 asks for one."""
+    with pretended_cuda(1.0):
+        try:
+            torch.zeros(2, 3, 3, 3, device=CUDA).contiguous(memory_format=torch.channels_last)
+        except RuntimeError:
+            return False
+    return True
 
 
 def moved(network: nn.Module) -> nn.Module:

@@ -65,6 +65,17 @@ def test_rules_of_every_layer(name):
 
 
 @pytest.mark.parametrize("name", EXPECTED)
+def test_settings_of_every_rule(name):
+    """Those of L-CRP: gamma 0.25 for YOLOv6, zennit's stabilizer for epsilon; layers get copies of the rules."""
+    network = Network()
+    composite = getattr(composites, name)(network)
+    hooks = [composite.module_map({}, layer, module) for layer, module in network.named_modules()]
+    hooks += [hook.copy() for hook in hooks if isinstance(hook, GeneralisedGamma | Epsilon)]
+    assert {hook.gamma for hook in hooks if isinstance(hook, GeneralisedGamma)} <= {0.25}
+    assert {hook.epsilon for hook in hooks if isinstance(hook, Epsilon)} <= {1e-6}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
 def test_canonizers_can_be_replaced(name):
     builder = getattr(composites, name)
     assert len(builder(Network()).canonizers) == 1
