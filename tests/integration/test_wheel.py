@@ -1,5 +1,9 @@
 """The wheel holds all that lcrp needs to run without its checkout."""
 
+import os
+import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -56,3 +60,16 @@ def test_nothing_else_is_in_the_wheel(names: set[str]) -> None:
 
 def test_a_type_checker_finds_the_types_in_the_wheel(names: set[str]) -> None:
     assert "lcrp/py.typed" in names
+
+
+@pytest.mark.slow
+def test_readme_draws_a_figure_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(encoding="utf-8"), re.S)
+    program = f"import lcrp; assert lcrp.__file__.startswith({str(installed)!r})\n{example}"
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("boat 0.55: 2 % of the relevance lies outside; concepts 21, 17, 27")
+    assert (tmp_path / "boat.png").read_bytes().startswith(b"\x89PNG")
