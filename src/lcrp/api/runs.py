@@ -36,12 +36,14 @@ def own_run(name: str, subject: Subject, on_progress: OnProgress | None) -> Iter
     folder = root / "runs" / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}_{name}_{model}_{dataset}".replace(" ", "-")
     folder.mkdir(parents=True)
     began = time.monotonic()
-    yield Run(folder=folder, output_root=root, on_progress=on_progress)
+    run = Run(folder=folder, output_root=root, on_progress=on_progress)
+    yield run
     facts = {
         "function": f"lcrp.{name}",
         "device": str(subject.explainer.device),
         "precision": subject.explainer.precision,
         "threads": torch.get_num_threads(),
         **subject.identity,
+        **run.notes,
     }
     write_provenance(folder, facts, seconds=time.monotonic() - began)

@@ -1,11 +1,14 @@
 """One run: its folder, and where what runs share lies."""
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lcrp.runs.interruption import StopRequest
 from lcrp.runs.progress import OnProgress, Progress
 from lcrp.runs.threads import Threads
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +34,22 @@ class Run:
     ) -> Progress:
         """Progress of a loop over `total` units, of which `done` are done; a context manager with `advance(count)`."""
         return Progress(total, description, unit, done=done, told=self.on_progress, stop=stop)
+
+    def resumed_threads(self, kept: int | None) -> int:
+        """CPU threads with which half done work goes on; told and noted where they are others than the run's.
+
+        Args:
+            kept: the number with which it began; None if it does not matter, or nobody knows.
+
+        Raises:
+            ConfigError: this process may not, or shall not, use so many.
+        """
+        import torch  # takes seconds: the command line makes a run before it is needed
+
+        present = torch.get_num_threads()
+        if kept is None or kept == present:
+            return present
+        threads = kept if self.threads is None else self.threads.resumed(kept)
+        log.info("going on with %d threads, as the work began, and not with %d", threads, present)
+        self.notes["threads"] = threads
+        return threads

@@ -94,11 +94,11 @@ class Threads:
             return kept
         if self.is_given:
             raise ConfigError(
-                f"the pass began with {kept} threads, and {self.count} would change its last bits: set threads={kept}"
+                f"the work began with {kept} threads, and {self.count} would change its last bits: set threads={kept}"
             )
         if kept > self.most:
             raise ConfigError(
-                f"the pass began with {kept} threads, of which this process may use {self.most}: go on where there are "
+                f"the work began with {kept} threads, of which this process may use {self.most}: go on where there are "
                 f"as many, or set threads={kept}, which is slow"
             )
         return kept

@@ -17,9 +17,10 @@ from lcrp.data.dataset import Dataset
 from lcrp.data.loader import chunks
 from lcrp.models.checkpoint import save_checkpoint
 from lcrp.runs.run import Run
+from lcrp.runs.threads import torch_threads
 from lcrp.training.pictures import NO_OBJECT, Pictures, Truth
 from lcrp.training.quality import Quality
-from lcrp.training.trainer import Lesson, Objective, Schedule, fit
+from lcrp.training.trainer import Lesson, Objective, Schedule, broken_off, fit
 from lcrp.values.normalisation import Normalisation
 
 log = logging.getLogger(__name__)
@@ -90,8 +91,10 @@ def train(subject: TrainSubject, settings: TrainSettings, run: Run) -> Path:
     """
     state_path = run.output_root / "training" / f"{subject.pupil.name}_{_identity(subject, settings)}.pt"
     pictures = load_pictures(subject.train, subject.num_workers, run)
-    schedule = settings.schedule
-    with run.progress(schedule.num_epochs * len(pictures), f"train {subject.pupil.name}", "pictures") as progress:
+    schedule, size = settings.schedule, len(pictures)
+    num_done, threads = broken_off(state_path)
+    line = run.progress(schedule.num_epochs * size, f"train {subject.pupil.name}", "pictures", done=num_done * size)
+    with torch_threads(run.resumed_threads(threads)), line as progress:
         lesson = Lesson(
             pictures=pictures,
             normalise=subject.pupil.normalise,

@@ -237,11 +237,20 @@ def _load(path: Path, parts: Mapping[str, nn.Module | torch.optim.Optimizer], sc
     return int(state["epoch"])
 
 
+def broken_off(path: Path) -> tuple[int, int | None]:
+    """Epochs that a training had done when it was broken off, and its CPU threads if it says so; 0 if there is none."""
+    if not path.is_file():
+        return 0, None
+    state = torch.load(path, weights_only=True)
+    return int(state["epoch"]), state.get("threads")
+
+
 def _save(path: Path, parts: Mapping[str, nn.Module | torch.optim.Optimizer], schedule: Schedule, epoch: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     state = {name: part.state_dict() for name, part in parts.items()}
-    torch.save({"epoch": epoch, "schedule": _plain(schedule), **state}, partial)
+    facts = {"epoch": epoch, "schedule": _plain(schedule), "threads": torch.get_num_threads()}
+    torch.save(facts | state, partial)
     partial.replace(path)
 
 

@@ -238,6 +238,6 @@ def test_a_pass_goes_on_with_the_threads_with_which_it_began(run: Run, caplog: p
         path = glocal(noise_world.subject(DATASET), STATISTICS, EVERY_CHUNK, own)
     assert used == {before + 1}
     assert own.notes == {"threads": before + 1}
-    assert f"going on with {before + 1} threads, as the pass began, and not with {before}" in caplog.messages
+    assert f"going on with {before + 1} threads, as the work began, and not with {before}" in caplog.messages
     assert torch.get_num_threads() == before
     assert read_header(path).threads is None

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,9 +7,11 @@ from torch import nn
 
 from lcrp.config.tasks import TASKS
 from lcrp.data.transforms import InputTransform
+from lcrp.errors import ConfigError
 from lcrp.models.checkpoint import read_checkpoint
 from lcrp.models.yolov5 import YOLOv5
 from lcrp.runs.run import Run
+from lcrp.runs.threads import Threads, torch_threads
 from lcrp.stages.train import Pupil, TrainSettings, TrainSubject, load_pictures, train
 from lcrp.training.trainer import Schedule
 from lcrp.values.geometry import Geometry
@@ -132,3 +135,21 @@ def test_pictures_are_read_once_and_padded(run):
         assert loaded.truth.labels[:2].tolist() == [[0, -1], [0, 0]]
         assert loaded.truth.boxes[1].tolist() == [[4, 5, 24, 25], [36, 8, 60, 32]]
         assert loaded.truth.class_mask[0, 4, 4] == 1
+
+
+def test_a_training_goes_on_with_its_threads_and_counts_from_where_it_was(run, tmp_path, monkeypatch):
+    settings = TrainSettings(schedule=SCHEDULE, output=tmp_path / "s.pt")
+    names, before = ("background", "square"), torch.get_num_threads()
+    monkeypatch.setattr("lcrp.stages.train.save_checkpoint", lambda *_, **__: pytest.fail("broken off"))
+    with torch_threads(before + 1), pytest.raises(pytest.fail.Exception, match="broken off"):
+        train(subject(segmenter(), "segmentation", names), settings, run)
+    monkeypatch.undo()
+    heard = []
+    told = replace(run, on_progress=lambda done, total, *_: heard.append((done, total, torch.get_num_threads())))
+    train(subject(segmenter(), "segmentation", names), settings, told)
+    of_training = [step for step in heard if step[2] == before + 1]
+    assert of_training[0][0] == of_training[0][1]  # all epochs were done
+    assert told.notes == {"threads": before + 1}
+    given = replace(run, threads=Threads(count=before, is_given=True, most=before + 1), notes={})
+    with pytest.raises(ConfigError, match=f"began with {before + 1} threads"):
+        given.resumed_threads(before + 1)

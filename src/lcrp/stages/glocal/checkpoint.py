@@ -76,22 +76,12 @@ def beginning(job: Job, statistics: StatisticsSettings, device: torch.device, ru
         return anew
     first = header.coverage[0][1]
     log.info("going on with sample %d, from '%s' (delete it to begin anew)", first, shown(job.checkpoint))
-    return Beginning(found=found, first=first, threads=_threads(header.threads, device, run))
+    threads = run.resumed_threads(header.threads if device.type == "cpu" else None)  # on a GPU no bit depends on them
+    return Beginning(found=found, first=first, threads=threads)
 
 
 def _is_begun(header: StatisticsHeader, job: Job) -> bool:
     return len(header.coverage) == 1 and header.coverage[0][0] == job.span[0] and header.coverage[0][1] <= job.span[1]
-
-
-def _threads(kept: int | None, device: torch.device, run: Run) -> int:
-    """CPU threads of the rest of a pass; on a GPU its bits do not depend on them."""
-    present = torch.get_num_threads()
-    if kept is None or kept == present or device.type != "cpu":
-        return present
-    threads = kept if run.threads is None else run.threads.resumed(kept)
-    log.info("going on with %d threads, as the pass began, and not with %d", threads, present)
-    run.notes["threads"] = threads
-    return threads
 
 
 def keep(found: Findings, job: Job, first: int) -> bool:
