@@ -11,7 +11,8 @@ from lcrp.composites.composites import epsilon_plus_flat
 from lcrp.config.build import build_subject, set_precision
 from lcrp.config.compose import composed
 from lcrp.decisions.subject import StatisticsSettings, Subject
-from lcrp.stages.evaluate.flipping import EvaluateSettings, Flipping
+from lcrp.stages.evaluate.flipping import Flipping
+from lcrp.stages.evaluate.settings import EvaluateSettings
 
 pytestmark = [
     pytest.mark.gpu,

@@ -23,7 +23,7 @@ from lcrp.runs.progress import OnProgress
 from lcrp.stages.context.context import ContextSettings
 from lcrp.stages.context.context import context as context_stage
 from lcrp.stages.evaluate.evaluate import evaluate as evaluate_stage
-from lcrp.stages.evaluate.flipping import EvaluateSettings
+from lcrp.stages.evaluate.settings import EvaluateSettings
 from lcrp.storage.evidence import read_evidence
 from lcrp.values.evidence import Table
 

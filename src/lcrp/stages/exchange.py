@@ -27,12 +27,9 @@ from lcrp.storage.crp_folder import (
     CrpFolder,
     Score,
     Shape,
-    new_crp_folder,
-    write_class,
-    write_class_list,
-    write_overall,
 )
 from lcrp.storage.location import find_statistics, imported_key, statistics_path
+from lcrp.storage.new_crp_folder import new_crp_folder, write_class, write_class_list, write_overall
 from lcrp.storage.statistics import StatisticsFile, write_statistics
 from lcrp.values.statistics import (
     Entries,

@@ -11,11 +11,8 @@ neither stores nor reads: <layer>_class.npy in RelMax_sum_normed, and _item.npy 
 Axes: C concept, N rank.
 """
 
-import contextlib
-import shutil
 import tokenize
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -33,7 +30,7 @@ Shape = tuple[int, int, int]
 OVERALL: Final[Mapping[Score, str]] = {"relevance": "RelMax_sum_normed", "activation": "ActMax_max_normed"}
 BY_CLASS: Final[Mapping[Score, str]] = {"relevance": "RelStats_sum_normed", "activation": "ActStats_max_normed"}
 _FOLDERS: Final = (*OVERALL.values(), *BY_CLASS.values())
-_TARGETS: Final = "targets.npy"
+TARGETS: Final = "targets.npy"
 _DATA: Final = "_data.npy"
 _WHOLE, _REAL, _NAMES = "iu", "f", "iuU"  # kinds of numbers, as numpy calls them
 _KIND_NAMES: Final = {_WHOLE: "whole numbers", _REAL: "floating point numbers", _NAMES: "class numbers"}
@@ -132,7 +129,7 @@ class CrpFolder:
         return tuple(name.removeprefix(prefix) for name in names)
 
     def _classes(self, folder: Path) -> tuple[int, ...]:
-        path = folder / _TARGETS
+        path = folder / TARGETS
         try:
             numbers = sorted({int(number) for number in _mapped(path, _NAMES, num_axes=1).tolist()})
         except ValueError as error:
@@ -159,83 +156,28 @@ class CrpFolder:
     def _entries(self, stem: Path, shape: Shape) -> Entries:
         """Checked columns of one table, from the files that begin with `stem`."""
         kinds = {"data": _WHOLE, "rel": _REAL, "rf": _WHOLE}
-        kinds |= {part: _WHOLE for part in ("class", "item") if _file(stem, part).exists()}
+        kinds |= {part: _WHOLE for part in ("class", "item") if part_file(stem, part).exists()}
         columns = {part: _column(stem, part, kind, shape[0]) for part, kind in kinds.items()}
         sample, score, peak = columns["data"], columns["rel"], columns["rf"]
         class_id, item = columns.get("class"), columns.get("item")
         if not len(sample):
-            raise StoreError(f"'{_file(stem, 'data')}' holds no samples")
+            raise StoreError(f"'{part_file(stem, 'data')}' holds no samples")
         for part, values in columns.items():
             if values.shape != sample.shape:
-                raise StoreError(f"'{_file(stem, part)}' is {values.shape}, but {stem.name}{_DATA} is {sample.shape}")
-        _check_range(_file(stem, "data"), sample, (0, self._num_samples - 1), "sample; is this the same dataset?")
-        _check_range(_file(stem, "rf"), peak, (0, shape[1] * shape[2] - 1), "neuron; see model.input")
+                raise StoreError(
+                    f"'{part_file(stem, part)}' is {values.shape}, but {stem.name}{_DATA} is {sample.shape}"
+                )
+        _check_range(part_file(stem, "data"), sample, (0, self._num_samples - 1), "sample; is this the same dataset?")
+        _check_range(part_file(stem, "rf"), peak, (0, shape[1] * shape[2] - 1), "neuron; see model.input")
         if class_id is not None:
-            _check_range(_file(stem, "class"), class_id, (-1, self._num_classes - 1), "class")
+            _check_range(part_file(stem, "class"), class_id, (-1, self._num_classes - 1), "class")
         if item is not None:
-            _check_range(_file(stem, "item"), item, (0, MAX_ITEM), "item")
+            _check_range(part_file(stem, "item"), item, (0, MAX_ITEM), "item")
         return Entries(sample=sample, score=score, peak=peak, class_id=class_id, item=item)
 
 
-@contextlib.contextmanager
-def new_crp_folder(path: Path) -> Iterator[Path]:
-    """A folder to write to, which becomes `path` once the block has ended without an error.
-
-    Raises:
-        StoreError: something is at `path` already, or nothing can be written there.
-    """
-    try:
-        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise StoreError(
-                f"'{path}' is there already and is left alone; name a new folder", mend="Set stage.folder."
-            )
-        part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-        part.mkdir(parents=True)
-        try:
-            yield part
-            part.replace(path)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    except OSError as error:
-        raise StoreError(f"cannot write '{path}': {error.strerror or error}") from error
-
-
-def write_overall(folder: Path, score: Score, layer: str, entries: Entries, convention: Convention) -> None:
-    """Write the entries of a layer over all classes."""
-    stem = folder / OVERALL[score] / f"{convention.layer_prefix}{layer}"
-    _write_entries(stem, entries)
-    if score == "relevance" and entries.class_id is not None:
-        _write(stem, "class", entries.class_id.astype(np.int64))
-
-
-def write_class(folder: Path, score: Score, place: tuple[str, int], entries: Entries, convention: Convention) -> None:
-    """Write the entries of one class; `place` is the layer and the model's class id."""
-    layer, class_id = place
-    number = class_id + convention.first_class
-    _write_entries(folder / BY_CLASS[score] / f"{convention.layer_prefix}{layer}" / str(number), entries)
-
-
-def write_class_list(folder: Path, score: Score, class_ids: set[int], convention: Convention) -> None:
-    """Write which classes there are, as texts like zennit-crp."""
-    path = folder / BY_CLASS[score] / _TARGETS
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, np.array([str(class_id + convention.first_class) for class_id in sorted(class_ids)], dtype=str))
-
-
-def _write_entries(stem: Path, entries: Entries) -> None:
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    _write(stem, "data", entries.sample.astype(np.int64))
-    _write(stem, "rel", entries.score.astype(np.float32))
-    _write(stem, "rf", entries.peak.astype(np.int64))
-    if entries.item is not None and (entries.item > 0).any():
-        _write(stem, "item", entries.item.astype(np.int64))
-
-
-def _write(stem: Path, part: str, values: Array) -> None:
-    np.save(_file(stem, part), np.ascontiguousarray(values), allow_pickle=False)
-
-
-def _file(stem: Path, part: str) -> Path:
+def part_file(stem: Path, part: str) -> Path:
+    """The file of one of the arrays of a table: 'data', 'rel', 'rf', 'class' or 'item'."""
     return stem.with_name(f"{stem.name}_{part}.npy")
 
 
@@ -258,7 +200,7 @@ def _run_folder(path: Path) -> Path:
 
 
 def _opened(stem: Path, part: str, kinds: str) -> Array:
-    return _mapped(_file(stem, part), kinds, num_axes=2)
+    return _mapped(part_file(stem, part), kinds, num_axes=2)
 
 
 def _mapped(path: Path, kinds: str, *, num_axes: int) -> Array:
@@ -282,7 +224,7 @@ def _column(stem: Path, part: str, kinds: str, num_concepts: int) -> Array:
     values = _opened(stem, part, kinds)
     if values.shape[1] != num_concepts:
         raise StoreError(
-            f"'{_file(stem, part)}' has {values.shape[1]} concepts, the model's layer has {num_concepts}: is this "
+            f"'{part_file(stem, part)}' has {values.shape[1]} concepts, the model's layer has {num_concepts}: is this "
             "another model or another width of it?"
         )
     if kinds == _WHOLE:
@@ -290,7 +232,7 @@ def _column(stem: Path, part: str, kinds: str, num_concepts: int) -> Array:
     with np.errstate(over="ignore"):
         column: Array = values.astype(np.float32)
     if not np.isfinite(column).all():
-        raise StoreError(f"'{_file(stem, part)}' holds scores that are not finite numbers")
+        raise StoreError(f"'{part_file(stem, part)}' holds scores that are not finite numbers")
     return column
 
 
@@ -314,5 +256,5 @@ def _check_once(stem: Path, entries: Entries) -> None:
     if is_twin.any():
         sample = int(ordered[1:][is_twin][0]) >> 16
         raise StoreError(
-            f"'{_file(stem, 'data')}' names sample {sample} twice for one concept; each target counts once"
+            f"'{part_file(stem, 'data')}' names sample {sample} twice for one concept; each target counts once"
         )

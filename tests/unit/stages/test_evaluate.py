@@ -21,7 +21,8 @@ from lcrp.composites.spec import GRADIENT
 from lcrp.errors import ConfigError, Interrupted, TargetError
 from lcrp.stages.evaluate.checks import Check, sanity_checks
 from lcrp.stages.evaluate.evaluate import evaluate, spread
-from lcrp.stages.evaluate.flipping import EvaluateSettings, Flipping
+from lcrp.stages.evaluate.flipping import Flipping
+from lcrp.stages.evaluate.settings import EvaluateSettings
 from lcrp.storage.evidence import read_evidence
 from lcrp.values.evidence import Table
 from lcrp.values.sample import Sample

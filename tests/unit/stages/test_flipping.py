@@ -12,7 +12,8 @@ from lcrp.attribution.methods import Method
 from lcrp.composites.composites import epsilon_plus_flat
 from lcrp.composites.spec import GRADIENT
 from lcrp.evidence.curves import channel_counts
-from lcrp.stages.evaluate.flipping import EvaluateSettings, Flipping, Found
+from lcrp.stages.evaluate.flipping import Flipping, Found
+from lcrp.stages.evaluate.settings import EvaluateSettings
 
 SETTINGS = EvaluateSettings(
     methods=(

@@ -19,7 +19,7 @@ from lcrp.data.scenes import ScenesDataset
 from lcrp.decisions.subject import Subject
 from lcrp.stages.context.context import context
 from lcrp.stages.evaluate.evaluate import evaluate
-from lcrp.stages.evaluate.flipping import EvaluateSettings
+from lcrp.stages.evaluate.settings import EvaluateSettings
 from lcrp.stages.truth.truth import TruthSettings, truth
 from lcrp.storage.units import Units
 

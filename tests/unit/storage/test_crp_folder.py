@@ -12,11 +12,8 @@ from lcrp.storage.crp_folder import (
     OVERALL,
     Convention,
     CrpFolder,
-    new_crp_folder,
-    write_class,
-    write_class_list,
-    write_overall,
 )
+from lcrp.storage.new_crp_folder import new_crp_folder, write_class, write_class_list, write_overall
 from lcrp.values.statistics import Entries
 
 PLAIN = Convention()

@@ -27,6 +27,6 @@ class EvaluateStage(Stage):
     def settings(self, config: Config, origin: Path) -> object:  # noqa: ARG002
         """The settings as the stage's function takes them."""
         from lcrp.config.methods import methods
-        from lcrp.stages.evaluate.flipping import EvaluateSettings
+        from lcrp.stages.evaluate.settings import EvaluateSettings
 
         return filled(EvaluateSettings, self, origin, {"methods": methods(self.methods)})

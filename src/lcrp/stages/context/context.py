@@ -29,11 +29,11 @@ from lcrp.stages.context.report import (
     LayerFindings,
     class_summaries,
     distinct_detections,
-    log_findings,
     tables,
 )
 from lcrp.stages.context.scores import ContextScores, context_terms
 from lcrp.stages.context.views import write_figures
+from lcrp.stages.context.wording import log_findings
 from lcrp.stages.glocal.statistics_file import statistics_file
 from lcrp.storage.evidence import write_evidence
 from lcrp.storage.units import Units

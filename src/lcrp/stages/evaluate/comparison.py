@@ -14,7 +14,7 @@ from lcrp.evidence.complexity import deviation, share_for_most
 from lcrp.evidence.curves import channel_counts, flipping_area, insertion_area
 from lcrp.evidence.intervals import POSITIVE, Interval, bootstrap, mean_interval, standard_error
 from lcrp.evidence.verdict import Areas, over_layers, verdict
-from lcrp.stages.evaluate.flipping import EvaluateSettings
+from lcrp.stages.evaluate.settings import EvaluateSettings
 from lcrp.values.evidence import CurvePanel, Line, Table
 
 Array = npt.NDArray[Any]

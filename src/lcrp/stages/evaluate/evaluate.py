@@ -15,7 +15,8 @@ from lcrp.runs.kept_units import kept_units
 from lcrp.runs.run import Run
 from lcrp.stages.evaluate.checks import Check, checks_table, sanity_checks
 from lcrp.stages.evaluate.comparison import Comparison, Curves
-from lcrp.stages.evaluate.flipping import EvaluateSettings, Flipping
+from lcrp.stages.evaluate.flipping import Flipping
+from lcrp.stages.evaluate.settings import EvaluateSettings
 from lcrp.storage.evidence import write_evidence
 from lcrp.storage.units import Units
 
