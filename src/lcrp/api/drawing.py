@@ -21,7 +21,8 @@ def read_explanation(path: PathLike) -> Explanation:
         StoreError: the file is missing, damaged, or no explanation.
 
     Example:
-        >>> lcrp.read_explanation("boat.h5").save("boat.pdf")
+        >>> lcrp.read_explanation("boat.h5").save("boat.pdf").name
+        'boat.pdf'
     """
     return Explanation(stored_explanation(Path(path)))
 
@@ -34,7 +35,7 @@ def figure(explanation: Explanation, *, num_references: int | None = None) -> "F
         num_references: places for reference samples per concept; a note tells where fewer were found.
 
     Example:
-        >>> lcrp.figure(explanation).savefig("boat.png", dpi=300)
+        >>> lcrp.figure(explanation).savefig("explained.png", dpi=300)
     """
     from lcrp.figures.explanation import explanation_figure
 
@@ -57,7 +58,7 @@ def draw_explanation(
         ConfigError: a suffix is none of these.
 
     Example:
-        >>> lcrp.draw_explanation(explanation, ["boat.png", "boat.svg"])
+        >>> lcrp.draw_explanation(explanation, ["explained.png", "explained.svg"])
     """
     from lcrp.figures.explanation import draw_explanation as drawn
 

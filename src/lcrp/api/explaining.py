@@ -133,7 +133,7 @@ def explain(
         >>> import lcrp
         >>> for explanation in lcrp.explain("embedded:yolov6_scenes", "boat.png"):
         ...     print(explanation)
-        boat 0.94: 32 % of the relevance lies outside; concepts 1, 44, 90
+        boat 0.7...: ... % of the relevance lies outside; concepts ...
     """
     with python_words():
         explainer = load(model)

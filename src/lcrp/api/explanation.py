@@ -86,8 +86,9 @@ class Explanation:
         >>> import lcrp
         >>> explanation = lcrp.explain("embedded:yolov6_scenes", "boat.png")[0]
         >>> print(explanation)
-        boat 0.94: 32 % of the relevance lies outside; concepts 1, 44, 90
-        >>> explanation.save("explained.png")
+        boat 0.7...: ... % of the relevance lies outside; concepts ...
+        >>> explanation.save("explained.png").name
+        'explained.png'
 
     Attributes:
         value: what it is made of.

@@ -59,7 +59,7 @@ class Result:
         if table not in self.tables:
             raise ConfigError(f"there is no table '{table}'; nearest: {nearest(table, self.tables)}")
         found = self.tables[table]
-        return frame([dict(zip(found.columns, row, strict=True)) for row in found.rows()])
+        return frame([dict(zip(found.columns, row, strict=True)) for row in found.rows()], list(found.columns))
 
     def __repr__(self) -> str:
         counted = ", ".join(f"{name} ({len(list(table.rows()))} rows)" for name, table in self.tables.items())
@@ -108,7 +108,9 @@ def evaluate(
         LcrpError: a setting makes no sense, or the network decides nothing in these data.
 
     Example:
-        >>> lcrp.evaluate("embedded:yolov6_scenes", "scenes", num_targets=8).to_dataframe("verdict")
+        >>> methods = ["epsilon_gamma_flat", "random"]
+        >>> lcrp.evaluate(explainer, "scenes", methods=methods, num_targets=2, num_layers=1, num_samples=16)
+        tables curves (...), summary (...), targets (...) in ...
     """
     with python_words(), composition():
         chosen = methods_named(list(methods))
@@ -170,7 +172,9 @@ def context(
         LcrpError: there are no such layers or classes, or nothing is found again.
 
     Example:
-        >>> lcrp.context("embedded:yolov6_scenes", "scenes").to_dataframe("classes")
+        >>> result = lcrp.context(explainer, "scenes", statistics=found, n_concepts=2, num_samples_per_class=0)
+        >>> len(result.to_dataframe("classes"))
+        6
     """
     settings = ContextSettings(
         layers=tuple(layers),

@@ -66,8 +66,11 @@ def statistics(
         LcrpError: there is no such data, nothing is explained, or the classes of network and data differ.
 
     Example:
-        >>> found = lcrp.statistics("embedded:yolov6_scenes", "scenes", num_samples=40)
-        >>> lcrp.explain("embedded:yolov6_scenes", "boat.png", statistics=found)
+        >>> found = lcrp.statistics(explainer, "scenes", num_samples=24, layers=explainer.layer)
+        >>> found
+        concept statistics of yolov6 on 24 samples of scenes val: ...
+        >>> lcrp.explain(explainer, "boat.png", statistics=found, n_references=2)[0].concepts[0].references[0].key
+        '...'
     """
     with python_words():
         explainer = as_it_stands(load(model))

@@ -77,9 +77,11 @@ class Statistics:
     """Concept statistics of a network on a dataset: what `statistics` returns.
 
     Example:
-        >>> found = lcrp.statistics("embedded:yolov6_scenes", "scenes", num_samples=40)
-        >>> found.top("boat", n=3)
-        >>> found.concept("backbone.ERBlock_4.0.rbr_dense.conv", 21).references[0].key
+        >>> found = lcrp.statistics(explainer, "scenes", num_samples=24, layers=explainer.layer)
+        >>> len(found.top("boat", n=3))
+        3
+        >>> found.concept(explainer.layer, 21)
+        concept 21 of backbone.ERBlock_4.0.rbr_dense.conv: ...; 40 reference samples
 
     Attributes:
         path: the file that holds them.
