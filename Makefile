@@ -50,9 +50,9 @@ format: dev-environment ## put the code in order
 	@$(BIN)/ruff check --fix src tests benchmarks docs
 	@$(BIN)/ruff format src tests benchmarks docs
 
-docs: docs-environment ## the pages as a site, docs/_build/index.html; every warning is an error
-	@OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going docs docs/_build
-	@echo docs/_build/index.html
+docs: docs-environment ## the pages as a site, docs/_build/html/index.html; every warning is an error
+	@OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going docs docs/_build/html
+	@echo docs/_build/html/index.html
 
 notebook: dev-environment ## run the tutorial; outputs/tutorial.ipynb has its figures
 	@mkdir -p outputs
