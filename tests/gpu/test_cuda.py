@@ -1,5 +1,8 @@
 """The same numbers on a GPU as on the CPU, at every precision within its own deviation."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -86,3 +89,23 @@ def test_a_pass_gives_the_same_bits_twice(tmp_path):
     for (*_, heatmap, scores), (*_, again, scored) in zip(first, second, strict=True):
         assert torch.equal(heatmap, again)
         assert torch.equal(scores, scored)
+
+
+STAGES = {  # brief settings of everything that computes on the device
+    "glocal": (),
+    "render": ("stage.samples=[3]", "stage.n_references=3"),
+    "context": ("stage.num_samples_per_class=2", "stage.num_flipped=1", "stage.n_references=3", "stage.n_concepts=3"),
+    "evaluate": ("stage.num_targets=2", "stage.num_layers=1", "stage.num_steps=2", "stage.checks=true"),
+    "truth": ("stage.num_targets=2", "stage.methods=[epsilon_plus_flat,gradcam,random]"),
+}
+
+
+@pytest.mark.parametrize("precision", DEVIATION)
+@pytest.mark.parametrize("model", ["yolov6", "unet"])
+def test_every_stage_runs_at_every_precision(tmp_path, model, precision):
+    shared = (f"model={model}", "device=cuda", f"precision={precision}", "statistics.num_samples=12")
+    for stage, brief in STAGES.items():
+        command = [sys.executable, "-m", "lcrp", f"stage={stage}", *shared, *brief]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{stage}: {done.stderr}"
+    assert list(tmp_path.rglob("*.png"))
