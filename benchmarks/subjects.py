@@ -55,7 +55,7 @@ class Subject:
     def task(self) -> DetectionTask | SegmentationTask:
         """Reads and seeds the output."""
         names = [str(number) for number in range(self.num_classes)]
-        return FixedBoxes(names) if hasattr(self.network, "cells") else WholeMaps(names)
+        return FixedBoxes(names) if hasattr(self.network, "cell_centres") else WholeMaps(names)
 
     def images(self, count: int) -> torch.Tensor:
         """Noise [B, 3, H, W]."""

@@ -37,8 +37,8 @@ def golden_network(shared: Path) -> Callable[[str], nn.Module]:
         state = golden_state(shared, name)
         network = NETWORKS[name](**NETWORKS[name].arguments_of(state))
         network.load_state_dict(state)
-        network.prepare()
         if isinstance(network, YOLOv6):
+            network.prepare()
             fused = network.backbone.stem.rbr_reparam
             fused.weight.data, fused.bias.data = recorded_stem(state)
         return network.eval().requires_grad_(False)

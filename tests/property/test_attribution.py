@@ -30,7 +30,8 @@ def prepared(network, seed=1):
             module.weight.data.uniform_(0.7, 1.3, generator=generator)
             module.running_mean.uniform_(-0.1, 0.1, generator=generator)
             module.running_var.uniform_(0.5, 1.5, generator=generator)
-    network.prepare()
+    if isinstance(network, YOLOv6):
+        network.prepare()
     return network.eval()
 
 

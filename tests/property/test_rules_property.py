@@ -8,13 +8,12 @@ from repeatable import repeatable
 from torch import nn
 from zennit import rules as zennit_rules
 
-from lcrp.composites.rules import Epsilon, Flat, Gamma, Norm, Pass, ZPlus
+from lcrp.composites.rules import Epsilon, Flat, Norm, Pass, ZPlus
 
 MANY = repeatable(40)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}  # relative L2 error
 LINEAR = {
     "z+": (ZPlus, zennit_rules.ZPlus),
-    "gamma": (Gamma, zennit_rules.Gamma),
     "epsilon": (Epsilon, zennit_rules.Epsilon),
     "flat": (Flat, zennit_rules.Flat),
 }

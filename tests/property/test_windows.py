@@ -1,7 +1,5 @@
 """Rounds computed only where relevance is: the same numbers, whatever the batch mates."""
 
-from contextlib import nullcontext
-
 import pytest
 import torch
 from hypothesis import given
@@ -66,8 +64,8 @@ def example(layer, size, seed, signed):
 
 def explained(hook, layer, x, relevance, *, is_for_few=False):
     handles = hook.register(layer)
-    with closed_form.few_rounds() if is_for_few else nullcontext():
-        y = layer(x)
+    closed_form.expect_rounds(layer, few=is_for_few)
+    y = layer(x)
     (found,) = torch.autograd.grad(y, x, relevance)
     handles.remove()
     return found
@@ -114,8 +112,8 @@ def test_neither_batch_mates_nor_other_rounds_change_a_bit(rule, built, drawn, s
     relevance = torch.stack([boxed(one, box) for one, box in zip(relevance, drawn, strict=True)])
     x.requires_grad_()
     handles = rule().register(layer)
-    with closed_form.few_rounds() if is_for_few else nullcontext():
-        y = layer(x)
+    closed_form.expect_rounds(layer, few=is_for_few)
+    y = layer(x)
     (together,) = torch.autograd.grad(y, x, relevance, retain_graph=True)
     for row in range(3):
         alone = torch.zeros_like(relevance)
@@ -167,8 +165,8 @@ def test_passing_on_parts_alone_changes_no_bit(drawn, seed, is_for_few):
                 joined = closed_form._joined
                 patch.setattr(closed_form, "_joined", lambda *maps, joined=joined: windowed.whole(joined(*maps)))
             handles = [(Norm() if isinstance(layer, Sum) else ZPlus()).register(layer) for layer in network.children()]
-            with closed_form.few_rounds() if is_for_few else nullcontext():
-                y = network(x)
+            closed_form.expect_rounds(network, few=is_for_few)
+            y = network(x)
             found.append(torch.autograd.grad(y, x, relevance)[0])
             for handle in handles:
                 handle.remove()
@@ -255,8 +253,8 @@ def test_sums_and_norms_have_the_same_bits_in_windows(drawn, size, seed, is_for_
                 if not has_windows:
                     patch.setattr(closed_form, "can_have_windows", lambda *_: False)
                 handles = rule.copy().register(layer)
-                with closed_form.few_rounds() if is_for_few else nullcontext():
-                    y = layer(*inputs)
+                closed_form.expect_rounds(layer, few=is_for_few)
+                y = layer(*inputs)
                 found.append(torch.autograd.grad(y, inputs, relevance))
                 handles.remove()
         assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))

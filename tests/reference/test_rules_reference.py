@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lcrp.composites.rules import Epsilon, Flat, Gamma, GeneralisedGamma, ZPlus
+from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, ZPlus
 
 GAMMA = 0.25
 LAYERS = {
@@ -57,12 +57,6 @@ def generalised_gamma(w, b, a, relevance):
     return plus(a) * (u.T @ above) + minus(a) * (v.T @ above) + plus(a) * (v.T @ below) + minus(a) * (u.T @ below)
 
 
-def gamma(w, b, a, relevance):
-    """R_in of one sample by the gamma rule."""
-    u = w + GAMMA * w.clamp(min=0)
-    return a * (u.T @ (relevance / stabilised(u @ a + b + GAMMA * b.clamp(min=0))))
-
-
 def epsilon(w, b, a, relevance):
     """R_in of one sample by the epsilon rule."""
     return a * (w.T @ (relevance / stabilised(w @ a + b)))
@@ -76,7 +70,6 @@ def flat(w, b, a, relevance):  # noqa: ARG001
 RULES = {
     "z+": (ZPlus(), z_plus),
     "generalised gamma": (GeneralisedGamma(GAMMA), generalised_gamma),
-    "gamma": (Gamma(GAMMA), gamma),
     "epsilon": (Epsilon(), epsilon),
     "flat": (Flat(), flat),
 }

@@ -9,7 +9,7 @@ import torch
 import toy
 from torch import nn
 
-from lcrp.data.dataset import checked_index, find_key
+from lcrp.data.dataset import Keyed, checked_index
 from lcrp.data.transforms import InputTransform
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import DataError
@@ -42,7 +42,7 @@ def network() -> nn.Module:
     return layers
 
 
-class Squares:
+class Squares(Keyed):
     """Blue pictures with one square each: red, green, red ...; nothing but blue in the first one."""
 
     name = "squares"
@@ -53,9 +53,7 @@ class Squares:
         self.length = length
         self.broken = broken
         self.num_read = 0
-
-    def __len__(self) -> int:
-        return self.length
+        self.keys = [f"squares/{index:02d}" for index in range(length)]
 
     def __getitem__(self, index: int) -> Sample:
         checked_index(index, self.length, self.name)
@@ -68,12 +66,6 @@ class Squares:
             image[:, 6:14, 2 + index : 10 + index] = torch.tensor(colour)[:, None, None]
         geometry = Geometry.identity((SIDE, SIDE))
         return Sample(index=index, key=self.key(index), image=image, annotation=None, geometry=geometry)
-
-    def key(self, index: int) -> str:
-        return f"squares/{index:02d}"
-
-    def index_of(self, key: str) -> int:
-        return find_key([self.key(index) for index in range(self.length)], key, self.name)
 
     def fingerprint(self) -> str:
         return f"squares {self.length}"

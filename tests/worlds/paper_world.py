@@ -20,6 +20,7 @@ import toy
 from torch import nn
 
 from lcrp.composites.composites import epsilon_plus
+from lcrp.data.dataset import Keyed
 from lcrp.data.transforms import InputTransform
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.stages.context.context import ContextSettings
@@ -47,7 +48,7 @@ CONTEXT = ContextSettings(
 )
 
 
-class Pictures:
+class Pictures(Keyed):
     """As many equal pictures as wanted, annotated in full and by half in turns."""
 
     name = "paper"
@@ -55,10 +56,7 @@ class Pictures:
     transform = AS_IT_IS
 
     def __init__(self, length: int = 2) -> None:
-        self.length = length
-
-    def __len__(self) -> int:
-        return self.length
+        self.keys = [f"paper/{index}" for index in range(length)]
 
     def __getitem__(self, index: int) -> Sample:
         image = torch.zeros(3, SIDE, SIDE)
@@ -70,14 +68,8 @@ class Pictures:
         geometry = Geometry.identity((SIDE, SIDE))
         return Sample(index=index, key=self.key(index), image=image, annotation=annotation, geometry=geometry)
 
-    def key(self, index: int) -> str:
-        return f"paper/{index}"
-
-    def index_of(self, key: str) -> int:
-        return int(key.split("/")[1])
-
     def fingerprint(self) -> str:
-        return f"paper {self.length}"
+        return f"paper {len(self)}"
 
 
 def network() -> nn.Module:

@@ -4,15 +4,16 @@ Axes: B batch, C concept, H W picture, h w feature map.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
 import torch
 from torch import nn
 
+from lcrp.attribution.finite import check_finite
 from lcrp.attribution.plain import plain
 from lcrp.attribution.task import NetworkOutput, Task
-from lcrp.composites.closed_form import few_rounds
+from lcrp.composites.closed_form import expect_rounds
 from lcrp.composites.spec import BuildComposite
 from lcrp.composites.windowed import whole
 from lcrp.errors import LayerError, nearest
@@ -105,7 +106,7 @@ class Trace:
             self._backward(*self._task.seed(self.output, explained), self._input())
         finally:
             self._read = None
-        _check_finite(dict(reversed(self._sums.items())))
+        check_finite(dict(reversed(self._sums.items())))
 
     def conditional(self, layer: str, relevance: torch.Tensor) -> torch.Tensor:
         """Heatmaps of relevance that restarts at one layer; every path around the layer is excluded.
@@ -154,7 +155,7 @@ class Trace:
             torch.zeros_like(tensor) if gradient is None else whole(gradient)
             for tensor, gradient in zip(tensors, gradients, strict=True)
         ]
-        _check_finite({name: tensor.sum() for name, tensor in zip(ends, relevance, strict=True)})
+        check_finite({name: tensor.sum() for name, tensor in zip(ends, relevance, strict=True)})
         return relevance
 
 
@@ -243,7 +244,8 @@ class Attributor:
         self._close_trace()
         inputs = self.normalised(images).requires_grad_()
         self._read = read
-        with torch.enable_grad(), few_rounds() if is_for_few else nullcontext():
+        expect_rounds(self.network, few=is_for_few)
+        with torch.enable_grad():
             output = self.network(inputs)
         recorded, self._recorded = self._recorded, {}
         for name in self._modules:
@@ -260,6 +262,11 @@ class Attributor:
         with torch.no_grad():
             output: NetworkOutput = self.network(self.normalised(images))
         return output
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network lies."""
+        return next(self.network.parameters()).device
 
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
         """Images [B, 3, H, W] in [0, 1] as the network takes them: normalised, on its device and in its dtype."""
@@ -289,16 +296,3 @@ class Attributor:
         if self._trace is not None:
             self._trace.close()
             self._trace = None
-
-
-def _check_finite(sums: Mapping[str, torch.Tensor]) -> None:
-    """One look at the sums of all layers, input first; names the one nearest to the output where relevance broke.
-
-    A sum tells of every value that is not finite, and costs far less than a look at each of them.
-    """
-    if not sums:
-        return
-    finite = torch.stack(list(sums.values())).isfinite()
-    if not finite.all():
-        name = [name for name, fine in zip(sums, finite.tolist(), strict=True) if not fine][-1]
-        raise LayerError(f"relevance at '{name}' is NaN or infinite: weights, input or number format are to blame")

@@ -62,7 +62,7 @@ class SegmentationTask:
             )
         logits = at_least_float32(output.detach())
         labels = logits.argmax(dim=1)  # [B, H, W]
-        return [ClassMap(labels=one, logits=its) for one, its in zip(labels, logits, strict=True)]
+        return [ClassMap(labels=of_image, logits=values) for of_image, values in zip(labels, logits, strict=True)]
 
     def present_classes(self, annotation: Annotation) -> list[int]:
         """Class ids of the annotated pixels, ascending, without void (255).

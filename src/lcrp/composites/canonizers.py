@@ -1,11 +1,15 @@
 """Canonizers: temporary rewrites of a network that leave its output as it is."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from itertools import pairwise
 
 from torch import nn
 from zennit.canonizers import SequentialMergeBatchNorm
 from zennit.types import ConvolutionTranspose
+
+MERGED_INTO = "merged_into"  # attribute of a norm while it is merged: the layers in which it is folded
+MERGED = "merged"  # attribute of these layers meanwhile: the norm
 
 
 class MergeBatchNorm(SequentialMergeBatchNorm):  # type: ignore[misc]
@@ -33,17 +37,24 @@ class MergeBatchNorm(SequentialMergeBatchNorm):  # type: ignore[misc]
         return instances
 
     def register(self, linears: tuple[nn.Module, ...], batch_norm: nn.Module) -> None:
-        """Fold `batch_norm` into `linears` and remember how they were; it names them in `merged_into`."""
+        """Fold `batch_norm` into `linears`, remember how they were, and let norm and layers name each other."""
         self.eps = batch_norm.eps
         super().register(linears, batch_norm)
         batch_norm.eps = 0.0  # type: ignore[assignment]
-        batch_norm.merged_into = linears  # type: ignore[assignment]
+        for module, name, value in self._marks():
+            object.__setattr__(module, name, value)  # a plain attribute, so that no module gets another sub-module
 
     def remove(self) -> None:
         """Give every parameter, buffer and eps back, bit for bit."""
         super().remove()
         self.batch_norm.eps = self.eps
-        del self.batch_norm.merged_into
+        for module, name, _ in self._marks():
+            object.__delattr__(module, name)
+
+    def _marks(self) -> Iterator[tuple[nn.Module, str, object]]:
+        yield self.batch_norm, MERGED_INTO, self.linears
+        for linear in self.linears:
+            yield linear, MERGED, self.batch_norm
 
     def _fit(self, linear: nn.Module, norm: nn.Module | None) -> bool:
         """Whether `norm` normalises the outputs of `linear` and can be folded into it."""

@@ -11,9 +11,7 @@ batch, so that batch mates change no bit.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, ClassVar
 
@@ -24,26 +22,12 @@ from zennit.core import Hook, RemovableHandleList
 from zennit.types import Linear
 
 from lcrp.composites.arithmetic import adjoint, is_zero, linear_map, pads_zeros
+from lcrp.composites.canonizers import MERGED
 from lcrp.composites.windowed import Part, Windowed, cut, everywhere, whole
 from lcrp.composites.windows import Window, can_have_windows, window_of
 
 Tensors = tuple[torch.Tensor, ...]
 Forward = Callable[..., torch.Tensor]
-
-_has_few_rounds: ContextVar[bool] = ContextVar("_has_few_rounds", default=False)
-
-
-@contextmanager
-def few_rounds() -> Iterator[None]:
-    """Forward passes within are followed by few rounds, which prepare no more than the windows that they reach.
-
-    What is not prepared for all rounds is computed again in each, and takes half as much memory again.
-    """
-    token = _has_few_rounds.set(True)
-    try:
-        yield
-    finally:
-        _has_few_rounds.reset(token)
 
 
 class Rule(Hook, ABC):  # type: ignore[misc]
@@ -71,7 +55,14 @@ class Rule(Hook, ABC):  # type: ignore[misc]
         return type(self)()
 
     def register(self, module: nn.Module) -> RemovableHandleList:
-        """Attach the rule to one layer."""
+        """Attach the rule to one layer.
+
+        Raises:
+            RuntimeError: the norm that is merged into the layer has its rule already, and could not be absorbed.
+        """
+        norm = getattr(module, MERGED, None)
+        if norm is not None and rule_of(norm) is not None:
+            raise RuntimeError(f"{module}: a layer gets its rule before the norm that is merged into it")
         if not self.fits(module):
             return self.zennits(module).register(module)
         return RemovableHandleList([Replacement(module, self)])
@@ -101,6 +92,8 @@ class Step(ABC):
         module: the layer.
         inputs: of the layer, detached; one but for sums.
         y: its output, detached; let go when it is no longer needed.
+        few_rounds: whether few rounds follow, which then prepare no more than the windows that they reach. What is not
+            prepared for all rounds is computed again in each, and takes half as much memory again.
 
     Attributes:
         inputs: what rounds multiply by, in the shape of the input.
@@ -112,13 +105,15 @@ class Step(ABC):
     reads_output: ClassVar[bool] = False
     in_windows: ClassVar[bool] = False
 
-    def __init__(self, rule: Rule, module: nn.Module, inputs: Tensors, y: torch.Tensor | None) -> None:
+    def __init__(
+        self, rule: Rule, module: nn.Module, inputs: Tensors, y: torch.Tensor | None, *, few_rounds: bool
+    ) -> None:
         self.rule, self.module = rule, module
         self.inputs = inputs if self.reads_input else ()
         self.shares: Tensors = ()
         self._y = y if self.reads_output or rule.norm_epsilon is not None else None
         self._is_prepared = self._is_window = False
-        self._prepares_windows = _has_few_rounds.get()
+        self._prepares_windows = few_rounds
         self._samples: list[Step] = []
         self._prepared: Step | None = None
 
@@ -190,9 +185,8 @@ class Step(ABC):
         """The step of one sample of the batch."""
         rows = slice(row, row + 1)
         y = None if self._y is None else self._y[rows]
-        sample = type(self)(self.rule, self.module, tuple(x[rows] for x in self.inputs), y)
-        sample._prepares_windows = self._prepares_windows
-        return sample
+        inputs = tuple(x[rows] for x in self.inputs)
+        return type(self)(self.rule, self.module, inputs, y, few_rounds=self._prepares_windows)
 
     def _part(self, window: Window) -> "Step":
         """The step within a window; prepared if this one is."""
@@ -239,9 +233,13 @@ class Replacement:
     Args:
         module: the layer.
         rule: its rule; None for the identity.
+
+    Attributes:
+        few_rounds: what the next forward passes tell the steps that are kept of them.
     """
 
     def __init__(self, module: nn.Module, rule: Rule | None) -> None:
+        self.few_rounds = False
         self.rule, self._module, self._forward = rule, module, module.forward
         self._before = module.__dict__.get("forward")
         module.forward = self
@@ -250,7 +248,7 @@ class Replacement:
         """Output of the layer, whose gradient is relevance."""
         if self.rule is None:
             return inputs[0]
-        out: torch.Tensor = _Relevance.apply(self.rule, self._module, self._forward, *inputs)
+        out: torch.Tensor = _Relevance.apply(self.rule, self._module, self._forward, self.few_rounds, *inputs)
         return out
 
     def remove(self) -> None:
@@ -261,14 +259,31 @@ class Replacement:
             self._module.forward = self._before
 
 
+def rule_of(module: nn.Module) -> Rule | None:
+    """The rule in closed form that stands in for a layer now; None if there is none."""
+    forward = module.__dict__.get("forward")
+    return forward.rule if isinstance(forward, Replacement) else None
+
+
+def expect_rounds(network: nn.Module, *, few: bool) -> None:
+    """Tell the rules of a network whether few backward rounds follow each of its next forward passes."""
+    for module in network.modules():
+        forward = module.__dict__.get("forward")
+        if isinstance(forward, Replacement):
+            forward.few_rounds = few
+
+
 class _Relevance(torch.autograd.Function):
     """A layer whose gradient is the relevance that its rule finds."""
 
     @staticmethod
-    def forward(ctx: Any, rule: Rule, module: nn.Module, forward: Forward, *inputs: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: Any, rule: Rule, module: nn.Module, forward: Forward, few_rounds: bool, *inputs: torch.Tensor
+    ) -> torch.Tensor:
         ctx.set_materialize_grads(False)
         y = forward(*inputs)
-        ctx.step = rule.step_type(module)(rule, module, tuple(x.detach() for x in inputs), y.detach())
+        kept = tuple(x.detach() for x in inputs)
+        ctx.step = rule.step_type(module)(rule, module, kept, y.detach(), few_rounds=few_rounds)
         ctx.ends = [x.is_leaf for x in inputs]
         return y
 
@@ -276,11 +291,11 @@ class _Relevance(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, upper: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         if upper is None or _is_nothing(upper):  # the other heads of a detector, for example
-            return tuple([None] * (3 + len(ctx.ends)))
+            return tuple([None] * (4 + len(ctx.ends)))
         step: Step = ctx.step
         lower = step.relevance(upper)
         ends = zip(_several(lower), ctx.ends, strict=True)
-        return None, None, None, *(whole(one) if is_end else one for one, is_end in ends)
+        return None, None, None, None, *(whole(one) if is_end else one for one, is_end in ends)
 
 
 def _is_nothing(upper: torch.Tensor) -> bool:

@@ -9,6 +9,7 @@ the ordinary (padding that is not numeric zeros).
 
 import torch
 from torch import nn
+from typing_extensions import override
 from zennit import rules as zennit_rules
 from zennit.core import Hook, RemovableHandleList
 from zennit.types import BatchNorm
@@ -25,7 +26,8 @@ from lcrp.composites.arithmetic import (
     stabilised,
     where_positive,
 )
-from lcrp.composites.closed_form import Replacement, Rule, Step, Tensors
+from lcrp.composites.canonizers import MERGED_INTO
+from lcrp.composites.closed_form import Replacement, Rule, Step, Tensors, rule_of
 from lcrp.errors import ConfigError, LayerError
 from lcrp.models.layers import Sum
 
@@ -40,8 +42,8 @@ class ZPlus(Rule):
 
     general = zennit_rules.ZPlus
 
-    def step_type(self, module: nn.Module) -> type[Step]:  # noqa: ARG002
-        """See the base class."""
+    @override
+    def step_type(self, module: nn.Module) -> type[Step]:
         return _ZPlusStep
 
 
@@ -61,35 +63,7 @@ class _ZPlusStep(Step):
         return _by_sign(self.x, lower, self.adjoint(scaled, below[0]))
 
 
-class _Emphasising(Rule):
-    """A rule that adds a multiple of the weights of one sign.
-
-    Args:
-        gamma: the multiple.
-
-    Raises:
-        ConfigError: gamma is not positive.
-    """
-
-    def __init__(self, gamma: float = TYPICAL["gamma"]) -> None:
-        super().__init__()
-        self.gamma = positive("gamma", gamma)
-
-    def copy(self) -> Rule:
-        """See the base class."""
-        return type(self)(self.gamma)
-
-
-class _EmphasisingStep(Step):
-    rule: _Emphasising
-
-    def emphasised(self, name: str) -> torch.Tensor:
-        """U = W + g W+ or V = W + g W-."""
-        part = positive_part if name == "U" else negative_part
-        return self.weight(name, lambda weight: weight + self.rule.gamma * part(weight))
-
-
-class GeneralisedGamma(_Emphasising):
+class GeneralisedGamma(Rule):
     """Generalised gamma rule, the one for inputs of either sign (Andeol et al. 2021; L-CRP's rule for YOLOv6).
 
     With U = W + g W+ and V = W + g W-:
@@ -99,20 +73,35 @@ class GeneralisedGamma(_Emphasising):
         s_neg = R / stab(x+ * V + x- * U + b + g b-)  where y < 0, else 0
 
     With z = x+ * W+ + x- * W-, the denominators are y + g (z + b+) and y + g (y - z - b+).
+
+    Args:
+        gamma: g.
+
+    Raises:
+        ConfigError: gamma is not positive.
     """
+
+    def __init__(self, gamma: float = TYPICAL["gamma"]) -> None:
+        super().__init__()
+        self.gamma = positive("gamma", gamma)
+
+    @override
+    def copy(self) -> Rule:
+        return GeneralisedGamma(self.gamma)
 
     def zennits(self, module: nn.Module) -> Hook:
         """Zennit 0.4.6 has no such rule."""
         raise LayerError(f"the gamma rule needs a layer with numeric zero padding, not {module}")
 
-    def step_type(self, module: nn.Module) -> type[Step]:  # noqa: ARG002
-        """See the base class."""
+    @override
+    def step_type(self, module: nn.Module) -> type[Step]:
         return _GeneralisedGammaStep
 
 
-class _GeneralisedGammaStep(_EmphasisingStep):
+class _GeneralisedGammaStep(Step):
     """Both denominators have the sign of y and the size |y| + g (z + b+), and g |y| more where y < 0."""
 
+    rule: GeneralisedGamma
     reads_output = True
     in_windows = True
 
@@ -137,35 +126,13 @@ class _GeneralisedGammaStep(_EmphasisingStep):
         self, above: torch.Tensor, below: torch.Tensor, for_above: str, for_below: str, *, is_above: bool
     ) -> torch.Tensor:
         """What inputs of one sign receive from outputs of either sign, each through its own weight."""
-        lower = self.adjoint(above, self.emphasised(for_above))
-        return lower if is_above else lower.add_(self.adjoint(below, self.emphasised(for_below)))
+        lower = self.adjoint(above, self._emphasised(for_above))
+        return lower if is_above else lower.add_(self.adjoint(below, self._emphasised(for_below)))
 
-
-class Gamma(_Emphasising):
-    """Gamma rule (Montavon et al., Explainable AI, LNCS 11700, 2019, section 10.2.3), for positive inputs.
-
-    R_in = x . (U *T s),   s = R / stab(x * U + b + g b+),   U = W + g W+
-    """
-
-    def zennits(self, module: nn.Module) -> Hook:  # noqa: ARG002
-        """See the base class."""
-        return zennit_rules.Gamma(self.gamma)
-
-    def step_type(self, module: nn.Module) -> type[Step]:  # noqa: ARG002
-        """See the base class."""
-        return _GammaStep
-
-
-class _GammaStep(_EmphasisingStep):
-    in_windows = True
-
-    def prepare(self) -> None:
-        offset = bias(self.module)
-        offset = offset + self.rule.gamma * positive_part(offset)
-        self.shares = (self.scale(stabilised(self.linear_map(self.x, self.emphasised("U"), offset))),)
-
-    def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        return self.adjoint(upper * self.shares[0], self.emphasised("U")).mul_(self.x)
+    def _emphasised(self, name: str) -> torch.Tensor:
+        """U = W + g W+ or V = W + g W-."""
+        part = positive_part if name == "U" else negative_part
+        return self.weight(name, lambda weight: weight + self.rule.gamma * part(weight))
 
 
 class Epsilon(Rule):
@@ -185,32 +152,28 @@ class Epsilon(Rule):
         super().__init__()
         self.epsilon = positive("epsilon", epsilon)
 
+    @override
     def copy(self) -> Rule:
-        """See the base class."""
         return Epsilon(self.epsilon)
 
-    def zennits(self, module: nn.Module) -> Hook:  # noqa: ARG002
-        """See the base class."""
+    @override
+    def zennits(self, module: nn.Module) -> Hook:
         return zennit_rules.Epsilon(self.epsilon)
 
+    @override
     def fits(self, module: nn.Module) -> bool:
-        """See the base class."""
         is_affine = isinstance(module, BatchNorm) and module.affine and module.running_var is not None
         return super().fits(module) or (is_affine and not module.training)
 
     def register(self, module: nn.Module) -> RemovableHandleList:
         """Attach the rule to one layer."""
-        merged_into: list[Rule] = [
-            linear.forward.rule
-            for linear in getattr(module, "merged_into", ())
-            if isinstance(linear.forward, Replacement) and linear.forward.rule is not None
-        ]
-        for rule in merged_into:
+        absorbing = [rule for linear in getattr(module, MERGED_INTO, ()) if (rule := rule_of(linear)) is not None]
+        for rule in absorbing:
             rule.norm_epsilon = self.epsilon
-        return RemovableHandleList([Replacement(module, None)]) if merged_into else super().register(module)
+        return RemovableHandleList([Replacement(module, None)]) if absorbing else super().register(module)
 
+    @override
     def step_type(self, module: nn.Module) -> type[Step]:
-        """See the base class."""
         return _NormEpsilonStep if isinstance(module, BatchNorm) else _EpsilonStep
 
 
@@ -247,12 +210,12 @@ class Flat(Rule):
 
     general = zennit_rules.Flat
 
+    @override
     def fits(self, module: nn.Module) -> bool:
-        """See the base class."""
         return super().fits(module) or isinstance(module, Sum)
 
+    @override
     def step_type(self, module: nn.Module) -> type[Step]:
-        """See the base class."""
         if isinstance(module, Sum):
             return _FlatSumStep
         return _FlatLinearStep if isinstance(module, nn.Linear) else _FlatConvolutionStep
@@ -297,12 +260,12 @@ class Norm(Rule):
 
     general = zennit_rules.Norm
 
-    def fits(self, module: nn.Module) -> bool:  # noqa: ARG002
-        """See the base class."""
+    @override
+    def fits(self, module: nn.Module) -> bool:
         return True
 
+    @override
     def step_type(self, module: nn.Module) -> type[Step]:
-        """See the base class."""
         return _NormSumStep if isinstance(module, Sum) else _NormPoolStep
 
 
@@ -334,12 +297,12 @@ class Pass(Rule):
 
     general = zennit_rules.Pass
 
-    def fits(self, module: nn.Module) -> bool:  # noqa: ARG002
-        """See the base class."""
+    @override
+    def fits(self, module: nn.Module) -> bool:
         return True
 
-    def step_type(self, module: nn.Module) -> type[Step]:  # noqa: ARG002
-        """See the base class."""
+    @override
+    def step_type(self, module: nn.Module) -> type[Step]:
         return _PassStep
 
 

@@ -51,10 +51,10 @@ def _official_files() -> dict[str, OfficialFile]:
         file_name = f"vgg_{name}_coco_trainval35k.pth"
         files[name] = OfficialFile(url=f"{SSD}/{file_name}", file_name=file_name)
     files["deeplabv3plus"] = OfficialFile(
-        url=f"{DEEPLAB}?dl=1", file_name=DEEPLAB.rsplit("/", 1)[-1], class_names=voc.CLASSES.names
+        url=f"{DEEPLAB}?dl=1", file_name=DEEPLAB.rsplit("/", 1)[-1], class_names=voc.CLASS_NAMES
     )
     files["unet"] = OfficialFile(
-        url=UNET, file_name="smp_unet_vgg13_cityscapes.pth", class_names=cityscapes.CLASSES.names, is_page=True
+        url=UNET, file_name="smp_unet_vgg13_cityscapes.pth", class_names=cityscapes.CLASS_NAMES, is_page=True
     )
     return files
 

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torchvision.datasets import Cityscapes
 
-from lcrp.data.masked import Classes, MaskedPicture, MaskedPictures
+from lcrp.data.masked import MaskedPicture, MaskedPictures
 from lcrp.data.pictures import read_class_mask
 from lcrp.data.published import missing
 from lcrp.data.transforms import InputTransform
@@ -18,10 +18,7 @@ PICTURE, LABEL_IDS = "_leftImg8bit.png", "_gtFine_labelIds.png"
 _EVALUATED = [one for one in Cityscapes.classes if not one.ignore_in_eval]  # by ascending train_id
 _NUM_LABEL_IDS = 256
 REST = len(_EVALUATED)  # class of whatever is none of the 19: 'ground', as the forerunner calls it
-CLASSES = Classes(
-    names=(*(one.name for one in _EVALUATED), "ground"),
-    colours=(*(one.color for one in _EVALUATED), (81, 0, 81)),
-)
+CLASS_NAMES = (*(one.name for one in _EVALUATED), "ground")
 
 
 def cityscapes(
@@ -66,7 +63,7 @@ def cityscapes(
         f"{NAME} {split}",
         transform,
         [masked(picture) for picture in pictures],
-        classes=CLASSES,
+        class_names=CLASS_NAMES,
         read_mask=read_class_mask if labels else read_label_ids,
         options={"labels": labels},
     )

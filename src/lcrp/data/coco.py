@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torchvision.datasets import CocoDetection
 
-from lcrp.data.dataset import checked_index, file_size, find_key, fingerprint_of
+from lcrp.data.dataset import Keyed, file_size, fingerprint_of
 from lcrp.data.pictures import read_picture
 from lcrp.data.published import missing, source
 from lcrp.data.transforms import InputTransform
@@ -42,7 +42,7 @@ _FARTHEST = 1e6  # coordinate of a box or an outline, in pixels
 _CLASS_OF = {category: index for index, category in enumerate(CATEGORY_IDS)}
 
 
-class CocoDataset:
+class CocoDataset(Keyed):
     """Pictures with COCO's boxes and instance masks; crowds are left out.
 
     Sorted by file name, so that indices are the same on every machine. Pictures without annotation count too. Pixels
@@ -82,15 +82,12 @@ class CocoDataset:
         self._source = _read_annotations(self._folder, self._annotations)
         records = sorted(self._source.coco.imgs.values(), key=lambda record: str(record["file_name"]))
         self._records: tuple[Mapping[str, Any], ...] = tuple(records)
-        self._keys = tuple(str(record["file_name"]) for record in records)
+        self.keys = tuple(str(record["file_name"]) for record in records)
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """The 80 classes in the order of their category ids."""
         return CLASS_NAMES
-
-    def __len__(self) -> int:
-        return len(self._keys)
 
     def __getitem__(self, index: int) -> Sample:
         """Sample `index`; DataError if its picture cannot be read."""
@@ -99,29 +96,21 @@ class CocoDataset:
         image, annotation, geometry = self.transform(picture, self._annotation(index, picture))
         return Sample(index=index, key=key, image=image, annotation=annotation, geometry=geometry)
 
-    def key(self, index: int) -> str:
-        """File name of sample `index`."""
-        return self._keys[checked_index(index, len(self), self.name)]
-
-    def index_of(self, key: str) -> int:
-        """Index of the picture called `key`; DataError if there is none."""
-        return find_key(self._keys, key, self.name)
-
     def fingerprint(self) -> str:
         """Hash of file names, file sizes, annotations and transform."""
-        sizes = (file_size(self._folder / key) for key in self._keys)
+        sizes = (file_size(self._folder / key) for key in self.keys)
         options = {
             "annotations": hashlib.sha256(self._annotations.read_bytes()).hexdigest(),
             "transform": self.transform.description(),
         }
-        return fingerprint_of(self.name, zip(self._keys, sizes, strict=True), options)
+        return fingerprint_of(self.name, zip(self.keys, sizes, strict=True), options)
 
     def _annotation(self, index: int, picture: torch.Tensor) -> Annotation:
         """Boxes, labels and masks in pixels of the picture."""
         record, coco = self._records[index], self._source.coco
         size = (int(record["height"]), int(record["width"]))
         if size != tuple(picture.shape[-2:]):
-            path = self._folder / self._keys[index]
+            path = self._folder / self.keys[index]
             raise DataError(
                 f"picture {path} has {picture.shape[-2]}x{picture.shape[-1]} pixels, its "
                 f"annotation {size[0]}x{size[1]}; download {self._origin} again",
@@ -130,7 +119,7 @@ class CocoDataset:
         objects = [one for one in coco.loadAnns(coco.getAnnIds(imgIds=record["id"])) if not one.get("iscrowd", 0)]
         boxes = torch.tensor([one["bbox"] for one in objects], dtype=torch.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]  # xywh to xyxy
-        masks = [self._mask(one, self._keys[index], size) for one in objects]
+        masks = [self._mask(one, self.keys[index], size) for one in objects]
         return Annotation(
             boxes=boxes,
             labels=torch.tensor([_CLASS_OF[one["category_id"]] for one in objects], dtype=torch.int64),

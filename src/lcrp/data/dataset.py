@@ -48,6 +48,29 @@ class Dataset(Protocol):
         ...
 
 
+class Keyed:
+    """What datasets share that know the keys of all samples beforehand.
+
+    Attributes:
+        name: the dataset's name.
+        keys: of the samples, in order.
+    """
+
+    name: str
+    keys: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def key(self, index: int) -> str:
+        """Name of sample `index`; DataError if there is none."""
+        return self.keys[checked_index(index, len(self), self.name)]
+
+    def index_of(self, key: str) -> int:
+        """Index of the sample called `key`; DataError if there is none."""
+        return find_key(self.keys, key, self.name)
+
+
 def find_key(keys: Sequence[str], key: str, name: str) -> int:
     """Index of `key` in `keys`.
 

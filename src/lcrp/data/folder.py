@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from lcrp.data.dataset import checked_index, find_key, fingerprint_of
+from lcrp.data.dataset import Keyed, fingerprint_of
 from lcrp.data.pictures import read_picture
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
@@ -14,7 +14,7 @@ from lcrp.values.sample import Sample
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 
 
-class FolderDataset:
+class FolderDataset(Keyed):
     """Pictures by path, in natural order ('2.png' before '10.png'), turned as their EXIF orientation says."""
 
     def __init__(self, path: str | Path, transform: InputTransform, class_names: tuple[str, ...]) -> None:
@@ -28,20 +28,13 @@ class FolderDataset:
         Raises:
             DataError: if there is no picture.
         """
+        self.name = "pictures"  # whatever folder they lie in
         self.class_names = class_names
         self.transform = transform
         paths = _pictures(Path(path).expanduser())
         base = paths[0].parent if len(paths) == 1 else Path(os.path.commonpath([found.parent for found in paths]))
         self._paths = {found.relative_to(base).as_posix(): found for found in paths}
-        self._keys = tuple(sorted(self._paths, key=natural_order))
-
-    @property
-    def name(self) -> str:
-        """'pictures', whatever folder they lie in."""
-        return "pictures"
-
-    def __len__(self) -> int:
-        return len(self._keys)
+        self.keys = tuple(sorted(self._paths, key=natural_order))
 
     def __getitem__(self, index: int) -> Sample:
         """Sample `index`; DataError if its picture cannot be read."""
@@ -49,17 +42,9 @@ class FolderDataset:
         image, _, geometry = self.transform(read_picture(self._paths[key], oriented=True), None)
         return Sample(index=index, key=key, image=image, annotation=None, geometry=geometry)
 
-    def key(self, index: int) -> str:
-        """Path of sample `index` below the folder that all pictures share."""
-        return self._keys[checked_index(index, len(self), self.name)]
-
-    def index_of(self, key: str) -> int:
-        """Index of the picture called `key`; DataError if there is none."""
-        return find_key(self._keys, key, self.name)
-
     def fingerprint(self) -> str:
         """Hash of keys, file sizes and transform."""
-        files = ((key, self._paths[key].stat().st_size) for key in self._keys)
+        files = ((key, self._paths[key].stat().st_size) for key in self.keys)
         return fingerprint_of(self.name, files, {"transform": self.transform.description()})
 
 

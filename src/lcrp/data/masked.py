@@ -9,13 +9,11 @@ from pathlib import Path
 
 import torch
 
-from lcrp.data.dataset import checked_index, file_size, find_key, fingerprint_of
+from lcrp.data.dataset import Keyed, checked_index, file_size, fingerprint_of
 from lcrp.data.pictures import read_picture
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
 from lcrp.values.sample import VOID, Annotation, Sample
-
-Colour = tuple[int, int, int]  # RGB, 0 to 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,20 +31,7 @@ class MaskedPicture:
     mask: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Classes:
-    """The classes of a segmentation dataset; index = class id.
-
-    Attributes:
-        names: what they are called.
-        colours: the dataset's own colours.
-    """
-
-    names: tuple[str, ...]
-    colours: tuple[Colour, ...]
-
-
-class MaskedPictures:
+class MaskedPictures(Keyed):
     """Pictures with the class of every pixel, in the order given."""
 
     def __init__(
@@ -55,7 +40,7 @@ class MaskedPictures:
         transform: InputTransform,
         pictures: Sequence[MaskedPicture],
         *,
-        classes: Classes,
+        class_names: tuple[str, ...],
         read_mask: Callable[[Path], torch.Tensor],
         options: Mapping[str, object],
     ) -> None:
@@ -65,30 +50,17 @@ class MaskedPictures:
             name: of the dataset.
             transform: how a picture becomes the model's input.
             pictures: where they lie.
-            classes: of the masks.
+            class_names: index = class id in the masks.
             read_mask: class ids [H, W] int64 of a mask's file, 255 = void.
             options: whatever else determines the samples, as plain values.
         """
         self.name = name
         self.transform = transform
         self._pictures = tuple(pictures)
-        self._classes = classes
+        self.class_names = class_names
         self._read_mask = read_mask
         self._options = dict(options)
-        self._keys = tuple(one.key for one in pictures)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, index = class id in the masks."""
-        return self._classes.names
-
-    @property
-    def class_colours(self) -> tuple[Colour, ...]:
-        """The dataset's own colours, one per class."""
-        return self._classes.colours
-
-    def __len__(self) -> int:
-        return len(self._keys)
+        self.keys = tuple(one.key for one in pictures)
 
     def __getitem__(self, index: int) -> Sample:
         """Sample `index`; DataError if its picture or mask cannot be read."""
@@ -96,14 +68,6 @@ class MaskedPictures:
         picture = read_picture(one.picture, oriented=False)
         image, annotation, geometry = self.transform(picture, self._annotation(one, picture))
         return Sample(index=index, key=one.key, image=image, annotation=annotation, geometry=geometry)
-
-    def key(self, index: int) -> str:
-        """Name of sample `index`."""
-        return self._keys[checked_index(index, len(self), self.name)]
-
-    def index_of(self, key: str) -> int:
-        """Index of the picture called `key`; DataError if there is none."""
-        return find_key(self._keys, key, self.name)
 
     def fingerprint(self) -> str:
         """Hash of keys, sizes of the files of pictures and masks, options and transform."""

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from torchvision.datasets import VOCSegmentation
 
-from lcrp.data.masked import Classes, MaskedPicture, MaskedPictures
+from lcrp.data.masked import MaskedPicture, MaskedPictures
 from lcrp.data.pictures import read_class_mask
 from lcrp.data.published import missing
 from lcrp.data.transforms import InputTransform
@@ -13,16 +13,9 @@ from lcrp.errors import DataError, one_of, refuse
 
 NAME = "voc2012"
 Split = Literal["train", "trainval", "val"]
-CLASSES = Classes(
-    names=(
-        *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
-        *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-    ),
-    colours=(  # the palette of its masks
-        *((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (0, 0, 128), (128, 0, 128), (0, 128, 128)),
-        *((128, 128, 128), (64, 0, 0), (192, 0, 0), (64, 128, 0), (192, 128, 0), (64, 0, 128), (192, 0, 128)),
-        *((64, 128, 128), (192, 128, 128), (0, 64, 0), (128, 64, 0), (0, 192, 0), (128, 192, 0), (0, 64, 128)),
-    ),
+CLASS_NAMES = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
+    *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
 _DEVKIT = "VOCdevkit/VOC2012"
 
@@ -57,7 +50,7 @@ def voc2012(root: Path, transform: InputTransform, *, split: Split = "val") -> M
         f"{NAME} {split}",
         transform,
         [MaskedPicture(key=picture.stem, picture=picture, mask=mask) for picture, mask in pairs],
-        classes=CLASSES,
+        class_names=CLASS_NAMES,
         read_mask=read_class_mask,
         options={},
     )

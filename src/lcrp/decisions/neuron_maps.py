@@ -123,7 +123,7 @@ class NeuronMaps:
         queues = sorted(by_target.values(), key=len, reverse=True)
         readable = [(sample, queue) for queue in queues if (sample := self.sample(queue[0])) is not None]
         num_unreadable = len(missing) - sum(len(queue) for _, queue in readable)
-        device = next(self._attributor.network.parameters()).device
+        device = self._attributor.device
         size = images_at_once((self._batch_size, *readable[0][0].image.shape), device) if readable else 1
         start = self._start_counting or _uncounted
         computed: dict[int, dict[NeuronKey, Heatmap]] = {}

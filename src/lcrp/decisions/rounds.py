@@ -15,7 +15,7 @@ from lcrp.values.attribution import ConceptScores
 from lcrp.values.sample import Batch
 from lcrp.values.target import ExplainedTarget
 
-PIXELS_AT_ONCE = 1 << 18  # on CPUs
+PIXELS_AT_ONCE = 1 << 18  # that go through a network together, on CPUs
 FORWARD_COST = 1.5  # of a forward pass and what its rounds share, in rounds; measured on all five networks
 
 Queue = Sequence[ExplainedTarget]
@@ -92,6 +92,11 @@ def images_at_once(shape: Sequence[int], device: torch.device) -> int:
     if device.type != "cpu":
         return num_images
     return max(1, min(num_images, PIXELS_AT_ONCE // (height * width)))
+
+
+def few_images(images: torch.Tensor, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Images [B, 3, H, W] in parts that go through the network together on a device."""
+    return torch.split(images, images_at_once(images.shape, device))
 
 
 def parts_of(batch: Batch, device: torch.device) -> Iterator[Batch]:

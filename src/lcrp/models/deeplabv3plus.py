@@ -133,9 +133,6 @@ class DeepLabV3Plus(nn.Module):
         """Fresh weights for training from scratch."""
         initialise_convolutions(self, generator)
 
-    def prepare(self) -> None:
-        """Nothing to fix between loading and explaining."""
-
     @staticmethod
     def arguments_of(state: Mapping[str, Tensor]) -> dict[str, int | float]:
         """Constructor arguments of the network whose state this is.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lcrp.errors import CheckpointError, ConfigError, nearest
 from lcrp.models.layers import L2Norm, corners, grid, initialise_convolutions, prior_logit, scaled_channels
 from lcrp.models.recognition import looks_like, num_blocks
-from lcrp.values.prediction import Cells, DetectorOutput, at_least_float32
+from lcrp.values.prediction import DetectorOutput, at_least_float32
 
 VGG = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "ceil pool", 512, 512, 512, "pool", 512, 512, 512)
 FC = 1024  # channels of the two convolutions that replace VGG's dense layers
@@ -190,19 +190,12 @@ class SSD(nn.Module):
             levels.append(cells.reshape(-1, 4))
         return torch.cat(levels).clamp(0, 1)
 
-    def cells(self, height: int, width: int) -> Cells:
-        """Cell and prior of every output row for an input of height x width pixels."""
+    def cell_centres(self, height: int, width: int) -> torch.Tensor:
+        """Centre (x, y) of the prior of every output row, [M, 2] in pixels of an input of this size."""
         like = self.backbone.l2_norm.weight
         maps = list(zip(self._map_sides(height), self._map_sides(width), strict=True))
         priors = self.priors(maps, (height, width), like)
-        extent = priors.new_tensor([width, height])
-        counts = [rows * columns * shapes for (rows, columns), shapes in zip(maps, self.layout.num_priors, strict=True)]
-        strides = priors.new_tensor([float(stride) for stride in self.layout.strides]) * (width / self.size)
-        return Cells(
-            centre=priors[:, :2] * extent,
-            stride=strides.repeat_interleave(torch.tensor(counts, device=priors.device)),
-            size=priors[:, 2:] * extent,
-        )
+        return priors[:, :2] * priors.new_tensor([width, height])
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights for training from scratch; every prior starts near certain of the background."""
@@ -210,9 +203,6 @@ class SSD(nn.Module):
         predictor = self.box_head.predictor
         assert isinstance(predictor, Predictor)
         predictor.set_prior()
-
-    def prepare(self) -> None:
-        """Nothing to fix between loading and explaining."""
 
     @staticmethod
     def arguments_of(state: Mapping[str, Tensor]) -> dict[str, int | float]:

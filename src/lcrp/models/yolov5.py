@@ -4,7 +4,6 @@ Axes: B batch, A anchor, C channel, K class, M row of the output, h w feature ma
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +23,7 @@ from lcrp.models.layers import (
     scaled_repeats,
 )
 from lcrp.models.recognition import looks_like, num_blocks
-from lcrp.values.prediction import Cells, DetectorOutput, at_least_float32
+from lcrp.values.prediction import DetectorOutput, at_least_float32
 
 STRIDES = (8, 16, 32)
 ANCHORS = (  # width and height in pixels, three per level
@@ -126,8 +125,6 @@ class YOLOv5(nn.Module):
         width: factor on the channels (n: 0.25, s: 0.5, m: 0.75, l: 1, x: 1.25).
     """
 
-    strides: ClassVar[tuple[int, ...]] = STRIDES
-
     def __init__(self, *, num_classes: int = 80, depth: float = 0.33, width: float = 0.25) -> None:
         super().__init__()
         c1, c2, c3, c4, c5 = (scaled_channels(base, width) for base in (64, 128, 256, 512, 1024))
@@ -177,25 +174,16 @@ class YOLOv5(nn.Module):
         output: DetectorOutput = detect([maps[index] for index in OUTPUTS])
         return output
 
-    def cells(self, height: int, width: int) -> Cells:
-        """Cell and anchor of every output row for an input of height x width pixels."""
-        anchors = self._detect().anchors
-        centres, strides, sizes = [], [], []
-        for level, stride in enumerate(STRIDES):
-            points = (grid(height // stride, width // stride, anchors) + 0.5) * stride
-            for anchor in anchors[level] * stride:
-                centres.append(points)
-                strides.append(points.new_full((len(points),), stride))
-                sizes.append(anchor.expand(len(points), 2))
-        return Cells(centre=torch.cat(centres), stride=torch.cat(strides), size=torch.cat(sizes))
+    def cell_centres(self, height: int, width: int) -> torch.Tensor:
+        """Centre (x, y) of the cell of every output row, [M, 2] in pixels of an input of this size."""
+        anchors = self._detect().anchors  # [level, A, 2]
+        points = [(grid(height // stride, width // stride, anchors) + 0.5) * stride for stride in STRIDES]
+        return torch.cat([of_level for of_level in points for _ in range(anchors.shape[1])])
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights for training from scratch."""
         initialise_convolutions(self, generator)
         self._detect().set_prior()
-
-    def prepare(self) -> None:
-        """Nothing to fix between loading and explaining."""
 
     def _detect(self) -> Detect:
         detect = self.model[-1]

@@ -4,7 +4,6 @@ Axes: B batch, C channel, K class, M row of the output, h w feature map.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +24,7 @@ from lcrp.models.layers import (
     scaled_repeats,
 )
 from lcrp.models.recognition import looks_like, num_blocks
-from lcrp.values.prediction import Cells, DetectorOutput, at_least_float32
+from lcrp.values.prediction import DetectorOutput, at_least_float32
 
 STRIDES = (8, 16, 32)
 CHANNELS = (64, 128, 256, 512, 1024, 256, 128, 128, 256, 256, 512)  # backbone 0 to 4, neck 5 to 10, at width 1
@@ -239,8 +238,6 @@ class YOLOv6(nn.Module):
         width: factor on the channels (n: 0.25, t, s: 0.5).
     """
 
-    strides: ClassVar[tuple[int, ...]] = STRIDES
-
     def __init__(self, *, num_classes: int = 80, depth: float = 0.33, width: float = 0.25) -> None:
         super().__init__()
         channels = tuple(scaled_channels(base, width) for base in CHANNELS)
@@ -261,12 +258,10 @@ class YOLOv6(nn.Module):
         output: DetectorOutput = self.detect(self.neck(self.backbone(x)))
         return output
 
-    def cells(self, height: int, width: int) -> Cells:
-        """Cell of every output row for an input of height x width pixels."""
+    def cell_centres(self, height: int, width: int) -> torch.Tensor:
+        """Centre (x, y) of the cell of every output row, [M, 2] in pixels of an input of this size."""
         like = next(self.parameters()).detach()
-        points = [(grid(height // stride, width // stride, like) + 0.5) * stride for stride in STRIDES]
-        strides = [like.new_full((len(centres),), stride) for centres, stride in zip(points, STRIDES, strict=True)]
-        return Cells(centre=torch.cat(points), stride=torch.cat(strides), size=None)
+        return torch.cat([(grid(height // stride, width // stride, like) + 0.5) * stride for stride in STRIDES])
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights for training from scratch."""

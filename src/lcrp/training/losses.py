@@ -10,7 +10,7 @@ from torchvision.ops import complete_box_iou_loss
 
 from lcrp.training.assignment import assign
 from lcrp.training.pictures import Truth
-from lcrp.values.prediction import Cells, DetectorOutput
+from lcrp.values.prediction import DetectorOutput
 from lcrp.values.sample import VOID
 
 BOX_WEIGHT = 3.0
@@ -21,7 +21,7 @@ Losses = dict[str, torch.Tensor]  # scalars by name; training minimises their su
 def detection_objective(network: nn.Module, images: torch.Tensor, truth: Truth) -> Losses:
     """Losses of a dense detector on normalised images [B, 3, H, W]."""
     height, width = images.shape[-2:]
-    return detection_losses(network(images), network.cells(height, width), truth)  # type: ignore[operator]
+    return detection_losses(network(images), network.cell_centres(height, width), truth)  # type: ignore[operator]
 
 
 def segmentation_objective(network: nn.Module, images: torch.Tensor, truth: Truth) -> Losses:
@@ -29,7 +29,7 @@ def segmentation_objective(network: nn.Module, images: torch.Tensor, truth: Trut
     return segmentation_losses(network(images), truth)
 
 
-def detection_losses(output: DetectorOutput, cells: Cells, truth: Truth) -> Losses:
+def detection_losses(output: DetectorOutput, centres: torch.Tensor, truth: Truth) -> Losses:
     """Losses of a dense detector, anchor-based or anchor-free.
 
     Classes and objectness: cross entropy over all rows, background included, so that a class score alone says that
@@ -40,12 +40,12 @@ def detection_losses(output: DetectorOutput, cells: Cells, truth: Truth) -> Loss
 
     Args:
         output: of the network, B images, M rows.
-        cells: of the rows.
+        centres: [M, 2] of the cells of the rows, in input pixels.
         truth: what is in the images.
     """
     boxes, logits = output.boxes.float(), output.class_logits
     scores = output.class_probabilities()
-    assignment = assign(boxes.detach(), scores, cells.centre, truth.boxes, truth.labels)
+    assignment = assign(boxes.detach(), scores, centres, truth.boxes, truth.labels)
     foreground, certainty = assignment.foreground, assignment.certainty
     classes = truth.labels.gather(1, assignment.object_index)[foreground]
     class_target = torch.zeros_like(scores)

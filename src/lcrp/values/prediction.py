@@ -42,21 +42,6 @@ class DetectorOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cells:
-    """Where every row of a detector's raw output sits in the input.
-
-    Attributes:
-        centre: [M, 2] centre (x, y) of the row's cell in input pixels.
-        stride: [M] side of the cell in input pixels; it names the level.
-        size: [M, 2] width and height of the row's anchor in input pixels; None for anchor-free detectors.
-    """
-
-    centre: torch.Tensor
-    stride: torch.Tensor
-    size: torch.Tensor | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Detections:
     """Boxes of one image that survived the thresholds and NMS, by descending confidence.
 

@@ -2,7 +2,6 @@
 
 import gc
 import weakref
-from contextlib import nullcontext
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from zennit.core import Composite
 
 from lcrp.composites import arithmetic, rules
 from lcrp.composites.canonizers import MergeBatchNorm
-from lcrp.composites.closed_form import few_rounds
+from lcrp.composites.closed_form import expect_rounds, rule_of
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus, epsilon_plus_flat
 from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, Norm, Pass, ZPlus
 from lcrp.models.layers import Sum
@@ -24,7 +23,7 @@ def relevance_of(layer, x, upper):
 
 
 @pytest.mark.parametrize("options", [{"padding": "same"}, {"padding": 1, "padding_mode": "reflect"}])
-@pytest.mark.parametrize("name", ["ZPlus", "Gamma", "Epsilon", "Flat"])
+@pytest.mark.parametrize("name", ["ZPlus", "Epsilon", "Flat"])
 def test_other_paddings_are_left_to_zennit(name, options):
     torch.manual_seed(3)
     layer, x = nn.Conv2d(2, 3, 3, **options).double(), torch.randn(1, 2, 5, 5, dtype=torch.float64, requires_grad=True)
@@ -140,6 +139,22 @@ def test_the_adjoint_of_a_strided_pointwise_convolution(channels, stride):
     torch.testing.assert_close(arithmetic.adjoint(layer, upper, x, layer.weight), expected, rtol=1e-12, atol=1e-15)
 
 
+def test_a_norm_that_has_its_rule_first_is_refused():
+    """The layer could no longer absorb it: relevance would be recorded in front of the norm, not behind it."""
+    network = nn.Sequential(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3)).eval()
+    (merged,) = MergeBatchNorm().apply(network)
+    norm = Epsilon().register(network[1])
+    with pytest.raises(RuntimeError, match="a layer gets its rule before the norm that is merged into it"):
+        ZPlus().register(network[0])
+    norm.remove()
+    layer, norm = ZPlus().register(network[0]), Epsilon(0.5).register(network[1])
+    assert rule_of(network[0]).norm_epsilon == 0.5  # absorbed
+    assert rule_of(network[1]) is None
+    for handles in (layer, norm):
+        handles.remove()
+    merged.remove()
+
+
 @pytest.mark.parametrize("is_for_few", [False, True])
 def test_what_rounds_share_goes_with_the_output(is_for_few):
     """At once, not when Python next looks for circles: it is most of the memory."""
@@ -147,8 +162,8 @@ def test_what_rounds_share_goes_with_the_output(is_for_few):
     handles = ZPlus().register(layer)
     gc.disable()
     try:
-        with few_rounds() if is_for_few else nullcontext():
-            y = layer(x)
+        expect_rounds(layer, few=is_for_few)
+        y = layer(x)
         torch.autograd.grad(y, x, torch.ones_like(y), retain_graph=True)
         kept = [weakref.ref(step) for step in (y.grad_fn.step, *y.grad_fn.step._samples)]
         assert len(kept) > 1

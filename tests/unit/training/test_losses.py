@@ -5,7 +5,7 @@ import torch
 
 from lcrp.training.losses import detection_losses, segmentation_losses
 from lcrp.training.pictures import Truth
-from lcrp.values.prediction import Cells, DetectorOutput
+from lcrp.values.prediction import DetectorOutput
 
 
 def output(class_logit, objectness_logit, boxes):
@@ -21,9 +21,9 @@ def output(class_logit, objectness_logit, boxes):
 def scene():
     """One object of class 1, one row on it and one row far away."""
     boxes = torch.tensor([[[0.0, 0, 16, 16], [40.0, 40, 56, 56]]])
-    cells = Cells(centre=torch.tensor([[8.0, 8], [48, 48]]), stride=torch.tensor([16.0, 16]), size=None)
+    centres = torch.tensor([[8.0, 8], [48, 48]])
     truth = Truth(boxes=boxes[:, :1], labels=torch.tensor([[1]]), class_mask=None)
-    return boxes, cells, truth
+    return boxes, centres, truth
 
 
 def total(losses):

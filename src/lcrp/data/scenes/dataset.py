@@ -4,7 +4,7 @@ from typing import Literal
 
 import torch
 
-from lcrp.data.dataset import checked_index, find_key, fingerprint_of
+from lcrp.data.dataset import Keyed, checked_index, fingerprint_of
 from lcrp.data.scenes.draw import Drawing, draw
 from lcrp.data.scenes.names import CLASS_NAMES, DRAWING_VERSION
 from lcrp.data.scenes.plan import SPLITS, check_settings, plan
@@ -15,7 +15,7 @@ from lcrp.values.sample import Annotation, Sample
 SIZE = 256
 
 
-class ScenesDataset:
+class ScenesDataset(Keyed):
     """Procedural pictures of 256x256 pixels with boxes, masks, parts and contexts.
 
     Labels are 0 to 5 for detection; for segmentation they are 1 to 6, as in the class mask, and 0 is the background.
@@ -45,19 +45,13 @@ class ScenesDataset:
         self.context_bias = context_bias
         self.segmentation = segmentation
         self.transform = transform or InputTransform(SIZE, SIZE, "none")
-
-    @property
-    def name(self) -> str:
-        """The dataset's name in messages and figures."""
-        return f"scenes {self.split}"
+        self.name = f"scenes {split}"
+        self.keys = tuple(f"{split}/{index:05d}" for index in range(SPLITS[split]))
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, for segmentation with the background."""
         return ("background", *CLASS_NAMES) if self.segmentation else CLASS_NAMES
-
-    def __len__(self) -> int:
-        return SPLITS[self.split]
 
     def __getitem__(self, index: int) -> Sample:
         """Draw sample `index`."""
@@ -77,14 +71,6 @@ class ScenesDataset:
             index=scene.index, key=self.key(scene.index), image=image, annotation=annotation, geometry=geometry
         )
 
-    def key(self, index: int) -> str:
-        """Split and number, as 'val/00012'."""
-        return f"{self.split}/{index:05d}"
-
-    def index_of(self, key: str) -> int:
-        """Index of the sample called `key`; DataError if there is none."""
-        return find_key([self.key(index) for index in range(len(self))], key, self.name)
-
     def fingerprint(self) -> str:
         """Hash of all that determines the pictures."""
         options = {
@@ -95,7 +81,7 @@ class ScenesDataset:
             "size": SIZE,
             "transform": self.transform.description(),
         }
-        return fingerprint_of("scenes", ((self.key(index), 0) for index in range(len(self))), options)
+        return fingerprint_of("scenes", ((key, 0) for key in self.keys), options)
 
     def _annotation(self, drawing: Drawing) -> Annotation:
         return Annotation(

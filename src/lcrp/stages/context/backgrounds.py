@@ -14,7 +14,7 @@ import torch
 from lcrp.attribution.engine import Attributor
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.regions import outside_shares
-from lcrp.decisions.rounds import images_at_once
+from lcrp.decisions.rounds import few_images
 from lcrp.evidence.context import Terms, relative_change
 from lcrp.stages.context.pairs import LayerPairs
 from lcrp.stages.context.scores import Found, detection_columns, found_target, read
@@ -133,9 +133,8 @@ class Sensitivities:
     def _after(self, found: Found) -> list[Array]:
         """Relevance [V, C] of every layer's concepts in the variants."""
         images = variants(found, self._seed)
-        device = next(self._attributor.network.parameters()).device
         parts: list[list[Array]] = [[] for _ in self._layers]
-        for part in torch.split(images, images_at_once(images.shape, device)):
+        for part in few_images(images, self._attributor.device):
             trace = self._attributor.forward(part)
             predictions = self._attributor.task.predictions(trace.output)
             explained = [self._attributor.task.again(prediction, found.explained) for prediction in predictions]

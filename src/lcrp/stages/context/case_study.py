@@ -168,7 +168,7 @@ class CaseStudy:
 
     def _changes(self, image: torch.Tensor, found: Found) -> Array:
         """Change of the logit by each group, [G]."""
-        device = next(self._attributor.network.parameters()).device
+        device = self._attributor.device
         changes = []
         plain = self._logits(self._attributor.output(image[None]), found)
         for group in self._flipped:

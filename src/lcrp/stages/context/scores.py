@@ -126,7 +126,7 @@ class ContextScores:
     ) -> Iterator[tuple[list[tuple[Found, float]], list[ConceptMap]]]:
         """Decisions with their shares outside, and the maps of their concepts, batch by batch."""
         readable = [(sample, target) for target in queues if (sample := read(self._dataset, target.sample)) is not None]
-        device = next(self._attributor.network.parameters()).device
+        device = self._attributor.device
         size = images_at_once((len(readable), *readable[0][0].image.shape), device) if readable else 1
         for start in range(0, len(readable), size):
             batch = readable[start : start + size]

@@ -21,7 +21,7 @@ from lcrp.attribution.task import Prediction
 from lcrp.composites.spec import GRADIENT
 from lcrp.data.loader import chunks, num_chunks
 from lcrp.decisions.beside import without_background
-from lcrp.decisions.rounds import images_at_once
+from lcrp.decisions.rounds import few_images
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.evidence.curves import channel_counts
 from lcrp.stages.evaluate.settings import EvaluateSettings
@@ -31,7 +31,7 @@ from lcrp.values.target import ExplainedTarget
 
 Array = npt.NDArray[Any]
 
-PIXELS_AT_ONCE = 1 << 21  # of variants; what they share is computed once for as many
+VARIANT_PIXELS = 1 << 21  # of variants; what they share is computed once for as many
 NEUTRAL = Method(name="gradient", reading="relevance", composite=GRADIENT)  # it leaves forward passes alone
 
 
@@ -138,7 +138,7 @@ class Flipping:
         """One target of every picture that has any, drawn at random from all it has but the background."""
         predictions: list[Prediction] = []
         with self.subject.explainer.reader() as attributor:
-            for part in torch.split(images, images_at_once(images.shape, images.device)):
+            for part in few_images(images, images.device):
                 predictions += self.subject.explainer.task.predictions(attributor.output(part))
         drawn = (self._drawn(prediction, sample) for prediction, sample in zip(predictions, samples, strict=True))
         return [Found(image=image, explained=one[0], mask=one[1]) for image, one in enumerate(drawn) if one]
@@ -179,7 +179,7 @@ class Flipping:
         """One backward round for every image, few of them at once."""
         parts, start = [], 0
         with self.subject.explainer.attributor(self._layers, composite=method.composite) as attributor:
-            for part in torch.split(images, images_at_once(images.shape, images.device)):
+            for part in few_images(images, images.device):
                 parts.append(attributor.forward(part).explain(queue[start : start + len(part)]))
                 start += len(part)
         return Attribution(
@@ -218,7 +218,7 @@ class Flipping:
         image = variants.image
         distinct, place = torch.unique(variants.keep, dim=0, return_inverse=True)
         logits = []
-        for keep in torch.split(distinct, max(1, PIXELS_AT_ONCE // image[0].numel())):
+        for keep in torch.split(distinct, max(1, VARIANT_PIXELS // image[0].numel())):
             output = ablated_outputs(attributor, image[None], variants.layer, keep, variants.fill[None])
             masks = one.mask.expand(len(keep), -1, -1)
             logits.append(self.subject.explainer.task.logits(output, [one.explained] * len(keep), masks).double().cpu())

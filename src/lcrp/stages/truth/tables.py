@@ -35,10 +35,10 @@ MEASURES = {  # of the summary: the table and the column whose mean is told
 def packed(rows: Mapping[str, Sequence[Row]]) -> dict[str, Array]:
     """Rows of several tables as arrays, '<table>.<column>' to values [N]; a table without rows is left out."""
     return {
-        f"{kind}.{column}": np.array([row[column] for row in its])
-        for kind, its in rows.items()
-        if its
-        for column in its[0]
+        f"{kind}.{column}": np.array([row[column] for row in of_kind])
+        for kind, of_kind in rows.items()
+        if of_kind
+        for column in of_kind[0]
     }
 
 
@@ -51,10 +51,10 @@ def joined_tables(units: Sequence[Arrays], num_targets: int) -> Tables:
     targets = columns["targets"]
     chosen = set(zip(targets["sample"][:num_targets].tolist(), targets["object"][:num_targets].tolist(), strict=True))
     tables = {}
-    for kind, its in columns.items():
-        rows = zip(its.get("sample", np.zeros(0)).tolist(), its.get("object", np.zeros(0)).tolist(), strict=True)
+    for kind, of_kind in columns.items():
+        rows = zip(*(of_kind.get(name, np.zeros(0)).tolist() for name in ("sample", "object")), strict=True)
         kept = np.array([row in chosen for row in rows], dtype=bool)
-        tables[kind] = Table(name=kind, columns={name: values[kept] for name, values in its.items()})
+        tables[kind] = Table(name=kind, columns={name: values[kept] for name, values in of_kind.items()})
     return tables
 
 

@@ -164,14 +164,14 @@ def _unit(
                 attribution = trace.explain([one.explained for one in batch])
                 for method in methods:
                     values = _shares(method, attribution, subject.explainer.layer, batch, settings.seed)
-                    for one, its in zip(found[start : start + batch_size], values, strict=True):
-                        one[method.name] = its
+                    for one, shared in zip(found[start : start + batch_size], values, strict=True):
+                        one[method.name] = shared
                 if composite == own:
                     concepts += _concept_rows(trace, attribution, subject.explainer.layer, batch, settings.n_concepts)
             if composite == own:
                 falls = [context_fall(attributor, one) if one.swapped else None for one in targets]
     rows = {
-        "targets": [_target_row(*its) for its in zip(targets, found, falls, strict=True)],
+        "targets": [_target_row(*row) for row in zip(targets, found, falls, strict=True)],
         "parts": [row for pair in zip(targets, found, strict=True) for row in _part_rows(*pair)],
         "concepts": concepts,
     }
@@ -209,7 +209,7 @@ def _target_row(target: TruthTarget, found: Shares, fall: ContextFall | None) ->
         "context_area": float(target.context.mean()),
         "logit_fall": unknown if fall is None else fall.logit,
         "relevance_fall": unknown if fall is None else fall.relevance,
-        **{f"share_{name}": float(its[0]) if is_home else unknown for name, its in found.items()},
+        **{f"share_{name}": float(shared[0]) if is_home else unknown for name, shared in found.items()},
     }
 
 
@@ -221,7 +221,7 @@ def _part_rows(target: TruthTarget, found: Shares) -> Iterator[Row]:
             "is_companion": int(part.name not in PARTS[target.class_name]),
             "reliance": target.readout - part.readout,
             "area": float(part.mask.mean()),
-            **{f"share_{name}": float(its[number]) for name, its in found.items()},
+            **{f"share_{name}": float(shared[number]) for name, shared in found.items()},
         }
 
 
@@ -242,7 +242,7 @@ def _concept_rows(
             rows[place].append(
                 {**_identity_of(one), **row, **concept_measures(heatmap, *factors[place], one.planned.mask.numpy())}
             )
-    return [row for its in rows for row in its]
+    return [row for of_target in rows for row in of_target]
 
 
 def _factors(target: TruthTarget) -> tuple[list[str], Mask]:

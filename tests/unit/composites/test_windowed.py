@@ -1,0 +1,73 @@
+"""Maps that lie in memory by parts pass for ordinary ones; what this asks of torch is not documented there."""
+
+import pytest
+import torch
+
+from lcrp.composites.arithmetic import where_positive
+from lcrp.composites.windowed import Part, Windowed, whole
+
+SIZE = (6, 7)
+PARTS: list[Part] = [(slice(1, 3), slice(0, 4)), (slice(2, 6), slice(5, 7))]
+OTHERS: list[Part] = [(slice(2, 5), slice(3, 7)), (slice(3, 4), slice(6, 7))]
+
+
+def windowed(parts: list[Part], seed: int) -> Windowed:
+    generator = torch.Generator().manual_seed(seed)
+    sizes = [(rows.stop - rows.start, columns.stop - columns.start) for rows, columns in parts]
+    return Windowed([torch.rand(1, 2, *size, generator=generator) for size in sizes], parts, SIZE)
+
+
+def test_it_has_shape_and_type_of_the_whole_maps() -> None:
+    maps = windowed(PARTS, 0)
+    assert (maps.shape, maps.dtype, maps.device) == ((2, 2, *SIZE), torch.float32, torch.device("cpu"))
+    for piece, part, sample in zip(maps.pieces, maps.parts, whole(maps), strict=True):
+        assert torch.equal(sample[(slice(None), *part)], piece[0])
+        assert sample.count_nonzero() == piece.count_nonzero()  # zero elsewhere
+
+
+def test_two_are_added_part_by_part() -> None:
+    one, other = windowed(PARTS, 0), windowed(OTHERS, 1)
+    added = one + other
+    assert isinstance(added, Windowed)
+    assert added.parts == ((slice(1, 5), slice(0, 7)), (slice(2, 6), slice(5, 7)))
+    assert torch.equal(whole(added), whole(one) + whole(other))
+
+
+def test_every_other_operation_takes_the_whole_maps() -> None:
+    maps, ordinary = windowed(PARTS, 0), torch.ones(2, 2, *SIZE)
+    for found in (maps + ordinary, ordinary + maps):
+        assert type(found) is torch.Tensor
+        assert torch.equal(found, whole(maps) + ordinary)
+    assert torch.equal(maps.sum(dim=(2, 3)), whole(maps).sum(dim=(2, 3)))
+
+
+def test_it_cannot_be_written_to() -> None:
+    with pytest.raises(TypeError, match=r"windowed relevance cannot be written to .* take whole\(relevance\)"):
+        windowed(PARTS, 0).mul_(2)
+
+
+def test_autograd_hands_it_on_and_adds_it_where_branches_meet() -> None:
+    class Restarts(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, seed):  # type: ignore[no-untyped-def]
+            ctx.seed = seed
+            return x.sum()
+
+        @staticmethod
+        def backward(ctx, _):  # type: ignore[no-untyped-def]
+            return windowed(PARTS if ctx.seed == 0 else OTHERS, ctx.seed), None
+
+    arrived: list[torch.Tensor] = []
+    leaf = torch.zeros(2, 2, *SIZE, requires_grad=True)
+    x = leaf * 1
+    x.register_hook(arrived.append)
+    torch.autograd.grad(Restarts.apply(x, 0) + Restarts.apply(x, 1), leaf)
+    (met,) = arrived
+    assert isinstance(met, Windowed)
+    assert torch.equal(whole(met), whole(windowed(PARTS, 0)) + whole(windowed(OTHERS, 1)))
+
+
+def test_values_where_others_are_positive() -> None:
+    """By a function of torch that is meant for the gradient of ReLU."""
+    values, condition = torch.tensor([1.0, -2.0, 3.0, -0.0]), torch.tensor([1.0, 1e-30, 0.0, -1.0])
+    assert where_positive(values, condition).tolist() == [1.0, -2.0, 0.0, 0.0]
