@@ -8,7 +8,8 @@ from repeatable import repeatable
 from torch import nn
 from zennit import rules as zennit_rules
 
-from lcrp.composites.rules import Epsilon, Flat, Norm, Pass, ZPlus
+from lcrp.composites.flat import Flat
+from lcrp.composites.rules import Epsilon, Norm, Pass, ZPlus
 
 MANY = repeatable(40)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}  # relative L2 error

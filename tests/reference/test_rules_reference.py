@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, ZPlus
+from lcrp.composites.flat import Flat
+from lcrp.composites.rules import Epsilon, GeneralisedGamma, ZPlus
 
 GAMMA = 0.25
 LAYERS = {

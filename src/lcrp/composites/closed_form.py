@@ -21,9 +21,10 @@ from torch.autograd.function import once_differentiable
 from zennit.core import Hook, RemovableHandleList
 from zennit.types import Linear
 
-from lcrp.composites.arithmetic import adjoint, is_zero, linear_map, pads_zeros
+from lcrp.composites.arithmetic import adjoint, linear_map, pads_zeros
 from lcrp.composites.canonizers import MERGED
-from lcrp.composites.windowed import Part, Windowed, cut, everywhere, whole
+from lcrp.composites.weights import ModifiedWeights
+from lcrp.composites.windowed import Part, cut, everywhere, is_nothing, joined, pieces_of, whole
 from lcrp.composites.windows import Window, can_have_windows, window_of
 
 Tensors = tuple[torch.Tensor, ...]
@@ -44,7 +45,7 @@ class Rule(Hook, ABC):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.norm_epsilon: float | None = None
-        self._weights = _Weights()
+        self._weights = ModifiedWeights()
 
     @abstractmethod
     def step_type(self, module: nn.Module) -> "type[Step]":
@@ -120,18 +121,18 @@ class Step(ABC):
     def relevance(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
         """Relevance of the input, or of each, from that of the output, in one backward round."""
         if not (self.in_windows and can_have_windows(self.module, upper)):
-            return self._everywhere(whole(upper))
+            return self._ready().lower(whole(upper))
         if not self._samples:
             self._samples = [self._sample(row) for row in range(len(upper))]
             self._y = None
         extent = upper.shape[2:]
         found = [
             sample._where_reached(piece, part, extent)
-            for sample, (piece, part) in zip(self._samples, _pieces(upper), strict=True)
+            for sample, (piece, part) in zip(self._samples, pieces_of(upper), strict=True)
         ]
         several, parts = zip(*found, strict=True)
         lower = tuple(
-            _joined(pieces, parts, x) for pieces, x in zip(zip(*several, strict=True), self.inputs, strict=True)
+            joined(pieces, parts, x) for pieces, x in zip(zip(*several, strict=True), self.inputs, strict=True)
         )
         return lower if len(lower) > 1 else lower[0]
 
@@ -150,9 +151,6 @@ class Step(ABC):
         """Gradient of <upper, x * weight> with respect to the input x."""
         return adjoint(self.module, upper, self.x, weight, padded=not self._is_window)
 
-    def _everywhere(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
-        return self._ready().lower(upper)
-
     def _where_reached(
         self, upper: torch.Tensor, part: Part | None, extent: Sequence[int]
     ) -> tuple[Tensors, Part | None]:
@@ -167,7 +165,7 @@ class Step(ABC):
         everything = everywhere(extent)
         upper = cut(upper, part or everything, everything if window is None else window.upper)
         if window is None:
-            return _several(self._everywhere(upper)), None
+            return _several(self._ready().lower(upper)), None
         step = self._part(window)._ready() if self._prepares_windows else self._ready()._part(window)
         return tuple(map(window.of_result, _several(step.lower(upper)))), window.lower
 
@@ -290,7 +288,7 @@ class _Relevance(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upper: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
-        if upper is None or _is_nothing(upper):  # the other heads of a detector, for example
+        if upper is None or is_nothing(upper):  # the other heads of a detector, for example
             return tuple([None] * (4 + len(ctx.ends)))
         step: Step = ctx.step
         lower = step.relevance(upper)
@@ -298,43 +296,5 @@ class _Relevance(torch.autograd.Function):
         return None, None, None, None, *(whole(one) if is_end else one for one, is_end in ends)
 
 
-def _is_nothing(upper: torch.Tensor) -> bool:
-    """Whether relevance [B, ...] is zero everywhere."""
-    return all(map(is_zero, upper.pieces if isinstance(upper, Windowed) else (upper,)))
-
-
-def _pieces(upper: torch.Tensor) -> list[tuple[torch.Tensor, Part | None]]:
-    """Relevance [1, C, h', w'] of every sample, and the part of the map that it is of; None for everything."""
-    if isinstance(upper, Windowed):
-        return list(zip(upper.pieces, upper.parts, strict=True))
-    return [(one, None) for one in torch.split(upper, 1)]
-
-
 def _several(lower: torch.Tensor | Tensors) -> Tensors:
     return lower if isinstance(lower, tuple) else (lower,)
-
-
-def _joined(pieces: Tensors, parts: Sequence[Part | None], like: torch.Tensor) -> torch.Tensor:
-    """Relevance [B, C, h, w] of all samples, in the shape of `like`."""
-    if not any(parts):
-        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-    size = like.shape[2:]
-    return Windowed(pieces, [part or everywhere(size) for part in parts], size)
-
-
-class _Weights:
-    """Modified weights of a layer by name."""
-
-    def __init__(self) -> None:
-        self._source: tuple[torch.Tensor, int, int] | None = None
-        self._made: dict[str, torch.Tensor] = {}
-
-    def get(self, module: nn.Module, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        weight = module.weight
-        assert isinstance(weight, torch.Tensor)
-        version, address = weight._version, weight.data_ptr()
-        if self._source is None or self._source[0] is not weight or self._source[1:] != (version, address):
-            self._source, self._made = (weight, version, address), {}
-        if name not in self._made:
-            self._made[name] = make(weight.detach())
-        return self._made[name]

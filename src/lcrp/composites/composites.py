@@ -17,7 +17,8 @@ from zennit.types import Activation, AvgPool, BatchNorm, Convolution, Linear
 
 from lcrp.composites.arithmetic import STABILIZER
 from lcrp.composites.canonizers import MergeBatchNorm
-from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, Norm, Pass, ZPlus
+from lcrp.composites.flat import Flat
+from lcrp.composites.rules import Epsilon, GeneralisedGamma, Norm, Pass, ZPlus
 from lcrp.models.layers import L2Norm, Sum
 
 RuleMap = Sequence[tuple[type | tuple[type, ...], Hook]]  # the first type that fits wins

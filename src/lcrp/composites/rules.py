@@ -16,11 +16,9 @@ from zennit.types import BatchNorm
 
 from lcrp.composites.arithmetic import (
     STABILIZER,
-    adjoint,
     bias,
     has_negative,
     is_zero,
-    linear_map,
     negative_part,
     positive_part,
     stabilised,
@@ -28,10 +26,9 @@ from lcrp.composites.arithmetic import (
 )
 from lcrp.composites.canonizers import MERGED_INTO
 from lcrp.composites.closed_form import Replacement, Rule, Step, Tensors, rule_of
-from lcrp.errors import ConfigError, LayerError
+from lcrp.composites.settings import TYPICAL, positive
+from lcrp.errors import LayerError
 from lcrp.models.layers import Sum
-
-TYPICAL = {"gamma": 0.25, "epsilon": STABILIZER}
 
 
 class ZPlus(Rule):
@@ -205,56 +202,6 @@ class _NormEpsilonStep(Step):
         return upper * self.shares[0]
 
 
-class Flat(Rule):
-    """Flat rule (Lapuschkin et al., Nature Communications 10, 2019): every input of an output gets the same share."""
-
-    general = zennit_rules.Flat
-
-    @override
-    def fits(self, module: nn.Module) -> bool:
-        return super().fits(module) or isinstance(module, Sum)
-
-    @override
-    def step_type(self, module: nn.Module) -> type[Step]:
-        if isinstance(module, Sum):
-            return _FlatSumStep
-        return _FlatLinearStep if isinstance(module, nn.Linear) else _FlatConvolutionStep
-
-
-class _FlatSumStep(Step):
-    def lower(self, upper: torch.Tensor) -> Tensors:
-        return (upper / (len(self.inputs) + STABILIZER),) * len(self.inputs)
-
-
-class _FlatLinearStep(Step):
-    def prepare(self) -> None:
-        self._scale = self.scale(self.x.new_full((1,), self.x.shape[-1] + STABILIZER))
-
-    def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        return (upper * self._scale).sum(dim=-1, keepdim=True).expand_as(self.x)
-
-
-class _FlatConvolutionStep(Step):
-    """All channels of a group receive the same, so that one channel stands for them."""
-
-    module: nn.Conv2d | nn.ConvTranspose2d
-
-    def prepare(self) -> None:
-        x = self.x
-        self._ones = x.new_ones(1, 1, *self.module.kernel_size)
-        self._channels = x.shape[1] // self.module.groups
-        count = self._channels * linear_map(self.module, x.new_ones(1, 1, *x.shape[2:]), self._ones, groups=1)
-        self._scale = self.scale(stabilised(count))
-
-    def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        scaled, groups = upper * self._scale, self.module.groups
-        shared = scaled.view(len(scaled), groups, -1, *scaled.shape[2:]).sum(dim=2).flatten(0, 1)[:, None]
-        one = self.x[:, :1].expand(-1, groups, -1, -1).flatten(0, 1)[:, None]
-        lower = adjoint(self.module, shared, one, self._ones, groups=1)  # [B * G, 1, h, w], as the two before
-        spread = lower.view(len(scaled), groups, 1, *self.x.shape[2:]).expand(-1, -1, self._channels, -1, -1)
-        return spread.flatten(1, 2)
-
-
 class Norm(Rule):
     """Relevance of sums and means, by contribution: R_in = x . (A *T (R / stab(A * x))) for the linear map A."""
 
@@ -313,20 +260,6 @@ class _PassStep(Step):
         return upper
 
     lower = relevance  # windowed maps pass too
-
-
-def positive(name: str, value: float) -> float:
-    """A setting of a rule, if it is a positive number.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value < float("inf"):
-        raise ConfigError(
-            f"{name}={value!r} of the composite must be a positive number, such as {name}={TYPICAL[name]:g}"
-        )
-    return float(value)
 
 
 def _weights_by_sign(step: Step, factor: float = 1.0) -> Tensors:

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map_only
 
+from lcrp.composites.arithmetic import is_zero
+
 Part = tuple[slice, slice]  # rows and columns of a map
 
 
@@ -52,6 +54,26 @@ def whole(maps: torch.Tensor) -> torch.Tensor:
     everything = everywhere(maps.shape[2:])
     placed = [cut(piece, part, everything) for piece, part in zip(maps.pieces, maps.parts, strict=True)]
     return placed[0] if len(placed) == 1 else torch.cat(placed)
+
+
+def is_nothing(upper: torch.Tensor) -> bool:
+    """Whether relevance [B, ...] is zero everywhere."""
+    return all(map(is_zero, upper.pieces if isinstance(upper, Windowed) else (upper,)))
+
+
+def pieces_of(upper: torch.Tensor) -> list[tuple[torch.Tensor, Part | None]]:
+    """Relevance [1, C, h', w'] of every sample, and the part of the map that it is of; None for everything."""
+    if isinstance(upper, Windowed):
+        return list(zip(upper.pieces, upper.parts, strict=True))
+    return [(one, None) for one in torch.split(upper, 1)]
+
+
+def joined(pieces: tuple[torch.Tensor, ...], parts: Sequence[Part | None], like: torch.Tensor) -> torch.Tensor:
+    """Relevance [B, C, h, w] of all samples, in the shape of `like`."""
+    if not any(parts):
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+    size = like.shape[2:]
+    return Windowed(pieces, [part or everywhere(size) for part in parts], size)
 
 
 def everywhere(size: Sequence[int]) -> Part:

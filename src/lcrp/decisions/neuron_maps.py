@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 from typing import Literal, Protocol
 
 import numpy as np
@@ -18,7 +19,7 @@ from lcrp.attribution.concepts import only_neuron
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.task import Task
 from lcrp.data.dataset import Dataset
-from lcrp.decisions.rounds import images_at_once
+from lcrp.decisions.rounds import few_samples
 from lcrp.errors import DataError
 from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
 from lcrp.values.sample import Sample
@@ -123,14 +124,12 @@ class NeuronMaps:
         queues = sorted(by_target.values(), key=len, reverse=True)
         readable = [(sample, queue) for queue in queues if (sample := self.sample(queue[0])) is not None]
         num_unreadable = len(missing) - sum(len(queue) for _, queue in readable)
-        device = self._attributor.device
-        size = images_at_once((self._batch_size, *readable[0][0].image.shape), device) if readable else 1
         start = self._start_counting or _uncounted
         computed: dict[int, dict[NeuronKey, Heatmap]] = {}
         with start(len(missing), "references", "heatmaps") as counting:
             counting.advance(num_unreadable)
-            for first in range(0, len(readable), size):
-                samples, queues_of_batch = zip(*readable[first : first + size], strict=True)
+            for part in few_samples(readable, itemgetter(0), self._batch_size, self._attributor.device):
+                samples, queues_of_batch = zip(*part, strict=True)
                 batch = _Batch(samples=list(samples), queues=list(queues_of_batch))
                 for one, heatmap in self._of_batch(batch):
                     computed.setdefault(one.concept, {})[one.neuron] = heatmap

@@ -5,6 +5,7 @@ Axes: B image, T target, C concept, h w feature map.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 
@@ -12,8 +13,10 @@ from lcrp.attribution.concepts import activation_scores, relevance_scores
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.ranking.accumulator import LayerShape
 from lcrp.values.attribution import ConceptScores
-from lcrp.values.sample import Batch
+from lcrp.values.sample import Batch, Sample
 from lcrp.values.target import ExplainedTarget
+
+Member = TypeVar("Member")
 
 PIXELS_AT_ONCE = 1 << 18  # that go through a network together, on CPUs
 FORWARD_COST = 1.5  # of a forward pass and what its rounds share, in rounds; measured on all five networks
@@ -97,6 +100,23 @@ def images_at_once(shape: Sequence[int], device: torch.device) -> int:
 def few_images(images: torch.Tensor, device: torch.device) -> tuple[torch.Tensor, ...]:
     """Images [B, 3, H, W] in parts that go through the network together on a device."""
     return torch.split(images, images_at_once(images.shape, device))
+
+
+def few_samples(
+    members: Sequence[Member], sample_of: Callable[[Member], Sample], most: int, device: torch.device
+) -> Iterator[Sequence[Member]]:
+    """What comes with one sample each, in parts whose pictures, all of one size, go through the network together.
+
+    Args:
+        members: what is cut into parts.
+        sample_of: the sample that one comes with.
+        most: of a part.
+        device: where the network lies.
+    """
+    if members:
+        count = images_at_once((most, *sample_of(members[0]).image.shape), device)
+        for start in range(0, len(members), count):
+            yield members[start : start + count]
 
 
 def parts_of(batch: Batch, device: torch.device) -> Iterator[Batch]:

@@ -6,7 +6,8 @@ from torch import nn
 from zennit.rules import ReLUGuidedBackprop
 
 from lcrp.composites import composites
-from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, Norm, Pass, ZPlus
+from lcrp.composites.flat import Flat
+from lcrp.composites.rules import Epsilon, GeneralisedGamma, Norm, Pass, ZPlus
 from lcrp.errors import LayerError
 from lcrp.models.layers import Concat, L2Norm, Sum
 

@@ -13,7 +13,8 @@ from lcrp.composites import arithmetic, rules
 from lcrp.composites.canonizers import MergeBatchNorm
 from lcrp.composites.closed_form import expect_rounds, rule_of
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus, epsilon_plus_flat
-from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, Norm, Pass, ZPlus
+from lcrp.composites.flat import Flat
+from lcrp.composites.rules import Epsilon, GeneralisedGamma, Norm, Pass, ZPlus
 from lcrp.models.layers import Sum
 
 

@@ -1,9 +1,8 @@
-"""Maps that lie in memory by parts pass for ordinary ones; what this asks of torch is not documented there."""
+"""Maps that lie in memory by parts pass for ordinary ones."""
 
 import pytest
 import torch
 
-from lcrp.composites.arithmetic import where_positive
 from lcrp.composites.windowed import Part, Windowed, whole
 
 SIZE = (6, 7)
@@ -44,30 +43,3 @@ def test_every_other_operation_takes_the_whole_maps() -> None:
 def test_it_cannot_be_written_to() -> None:
     with pytest.raises(TypeError, match=r"windowed relevance cannot be written to .* take whole\(relevance\)"):
         windowed(PARTS, 0).mul_(2)
-
-
-def test_autograd_hands_it_on_and_adds_it_where_branches_meet() -> None:
-    class Restarts(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x, seed):  # type: ignore[no-untyped-def]
-            ctx.seed = seed
-            return x.sum()
-
-        @staticmethod
-        def backward(ctx, _):  # type: ignore[no-untyped-def]
-            return windowed(PARTS if ctx.seed == 0 else OTHERS, ctx.seed), None
-
-    arrived: list[torch.Tensor] = []
-    leaf = torch.zeros(2, 2, *SIZE, requires_grad=True)
-    x = leaf * 1
-    x.register_hook(arrived.append)
-    torch.autograd.grad(Restarts.apply(x, 0) + Restarts.apply(x, 1), leaf)
-    (met,) = arrived
-    assert isinstance(met, Windowed)
-    assert torch.equal(whole(met), whole(windowed(PARTS, 0)) + whole(windowed(OTHERS, 1)))
-
-
-def test_values_where_others_are_positive() -> None:
-    """By a function of torch that is meant for the gradient of ReLU."""
-    values, condition = torch.tensor([1.0, -2.0, 3.0, -0.0]), torch.tensor([1.0, 1e-30, 0.0, -1.0])
-    assert where_positive(values, condition).tolist() == [1.0, -2.0, 0.0, 0.0]

@@ -6,7 +6,7 @@ import toy
 from torch import nn
 
 from lcrp.stages.evaluate.checks import Check, sanity_checks
-from lcrp.stages.evaluate.flipping import Found
+from lcrp.stages.evaluate.flipping import Drawn
 from lcrp.values.target import ExplainedTarget, Target
 
 SIZE = 4
@@ -16,7 +16,7 @@ def checks_of(network: nn.Module, layer: str) -> dict[str, Check]:
     """Checks of a segmenter of one class, on a picture of ones."""
     explainer = toy.explainer(network, ("boat",), SIZE, layer=layer)
     explained = ExplainedTarget(target=Target(sample=0, class_id=0), key="ones", score=1.0, confidence=1.0)
-    found = Found(image=0, explained=explained, mask=torch.ones(SIZE, SIZE, dtype=torch.bool))
+    found = Drawn(image=0, explained=explained, mask=torch.ones(SIZE, SIZE, dtype=torch.bool))
     return {check.name: check for check in sanity_checks(explainer, torch.ones(1, 3, SIZE, SIZE), [found])}
 
 

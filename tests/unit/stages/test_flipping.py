@@ -12,7 +12,7 @@ from lcrp.attribution.methods import Method
 from lcrp.composites.composites import epsilon_plus_flat
 from lcrp.composites.spec import GRADIENT
 from lcrp.evidence.curves import channel_counts
-from lcrp.stages.evaluate.flipping import Flipping, Found
+from lcrp.stages.evaluate.flipping import Drawn, Flipping
 from lcrp.stages.evaluate.settings import EvaluateSettings
 
 SETTINGS = EvaluateSettings(
@@ -39,7 +39,7 @@ def filled(maps: torch.Tensor, image: int, ablation: str) -> torch.Tensor:
     return torch.zeros_like(maps[0])
 
 
-def restated(images: torch.Tensor, one: Found, vector: torch.Tensor, ablation: str) -> list[list[float]]:
+def restated(images: torch.Tensor, one: Drawn, vector: torch.Tensor, ablation: str) -> list[list[float]]:
     """Logits of one target, [2, X]: without the first channels of an order, and with nothing but them."""
     network = noise_world.network()
     maps = network[:3]((images - 0.5) / 0.5)  # type: ignore[index]

@@ -23,7 +23,7 @@ from lcrp.runs.kept_units import kept_units
 from lcrp.runs.run import Run
 from lcrp.stages.context.backgrounds import Sensitivities, drawn_units, sensitivity_terms
 from lcrp.stages.context.case_study import CaseStudy, Outcome, flipped_groups, outcomes
-from lcrp.stages.context.pairs import Ranked, ranked
+from lcrp.stages.context.pairs import RankedConcepts, ranked
 from lcrp.stages.context.report import (
     Findings,
     LayerFindings,
@@ -90,7 +90,7 @@ class _Work:
 
     subject: Subject
     settings: ContextSettings
-    ranked: Ranked
+    ranked: RankedConcepts
     run: Run
 
     @property

@@ -47,7 +47,7 @@ class LayerPairs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranked:
+class RankedConcepts:
     """What concept statistics say.
 
     Attributes:
@@ -61,7 +61,7 @@ class Ranked:
     config_hash: str
 
 
-def ranked(path: Path, layers: Sequence[str], task: Task, counts: tuple[int, int]) -> Ranked:
+def ranked(path: Path, layers: Sequence[str], task: Task, counts: tuple[int, int]) -> RankedConcepts:
     """The concepts that speak for each class, and their reference samples.
 
     The background of a segmenter is left out: it has no context.
@@ -86,7 +86,7 @@ def ranked(path: Path, layers: Sequence[str], task: Task, counts: tuple[int, int
         for one in file.targets().explained:
             if not task.is_background(one.target.class_id):
                 targets.setdefault(one.target.class_id, []).append(one)
-        return Ranked(layers=pairs, targets=targets, config_hash=file.header.config_hash)
+        return RankedConcepts(layers=pairs, targets=targets, config_hash=file.header.config_hash)
 
 
 def _pairs(name: str, statistics: LayerStatistics, task: Task, counts: tuple[int, int]) -> LayerPairs:

@@ -6,6 +6,7 @@ Axes: B image, T target, N term, C concept, H W picture, h w feature map.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from lcrp.attribution.engine import Attributor, Trace
 from lcrp.attribution.task import Prediction, Task
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.regions import outside_shares
-from lcrp.decisions.rounds import images_at_once
+from lcrp.decisions.rounds import few_samples
 from lcrp.errors import DataError
 from lcrp.evidence.context import Terms
 from lcrp.stages.context.pairs import LayerPairs
@@ -126,10 +127,7 @@ class ContextScores:
     ) -> Iterator[tuple[list[tuple[Found, float]], list[ConceptMap]]]:
         """Decisions with their shares outside, and the maps of their concepts, batch by batch."""
         readable = [(sample, target) for target in queues if (sample := read(self._dataset, target.sample)) is not None]
-        device = self._attributor.device
-        size = images_at_once((len(readable), *readable[0][0].image.shape), device) if readable else 1
-        for start in range(0, len(readable), size):
-            batch = readable[start : start + size]
+        for batch in few_samples(readable, itemgetter(0), len(readable), self._attributor.device):
             trace = self._attributor.forward(torch.stack([sample.image for sample, _ in batch]))
             predictions = self._attributor.task.predictions(trace.output)
             found = [

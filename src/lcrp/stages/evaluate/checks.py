@@ -16,7 +16,7 @@ from lcrp.attribution.concepts import relevance_scores
 from lcrp.attribution.layers import layer_names
 from lcrp.decisions.explainer import Explainer
 from lcrp.evidence.correlation import spearman
-from lcrp.stages.evaluate.flipping import Found
+from lcrp.stages.evaluate.flipping import Drawn
 from lcrp.values.evidence import Table
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Check:
     note: str
 
 
-def sanity_checks(explainer: Explainer, images: torch.Tensor, found: Sequence[Found]) -> list[Check]:
+def sanity_checks(explainer: Explainer, images: torch.Tensor, found: Sequence[Drawn]) -> list[Check]:
     """Check the relevance of some targets under its own composite.
 
     Args:
@@ -58,7 +58,7 @@ def sanity_checks(explainer: Explainer, images: torch.Tensor, found: Sequence[Fo
         found: targets in them, one per image at most, one in all at least.
     """
     images = images[[one.image for one in found]]
-    found = [Found(image=row, explained=one.explained, mask=one.mask) for row, one in enumerate(found)]
+    found = [Drawn(image=row, explained=one.explained, mask=one.mask) for row, one in enumerate(found)]
     reference = _scores(explainer, explainer.network, images, found)
     if not reference.any():
         log.warning("%s plays no part in these decisions: set model.layer to a layer that does", explainer.layer)
@@ -81,14 +81,14 @@ def checks_table(checks: Sequence[Check]) -> Table:
     return Table(name="checks", columns={**columns, "holds": np.array([check.is_fine for check in checks])})
 
 
-def _seeds(explainer: Explainer, images: torch.Tensor, found: Sequence[Found]) -> torch.Tensor:
+def _seeds(explainer: Explainer, images: torch.Tensor, found: Sequence[Drawn]) -> torch.Tensor:
     """Seed of the targets on the unaltered network, [B, ...] as its output."""
     with explainer.reader() as attributor:
         output = attributor.output(images)
     return explainer.task.seed(output, [one.explained for one in found])[1]
 
 
-def _scores(explainer: Explainer, network: nn.Module, images: torch.Tensor, found: Sequence[Found]) -> torch.Tensor:
+def _scores(explainer: Explainer, network: nn.Module, images: torch.Tensor, found: Sequence[Drawn]) -> torch.Tensor:
     """Relevance scores [T, C] of the model's layer, the same outputs seeded whatever the network makes of them."""
     layer, seeds = explainer.layer, _seeds(explainer, images, found)
     with explainer.attributor([layer], network=network) as attributor:
@@ -97,7 +97,7 @@ def _scores(explainer: Explainer, network: nn.Module, images: torch.Tensor, foun
         return relevance_scores(relevance).score.double().cpu()
 
 
-def _conservation(explainer: Explainer, images: torch.Tensor, found: Sequence[Found]) -> Check:
+def _conservation(explainer: Explainer, images: torch.Tensor, found: Sequence[Drawn]) -> Check:
     """Relevance that single convolutions lose: |sum R_in - sum R_out| / |sum R_out|.
 
     Each layer is looked at by itself, without its bias, and where some of its input speaks for its output: what goes to
@@ -163,7 +163,7 @@ def _received(module: nn.Conv2d, inputs: torch.Tensor, relevance: torch.Tensor) 
     return float(received.double().sum())
 
 
-def _canonizers(explainer: Explainer, images: torch.Tensor, found: Sequence[Found]) -> Check:
+def _canonizers(explainer: Explainer, images: torch.Tensor, found: Sequence[Drawn]) -> Check:
     """Whether merging BatchNorm leaves what the network says as it was: max |f - f_canon| / max |f|."""
     explained, masks = [one.explained for one in found], torch.stack([one.mask for one in found])
     network = explainer.network
@@ -179,7 +179,7 @@ def _canonizers(explainer: Explainer, images: torch.Tensor, found: Sequence[Foun
 
 
 def _randomisation(
-    explainer: Explainer, images: torch.Tensor, found: Sequence[Found], reference: torch.Tensor
+    explainer: Explainer, images: torch.Tensor, found: Sequence[Drawn], reference: torch.Tensor
 ) -> Check:
     """Whether concepts change with the weights (Adebayo et al. 2018): rank correlation with those of shuffled ones."""
     network = copy.deepcopy(explainer.network)
@@ -197,7 +197,7 @@ def _randomisation(
 
 
 def _stability(
-    explainer: Explainer, images: torch.Tensor, found: Sequence[Found], reference: torch.Tensor
+    explainer: Explainer, images: torch.Tensor, found: Sequence[Drawn], reference: torch.Tensor
 ) -> Iterator[Check]:
     """Share of the top concepts that other number formats keep, and the other kind of device where there is one."""
     variants = {

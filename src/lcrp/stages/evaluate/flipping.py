@@ -36,7 +36,7 @@ NEUTRAL = Method(name="gradient", reading="relevance", composite=GRADIENT)  # it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Drawn:
     """One decision of a picture.
 
     Attributes:
@@ -107,7 +107,7 @@ class Flipping:
             results[f"curves_{number}"] = self._curves(layer, images, found, vectors[layer], activation[layer])
         return results
 
-    def chunk(self, number: int) -> tuple[torch.Tensor, list[Found]]:
+    def chunk(self, number: int) -> tuple[torch.Tensor, list[Drawn]]:
         """Readable pictures [B, 3, H, W] of a chunk, and one target of every one that has any."""
         batch = self._batch(number)
         images = batch.images[list(batch.rows)].to(self.subject.explainer.device)
@@ -134,14 +134,14 @@ class Flipping:
         )
         return next(iter(batches))
 
-    def _found(self, samples: Sequence[Sample], images: torch.Tensor) -> list[Found]:
+    def _found(self, samples: Sequence[Sample], images: torch.Tensor) -> list[Drawn]:
         """One target of every picture that has any, drawn at random from all it has but the background."""
         predictions: list[Prediction] = []
         with self.subject.explainer.reader() as attributor:
             for part in few_images(images, images.device):
                 predictions += self.subject.explainer.task.predictions(attributor.output(part))
         drawn = (self._drawn(prediction, sample) for prediction, sample in zip(predictions, samples, strict=True))
-        return [Found(image=image, explained=one[0], mask=one[1]) for image, one in enumerate(drawn) if one]
+        return [Drawn(image=image, explained=one[0], mask=one[1]) for image, one in enumerate(drawn) if one]
 
     def _drawn(self, prediction: Prediction, sample: Sample) -> tuple[ExplainedTarget, torch.Tensor] | None:
         task = self.subject.explainer.task
@@ -154,7 +154,7 @@ class Flipping:
         return drawn, task.region(prediction, drawn, sample).inside.to(self.subject.explainer.device)
 
     def _scored(
-        self, images: torch.Tensor, found: Sequence[Found]
+        self, images: torch.Tensor, found: Sequence[Drawn]
     ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
         """Per layer: vectors [T, S, C], whether it leads to the targets [T], and activation [B, C, h, w]."""
         queue = _queue(images, found)
@@ -188,13 +188,13 @@ class Flipping:
             activation={layer: torch.cat([part.activation[layer] for part in parts]) for layer in self._layers},
         )
 
-    def _noise(self, found: Sequence[Found], activation: torch.Tensor, layer: int) -> torch.Tensor:
+    def _noise(self, found: Sequence[Drawn], activation: torch.Tensor, layer: int) -> torch.Tensor:
         """[T, C] random numbers in [0, 1)."""
         shape, seed = (activation.shape[1],), self.settings.seed * 10_007 + layer
         return torch.stack([noise_for(one.explained, shape, seed) for one in found]).to(activation.device)
 
     def _curves(
-        self, layer: str, images: torch.Tensor, found: Sequence[Found], vectors: torch.Tensor, activation: torch.Tensor
+        self, layer: str, images: torch.Tensor, found: Sequence[Drawn], vectors: torch.Tensor, activation: torch.Tensor
     ) -> Array:
         """Logits [T, ablations, S, 2, X]."""
         counts = channel_counts(vectors.shape[2], self.settings.num_steps).tolist()
@@ -213,7 +213,7 @@ class Flipping:
                     curves[number, kind] = logits.reshape(len(kept), 2, len(counts)).numpy()
         return curves
 
-    def _logits(self, attributor: Attributor, variants: "_Variants", one: Found) -> torch.Tensor:
+    def _logits(self, attributor: Attributor, variants: "_Variants", one: Drawn) -> torch.Tensor:
         """Logits [V] of a target; variants that are the same are looked at once."""
         image = variants.image
         distinct, place = torch.unique(variants.keep, dim=0, return_inverse=True)
@@ -242,7 +242,7 @@ class _Variants:
     fill: torch.Tensor
 
 
-def _queue(images: torch.Tensor, found: Sequence[Found]) -> list[ExplainedTarget | None]:
+def _queue(images: torch.Tensor, found: Sequence[Drawn]) -> list[ExplainedTarget | None]:
     """The target of every image, or None."""
     queue: list[ExplainedTarget | None] = [None] * len(images)
     for one in found:
