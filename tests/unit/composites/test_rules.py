@@ -9,7 +9,7 @@ from torch import nn
 from zennit import rules as zennit_rules
 from zennit.core import Composite
 
-from lcrp.composites import arithmetic, rules
+from lcrp.composites import arithmetic
 from lcrp.composites.canonizers import MergeBatchNorm
 from lcrp.composites.closed_form import expect_rounds, rule_of
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus, epsilon_plus_flat
@@ -24,13 +24,13 @@ def relevance_of(layer, x, upper):
 
 
 @pytest.mark.parametrize("options", [{"padding": "same"}, {"padding": 1, "padding_mode": "reflect"}])
-@pytest.mark.parametrize("name", ["ZPlus", "Epsilon", "Flat"])
-def test_other_paddings_are_left_to_zennit(name, options):
+@pytest.mark.parametrize("rule", [ZPlus, Epsilon, Flat])
+def test_other_paddings_are_left_to_zennit(rule, options):
     torch.manual_seed(3)
     layer, x = nn.Conv2d(2, 3, 3, **options).double(), torch.randn(1, 2, 5, 5, dtype=torch.float64, requires_grad=True)
     upper, found = torch.randn(1, 3, 5, 5, dtype=torch.float64), []
-    for source in (rules, zennit_rules):
-        handles = getattr(source, name)().register(layer)
+    for hook in (rule(), getattr(zennit_rules, rule.__name__)()):
+        handles = hook.register(layer)
         found.append(relevance_of(layer, x, upper))
         handles.remove()
     assert torch.equal(*found)

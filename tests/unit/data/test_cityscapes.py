@@ -45,7 +45,7 @@ def test_samples_are_sorted_by_city_and_name(root):
     assert [int(pictures[index].annotation.class_mask.unique()) for index in range(3)] == [13, 12, 11]
     sample = pictures[0]
     assert (sample.image.shape, sample.annotation.class_mask.shape) == ((3, 8, 16), (8, 16))
-    assert pictures.class_names == CLASS_NAMES.names
+    assert pictures.class_names == CLASS_NAMES
 
 
 def test_the_forerunners_label_folder(root):
