@@ -237,3 +237,13 @@ def test_wrong_settings_name_no_setting_of_the_command_line(
     with pytest.raises(lcrp.LcrpError, match=message) as caught:
         lcrp.load(model, **settings)  # type: ignore[arg-type]
     assert "model." not in str(caught.value)
+
+
+def test_a_detector_of_ones_own_is_explained_as_that_of_lcrp_is() -> None:
+    known = lcrp.load("embedded:yolov5_scenes")
+    own = lcrp.load(known.network, task="detection", class_names=known.class_names, input=256, layer=known.layer)
+    assert own.task.identity() == known.task.identity()
+    picture = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
+    pair = [lcrp.explain(one, picture, confidence=1e-6, max_targets=1)[0] for one in (known, own)]
+    assert pair[0].box == pair[1].box
+    assert np.array_equal(pair[0].heatmap, pair[1].heatmap)
