@@ -15,7 +15,7 @@ from lcrp.data.transforms import InputTransform
 Precision = Literal["float32", "tf32", "bfloat16"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Explainer:
     """A trained network with all that is needed to explain what it decides.
 
@@ -56,6 +56,11 @@ class Explainer:
     def device(self) -> torch.device:
         """Where the network lies."""
         return next(self.network.parameters()).device
+
+    def __repr__(self) -> str:
+        size = f"{self.transform.height}x{self.transform.width}"
+        known = f"{len(self.class_names)} classes, input {size}, layer {self.layer}, {self.composite.name}"
+        return f"{self.name} ({self.checkpoint}): {known}"
 
     def attributor(
         self, layers: Sequence[str], *, composite: BuildComposite | None = None, network: nn.Module | None = None

@@ -188,6 +188,10 @@ def test_an_embedded_network_is_that_of_the_command_line() -> None:
     assert (explainer.transform.height, explainer.transform.resize) == (256, "letterbox")
     assert explainer.layer == "backbone.ERBlock_4.0.rbr_dense.conv"
     assert explainer.composite.name == "epsilon_gamma_flat"
+    assert repr(explainer) == (
+        "yolov6 (yolov6_scenes.pt): 6 classes, input 256x256, layer backbone.ERBlock_4.0.rbr_dense.conv, "
+        "epsilon_gamma_flat"
+    )
     assert lcrp.load("yolov6").identity() == explainer.identity()
     assert lcrp.load("yolov6", checkpoint="embedded:yolov6_scenes").identity() == explainer.identity()
 
