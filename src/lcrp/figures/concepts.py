@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from lcrp.figures import colours, crops, panels, wording
-from lcrp.figures.fonts import readable
 from lcrp.figures.layout import NARROWEST, Columns, Layout, Rect
 from lcrp.figures.measure import SLACK, fitted_lines, fitted_size, line_height, text_width, wrapped
 from lcrp.figures.sheet import APPEND_GAP, Lines, Sheet
@@ -156,7 +155,7 @@ def _caption(reference: Reference, width: float, size: float) -> tuple[str, ...]
     share = wording.share_text(reference.score)
     if not reference.class_name:
         return (share,)
-    *first, last = wrapped(readable(reference.class_name), width, size)
+    *first, last = wrapped(reference.class_name, width, size)
     if SLACK * text_width(f"{last}  {share}", size) <= width:
         return (*first, f"{last}  {share}")
     return (*first, last, share)

@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lcrp.evidence.intervals import Interval
 from lcrp.figures import colours
+from lcrp.figures.head import add_head
+from lcrp.figures.measure import wrapped
 from lcrp.figures.saving import save
+from lcrp.figures.sheet import Sheet
 from lcrp.values.evidence import CurvePanel
 
 MAX_COLUMNS = 5  # layers shown
-COLUMN, HEIGHT = 2.7, 5.6  # inches
+COLUMN, HEIGHT = 2.7, 6.0  # inches
 NEUTRAL = "#9aa1ab"
 _COLOURS = ("#b3161d", "#e8743b", "#c79a00", "#1f6fb2", "#3aa39b", "#7a4fa3", "#5b8c2a", "#b05c8e")
 
@@ -38,15 +40,15 @@ def draw_curves(
     shade = _shades(list(areas["flipping"]))
 
     def build() -> Figure:
-        figure = Figure(figsize=(COLUMN * (len(chosen) + 1.35), HEIGHT), layout="constrained")
-        FigureCanvasAgg(figure)
+        sheet = Sheet.of_size(COLUMN * (len(chosen) + 1.35), HEIGHT, layout="constrained")
+        add_head(sheet, "Whose order of concepts is right?", title)
+        figure = sheet.figure
         widths = [1.0] * len(chosen) + [1.05]
         axes = figure.subplots(2, len(chosen) + 1, squeeze=False, sharey=False, width_ratios=widths)
         for column, place in enumerate(chosen):
             _draw_layer(axes[:, column], panels[place], shade, is_first=column == 0)
         for row, curve in enumerate(("flipping", "insertion")):
             _draw_areas(axes[row, -1], areas[curve], shade, f"area of {curve}, all layers")
-        figure.suptitle(f"{title}: whose order of concepts is right?", x=0.01, ha="left", fontsize=12, weight="bold")
         return figure
 
     save(build, [path], dpi=150)
@@ -66,7 +68,7 @@ def _draw_layer(axes: npt.NDArray[np.object_], panel: CurvePanel, shade: Mapping
             axis.plot(panel.share, mean, color=shade[line.name], linewidth=1.4, linestyle=style)
         _tidy(axis)
         if row == 0:
-            axis.set_title(panel.layer, fontsize=8.5)
+            axis.set_title("\n".join(wrapped(panel.layer, COLUMN - 0.5, 8.5)), fontsize=8.5)
             axis.set_xlabel("share of channels taken away", fontsize=7.5, color=colours.FAINT)
         else:
             axis.set_xlabel("share of channels kept", fontsize=7.5, color=colours.FAINT)

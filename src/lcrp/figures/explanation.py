@@ -17,7 +17,17 @@ from lcrp.figures.content import as_photographed
 from lcrp.figures.facts import Part
 from lcrp.figures.fonts import typesetting
 from lcrp.figures.head import Head, draw_head, fitted_head
-from lcrp.figures.layout import NARROWEST, Columns, Heights, Layout, Rect, columns, figure_layout, is_stacked
+from lcrp.figures.layout import (
+    NARROWEST,
+    Columns,
+    Heights,
+    Layout,
+    Rect,
+    columns,
+    figure_layout,
+    is_stacked,
+    spare_height,
+)
 from lcrp.figures.legible import legible, names_in
 from lcrp.figures.measure import fitted_size
 from lcrp.figures.saving import save
@@ -93,6 +103,11 @@ def _planned(explanation: Explanation, widths: Columns, *, is_enlarged: bool) ->
         below_heatmap=[part.height for part in below_heatmap],
     )
     stacked = is_stacked(widths, heights)
+    if stacked and others:
+        larger = facts.others_part(explanation, widths.left, is_large=True)
+        if larger[0].height - others[0].height <= spare_height(widths, heights):
+            others = larger
+            heights = replace(heights, below_picture=[part.height for part in [*below_picture, *others]])
     if not stacked:  # the shorter column takes the others
         heights = replace(
             heights,

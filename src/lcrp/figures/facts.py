@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from lcrp.figures import colours, panels, wording
-from lcrp.figures.fonts import readable
 from lcrp.figures.layout import Rect
 from lcrp.figures.measure import fitted_lines, fitted_size, line_height, text_width, wrapped
 from lcrp.figures.sheet import FRAME, Lines, Sheet
@@ -23,6 +22,8 @@ BAR = 0.17
 STEP = 0.21  # from one bar to the next
 MOST_OTHERS = 6  # decisions that are listed
 THUMBNAIL = 0.46  # of the column: the small picture with the other decisions
+THUMBNAIL_HIGHEST = 1.3  # inches, where it stands beside the list
+LARGE_HIGHEST = 2.4  # where it stands above it
 GAP = 0.08
 OTHERS = ("#1f6fb2", "#7a4fa3", "#2c8a4b", "#d1661f", "#3aa39b", "#c23b6b")  # one colour per decision that is listed
 _ALIGN = ("left", "center", "right")
@@ -51,17 +52,25 @@ def parts_below_heatmap(explanation: Explanation, width: float) -> list[Part]:
     return [_colours(explanation, width)]
 
 
-def others_part(explanation: Explanation, width: float) -> list[Part]:
-    """The model's other decisions about the picture, on a small one and in a list; empty if there are none."""
+def others_part(explanation: Explanation, width: float, *, is_large: bool = False) -> list[Part]:
+    """The model's other decisions about the picture, on a small one and in a list; empty if there are none.
+
+    Args:
+        explanation: with the other decisions.
+        width: of the column.
+        is_large: whether the small picture takes the whole column, above the list.
+    """
     if not explanation.others:
         return []
     has_boxes = any(other.box is not None for other in explanation.others)
-    height, breadth = explanation.mask.shape
-    small = THUMBNAIL * width if has_boxes else 0.0
-    room = width - small - (GAP if small else 0.0)
-    entries = [_entry(other, room - 0.16) for other in explanation.others[:MOST_OTHERS]]
+    aspect = explanation.mask.shape[1] / explanation.mask.shape[0]
+    small = min(width, LARGE_HIGHEST * aspect) if is_large else min(THUMBNAIL * width, THUMBNAIL_HIGHEST * aspect)
+    small *= has_boxes
+    room = width if is_large or not small else width - small - GAP
+    indent = 0.16 if small else 0.0
+    entries = [_entry(other, room - indent) for other in explanation.others[:MOST_OTHERS]]
     hidden = len(explanation.others) - len(entries)
-    picture_height = small * height / breadth
+    picture_height = small / aspect
     listed = sum(len(lines) for lines in entries) + bool(hidden)
     title = "Also found in this picture"
 
@@ -71,21 +80,23 @@ def others_part(explanation: Explanation, width: float) -> list[Part]:
         if small:
             panel = Rect(left=place.left, top=top, width=small, height=picture_height)
             _draw_others(sheet, explanation, panel)
-            left = panel.right + GAP
+            left, top = (place.left, panel.bottom + GAP) if is_large else (panel.right + GAP, top)
         for number, lines in enumerate(entries):
-            _swatch(sheet, left, top + 0.03, OTHERS[number])
-            top = sheet.write_lines(Lines(lines=tuple(lines), size=SMALL), left + 0.16, top)
+            if small:
+                _swatch(sheet, left, top + 0.03, OTHERS[number])
+            top = sheet.write_lines(Lines(lines=tuple(lines), size=SMALL), left + indent, top)
         if hidden:
             rest = Lines(lines=(f"and {hidden} more",), size=SMALL, color=colours.FAINT)
-            sheet.write_lines(rest, left + 0.16, top)
+            sheet.write_lines(rest, left + indent, top)
 
-    body = max(picture_height, listed * line_height(SMALL))
+    list_height = listed * line_height(SMALL)
+    body = picture_height + GAP + list_height if is_large else max(picture_height, list_height)
     return [Part(height=line_height(SIZE) + 0.04 + body, draw=draw)]
 
 
 def _entry(other: OtherDecision, width: float) -> list[str]:
     share = "" if other.box is not None else f" · {wording.percent(other.share)} of the picture"
-    return wrapped(f"{readable(other.class_name)} {other.confidence:.2f}{share}", width, SMALL)
+    return wrapped(f"{other.class_name} {other.confidence:.2f}{share}", width, SMALL)
 
 
 def _draw_others(sheet: Sheet, explanation: Explanation, panel: Rect) -> None:
@@ -200,7 +211,6 @@ def _runners_up(explanation: Explanation, width: float) -> Part:
         top = sheet.write_lines(title, place.left, place.top) + 0.02
         for name, probability in entries:
             number = f"{probability:.2f}"
-            name = readable(name)
             size = fitted_size(name, width - text_width(number, SMALL) - GAP, SMALL, 5.5)
             sheet.write(name, place.left, top + 0.105, size=size)
             sheet.write(number, place.left + width, top + 0.105, size=SMALL, ha="right")

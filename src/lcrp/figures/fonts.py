@@ -24,6 +24,7 @@ _MARK, _ISOLATE, _END = "\u200e", "\u2068", "\u2069"  # a line from left to righ
 _STYLE: Any = {
     "text.usetex": False,
     "text.parse_math": False,  # a '$' in a name is a '$'
+    "text.hinting": "no_hinting",  # letters as they are measured
     "axes.unicode_minus": True,
 }
 

@@ -15,11 +15,13 @@ TITLE = 0.30  # title above a panel of the left column
 STACK_GAP = 0.10  # between the input and the heatmap below it, and between other parts of the left column
 BODY = 2.6  # height of a concept's heatmap beside one line of crops or none
 PANEL_WIDEST = 3.5
-LEFT_WIDEST = 3.4
+TALL = 0.85  # aspect below which a heatmap is as high as its row
+PANEL_LARGEST = {0: 2.6, 1: 2.6, 2: 2.85, 3: 3.9}  # height of a concept's heatmap, by lines of crops beside it
+LEFT_WIDEST = 3.6
 PANEL_HIGHEST = 3.4
 NARROWEST = 2.4  # a column's width, whatever the picture's aspect
-CELL = 1.25  # side of a crop where there are several lines of them
-CELL_SMALL = 1.05  # where there are many
+CELL = 1.35  # side of a crop where there are several lines of them
+CELL_SMALL = 1.1  # where there are many
 CELL_LARGEST = 2.1
 CELL_GAP = 0.07
 STACKED_LEAST = 0.72  # of the height that a panel would like: with less, heatmap and input stand side by side
@@ -83,7 +85,9 @@ class Columns:
 
     def panel(self, caption: float) -> tuple[float, float]:
         """Width and height of a concept's heatmap."""
-        return _fitted(self.aspect, PANEL_WIDEST, self.body(caption))
+        body = self.body(caption)
+        highest = body if self.aspect < TALL else min(PANEL_LARGEST[self.grid[0]], body)
+        return _fitted(self.aspect, max(PANEL_WIDEST, highest), highest)
 
     def row_width(self, caption: float) -> float:
         """Width of a concept's row."""
@@ -158,7 +162,7 @@ def columns(*, aspect: float, num_concepts: int, num_references: int) -> Columns
         aspect=aspect,
         num_concepts=num_concepts,
         num_references=num_references,
-        left=min(LEFT_WIDEST, max(NARROWEST, 2.8 * sqrt(aspect))),
+        left=min(LEFT_WIDEST, max(NARROWEST, 3.1 * sqrt(aspect))),
         grid=grid,
         cell=CELL_LARGEST if grid[0] == 1 else side,
     )
@@ -174,10 +178,12 @@ def grid_shape(num_references: int, num_concepts: int = 3) -> tuple[int, int]:
 
 def is_stacked(widths: Columns, heights: Heights) -> bool:
     """Whether the heatmap stands below the input, because the rows are high enough for both."""
-    wish = min(PANEL_HIGHEST, widths.left / widths.aspect)
-    room = _rows_height(widths, heights) - 2 * TITLE - STACK_GAP
-    room -= sum(map(_with_gap, (*heights.below_picture, *heights.below_heatmap)))
-    return room / 2 >= STACKED_LEAST * wish
+    return _stack_room(widths, heights) >= 2 * STACKED_LEAST * _wish(widths)
+
+
+def spare_height(widths: Columns, heights: Heights) -> float:
+    """What is left below a stack beside the rows; negative if its panels are smaller than they would like."""
+    return _stack_room(widths, heights) - 2 * _wish(widths)
 
 
 def figure_layout(widths: Columns, heights: Heights, *, head: float, stacked: bool) -> Layout:
@@ -235,7 +241,7 @@ def _stacked(widths: Columns, heights: Heights, *, top: float, room: float) -> _
 
 def _side_by_side(widths: Columns, heights: Heights, *, top: float, room: float) -> _Left:
     most = max(sum(map(_with_gap, parts)) for parts in (heights.below_picture, heights.below_heatmap))
-    wish = min(PANEL_HIGHEST, widths.left / widths.aspect)
+    wish = _wish(widths)
     width, height = _fitted(widths.aspect, widths.left, min(wish, max(STACKED_LEAST * wish, room - TITLE - most)))
     picture = Rect(left=MARGIN, top=top + TITLE, width=width, height=height)
     heatmap = Rect(left=MARGIN + widths.left + COLUMN_GAP / 2, top=picture.top, width=width, height=height)
@@ -278,6 +284,17 @@ def _rows_height(widths: Columns, heights: Heights) -> float:
     count = widths.num_concepts
     rows = count * (heights.title + widths.body(heights.caption)) + max(0, count - 1) * ROW_GAP
     return heights.heading + rows
+
+
+def _stack_room(widths: Columns, heights: Heights) -> float:
+    """Height for the two panels of a stack that ends where the rows end."""
+    room = _rows_height(widths, heights) - 2 * TITLE - STACK_GAP
+    return room - sum(map(_with_gap, (*heights.below_picture, *heights.below_heatmap)))
+
+
+def _wish(widths: Columns) -> float:
+    """Height that a panel of the left column would like."""
+    return min(PANEL_HIGHEST, widths.left / widths.aspect)
 
 
 def _with_gap(height: float) -> float:

@@ -13,7 +13,7 @@ def names_in(explanation: Explanation) -> list[str]:
 
 
 def legible(explanation: Explanation) -> Explanation:
-    """The same explanation with names that can be drawn.
+    """The same explanation with names that can be drawn, and stand in a line that runs from left to right.
 
     The explained class becomes '#' and its id where no font draws its name; of other names, whose ids are not known
     here, the characters become '?'.
@@ -21,7 +21,7 @@ def legible(explanation: Explanation) -> Explanation:
     known = {explanation.class_name: _class_name(explanation)}
 
     def name(text: str) -> str:
-        return known.get(text) or drawable(text)
+        return readable(known.get(text) or drawable(text))
 
     annotated = explanation.annotated
     return replace(
@@ -44,7 +44,7 @@ def legible(explanation: Explanation) -> Explanation:
 
 
 def shown_name(text: str) -> str:
-    """A name that can be drawn, as it can stand in a line that runs from left to right."""
+    """A single name, likewise."""
     return readable(drawable(text))
 
 

@@ -21,10 +21,12 @@ from lcrp.values.explanation import Mask
 Array = npt.NDArray[np.floating]
 Window = tuple[int, int, int, int]
 
-SMALL_TARGET = 0.25  # of the picture's side: smaller objects get an inset
+SMALL_TARGET = 0.22  # of the picture's side: smaller objects get an inset
 INSET_SIDE = 0.44  # of the panel's shorter side
-INSET_CONTEXT = 2.2  # zoomed region, in units of the object's longer side
+INSET_CONTEXT = 1.5  # zoomed region, in units of the object's longer side
 INSET_EDGE = 0.05  # inches between an inset and the panel's edge
+LINE_SHARE = 0.035  # of a mask's shorter side: its outline is no wider, or it would hide a small object
+THINNEST = 0.6  # points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,7 @@ def _show(axes: Axes, picture: Array, shown: Object, outline: float) -> None:
     if shown.box is not None:
         draw_box(axes, shown.box, outline)
     elif shown.mask.any() and not shown.mask.all():
-        draw_mask_outline(axes, shown.mask, outline)
+        draw_mask_outline(axes, shown.mask, _thin(axes, shown.mask, outline))
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
 
@@ -138,6 +140,13 @@ def draw_box(axes: Axes, box: tuple[float, float, float, float], width: float) -
     outline.set_linewidth(width)
     outline.set_path_effects([withStroke(linewidth=width + 1.2, foreground=(0.0, 0.0, 0.0, 0.75))])
     axes.add_patch(outline)
+
+
+def _thin(axes: Axes, mask: Mask, outline: float) -> float:
+    """Width of an outline, less where the mask is small on the page."""
+    top, left, bottom, right = crops.bounding_window(mask)
+    points = axes.bbox.height * 72.0 / axes.figure.dpi / mask.shape[0]
+    return float(max(THINNEST, min(outline, LINE_SHARE * points * min(bottom - top, right - left))))
 
 
 def _framed(window: Window, *, linewidth: float) -> Rectangle:

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lcrp.figures import colours
+from lcrp.figures.head import add_head
+from lcrp.figures.legible import shown_name
 from lcrp.figures.saving import save
+from lcrp.figures.sheet import Sheet
 from lcrp.values.evidence import Table
 
 CONTEXT, PARTS = "#1f6fb4", "#d1661f"
@@ -27,15 +29,15 @@ def draw_truth(path: Path, methods: Table, targets: Table, *, method: str, title
     """
 
     def build() -> Figure:
-        figure = Figure(figsize=(11.0, 1.9 + 0.42 * max(7, len(methods.columns["method"]))), layout="constrained")
-        FigureCanvasAgg(figure)
-        figure.suptitle(title, fontsize=9.0, color=colours.FAINT, x=0.01, ha="left")
-        left, right = figure.subplots(1, 2, width_ratios=(1.15, 1.0))
+        sheet = Sheet.of_size(11.0, 2.4 + 0.42 * max(7, len(methods.columns["method"])), layout="constrained")
+        add_head(sheet, "Does relevance agree with what interventions do to the decision?", title)
+        left, right = sheet.figure.subplots(1, 2, width_ratios=(1.15, 1.0))
         _draw_agreement(left, methods)
         _draw_shares(right, targets, method)
-        return figure
+        return sheet.figure
 
-    save(build, [path], dpi=150)
+    classes = [str(name) for name in targets.columns["class"]]
+    save(build, [path], dpi=150, names=[title, *classes])
 
 
 def _draw_agreement(axes: Axes, methods: Table) -> None:
@@ -63,7 +65,9 @@ def _draw_shares(axes: Axes, targets: Table, method: str) -> None:
     for number, name in enumerate(sorted(set(classes[known].tolist()))):
         rows = known & (classes == name)
         colour = CLASSES[number % len(CLASSES)]
-        axes.plot(reliance[rows], share[rows], "o", color=colour, markersize=5.0, alpha=0.75, label=name, mew=0)
+        axes.plot(
+            reliance[rows], share[rows], "o", color=colour, markersize=5.0, alpha=0.75, label=shown_name(name), mew=0
+        )
     axes.axvline(0.0, color=colours.FAINT, linewidth=0.8)
     axes.set_xlabel("causal reliance: fall of the read-out over another context")
     axes.set_ylabel(f"relevance on the own context ({method})")

@@ -69,12 +69,14 @@ def _which(explanation: Explanation) -> str:
 def annotation_verdict(annotated: Annotated, class_name: str) -> str:
     """What the annotation says of a decision, with a sign that is seen at once."""
     if annotated.verdict == "hit":
-        return f"✓ hit: a {annotated.class_name or class_name} is annotated here (IoU {annotated.overlap:.2f})"
+        return f"✓ hit: annotated as {annotated.class_name} (IoU {annotated.overlap:.2f})"
     if annotated.verdict == "unlabelled":
         return "○ unlabelled: no annotation could tell"
     if not annotated.class_name:
         return "✗ false alarm: nothing is annotated here"
-    return f"✗ false alarm: most overlap has a {annotated.class_name} (IoU {annotated.overlap:.2f})"
+    if annotated.class_name == class_name:
+        return f"✗ false alarm: the annotated {class_name} overlaps too little (IoU {annotated.overlap:.2f})"
+    return f"✗ false alarm: annotated here is {annotated.class_name} (IoU {annotated.overlap:.2f})"
 
 
 def concepts_heading(mode: str) -> str:

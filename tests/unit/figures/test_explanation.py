@@ -151,7 +151,7 @@ def test_small_objects_get_an_inset_away_from_the_relevance() -> None:
     assert (inset.at_right, inset.at_bottom) == (False, True)
     top, left, bottom, right = inset.window
     assert mask[top:bottom, left:right].sum() == mask.sum()
-    assert bottom - top == right - left == 26
+    assert bottom - top == right - left == 18
 
 
 def test_large_or_missing_objects_get_none() -> None:
@@ -236,10 +236,10 @@ def test_the_rest_of_the_picture_is_told(make: Make) -> None:
     )
     texts = _texts(explanation_figure(told))
     assert {"Also found in this picture", "car 0 0.90", "and 2 more", "Runner-up classes", "kite", "0.21"} <= {*texts}
-    assert "✓ hit: a boat is annotated here (IoU 0.83)" in " ".join(texts)
+    assert "✓ hit: annotated as boat (IoU 0.83)" in " ".join(texts)
     untold = _texts(explanation_figure(make()))
     assert not {"Also found in this picture", "Runner-up classes"} & {*untold}
-    assert not any("annotated" in text for text in untold)
+    assert not any("annotated as" in text for text in untold)
 
 
 def test_a_reference_that_shows_the_picture_itself_is_marked(make: Make) -> None:

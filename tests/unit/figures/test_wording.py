@@ -64,11 +64,15 @@ def test_a_share_that_was_not_measured_is_not_claimed(make: Make) -> None:
 @pytest.mark.parametrize(
     ("annotated", "text"),
     [
-        (Annotated(verdict="hit", class_name="boat", overlap=0.83), "✓ hit: a boat is annotated here (IoU 0.83)"),
+        (Annotated(verdict="hit", class_name="boat", overlap=0.83), "✓ hit: annotated as boat (IoU 0.83)"),
         (Annotated(verdict="false alarm"), "✗ false alarm: nothing is annotated here"),
         (
             Annotated(verdict="false alarm", class_name="car", overlap=0.31),
-            "✗ false alarm: most overlap has a car (IoU 0.31)",
+            "✗ false alarm: annotated here is car (IoU 0.31)",
+        ),
+        (
+            Annotated(verdict="false alarm", class_name="boat", overlap=0.31),
+            "✗ false alarm: the annotated boat overlaps too little (IoU 0.31)",
         ),
         (Annotated(verdict="unlabelled"), "○ unlabelled: no annotation could tell"),
     ],
