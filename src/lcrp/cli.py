@@ -4,21 +4,27 @@ A user's error ends as one line on stderr and exit code 1; HYDRA_FULL_ERROR=1 sh
 """
 
 import logging
+import shlex
 import signal
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
+from hydra.errors import CompactHydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from lcrp import __version__, hydra_errors
 from lcrp.config.check import checked
+from lcrp.config.commands import Command, key
+from lcrp.config.help import help_pages
+from lcrp.config.intent import meant, own_folders
 from lcrp.config.messages import one_line
 from lcrp.config.paths import config_dir
 from lcrp.config.schemas import register_schemas
@@ -43,10 +49,17 @@ def main() -> None:
         if "--version" in sys.argv[1:]:
             sys.stdout.write(f"lcrp {__version__}\n")
             return
-        hydra_errors.check_flags(sys.argv[1:])
+        given = hydra_errors.parsed(sys.argv[1:])
+        folders = own_folders(given.config_dir, given.overrides)
+        if given.help and (page := help_pages(given.overrides, folders)):
+            sys.stdout.write(f"{page}\n")
+            return
+        _refuse_words(given.overrides, folders)
         register_schemas()
         with hydra_errors.raised():
             _app()
+    except MissingConfigException as error:
+        _refuse(error, _hint(given.overrides, folders))
     except Interrupted as stop:
         _stop(f"lcrp: {without_current_folder(str(stop))}", EXIT_SIGNAL + stop.signal)
     except KeyboardInterrupt:
@@ -83,12 +96,13 @@ def _perform(config: DictConfig) -> None:
     began = time.monotonic()
     import torch  # takes seconds: --help and wrong settings need not wait
 
-    from lcrp.config.build import num_workers
+    from lcrp.config.build import find_device, num_workers
     from lcrp.config.jobs import build_job
     from lcrp.runs.provenance import PROVENANCE_FILE, file_sha256, write_provenance
 
     hydra_config = HydraConfig.get()
     origin = Path(hydra_config.runtime.cwd)
+    settings = replace(settings, device=str(find_device(settings.device)))  # what 'auto' stands for here
     threads = chosen_threads(
         settings.threads, found=_default_threads(), jobs=_parallel_jobs(), workers=num_workers(settings)
     )
@@ -96,12 +110,16 @@ def _perform(config: DictConfig) -> None:
     if settings.stage.takes in ("subject", "pupil"):  # the others compute nothing
         log.info("threads: %s", threads)
     run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / "outputs", threads=threads)
-    job = build_job(settings, origin)
+    job = build_job(settings, origin, _command(origin))
     try:
         with in_use(run.folder / PROVENANCE_FILE):
             written = job.stage(run)
     except torch.OutOfMemoryError as error:
         raise ConfigError(f"device '{settings.device}' is out of memory; lower statistics.batch_size") from error
+    except (TypeError, NotImplementedError) as error:
+        if settings.device != "mps" or "MPS" not in str(error):
+            raise
+        raise ConfigError(f"device 'mps' lacks what this needs ({one_line(error)}); write device=cpu") from error
     facts = {
         "command": {"overrides": list(hydra_config.overrides.task), "folder": str(origin)},
         "device": settings.device,
@@ -118,6 +136,17 @@ def _perform(config: DictConfig) -> None:
     sys.stdout.flush()
 
 
+def _command(origin: Path) -> Command:
+    """What was written, in a sweep what this job alone would be."""
+    given = HydraConfig.get()
+    sources = [Path(one.path) for one in given.runtime.config_sources if one.provider == "command-line"]
+    return Command(
+        program=_program(),
+        flags=[part for folder in sources for part in ("--config-dir", shown(folder, origin))],
+        overrides=[*(one for one in given.overrides.hydra if key(one) == "hydra.searchpath"), *given.overrides.task],
+    )
+
+
 @cache
 def _default_threads() -> int:
     """Threads that torch takes by itself, asked before any job of a sweep has changed them."""
@@ -132,11 +161,36 @@ def _parallel_jobs() -> int | None:
     return found.launcher.get("n_jobs", 1) if found.mode == RunMode.MULTIRUN else 1
 
 
-def _refuse(error: BaseException) -> NoReturn:
+def _refuse_words(overrides: Sequence[str], folders: Sequence[Path]) -> None:
+    """Say what is meant by words that are no settings, if that can be told.
+
+    Raises:
+        ConfigError: there are such words.
+    """
+    words = [word for word in overrides if "=" not in word and not word.startswith("~")]
+    hint = _hint(overrides, folders)
+    if words and hint:
+        raise ConfigError(f"'{words[0]}' is not a setting of the form key=value{hint}")
+
+
+def _hint(overrides: Sequence[str], folders: Sequence[Path]) -> str:
+    """The command that is meant, if it is another one."""
+    wanted = meant(overrides, folders)
+    flags = [argument for argument in sys.argv[1:] if argument not in overrides]
+    is_other = wanted != list(overrides) and all("=" in one or one.startswith("~") for one in wanted)
+    return f"; did you mean: {shlex.join([*_program(), *flags, *wanted])}" if is_other else ""
+
+
+def _program() -> tuple[str, ...]:
+    """How this program was called."""
+    return ("lcrp",) if Path(sys.argv[0]).stem == "lcrp" else ("python", "-m", "lcrp")
+
+
+def _refuse(error: BaseException, hint: str = "") -> NoReturn:
     """One line for what a user can mend; all else, and all where tracebacks are asked for, is raised."""
     if hydra_errors.wants_traceback() or not hydra_errors.is_users_mistake(error):
         raise error
-    _stop(f"lcrp: error: {one_line(error)}", EXIT_ERROR)
+    _stop(f"lcrp: error: {one_line(error)}{hint}", EXIT_ERROR)
 
 
 def _stop(line: str, code: int) -> NoReturn:

@@ -1,5 +1,6 @@
 """What Hydra and argparse say of a wrong command: raised instead of printed over several lines."""
 
+import argparse
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,8 +36,8 @@ def raised() -> Iterator[None]:
             os.environ[FULL_ERROR] = before
 
 
-def check_flags(arguments: Sequence[str]) -> list[str]:
-    """The overrides among a command's arguments.
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """A command's flags, and its other words as `overrides`.
 
     Raises:
         ConfigError: a flag is unknown; argparse would answer with a page of usage.
@@ -47,7 +48,7 @@ def check_flags(arguments: Sequence[str]) -> list[str]:
         raise ConfigError(f"{message}; settings are given as key=value, 'lcrp --help' shows how")
 
     parser.error = refuse  # type: ignore[method-assign]
-    return list(parser.parse_args(list(arguments)).overrides)
+    return parser.parse_args(list(arguments))
 
 
 def is_users_mistake(error: BaseException) -> bool:

@@ -1,12 +1,13 @@
 """Every choice of groups composes, and what is not in the schema is refused."""
 
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hydra import compose
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from lcrp.config.check import checked
 from lcrp.config.checkpoints import OFFICIAL_FILES, official_class_names
@@ -104,6 +105,38 @@ def test_without_arguments_the_embedded_pictures_are_analysed() -> None:
     assert (config.stage.name, config.model.name, config.dataset.name) == ("glocal", "yolov6", "scenes")
     assert config.model.checkpoint == "embedded:yolov6_scenes"
     assert config.model.input == Input(height=256, width=256, resize="letterbox", multiple_of=32)
+
+
+SCENES, BACKBONE = (256, 256, "letterbox"), "backbone.ERBlock_5.0.rbr_dense.conv"
+OFFICIAL = {  # of every model but on scenes: checkpoint, input, layer, composite
+    "yolov5": ("official:yolov5m", (640, 640, "letterbox"), "model.8.cv3.conv", "epsilon_plus_flat"),
+    "yolov6": ("official:yolov6s", (640, 640, "letterbox"), BACKBONE, "epsilon_gamma_flat"),
+    "ssd": ("official:ssd512", (512, 512, "stretch"), "backbone.vgg.28", "epsilon_plus_flat"),
+    "unet": ("official:unet", (256, 512, "stretch"), "encoder.features.15", "epsilon_plus_flat"),
+    "deeplabv3plus": (
+        *("official:deeplabv3plus", (513, 513, "shorter_crop"), "backbone.layer4.0.conv3", "epsilon_plus_flat"),
+    ),
+}
+EMBEDDED = {
+    "yolov5": ("embedded:yolov5_scenes", SCENES, "model.6.cv3.conv", "epsilon_plus_flat"),
+    "yolov6": ("embedded:yolov6_scenes", SCENES, "backbone.ERBlock_4.0.rbr_dense.conv", "epsilon_gamma_flat"),
+    "ssd": ("embedded:ssd_scenes", SCENES, "backbone.vgg.21", "epsilon_plus_flat"),
+    "unet": ("embedded:unet_scenes", SCENES, "encoder.features.15", "epsilon_plus_flat"),
+    "deeplabv3plus": ("embedded:deeplabv3plus_scenes", SCENES, "backbone.layer4.0.conv3", "epsilon_plus_flat"),
+}
+
+
+@pytest.mark.parametrize(("model", "dataset"), PAIRS)
+def test_what_alters_numbers_is_what_was_published(model: str, dataset: str) -> None:
+    """Statistics of earlier versions would no longer be found, and figures would differ."""
+    given = () if (model, dataset) not in UNSUITED else ("statistics.targets=predicted",)
+    config = composed(f"model={model}", f"dataset={dataset}", *given, *GIVEN.get(dataset, []))
+    size = (config.model.input.height, config.model.input.width, config.model.input.resize)
+    found = (config.model.checkpoint, size, config.model.layer, config.composite["name"])
+    assert found == (EMBEDDED if dataset == "scenes" else OFFICIAL)[model]
+    assert config.statistics.targets == ("predicted" if given or dataset == "folder" else "annotated")
+    thresholds = (config.model.confidence, config.model.iou, config.model.max_detections, config.model.min_area)
+    assert thresholds == ((None, None, None, 1) if model in ("unet", "deeplabv3plus") else (0.25, 0.45, 25, None))
 
 
 def test_the_composite_follows_the_model() -> None:
@@ -205,10 +238,10 @@ def test_run_folders_tell_stage_model_and_dataset() -> None:
 
 def test_sweep_folder_does_not_depend_on_what_is_swept() -> None:
     """Jobs of one sweep would be scattered over several folders."""
-    node = OmegaConf.to_container(raw().hydra.sweep, resolve=False)
-    assert isinstance(node, dict)
-    assert node["dir"] == "multirun/${now:%Y-%m-%d_%H-%M-%S}"
-    assert node["subdir"] == "${hydra.job.num}_${stage.name}_${model.name}_${dataset.name}"
+    for swept in ("stage=render", "model=unet", "composite=gradient", "statistics.top_n=3"):
+        sweep = raw(swept, "hydra.job.num=4").hydra.sweep
+        assert re.fullmatch(r"multirun/\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", sweep.dir)
+    assert raw("stage=render", "model=unet", "hydra.job.num=4").hydra.sweep.subdir == "4_render_unet_scenes"
 
 
 @pytest.mark.parametrize(
@@ -289,6 +322,8 @@ def test_values_that_make_no_sense_are_refused(override: str, message: str) -> N
         ("stage.mode=gradient", r"stage.mode='gradient' is unknown"),
         ("stage.formats=[png,bmp]", r"stage.formats='bmp' is unknown"),
         ("stage.box=[3,3,1,9]", r"stage.box=.* is no box"),
+        ("stage.confidence=3", r"stage.confidence=3.0 is out of range; write a value from 0 to 1"),
+        ("stage.max_detections=0", r"stage.max_detections=0 is too small; the least is 1"),
         ("stage.samples=[1.5]", r"stage.samples: 1.5 is neither an index nor a key"),
         ("stage.n_concepts=0", r"stage.n_concepts=0 is out of range; write a value from 1 to 8"),
     ],

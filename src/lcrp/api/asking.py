@@ -10,7 +10,6 @@ from lcrp.api.explanation import Explanation
 from lcrp.api.pictures import PictureList, given_picture
 from lcrp.api.statistics import Statistics
 from lcrp.api.targets import target_boxes
-from lcrp.attribution.task import Task
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.explained import explained
 from lcrp.decisions.explainer import Explainer
@@ -34,7 +33,6 @@ class Asked:
         explainer: the network; `layer` is the one whose concepts are shown.
         selection: which decisions.
         choice: which concepts.
-        task: reads the decisions.
         references: where reference samples come from; None shows none.
         title: of the explanations.
         bgr: whether arrays hold blue, green, red.
@@ -44,7 +42,6 @@ class Asked:
     explainer: Explainer
     selection: Selection
     choice: ConceptChoice
-    task: Task
     references: ReferenceSource | None
     title: str
     bgr: bool
@@ -74,7 +71,6 @@ class Asked:
                     self.choice,
                     title=self.title,
                     references=self.references,
-                    task=self.task,
                     start_counting=self.run.progress,
                 )
             ]

@@ -1,15 +1,13 @@
 """Explainers as they stand, and with other settings than they were loaded with."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from lcrp.api.networks import architecture_of, weights_sha256
 from lcrp.attribution.layers import layer_names
-from lcrp.attribution.task import Task
 from lcrp.config.compose import composed
 from lcrp.config.composite import build_composite
 from lcrp.decisions.explainer import Explainer
-from lcrp.errors import ConfigError, LayerError, nearest
+from lcrp.errors import LayerError, nearest
 from lcrp.models.recognition import FAMILIES
 
 MODULE = "module"  # in place of a checkpoint's name
@@ -49,22 +47,6 @@ def with_composite(explainer: Explainer, name: str) -> Explainer:
     """
     config = composed([f"model={configured_like(explainer)}", "dataset=scenes", f"composite={name}"])
     return replace(explainer, composite=build_composite(config.composite))
-
-
-def with_thresholds(task: Task, **changes: float | None) -> Task:
-    """A task with other thresholds for what counts as a decision; those that are None stay.
-
-    Raises:
-        ConfigError: the task has no such threshold, or the value makes no sense.
-    """
-    settings = task.identity()
-    name = settings.pop("name")
-    wanted = {key: value for key, value in changes.items() if value is not None}
-    unknown = [key for key in wanted if key not in settings]
-    if unknown:
-        raise ConfigError(f"{unknown[0]} says nothing to {name}: leave it out")
-    kind: Callable[..., Task] = type(task)
-    return kind(task.class_names, **(settings | wanted))
 
 
 def configured_like(explainer: Explainer) -> str:

@@ -6,7 +6,7 @@ from typing import Any, TypedDict, Unpack, overload
 
 from lcrp.api.asking import Asked, Explanations, references_of
 from lcrp.api.door import python_words
-from lcrp.api.explainers import with_composite, with_layer, with_thresholds
+from lcrp.api.explainers import with_composite, with_layer
 from lcrp.api.explanation import Explanation
 from lcrp.api.loading import Model, load
 from lcrp.api.pictures import UNNAMED, GivenPicture, pictures_of
@@ -16,6 +16,7 @@ from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.explained import title_of
 from lcrp.decisions.neuron_maps import Mode
 from lcrp.decisions.selection import Selection, class_id_of
+from lcrp.decisions.thresholds import Thresholds
 from lcrp.errors import ConfigError, DataError, LcrpError, TargetError
 from lcrp.runs.progress import OnProgress
 from lcrp.values.geometry import Box
@@ -154,14 +155,15 @@ def explain(
             rank=rank,
             box=None if box is None else _box(box),
             max_targets=max_targets,
+            thresholds=Thresholds(confidence=confidence, iou=iou, max_detections=max_detections),
         )
+        selection.thresholds.of(explainer.task)  # refused before any picture is read
         if target is not None and (class_name is not None or box is not None):
             raise ConfigError("target finds its own decisions: leave out class_name and box")
         asked = Asked(
             explainer=explainer,
             selection=selection,
             choice=choice,
-            task=with_thresholds(explainer.task, confidence=confidence, iou=iou, max_detections=max_detections),
             references=references_of(statistics, explainer, choice) if choice.n_references else None,
             title=title_of(
                 explainer, "" if statistics is None else f"references from {statistics.subject.dataset.name}"

@@ -11,7 +11,7 @@ from torch import nn
 from lcrp.api.door import python_words
 from lcrp.api.explainers import LIKE, MODULE, as_it_stands, with_layer
 from lcrp.api.networks import check_answer, placed_network, widest_layer
-from lcrp.config.build import build_explainer, named_device
+from lcrp.config.build import build_explainer, find_device
 from lcrp.config.checkpoints import EMBEDDED, OFFICIAL
 from lcrp.config.compose import composed
 from lcrp.config.composite import build_composite
@@ -182,7 +182,7 @@ def _known(config: Config, *, class_names: Sequence[str] | None, layer: str | No
     """An explainer of one of the families."""
     model = config.model
     model.class_names = model.class_names if class_names is None else list(class_names)
-    explainer = build_explainer(config, None, named_device(config.device), Path.cwd())
+    explainer = build_explainer(config, None, find_device(config.device), Path.cwd())
     return with_layer(explainer, layer)
 
 
@@ -208,7 +208,7 @@ def _own(
     model = config.model
     transform = input_transform(model)
     dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
-    placed = placed_network(network, None if device is None else named_device(config.device), dtype)
+    placed = placed_network(network, None if device is None else find_device(config.device), dtype)
     check_answer(placed, (transform.height, transform.width), task, len(class_names))
     explainer = Explainer(
         name=type(network).__name__,

@@ -200,7 +200,7 @@ def _asked(model: Model, data: object, targets: Targets | None) -> tuple[Subject
     with python_words():
         explainer = as_it_stands(load(model))
         given = given_data(data, explainer)
-        settings = statistics_settings(given.config)
+        settings = statistics_settings(given.config.statistics)
         return subject_of(explainer, given), replace(settings, targets=settings.targets if targets is None else targets)
 
 

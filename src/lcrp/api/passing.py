@@ -75,7 +75,7 @@ def statistics(
     with python_words():
         explainer = as_it_stands(load(model))
         given = given_data(data, explainer)
-        wanted = statistics_settings(given.config)
+        wanted = statistics_settings(given.config.statistics)
         settings = replace(
             wanted,
             targets=wanted.targets if targets is None else targets,

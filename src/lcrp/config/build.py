@@ -4,6 +4,7 @@ Nothing beyond this package knows how a run was configured.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +12,7 @@ import torch
 
 from lcrp.config.composite import build_composite
 from lcrp.config.network import trained_network
-from lcrp.config.root import Config
+from lcrp.config.root import Config, Statistics
 from lcrp.config.samples import build_dataset, dataset_options, has_class_names, input_transform
 from lcrp.config.tasks import build_task
 from lcrp.config.values import filled
@@ -23,13 +24,14 @@ from lcrp.errors import ConfigError
 WORKERS_OF_A_GPU = 4
 
 
-def build_subject(config: Config, device: torch.device, origin: Path) -> Subject:
+def build_subject(config: Config, device: torch.device, origin: Path, command: str = "") -> Subject:
     """The network, its dataset and its composite.
 
     Args:
         config: checked settings.
         device: where the network goes.
         origin: folder where the command was given; a person's paths are relative to it.
+        command: makes the concept statistics, as a person gives it; empty where there is no command line.
 
     Raises:
         LcrpError: a file is missing or wrong, a name leads nowhere, or the parts do not fit each other.
@@ -39,7 +41,8 @@ def build_subject(config: Config, device: torch.device, origin: Path) -> Subject
     if dataset is None:
         dataset = build_dataset(config.dataset, config.model, origin, explainer.class_names)
     options = dataset_options(config.dataset)
-    return subject_on(explainer, dataset, config.dataset.name, options, num_workers(config))
+    subject = subject_on(explainer, dataset, config.dataset.name, options, num_workers(config))
+    return replace(subject, command=command)
 
 
 def subject_on(
@@ -98,16 +101,16 @@ def build_explainer(
     )
 
 
-def statistics_settings(config: Config) -> StatisticsSettings:
-    """How concept statistics are made."""
-    return filled(StatisticsSettings, config.statistics, Path())
+def statistics_settings(statistics: Statistics) -> StatisticsSettings:
+    """What changes concept statistics, as a value."""
+    return filled(StatisticsSettings, statistics, Path())
 
 
 def num_workers(config: Config) -> int:
     """Processes that read samples ahead: as set, or as many as keep the device busy."""
     if config.workers is not None:
         return config.workers
-    return WORKERS_OF_A_GPU if config.device.startswith("cuda") else 0
+    return 0 if find_device(config.device).type == "cpu" else WORKERS_OF_A_GPU
 
 
 def set_precision(name: str) -> None:
@@ -117,7 +120,7 @@ def set_precision(name: str) -> None:
     torch.backends.cudnn.deterministic = True
 
 
-def named_device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
     """The device of a name, if this machine has it; 'auto' takes CUDA before Apple's mps before the CPU.
 
     Raises:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from lcrp.config.build import build_subject, named_device, num_workers, set_precision, statistics_settings
+from lcrp.config.build import build_subject, find_device, num_workers, set_precision, statistics_settings
 from lcrp.config.check import checked
+from lcrp.config.commands import Command
 from lcrp.config.compose import composed_node
 from lcrp.config.dataset import ScenesDataset
 from lcrp.config.network import fresh_network
@@ -43,12 +44,13 @@ class Job:
     facts: Mapping[str, object]
 
 
-def build_job(config: Config, origin: Path) -> Job:
+def build_job(config: Config, origin: Path, command: Command) -> Job:
     """Everything that one run needs, built from its settings.
 
     Args:
         config: checked settings.
         origin: folder where the command was given; a person's paths are relative to it.
+        command: what the person wrote, for messages that say how to go on.
 
     Raises:
         LcrpError: a file is missing or wrong, a name leads nowhere, or the parts do not fit each other.
@@ -57,7 +59,7 @@ def build_job(config: Config, origin: Path) -> Job:
     settings = config.stage.settings(config, origin)
     match config.stage:
         case OwnStage():
-            return _own(config, stage, origin)
+            return _own(config, stage, origin, command)
         case TrainStage():
             pupil = _train_subject(config, config.stage, _device(config), origin)
             facts = {"model": {"name": config.model.name}, "dataset": {"fingerprint": pupil.train.fingerprint()}}
@@ -67,16 +69,17 @@ def build_job(config: Config, origin: Path) -> Job:
         return Job(stage=partial(stage, settings), facts=facts)
     if config.stage.takes == "run":
         assert isinstance(settings, Path)
-        return _verification(config, stage, settings, origin)
-    subject = build_subject(config, _device(config), origin)
-    return Job(stage=partial(stage, subject, statistics_settings(config), settings), facts=subject.identity)
+        return _verification(config, stage, settings, origin, command)
+    subject = build_subject(config, _device(config), origin, command.statistics())
+    return Job(stage=partial(stage, subject, statistics_settings(config.statistics), settings), facts=subject.identity)
 
 
-def _own(config: Config, stage: Callable[..., Written], origin: Path) -> Job:
+def _own(config: Config, stage: Callable[..., Written], origin: Path, command: Command) -> Job:
     """A function of a person's own: its settings by name, and whatever else it has parameters for."""
     assert isinstance(config.stage, OwnStage)
-    subject = build_subject(config, _device(config), origin)
-    given = {"subject": subject, "explainer": subject.explainer, "statistics": statistics_settings(config), "run": None}
+    subject = build_subject(config, _device(config), origin, command.statistics())
+    statistics = statistics_settings(config.statistics)
+    given = {"subject": subject, "explainer": subject.explainer, "statistics": statistics, "run": None}
     settings = config.stage.settings(config, origin)
     arguments = settings | {name: value for name, value in given.items() if takes(stage, name)}
     check_arguments(stage, arguments, "stage")
@@ -88,13 +91,13 @@ def _own(config: Config, stage: Callable[..., Written], origin: Path) -> Job:
     return Job(stage=work, facts=subject.identity)
 
 
-def _verification(config: Config, stage: Callable[..., Path], folder: Path, origin: Path) -> Job:
+def _verification(config: Config, stage: Callable[..., Path], folder: Path, origin: Path, command: Command) -> Job:
     """What the command of an earlier run would work on today, beside what it worked on then."""
     recorded = read_provenance(folder)
-    command = recorded["command"]
-    assert isinstance(command, dict)
-    there = Path(command["folder"])
-    settings = checked(composed_node(command["overrides"]))
+    given = recorded["command"]
+    assert isinstance(given, dict)
+    there = Path(given["folder"])
+    settings = checked(composed_node(given["overrides"]))
     if settings.stage.takes == "run":
         raise ConfigError(f"'{folder}' looked at another run itself; name a run that computed something")
     trusted = _targets(config)
@@ -102,10 +105,10 @@ def _verification(config: Config, stage: Callable[..., Path], folder: Path, orig
         if path != trusted[key] and not is_own(path):
             raise ConfigError(
                 f"'{folder}' names {key}='{path}', which is not lcrp's own code; if you trust it, say so: "
-                f"lcrp stage=verify run={config.run} {key}={path}"
+                + command.again(f"{key}={path}")
             )
-    earlier = build_job(settings, there if there.is_dir() else origin)
-    device = str(named_device(settings.device))
+    earlier = build_job(settings, there if there.is_dir() else origin, command)
+    device = str(find_device(settings.device))
     facts = {"device": device, "precision": settings.precision, **earlier.facts}
     return Job(stage=partial(stage, folder, recorded, facts), facts={"verified": str(folder)})
 
@@ -145,7 +148,7 @@ def _train_subject(config: Config, stage: TrainStage, device: torch.device, orig
 
 def _device(config: Config) -> torch.device:
     """The device, which multiplies as the settings say from now on."""
-    device = named_device(config.device)
+    device = find_device(config.device)
     if config.precision == "tf32" and device.type != "cuda":
         raise ConfigError(f"precision=tf32 is a way of GPUs to compute, not of '{device}'; write precision=float32")
     set_precision(config.precision)

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from lcrp.config.values import Problems, filled, told
-from lcrp.errors import one_of
+from lcrp.errors import at_least, one_of
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Input:
         from lcrp.data.transforms import InputTransform
 
         yield from told("model.input.", lambda: filled(InputTransform, self, Path()))
+        yield from at_least("model.input.multiple_of", self.multiple_of, 1)
         for name, side in (("height", self.height), ("width", self.width)):
             if side % max(1, self.multiple_of):
                 yield f"model.input.{name}={side} is not a multiple of {self.multiple_of}, as this network needs it"
@@ -49,12 +50,7 @@ class Model:
     min_area: int | None = None
 
     def problems(self) -> Problems:
-        """What is wrong with them."""
-        from lcrp.config.tasks import TASKS
-
-        yield from one_of("model.task", self.task, TASKS)
-        if self.task in TASKS:
-            yield from self._task_problems()
+        """What is wrong with them, but for what decisions depend on."""
         yield from self.input.problems()
         if "_target_" not in self.network:
             yield "'model.network._target_' has no value; it names the network's class"
@@ -64,15 +60,17 @@ class Model:
         if any(value <= 0 for value in self.std):
             yield f"model.std={self.std} is divided by; write positive values"
 
-    def _task_problems(self) -> Problems:
-        """Every task reads settings of its own, and no others."""
+    def task_problems(self) -> Problems:
+        """Whether the task is known and has its own settings, and no others."""
         from lcrp.config.tasks import TASKS
 
+        yield from one_of("model.task", self.task, TASKS)
+        if self.task not in TASKS:
+            return
         own = TASKS[self.task].settings
         for name in own:
             if getattr(self, name) is None:
                 yield f"'model.{name}' has no value, but {self.task} needs it; write model.{name}=..."
-        foreign = (name for kind in TASKS.values() for name in kind.settings if name not in own)
-        for name in foreign:
+        for name in (name for kind in TASKS.values() for name in kind.settings if name not in own):
             if getattr(self, name) is not None:
                 yield f"'model.{name}' says nothing to model '{self.name}', which does {self.task}; leave it out"

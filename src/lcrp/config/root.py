@@ -37,11 +37,9 @@ class Statistics:
 
     def problems(self) -> Problems:
         """What is wrong with them."""
-        from lcrp.attribution.segmentation import Seed
         from lcrp.decisions.subject import StatisticsSettings
 
         yield from told("statistics.", lambda: filled(StatisticsSettings, self, Path()))
-        yield from one_of("statistics.seed", self.seed, get_args(Seed))
 
 
 @dataclass
@@ -116,7 +114,8 @@ class Config:
             yield from part.problems()
         yield from self.stage.problems(self)
         yield from self._composite_problems()
-        yield from self._task_problems()
+        yield from self.task_problems()
+        yield from self._annotation_problems()
         yield from self._stage_problems()
 
     def _machine_problems(self) -> Problems:
@@ -138,17 +137,16 @@ class Config:
             if not isinstance(self.composite.get(key, True), bool):
                 yield f"composite.{key}={self.composite[key]!r} must be true or false"
 
-    def _task_problems(self) -> Problems:
-        """What decisions and their seeds depend on, and whether the annotation can tell of such decisions."""
+    def task_problems(self) -> Problems:
+        """What is wrong with the settings that decisions and their seeds depend on."""
         from lcrp.attribution.segmentation import Seed
-        from lcrp.config.tasks import TASKS, build_task
+        from lcrp.config.tasks import build_task
 
-        kind = TASKS.get(self.model.task)
-        if kind is None:
-            return
-        is_complete = all(getattr(self.model, name) is not None for name in kind.settings)
-        if is_complete and self.statistics.seed in get_args(Seed):
-            yield from told("model.", lambda: build_task(self, ()))
+        problems = [*self.model.task_problems(), *one_of("statistics.seed", self.statistics.seed, get_args(Seed))]
+        yield from problems or told("model.", lambda: build_task(self, ()))
+
+    def _annotation_problems(self) -> Problems:
+        """Whether the annotation can tell of such decisions, where targets are to be the annotated ones."""
         annotation, suited = self.dataset.annotates
         is_asked = self.stage.explains and self.statistics.targets == "annotated"
         if is_asked and suited and self.model.task != suited:

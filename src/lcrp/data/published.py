@@ -1,5 +1,6 @@
 """Where the public datasets are published, and what each of them consists of."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,7 @@ def missing(name: str, root: Path, path: str) -> DataError:
     """
     address = source(name, path)
     if address:
-        command = f"lcrp stage=download dataset={name} dataset.root={root}"
+        command = shlex.join(["lcrp", "stage=download", f"dataset={name}", f"dataset.root={root}"])
         mend = f"download {address} and unpack it into {root} ('{command}' does that)"
     elif name == "coco2014" and "minival" in path:
         mend = f"download {MINIVAL} and unpack it into {root / 'annotations'}"

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lcrp.attribution.layers import layer_names
-from lcrp.attribution.task import Task
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.decision import explained_decisions
 from lcrp.decisions.explainer import Explainer
@@ -30,7 +29,6 @@ def explained(
     title: str = "",
     data_names: Sequence[str] | None = None,
     references: ReferenceSource | None = None,
-    task: Task | None = None,
     start_counting: StartCounting | None = None,
 ) -> list[Explanation]:
     """Explanations of the decisions of one picture that were asked for, with all that a figure shows.
@@ -46,7 +44,6 @@ def explained(
         title: model, weights, data and composite in words.
         data_names: class names of the dataset that the picture comes from; None for a person's own.
         references: where reference samples come from, for the same layer and mode; None shows none.
-        task: reads the decisions; None for the explainer's own, which always reads those of reference samples.
         start_counting: opens a count of the reference heatmaps that are to be computed, as `Run.progress` does.
 
     Raises:
@@ -55,11 +52,11 @@ def explained(
     """
     layer = layer_of(explainer, choice.layer)
     with explainer.attributor([layer]) as attributor:
-        with attributor.reading_by(task or explainer.task):
+        with attributor.reading_by(selection.thresholds.of(explainer.task)):
             found = explained_decisions(attributor, sample, selection, replace(choice, layer=layer), data_names)
         shown = sorted({part.concept for one in found for part in one.concepts})
         by_concept: dict[int, tuple[Reference, ...]] = {}
-        if references is not None:
+        if references is not None:  # by the explainer's own thresholds: items of the ranking are counted by them
             by_concept = reference_samples(attributor, references, shown, sample, start_counting)
     complete = []
     for one in found:

@@ -1,14 +1,17 @@
 """Which pictures and which of their decisions are explained."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lcrp.attribution.task import Box, Prediction, Task
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.beside import by_confidence, without_background
+from lcrp.decisions.thresholds import Thresholds
 from lcrp.errors import DataError, TargetError, at_least, nearest, refuse, within
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
+
+WEAKER = 5  # times less confidence is what a person is told to try where nothing is found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,7 @@ class Selection:
         max_targets: at most so many targets of one picture, where neither class nor box is given.
         rank: place among the decisions of the class by confidence, 0 = most confident, instead of `item`.
         min_iou: least IoU of a detection with the box that takes it.
+        thresholds: of the decisions that are shown.
     """
 
     image: str | None
@@ -35,6 +39,7 @@ class Selection:
     max_targets: int
     rank: int | None = None
     min_iou: float = 0.5
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
     def __post_init__(self) -> None:
         refuse(self._problems())
@@ -96,6 +101,19 @@ def chosen_targets(
     Raises:
         TargetError: what was asked for is not there; the message says what is.
     """
+    try:
+        return _chosen(task, prediction, sample, selection, class_id)
+    except TargetError as error:
+        confidence = task.identity().get("confidence")
+        if error.mend or not isinstance(confidence, float):
+            raise
+        weaker = f"Write stage.confidence={confidence / WEAKER:.2g} to take weaker decisions, too."
+        raise TargetError(str(error), mend=weaker) from error
+
+
+def _chosen(
+    task: Task, prediction: Prediction, sample: Sample, selection: Selection, class_id: int | None
+) -> list[ExplainedTarget]:
     if selection.box is not None:
         return [task.match_box(prediction, sample, selection.box, selection.min_iou)]
     if class_id is not None and selection.rank is not None:
@@ -105,7 +123,8 @@ def chosen_targets(
     explained, _ = task.predicted_targets(prediction, sample)
     named = without_background(task, explained) or explained
     if not named:
-        raise TargetError(f"nothing to explain in {sample.key}: the model predicts nothing there with confidence.")
+        confidence = task.identity().get("confidence", 0)
+        raise TargetError(f"nothing to explain in {sample.key}: the model predicts nothing above {confidence:g}.")
     best_first = sorted(named, key=lambda one: -one.confidence)  # stable: ties keep the task's order
     return best_first[: selection.max_targets]
 

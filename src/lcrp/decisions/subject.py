@@ -24,6 +24,7 @@ class Subject:
         dataset_name: the dataset's name in the configuration; empty takes the dataset's own.
         identity: what explainer and dataset contribute to the numbers; plain nested values, hashed to find statistics
             again.
+        command: makes its concept statistics, as a person gives it; empty where there is no command line.
     """
 
     explainer: Explainer
@@ -31,6 +32,7 @@ class Subject:
     num_workers: int
     dataset_name: str = ""
     identity: dict[str, object] = field(default_factory=dict)
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,7 @@ def statistics_key(subject: Subject, statistics: StatisticsSettings) -> Statisti
         composite=subject.explainer.composite.name,
         identity=subject.identity,
         settings=asdict(statistics),
+        command=subject.command,
     )
 
 

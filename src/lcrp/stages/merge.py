@@ -86,7 +86,8 @@ def _found(path: Path, given: Sequence[Path] | None, key: StatisticsKey) -> list
     if given is None:
         shards = shard_paths(path)
         example = shard_path(path, 0, 2).name
-        mend = f"Make them: {key.command()} shard.count=2 shard.index=0,1 -m, which writes '{example}' and another"
+        parts = f"{key.command} shard.count=2 shard.index=0,1 -m"
+        mend = f"Make them, '{example}' and another: {parts}" if key.command else ""
     else:
         shards = [shard for pattern in given for shard in sorted(pattern.parent.glob(pattern.name)) or [pattern]]
         mend = "Name files or patterns: stage.shards=[PATH]"

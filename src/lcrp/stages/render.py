@@ -97,16 +97,20 @@ def render(subject: Subject, statistics: StatisticsSettings, settings: RenderSet
 def _rendered(work: _Work, pictures: Dataset, indices: Sequence[int]) -> list[Path]:
     """Figures of all pictures; where none is named, of the first one in which something is explained."""
     is_search = work.settings.selection.samples is None and not work.is_own
+    level = logging.DEBUG if is_search else logging.WARNING
     figures: list[Path] = []
     refused: list[TargetError | DataError] = []
+    num_told = 0
     for index in indices:
         try:
             figures += _figures(work, pictures[index])
         except (TargetError, DataError) as error:
             refused.append(error)
-            log.log(logging.DEBUG if is_search else logging.WARNING, "%s", error)
-            continue
-        if is_search:
+        if figures:  # else the error at the end says it
+            for told in refused[num_told:]:
+                log.log(level, "%s", told)
+            num_told = len(refused)
+        if figures and is_search:
             break
     if not figures:
         raise _nothing(refused, pictures.name)

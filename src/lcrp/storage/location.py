@@ -25,6 +25,7 @@ ORIGIN = "origin"  # among the settings of statistics that another program made:
 IMPORTED = "zennit-crp"
 _CHECKPOINT = ".checkpoint"
 _HASH_DIGITS = 8
+_THRESHOLDS = ("model.task.confidence ", "model.task.iou ", "model.task.max_detections ")
 _STEM = re.compile(rf"[0-9a-f]{{{_HASH_DIGITS}}}-[0-9a-f]{{{_HASH_DIGITS}}}")
 _MAX_DIFFERENCES = 5
 _MAX_VALUE_LENGTH = 40
@@ -40,6 +41,7 @@ class StatisticsKey:
         composite: the composite's.
         identity: what model, checkpoint, dataset and composite contribute to the numbers, plain nested values.
         settings: the statistics' own settings, plain nested values.
+        command: makes them, as a person gives it; empty where there is no command line.
     """
 
     model: str
@@ -47,16 +49,16 @@ class StatisticsKey:
     composite: str
     identity: Mapping[str, object]
     settings: Mapping[str, object]
+    command: str = ""
 
     def config(self) -> dict[str, object]:
         """Identity and settings as a file carries them: lists instead of tuples, names as keys."""
         plain: dict[str, object] = json.loads(json.dumps({**self.identity, SETTINGS_NODE: self.settings}))
         return plain
 
-    def command(self) -> str:
-        """The command that makes the statistics."""
-        names = f"model={self.model} dataset={self.dataset} composite={self.composite}"
-        return f"python -m lcrp stage=glocal {names}"
+    def mend(self, words: str) -> str:
+        """What a person at the command line can do, in words that introduce the command."""
+        return f"{words}: {self.command}" if self.command else ""
 
 
 def content_hash(content: Mapping[str, object]) -> str:
@@ -149,7 +151,7 @@ def find_statistics(root: Path, key: StatisticsKey, *, given: Path | None = None
     if inaccessible:
         raise inaccessible[0]
     if refused and not complete:
-        raise StoreError(str(refused[0]), mend=f"Make them: {key.command()}")
+        raise StoreError(str(refused[0]), mend=key.mend("Make them"))
     raise _none(_folder(root, key), complete, key)
 
 
@@ -179,11 +181,11 @@ def _readable(folder: Path) -> tuple[dict[Path, StatisticsHeader], list[StoreErr
 
 def _check(path: Path, header: StatisticsHeader, key: StatisticsKey) -> None:
     if not header.complete:
-        raise StoreError(incomplete(path, header), mend=f"Go on with: {key.command()}")
+        raise StoreError(incomplete(path, header), mend=key.mend("Go on with"))
     differing = _identity_differences(header, key)
     if differing:
-        message = f"'{path}' does not fit: {_listed(differing)}"
-        raise StoreError(message, mend=f"Make statistics that do: {key.command()}")
+        mend = _mend(differing, key, "Make statistics that do")
+        raise StoreError(f"'{path}' does not fit: {_listed(differing)}", mend=mend)
 
 
 def _several(fitting: Mapping[Path, StatisticsHeader], key: StatisticsKey) -> str:
@@ -197,11 +199,18 @@ def _several(fitting: Mapping[Path, StatisticsHeader], key: StatisticsKey) -> st
 
 def _none(folder: Path, stale: Mapping[Path, StatisticsHeader], key: StatisticsKey) -> StoreError:
     if not stale:
-        return StoreError(f"there are no statistics in '{shown(folder)}'", mend=f"Make them: {key.command()}")
+        return StoreError(f"there are no statistics in '{shown(folder)}'", mend=key.mend("Make them"))
     found = {path: _identity_differences(header, key) for path, header in stale.items()}
     nearest = min(found, key=lambda path: len(found[path]))
-    message = f"the statistics '{shown(nearest)}' are stale: {_listed(found[nearest])}"
-    return StoreError(message, mend=f"Make them anew: {key.command()}")
+    mend = _mend(found[nearest], key, "Make them anew")
+    return StoreError(f"the statistics '{shown(nearest)}' are stale: {_listed(found[nearest])}", mend=mend)
+
+
+def _mend(differing: list[str], key: StatisticsKey, words: str) -> str:
+    """Other statistics, or, where only thresholds of decisions differ, other decisions with these statistics."""
+    if key.command and all(one.startswith(_THRESHOLDS) for one in differing):
+        return f"To show other decisions with them, write stage.confidence=..., not model.confidence. {key.mend(words)}"
+    return key.mend(words)
 
 
 def _identity_differences(header: StatisticsHeader, key: StatisticsKey) -> list[str]:

@@ -139,7 +139,7 @@ def test_other_targets_are_refused(
         ({"mode": "relevanc"}, ConfigError, r"mode='relevanc' is unknown"),
         ({"n_concepts": 0}, ConfigError, r"n_concepts=0 is out of range; write a value from 1 to 8"),
         ({"concepts": [9]}, LayerError, r"concept 9 is not in layer '2'"),
-        ({"confidence": 0.5}, ConfigError, r"confidence says nothing to segmentation"),
+        ({"confidence": 0.5}, ConfigError, r"confidence=0.5 says nothing to segmentation"),
         ({"max_targets": 0}, ConfigError, r"max_targets=0 is too small; the least is 1"),
         ({"target": Detections([RED_BOX]), "box": RED_BOX}, ConfigError, r"target finds its own decisions"),
     ],

@@ -327,9 +327,10 @@ def test_export_leaves_alone_what_is_there(run: Run) -> None:
 
 def test_export_without_statistics_says_how_to_make_them(run: Run) -> None:
     settings = ExportSettings(folder=run.folder / "crp")
+    subject = replace(colour_world.subject(), command="lcrp stage=glocal model=colours")
     with pytest.raises(StoreError, match="there are no statistics in ") as caught:
-        export_statistics(colour_world.subject(), STATISTICS, settings, run)
-    assert "stage=glocal model=colours" in caught.value.mend
+        export_statistics(subject, STATISTICS, settings, run)
+    assert caught.value.mend == "Make them: lcrp stage=glocal model=colours"
     assert not settings.folder.exists()
 
 

@@ -137,8 +137,8 @@ def test_a_shard_of_other_settings_is_named_with_the_difference(subject: Subject
 
 def test_no_shards_is_an_error_that_says_how_to_make_them(subject: Subject, run: Run) -> None:
     with pytest.raises(StoreError, match="there are no shards in ") as caught:
-        merge(subject, STATISTICS, MergeSettings(), run)
-    assert "shard.count=2 shard.index=0,1 -m, which writes " in caught.value.mend
+        merge(replace(subject, command="lcrp stage=glocal"), STATISTICS, MergeSettings(), run)
+    assert caught.value.mend.endswith(" and another: lcrp stage=glocal shard.count=2 shard.index=0,1 -m")
     with pytest.raises(StoreError, match=r"there is no file '.*absent.h5'"):
         merge(subject, STATISTICS, MergeSettings(shards=(run.folder / "absent.h5",)), run)
 

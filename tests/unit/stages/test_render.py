@@ -206,9 +206,10 @@ def test_nothing_explained_at_all_is_an_error(tmp_path: Path) -> None:
 
 
 def test_missing_statistics_are_told_with_the_command(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="there are no statistics") as refused:
-        rendered(tmp_path, settings(samples=(1,), n_references=1))
-    assert "stage=glocal model=colours" in refused.value.mend
+    subject = replace(colour_world.subject(), command="lcrp stage=glocal model=colours")
+    with pytest.raises(StoreError, match="there are no statistics") as caught:
+        rendered(tmp_path, settings(samples=(1,), n_references=1), subject)
+    assert caught.value.mend == "Make them: lcrp stage=glocal model=colours"
 
 
 def test_missing_statistics_are_made_where_asked_for_and_found_again(

@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 from omegaconf import MISSING
 
 from lcrp.config.paths import absolute
-from lcrp.config.root import Config, Stage
+from lcrp.config.root import Config
+from lcrp.config.stages.deciding import DecidingStage
 from lcrp.config.values import filled
 
 
 @dataclass
-class RenderStage(Stage):
+class RenderStage(DecidingStage):
     """Explanations of single decisions."""
 
     explains: ClassVar[bool] = True

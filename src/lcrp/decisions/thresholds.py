@@ -1,0 +1,41 @@
+"""Which decisions of a picture are shown, whatever the thresholds of the statistics are."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from lcrp.attribution.task import Task
+from lcrp.errors import refuse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """Thresholds of decisions; None takes the network's own.
+
+    They select what is shown and are part of no identity: statistics stay those of the network's own thresholds, and
+    so do the items of reference samples.
+
+    Attributes:
+        confidence: least confidence of a detection.
+        iou: overlap from which on the weaker of two detections of a class is left out.
+        max_detections: at most so many, the most confident.
+    """
+
+    confidence: float | None = None
+    iou: float | None = None
+    max_detections: int | None = None
+
+    def of(self, task: Task) -> Task:
+        """The task with these thresholds.
+
+        Raises:
+            ConfigError: it knows no such threshold, or the value makes no sense.
+        """
+        wanted = {name: value for name, value in asdict(self).items() if value is not None}
+        if not wanted:
+            return task
+        settings = task.identity()
+        kind = settings.pop("name")
+        foreign = [name for name in wanted if name not in settings]
+        refuse(f"{name}={wanted[name]} says nothing to {kind}; leave it out" for name in foreign)
+        build: Callable[..., Task] = type(task)
+        return build(task.class_names, **settings | wanted)

@@ -1,0 +1,58 @@
+"""What Hydra and omegaconf complain of, in one line."""
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lcrp.config.messages import NO_SCHEMA, known_settings, one_line, unknown_choice, unknown_setting
+from lcrp.config.root import Config, Stage, Statistics
+from lcrp.errors import StoreError
+
+
+def config() -> DictConfig:
+    node = OmegaConf.structured(Config)
+    OmegaConf.set_struct(node, True)
+    assert isinstance(node, DictConfig)
+    return node
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("statistics.topn", 1, "'statistics.topn' is not a setting; 'statistics' has 'top_n', 'top_n_per_class'"),
+        ("statistics.top_n", "many", "'statistics.top_n': Value 'many' of type 'str' could not be converted to"),
+        ("statistics.top_n", None, "'statistics.top_n' cannot be null"),
+        ("stage.limit", 3, NO_SCHEMA),
+    ],
+)
+def test_a_wrong_setting_is_named_with_the_known_ones(key: str, value: object, message: str) -> None:
+    with pytest.raises(OmegaConfBaseException) as caught:
+        OmegaConf.update(config(), key, value)
+    assert one_line(caught.value).startswith(message)
+
+
+def test_a_missing_value_says_what_to_write() -> None:
+    with pytest.raises(OmegaConfBaseException) as caught:
+        _ = config().statistics.top_n
+    assert one_line(caught.value) == "'statistics.top_n' has no value; write statistics.top_n=..."
+
+
+def test_own_errors_say_their_mend_too() -> None:
+    assert one_line(StoreError("not\n there", mend="Make it: lcrp")) == "not there. Make it: lcrp"
+
+
+def test_errors_without_words_have_their_name() -> None:
+    assert one_line(KeyError()) == "KeyError"
+
+
+def test_choices_and_settings_are_listed_nearest_first() -> None:
+    told = unknown_choice("stage/rendr", ["glocal", "render"])
+    assert told == "stage 'rendr' does not exist; nearest: 'render', 'glocal'"
+    assert unknown_choice("other", []) == "configuration 'other' is not found; the default one is 'config'"
+    told = unknown_setting("devise", ["run", "device"])
+    assert told.startswith("'devise' is not a setting; there are 'device', 'run'")
+
+
+def test_settings_that_hydra_reads_are_not_listed() -> None:
+    assert known_settings(Stage) == ("name",)
+    assert "top_n" in known_settings(Statistics)
