@@ -76,7 +76,7 @@ def test_evaluation_of_a_detector_and_a_segmenter(lcrp: CommandLine, tmp_path: P
         (("stage.methods=[gradcan]",), "stage.methods: there is no 'gradcan'; nearest: 'gradcam'"),
         (("stage.methods=[]",), "stage.methods names none; write at least one"),
         (("stage.ablations=[none]",), "stage.ablations='none' is unknown"),
-        (("stage.ablations=[mean]", "statistics.batch_size=1"), "write statistics.batch_size=2"),
+        (("stage.ablations=[mean]", "statistics.batch_size=1"), "Write statistics.batch_size=2"),
         (("statistics.layers=[nowhere]",), "layer 'nowhere' is not in YOLOv5"),
         (("model.confidence=0.999999", "statistics.num_samples=2"), "yolov5 decides nothing in scenes val"),
     ],

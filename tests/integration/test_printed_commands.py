@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from conftest import TINY, Outcome
+from lcrp.config.jobs import Job
 
 CommandLine = Callable[..., Outcome]
 
@@ -103,3 +105,15 @@ def test_the_device_that_was_used_is_recorded(
     assert refused.err == [
         "lcrp: error: device='mps' is not on this machine: it is the GPU of Apple's computers; use device=cpu"
     ]
+
+
+def test_what_apples_gpus_lack_is_one_line(lcrp: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacks(_: object) -> Path:
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64.")
+
+    monkeypatch.setattr("lcrp.config.build.find_device", lambda _: torch.device("mps"))
+    monkeypatch.setattr("lcrp.config.jobs.build_job", lambda *_: Job(stage=lacks, facts={}))
+    outcome = lcrp(*TINY, "device=mps")
+    assert (outcome.code, len(outcome.err)) == (1, 1)
+    assert "device 'mps' lacks what this needs (Cannot convert a MPS Tensor to float64" in outcome.err[0]
+    assert outcome.err[0].endswith("write device=cpu")

@@ -1,6 +1,7 @@
 """Methods by name: every composite of the configuration, and what is compared with them."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
@@ -9,7 +10,7 @@ from omegaconf import OmegaConf
 from lcrp.attribution.methods import COMPARED, Method
 from lcrp.composites.spec import GRADIENT
 from lcrp.config.composite import build_composite
-from lcrp.errors import ConfigError, nearest
+from lcrp.errors import nearest, refuse
 
 
 def methods(names: Sequence[str]) -> tuple[Method, ...]:
@@ -25,15 +26,15 @@ def methods(names: Sequence[str]) -> tuple[Method, ...]:
     """
     loader = GlobalHydra.instance().config_loader()
     choices = (*loader.get_group_options("composite"), *COMPARED)
-    found: list[Method] = []
-    for name in dict.fromkeys(names):
-        if name not in choices:
-            raise ConfigError(f"methods: there is no '{name}'; nearest: {nearest(name, choices)}")
-        reading = next((one for one in COMPARED if one == name), "relevance")
-        if reading == "relevance":
-            settings = compose(config_name="config", overrides=[f"composite={name}"]).composite
-            composite = build_composite(OmegaConf.to_container(settings, resolve=True))  # type: ignore[arg-type]
-        else:
-            composite = GRADIENT
-        found.append(Method(name=name, reading=reading, composite=composite))  # type: ignore[arg-type]
-    return tuple(found)
+    unknown = [name for name in names if name not in choices]
+    refuse(f"methods: there is no '{name}'; nearest: {nearest(name, choices)}" for name in unknown)
+    return tuple(_method(name) for name in dict.fromkeys(names))
+
+
+def _method(name: str) -> Method:
+    for reading in COMPARED:
+        if reading == name:
+            return Method(name=name, reading=reading, composite=GRADIENT)
+    settings = compose(config_name="config", overrides=[f"composite={name}"]).composite
+    composite = build_composite(cast(dict[str, Any], OmegaConf.to_container(settings, resolve=True)))
+    return Method(name=name, reading="relevance", composite=composite)

@@ -46,7 +46,8 @@ def cityscapes(
     refuse(one_of("split", split, get_args(Split)))
     folder, masks = root / f"leftImg8bit/{split}", root / (labels or f"gtFine/{split}")
     if labels and not masks.is_dir():
-        raise DataError(f"{masks} is not there; set dataset.labels to a folder of masks, or to null for gtFine's")
+        mend = "Set dataset.labels to a folder of masks, or to null for gtFine's."
+        raise DataError(f"{masks} is not there", mend=mend)
     for path in (folder, masks):
         if not path.is_dir():
             raise missing(NAME, root, path.relative_to(root).as_posix())

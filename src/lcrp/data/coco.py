@@ -153,7 +153,7 @@ def _read_annotations(folder: Path, path: Path) -> CocoDetection:
         _leave_out_flawed(path, source)
     except (ValueError, KeyError, TypeError, AssertionError, AttributeError, RecursionError) as error:
         raise DataError(
-            f"{path} is not a COCO instances file: {_reason(error)}; set dataset.annotations to one"
+            f"{path} is not a COCO instances file: {_reason(error)}", mend="Set dataset.annotations to one."
         ) from error
     return source
 

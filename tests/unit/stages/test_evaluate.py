@@ -224,7 +224,7 @@ def test_nothing_to_evaluate_is_told(tmp_path: Path) -> None:
 
 def test_one_picture_has_no_other_to_take_from(tmp_path: Path) -> None:
     settings = replace(SETTINGS, ablations=("resample",))
-    with pytest.raises(ConfigError, match=r"write statistics\.batch_size=2"):
+    with pytest.raises(ConfigError, match="ablations 'mean' and 'resample' need other pictures"):
         evaluate(colour_world.subject(), replace(STATISTICS, batch_size=1), settings, colour_world.run(tmp_path))
 
 

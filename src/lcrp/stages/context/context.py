@@ -168,7 +168,7 @@ def _check(work: _Work, wanted: int | None) -> None:
     if wanted is not None and wanted not in work.ranked.targets:
         known = nearest(names[wanted], [names[class_id] for class_id in work.ranked.targets])
         raise TargetError(
-            f"the statistics hold no decision for '{names[wanted]}'; nearest: {known}. Set stage.class_name."
+            f"the statistics hold no decision for '{names[wanted]}'; nearest: {known}.", mend="Set stage.class_name."
         )
 
 

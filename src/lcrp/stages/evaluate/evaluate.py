@@ -45,7 +45,7 @@ def evaluate(subject: Subject, statistics: StatisticsSettings, settings: Evaluat
         ConfigError: a chunk of one picture has no other to take activations from.
     """
     if statistics.batch_size < 2 and settings.needs_others:
-        raise ConfigError("stage.ablations 'mean' and 'resample' need other pictures; write statistics.batch_size=2")
+        raise ConfigError("ablations 'mean' and 'resample' need other pictures", mend="Write statistics.batch_size=2.")
     layers = layer_names(subject.explainer.network, statistics.layers)
     if settings.num_layers is not None:
         layers = spread(Flipping(subject, statistics, settings, layers).leading(), settings.num_layers)
