@@ -1,5 +1,7 @@
 """L-CRP: which learned concepts carried one decision of a detector or a segmenter.
 
+In three lines::
+
     import lcrp
 
     explainer = lcrp.load("embedded:yolov6_scenes")
