@@ -69,7 +69,7 @@ def test_at_a_low_bias_objects_stand_anywhere():
 def test_classes_are_about_equally_frequent(scenes):
     counts = Counter(item.class_name for scene in scenes for item in scene.objects)
     shares = np.array([counts[name] for name in CLASS_NAMES]) / counts.total()
-    assert np.abs(shares - 1 / 6).max() < 0.05
+    assert np.abs(shares - 1 / 6).max() < 0.03
 
 
 def test_pictures_hold_one_to_four_objects_of_varied_size(scenes):

@@ -84,7 +84,7 @@ def test_interval_covers_the_mean_about_as_often_as_it_says():
     for _ in range(100):
         interval = mean_interval(generator.normal(size=50), np.arange(50))
         covered += interval.low <= 0 <= interval.high
-    assert 85 <= covered <= 100
+    assert 88 <= covered <= 98  # neither too narrow nor too wide
 
 
 @pytest.mark.parametrize("per_class", [3, 15])

@@ -83,4 +83,5 @@ def test_conv_block_has_the_published_normalisation() -> None:
     assert (block.bn.eps, block.bn.momentum) == (1e-3, 0.03)
     assert block.conv.bias is None
     assert block.eval()(torch.rand(1, 3, 8, 8)).shape == (1, 8, 4, 4)
+    assert isinstance(block.act, torch.nn.SiLU)
     assert isinstance(ConvBlock(3, 8, 1, relu=True).act, torch.nn.ReLU)
