@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from lcrp.storage.atomic import replacing
-from lcrp.storage.hdf5 import new_file, open_file, read_array, read_texts, reading, write_array, write_texts
+from lcrp.storage.hdf5 import open_file, read_array, read_texts, reading
+from lcrp.storage.new_file import new_file
 from lcrp.values.evidence import Table
 
 FORMAT: Final = "lcrp-evidence"
@@ -37,9 +38,9 @@ def write_evidence(path: Path, tables: Sequence[Table], *, title: str, settings:
             for name, values in table.columns.items():
                 array = np.asarray(values)
                 if array.dtype.kind == "U":
-                    write_texts(group, name, array.tolist())
+                    group.write_texts(name, array.tolist())
                 else:
-                    write_array(group, name, array)
+                    group.write_array(name, array)
     return [path, *(_write_csv(path.with_name(f"{table.name}.csv"), table) for table in tables)]
 
 

@@ -23,7 +23,8 @@ from typing import Final, get_args
 import h5py
 import numpy as np
 
-from lcrp.storage.hdf5 import new_file, open_file, read_array, reading, write_array
+from lcrp.storage.hdf5 import open_file, read_array, reading
+from lcrp.storage.new_file import NewGroup, new_file
 from lcrp.values.explanation import (
     Annotated,
     ConceptExplanation,
@@ -61,8 +62,8 @@ def write_explanation(path: Path, explanation: Explanation) -> None:
         _write_geometry(file.create_group("geometry"), explanation.geometry)
         _write_target(file.create_group("target"), explanation)
         _write_picture(file, explanation.picture)
-        write_array(file, "mask", explanation.mask)
-        write_array(file, "heatmap", explanation.heatmap)
+        file.write_array("mask", explanation.mask)
+        file.write_array("heatmap", explanation.heatmap)
         _write_others(file, explanation)
         concepts = file.create_group("concepts")
         for rank, concept in enumerate(explanation.concepts):
@@ -99,7 +100,7 @@ def read_explanation(path: Path) -> Explanation:
         )
 
 
-def _write_geometry(group: h5py.Group, geometry: Geometry) -> None:
+def _write_geometry(group: NewGroup, geometry: Geometry) -> None:
     for name in ("picture_size", "input_size"):
         group.attrs[name] = np.array(getattr(geometry, name), dtype=np.int64)
     for name in ("scale", "offset"):
@@ -119,7 +120,7 @@ def _geometry(group: h5py.Group) -> Geometry:
     )
 
 
-def _write_others(file: h5py.Group, explanation: Explanation) -> None:
+def _write_others(file: NewGroup, explanation: Explanation) -> None:
     """What else the model and the annotation say of the picture."""
     others, runners_up = file.create_group("others"), file.create_group("runners_up")
     for rank, other in enumerate(explanation.others):
@@ -154,7 +155,7 @@ def _annotated(group: h5py.Group) -> Annotated:
     return Annotated(verdict=verdict, class_name=str(group.attrs["class_name"]), overlap=float(group.attrs["overlap"]))
 
 
-def _write_box(group: h5py.Group, box: Box | None, geometry: Geometry) -> None:
+def _write_box(group: NewGroup, box: Box | None, geometry: Geometry) -> None:
     if box is not None:
         group.attrs["box"] = np.array(box, dtype=np.float64)
         group.attrs["picture_box"] = np.array(geometry.box_to_picture(box), dtype=np.float64)
@@ -167,7 +168,7 @@ def _box(group: h5py.Group) -> Box | None:
     return left, top, right, bottom
 
 
-def _write_target(group: h5py.Group, explanation: Explanation) -> None:
+def _write_target(group: NewGroup, explanation: Explanation) -> None:
     explained = explanation.explained
     for name in ("sample", "class_id", "item"):
         group.attrs[name] = getattr(explained.target, name)
@@ -192,10 +193,10 @@ def _target(group: h5py.Group) -> ExplainedTarget:
     )
 
 
-def _write_concept(group: h5py.Group, concept: ConceptExplanation) -> None:
+def _write_concept(group: NewGroup, concept: ConceptExplanation) -> None:
     for name in ("concept", "share", "outside"):
         group.attrs[name] = getattr(concept, name)
-    write_array(group, "heatmap", concept.heatmap)
+    group.write_array("heatmap", concept.heatmap)
     references = group.create_group("references")
     for rank, reference in enumerate(concept.references):
         _write_reference(references.create_group(_numbered(rank)), reference)
@@ -211,11 +212,11 @@ def _concept(group: h5py.Group) -> ConceptExplanation:
     )
 
 
-def _write_reference(group: h5py.Group, reference: Reference) -> None:
+def _write_reference(group: NewGroup, reference: Reference) -> None:
     for name in ("key", "sample", "class_name", "score", "is_explained_picture"):
         group.attrs[name] = getattr(reference, name)
     _write_picture(group, reference.picture)
-    write_array(group, "heatmap", reference.heatmap)
+    group.write_array("heatmap", reference.heatmap)
 
 
 def _reference(group: h5py.Group) -> Reference:
@@ -230,10 +231,10 @@ def _reference(group: h5py.Group) -> Reference:
     )
 
 
-def _write_picture(group: h5py.Group, picture: Picture) -> None:
+def _write_picture(group: NewGroup, picture: Picture) -> None:
     # two axes, for a table of three has one chunk per row
     rounded = np.rint(np.clip(picture, 0.0, 1.0) * 255).astype(np.uint8)
-    write_array(group, "picture", rounded.reshape(len(rounded), -1))
+    group.write_array("picture", rounded.reshape(len(rounded), -1))
 
 
 def _picture(group: h5py.Group) -> Picture:

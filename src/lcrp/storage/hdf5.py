@@ -4,57 +4,21 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from lcrp.errors import InaccessibleError, StoreError, VersionError
-from lcrp.storage.atomic import replacing
-from lcrp.storage.disk import Disk
 
 Array = npt.NDArray[Any]
 
-_LIBRARY_VERSION = ("v108", "v108")  # fixed: equal content gives equal bytes, and old readers can follow
-_CHUNK_ENTRIES = 1 << 18
 _MOST_COMPRESSED = 1100  # bytes that gzip can make of one, and some more
 _DAMAGE = (OSError, KeyError, RuntimeError, ValueError, TypeError)  # what h5py raises on damaged files
 _LOCKED = "unable to lock file"  # HDF5's words; on Windows the error says nothing else
 _ENCODING = ("utf-8", "surrogateescape")  # file names need not be valid UTF-8
-
-
-@contextlib.contextmanager
-def new_file(path: Path, *, kind: str, version: int) -> Iterator[h5py.File]:
-    """A file that replaces `path` once the block has ended without an error.
-
-    Args:
-        path: where the file will lie.
-        kind: its format, such as 'lcrp-statistics'.
-        version: version of the format.
-    """
-    with replacing(path) as part, part.open("w+b", buffering=0) as raw:
-        disk = Disk(raw)
-        token = _disk.set(disk)
-        try:
-            with h5py.File(disk, "w", libver=_LIBRARY_VERSION) as file:
-                file.attrs["format"], file.attrs["format_version"] = kind, version
-                yield file
-        finally:
-            _disk.reset(token)
-        disk.check()
-
-
-_disk: ContextVar[Disk | None] = ContextVar("_disk", default=None)
-
-
-def _check_disk() -> None:
-    """Raise what kept the new file from being written, rather than go on for hours."""
-    disk = _disk.get()
-    if disk is not None:
-        disk.check()
 
 
 def open_file(path: Path, *, kind: str, version: int) -> h5py.File:
@@ -117,37 +81,6 @@ def _held(path: Path, error: Exception) -> str:
     return f"'{path}' is held open by another program, which may be writing it; close it there and try again"
 
 
-def write_array(group: h5py.Group, name: str, values: Array, *, compress: bool = True) -> None:
-    """Write an array [...], checksummed, and compressed unless that is refused.
-
-    A table [K, ...] of three axes has one chunk per row, others have chunks of whole rows.
-    """
-    group.create_dataset(name, data=values, track_times=False, **_layout(values.shape, compress=compress))
-    _check_disk()
-
-
-def write_rows(group: h5py.Group, name: str, parts: Sequence["Rows"], dtype: npt.DTypeLike, *, compress: bool) -> None:
-    """Write the rows of several arrays or datasets one after the other; the bytes do not depend on how they are cut.
-
-    No more than a chunk of the dataset and a chunk of a part lie in memory at once.
-
-    Args:
-        group: where the dataset will lie.
-        name: its name.
-        parts: what its rows are taken from, one at least; they agree in all axes but the first.
-        dtype: of the dataset.
-        compress: gzip.
-    """
-    shape = (sum(part.stop - part.start for part in parts), *parts[0].source.shape[1:])
-    layout = _layout(shape, compress=compress)
-    dataset = group.create_dataset(name, shape=shape, dtype=dtype, track_times=False, **layout)
-    start = 0
-    for block in _blocks(parts, layout["chunks"][0] if layout else 1):
-        dataset[start : start + len(block)] = block.astype(dataset.dtype)
-        start += len(block)
-        _check_disk()
-
-
 class Rowwise(Protocol):
     """An array, or something else that is read row by row."""
 
@@ -161,42 +94,6 @@ class Rowwise(Protocol):
 
     def __getitem__(self, rows: slice) -> Array:
         """Rows as an array."""
-
-
-class Rows(NamedTuple):
-    """Rows of a source, from `start` to before `stop`."""
-
-    source: Rowwise
-    start: int
-    stop: int
-
-
-def _blocks(parts: Sequence[Rows], size: int) -> Iterator[Array]:
-    """Rows of all parts in blocks of equal size, the last one perhaps smaller."""
-    waiting: list[Array] = []
-    missing = size
-    for source, start, stop in parts:
-        while start < stop:
-            rows = source[start : min(stop, start + missing)]
-            waiting.append(rows)
-            start, missing = start + len(rows), missing - len(rows)
-            if not missing:
-                yield np.concatenate(waiting)
-                waiting, missing = [], size
-    if waiting:
-        yield np.concatenate(waiting)
-
-
-def _layout(shape: Sequence[int], *, compress: bool) -> dict[str, Any]:
-    """How a dataset of this shape lies in the file; nothing for empty ones."""
-    if 0 in shape:
-        return {}
-    row_entries = int(np.prod(shape[1:]))
-    num_rows = 1 if len(shape) == 3 else min(shape[0], max(1, _CHUNK_ENTRIES // row_entries))
-    options: dict[str, Any] = {"chunks": (num_rows, *shape[1:]), "fletcher32": True}
-    if compress:
-        options |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-    return options
 
 
 def read_array(group: h5py.Group, name: str) -> Array:
@@ -213,12 +110,6 @@ def read_array(group: h5py.Group, name: str) -> Array:
         raise ValueError(f"array '{dataset.name}' declares {dataset.nbytes} bytes, {stored} are stored")
     values: Array = np.asarray(dataset[()])
     return values
-
-
-def write_texts(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
-    """Write texts [N] as UTF-8 of fixed length, so that they are checksummed and compressed like numbers."""
-    encoded = encoded_texts(texts)
-    write_array(group, name, encoded.astype(text_dtype([encoded])))
 
 
 def encoded_texts(texts: Sequence[str]) -> Array:

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.errors import StoreError
-from lcrp.storage.hdf5 import new_file, open_file, read_array, reading, write_array
+from lcrp.storage.hdf5 import open_file, read_array, reading
+from lcrp.storage.new_file import new_file
 
 Heatmap = npt.NDArray[np.floating]
 
@@ -78,7 +79,7 @@ class ReferenceCache:
             return
         try:
             with new_file(self.path(concept), kind=FORMAT, version=VERSION) as file:
-                write_array(file, "neuron", np.array(list(merged), dtype=np.int64))  # [N, 4]
-                write_array(file, "heatmap", np.stack(list(merged.values())).astype(np.float32))  # [N, H, W]
+                file.write_array("neuron", np.array(list(merged), dtype=np.int64))  # [N, 4]
+                file.write_array("heatmap", np.stack(list(merged.values())).astype(np.float32))  # [N, H, W]
         except StoreError as error:
             log.warning("reference heatmaps are not kept for the next run: %s", error)

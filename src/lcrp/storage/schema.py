@@ -20,7 +20,8 @@ from typing import Final
 import h5py
 import numpy as np
 
-from lcrp.storage.hdf5 import Array, read_array, write_array
+from lcrp.storage.hdf5 import Array, read_array
+from lcrp.storage.new_file import NewGroup
 from lcrp.values.statistics import MAX_ITEM, IntArray, LayerStatistics, Moments, TopTable
 
 FORMAT: Final = "lcrp-statistics"
@@ -58,7 +59,7 @@ _LEFT_OUT: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def write_layer(group: h5py.Group, layer: LayerStatistics, *, compress: bool) -> None:
+def write_layer(group: NewGroup, layer: LayerStatistics, *, compress: bool) -> None:
     """Write one layer's statistics into an empty group."""
     group.attrs[_MAP_SIZE] = np.array(layer.map_size, dtype=np.int64)
     _write_columns(group.create_group(_MOMENTS), layer.moments, _MOMENT_COLUMNS, compress)
@@ -67,9 +68,9 @@ def write_layer(group: h5py.Group, layer: LayerStatistics, *, compress: bool) ->
         _write_columns(group.create_group(name), getattr(layer, name), columns, compress)
 
 
-def _write_columns(group: h5py.Group, table: TopTable | Moments, columns: Mapping[str, type], compress: bool) -> None:
+def _write_columns(group: NewGroup, table: TopTable | Moments, columns: Mapping[str, type], compress: bool) -> None:
     for column, dtype in columns.items():
-        write_array(group, column, getattr(table, column).astype(dtype), compress=compress)
+        group.write_array(column, getattr(table, column).astype(dtype), compress=compress)
 
 
 def read_layer(group: h5py.Group, *, num_samples: int, num_classes: int) -> LayerStatistics:

@@ -12,7 +12,8 @@ import yaml  # type: ignore[import-untyped]
 
 from lcrp.errors import StoreError, nearest
 from lcrp.storage import schema
-from lcrp.storage.hdf5 import new_file, open_file, read_array, read_texts, reading, write_texts
+from lcrp.storage.hdf5 import open_file, read_array, read_texts, reading
+from lcrp.storage.new_file import NewGroup, new_file
 from lcrp.storage.target_log import KnownLog, Records, StoredLogs, read_log, write_log, write_records
 from lcrp.values.statistics import LayerStatistics, StatisticsHeader, TargetLog
 
@@ -49,7 +50,7 @@ def write_statistics(
         for name, layer in layers:
             schema.write_layer(file.create_group(f"{schema.LAYERS}/{name}"), layer, compress=compress)
             names.append(name)
-        write_texts(file, schema.LAYER_NAMES, names)
+        file.write_texts(schema.LAYER_NAMES, names)
         write_records(file, source, compress=compress)
 
 
@@ -168,7 +169,7 @@ def _check_classes(header: StatisticsHeader, path: Path, class_names: Sequence[s
         )
 
 
-def _write_header(file: h5py.File, header: StatisticsHeader) -> None:
+def _write_header(file: NewGroup, header: StatisticsHeader) -> None:
     file.attrs["complete"] = header.complete
     file.attrs["config"] = yaml.safe_dump(dict(header.config), sort_keys=True, allow_unicode=True)
     file.attrs["config_hash"] = header.config_hash

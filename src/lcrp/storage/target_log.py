@@ -15,17 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.storage import schema
-from lcrp.storage.hdf5 import (
-    Array,
-    Rows,
-    encoded_texts,
-    open_file,
-    read_array,
-    read_texts,
-    reading,
-    text_dtype,
-    write_rows,
-)
+from lcrp.storage.hdf5 import Array, encoded_texts, open_file, read_array, read_texts, reading, text_dtype
+from lcrp.storage.new_file import NewGroup, Rows
 from lcrp.values.statistics import Span, TargetLog
 from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget, Target
 
@@ -137,7 +128,7 @@ class _StoredColumn:
 _opened = partial(open_file, kind=schema.FORMAT, version=schema.VERSION)
 
 
-def write_log(file: h5py.File, source: LogSource) -> None:
+def write_log(file: NewGroup, source: LogSource) -> None:
     """Write the tables of targets and skips."""
     for table, columns in _COLUMNS.items():
         group = file.create_group(table)
@@ -146,14 +137,14 @@ def write_log(file: h5py.File, source: LogSource) -> None:
         for column, number in columns.items():
             parts = source.parts(table, column)
             dtype = text_dtype([part.source for part in parts]) if number is _TEXT else number
-            write_rows(group, column, parts, dtype, compress=True)
+            group.write_rows(column, parts, dtype, compress=True)
 
 
-def write_records(file: h5py.File, source: LogSource, *, compress: bool) -> None:
+def write_records(file: NewGroup, source: LogSource, *, compress: bool) -> None:
     """Write the relevance that was recorded."""
+    group = file.create_group(schema.RECORDS) if source.records else file
     for name in source.records:
-        group = file.require_group(schema.RECORDS)
-        write_rows(group, name, source.parts(schema.RECORDS, name), np.float16, compress=compress)
+        group.write_rows(name, source.parts(schema.RECORDS, name), np.float16, compress=compress)
 
 
 def read_log(file: h5py.File) -> TargetLog:

@@ -15,7 +15,7 @@ from lcrp.errors import StoreError, TargetError
 from lcrp.runs.run import Run
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.stages.merge import MergeSettings, merge
-from lcrp.storage import hdf5
+from lcrp.storage import new_file
 from lcrp.storage.statistics import StatisticsFile, read_header
 
 DATASET = Noise(length=25, broken=(4, 17))  # 9 chunks of 3, the last one with one sample
@@ -56,7 +56,7 @@ def test_merged_shards_are_the_whole(
     subject: Subject, run: Run, whole: bytes, count: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if block == 7:
-        monkeypatch.setattr(hdf5, "_CHUNK_ENTRIES", block)
+        monkeypatch.setattr(new_file, "_CHUNK_ENTRIES", block)
         whole = glocal(subject, STATISTICS, GlocalSettings(), run_in(run.folder)).read_bytes()
     made = shards(subject, run, count)
     path = merge(subject, STATISTICS, MergeSettings(), run)
