@@ -38,8 +38,13 @@ def typesetting(texts: Iterable[str] = ()) -> Iterator[None]:
     Whatever a user's matplotlibrc says. What no font draws is told in the log, once.
     """
     families: Any = {"font.family": [FONT, *_fallbacks(frozenset("".join(texts)))]}
-    with matplotlib.rc_context(_STYLE), matplotlib.rc_context(families):
-        yield
+    matplotlib_log = logging.getLogger("matplotlib.font_manager")
+    matplotlib_log.addFilter(_is_worth_telling)
+    try:
+        with matplotlib.rc_context(_STYLE), matplotlib.rc_context(families):
+            yield
+    finally:
+        matplotlib_log.removeFilter(_is_worth_telling)
 
 
 def undrawable(text: str) -> frozenset[str]:
@@ -59,6 +64,11 @@ def readable(name: str) -> str:
     if hasattr(ft2font, "__libraqm_version__"):
         return f"{_MARK}{_ISOLATE}{name}{_END}"
     return name[::-1]
+
+
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """Whether a word of matplotlib's is more than that a fallback has no bold letters."""
+    return "font weight" not in record.msg
 
 
 def _lacking(text: str) -> frozenset[str]:

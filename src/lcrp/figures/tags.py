@@ -19,7 +19,7 @@ SIZES = (9.0, 8.5, 8.0, 7.5, 7.0)  # points
 OUTSIDE_SIZES = (9.0, 8.0, 7.0, 6.0, 5.5)
 PADDING = 0.045
 GAP = 0.05  # between the object and its label
-MOST_LINES = 2
+MOST_LINES = 5  # in a panel that is very narrow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

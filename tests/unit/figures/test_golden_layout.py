@@ -24,7 +24,7 @@ SLACK = 0.012  # inches: what touches does not overlap
 LONG = "motorcycle with sidecar and two trailers"  # 40 characters
 WORD = "Biodegradablepackagingmaterialofallkinds"
 
-SIZES = {"portrait": (96, 60), "landscape": (60, 96), "square": (72, 72), "tiny": (9, 12), "panorama": (40, 160)}
+SIZES = {"portrait": (96, 60), "landscape": (60, 96), "square": (72, 72), "tiny": (9, 12), "panorama": (40, 160), "tower": (160, 40)}
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def test_little_to_tell_fits(size: str, num_concepts: int) -> None:
 
 
 @pytest.mark.parametrize("name", [LONG, WORD])
-@pytest.mark.parametrize("size", ["portrait", "landscape"])
+@pytest.mark.parametrize("size", ["portrait", "landscape", "tower"])
 def test_long_names_are_whole(size: str, name: str) -> None:
     """'Biode...able' is no name."""
     explanation = told(made_up_explanation(size=SIZES[size], num_concepts=2, num_references=4), name)

@@ -9,7 +9,7 @@ from lcrp.figures.context import draw_classes, draw_clouds, draw_concepts
 from lcrp.stages.context.report import Findings, LayerFindings
 from lcrp.stages.context.scores import ConceptMap, ContextScores
 from lcrp.values.context import ContextClass, ContextCloud, ContextConcept, ContextReference
-from lcrp.values.naming import safe_name
+from lcrp.values.names import safe_name
 from lcrp.values.target import Target
 
 NUM_CONCEPTS, NUM_REFERENCES = 6, 6  # shown per layer, and per concept
