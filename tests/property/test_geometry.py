@@ -110,3 +110,10 @@ def test_masks_take_what_lies_under_each_pixel() -> None:
     cropped = Geometry(picture_size=(2, 6), input_size=(2, 2), scale=(1.0, 1.0), offset=(0.0, -2.0))
     found = cropped.mask_to_picture(np.ones((2, 2), dtype=bool))
     np.testing.assert_array_equal(found, np.array([[False, False, True, True, False, False]] * 2))
+
+
+def test_a_pixel_of_a_squeezed_picture_is_wide() -> None:
+    """Of 200 columns every input pixel shows two, of 100 rows one."""
+    squeezed = Geometry(picture_size=(100, 200), input_size=(100, 100), scale=(1.0, 0.5), offset=(0.0, 0.0))
+    assert squeezed.pixel_aspect == 2.0
+    assert Geometry.identity((10, 20)).pixel_aspect == 1.0

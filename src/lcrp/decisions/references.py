@@ -228,5 +228,6 @@ def _reference(one: _Candidate, class_names: Sequence[str] | None, *, is_explain
         score=one.ranked.score,
         picture=sample.image.permute(1, 2, 0).numpy()[top:bottom, left:right],
         heatmap=one.heatmap[top:bottom, left:right],
+        pixel_aspect=sample.geometry.pixel_aspect,
         is_explained_picture=is_explained_picture,
     )

@@ -6,15 +6,18 @@ Axes: H W model input, h w what is shown.
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
-from lcrp.values.explanation import Explanation
+from lcrp.values.explanation import Explanation, Reference
 from lcrp.values.geometry import Box, Geometry
 
-EQUAL = 0.01  # scales that differ by less are the same: a pixel of rounding
+Array = npt.NDArray[np.floating]
+
+EQUAL = 0.01  # of a pixel's aspect: what differs by less is square but for rounding
 
 
 def as_photographed(explanation: Explanation) -> Explanation:
-    """The same explanation cut to the photograph; an input that was squeezed is drawn out again.
+    """The same explanation, and its references, cut to the photograph; an input that was squeezed is drawn out again.
 
     Along the axis with fewer pixels per pixel of the photograph each value is spread over several: sums stay as they
     are.
@@ -25,20 +28,23 @@ def as_photographed(explanation: Explanation) -> Explanation:
         left, top, right, bottom = shown.to_picture(np.array([box]))[0].tolist()
         return left, top, right, bottom
 
-    density = shown.scale[0] * shown.scale[1]
-    channels = [shown.map_to_picture(channel).values / density for channel in np.moveaxis(explanation.picture, -1, 0)]
     explained = explanation.explained
     if explained.box is not None:
         explained = replace(explained, box=moved(explained.box))
     return replace(
         explanation,
         explained=explained,
-        picture=np.stack(channels, axis=-1),
+        picture=_picture(explanation.picture, shown),
         geometry=Geometry.identity(shown.picture_size),
         mask=shown.mask_to_picture(explanation.mask),
         heatmap=shown.map_to_picture(explanation.heatmap).values,
         concepts=tuple(
-            replace(concept, heatmap=shown.map_to_picture(concept.heatmap).values) for concept in explanation.concepts
+            replace(
+                concept,
+                heatmap=shown.map_to_picture(concept.heatmap).values,
+                references=tuple(map(_reference, concept.references)),
+            )
+            for concept in explanation.concepts
         ),
         others=tuple(
             other if other.box is None else replace(other, box=moved(other.box)) for other in explanation.others
@@ -46,18 +52,51 @@ def as_photographed(explanation: Explanation) -> Explanation:
     )
 
 
+def _reference(reference: Reference) -> Reference:
+    aspect = reference.pixel_aspect
+    return replace(
+        reference,
+        picture=in_proportion(reference.picture, aspect),
+        heatmap=in_proportion(reference.heatmap, aspect),
+        pixel_aspect=1.0,
+    )
+
+
+def in_proportion(values: Array, pixel_aspect: float) -> Array:
+    """A picture [H, W, 3] or a map [H, W] without padding, in the photograph's proportions; sums of maps are kept."""
+    if _is_square(pixel_aspect):
+        return values
+    shown = _proportional((0, 0, *values.shape[:2]), pixel_aspect, values.shape[:2])
+    return _picture(values, shown) if values.ndim == 3 else shown.map_to_picture(values).values
+
+
 def _shown(geometry: Geometry) -> Geometry:
     """What is shown as a picture that lies in the input: the whole pixels of its content, squares in the photograph."""
-    top, left, bottom, right = geometry.content()
-    size, largest = (bottom - top, right - left), max(geometry.scale)
-    if largest - min(geometry.scale) > EQUAL * largest:
-        vertical, horizontal = geometry.scale
-        shown = round(size[0] * largest / vertical), round(size[1] * largest / horizontal)
+    return _proportional(geometry.content(), geometry.pixel_aspect, geometry.input_size)
+
+
+def _proportional(content: tuple[int, int, int, int], pixel_aspect: float, input_size: tuple[int, ...]) -> Geometry:
+    top, left, bottom, right = content
+    height, width = bottom - top, right - left
+    if _is_square(pixel_aspect):
+        shown = height, width
+    elif pixel_aspect > 1.0:
+        shown = height, round(width * pixel_aspect)
     else:
-        shown = size
+        shown = round(height / pixel_aspect), width
     return Geometry(
         picture_size=shown,
-        input_size=geometry.input_size,
-        scale=(size[0] / shown[0], size[1] / shown[1]),
+        input_size=(input_size[0], input_size[1]),
+        scale=(height / shown[0], width / shown[1]),
         offset=(float(top), float(left)),
     )
+
+
+def _is_square(pixel_aspect: float) -> bool:
+    return abs(pixel_aspect - 1.0) <= EQUAL
+
+
+def _picture(picture: Array, shown: Geometry) -> Array:
+    density = shown.scale[0] * shown.scale[1]
+    channels = [shown.map_to_picture(channel).values / density for channel in np.moveaxis(picture, -1, 0)]
+    return np.stack(channels, axis=-1)

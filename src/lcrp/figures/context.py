@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lcrp.figures import colours, crops, panels, wording
+from lcrp.figures.content import in_proportion
 from lcrp.figures.head import add_head, draw_head, fitted_head
 from lcrp.figures.layout import Rect
 from lcrp.figures.legible import shown_name
@@ -165,16 +166,21 @@ def _draw_cloud(axes: Axes, cloud: ContextCloud, names: Sequence[str]) -> None:
 
 def _draw_reference(sheet: Sheet, reference: ContextReference, cell: Rect) -> None:
     """The part of a picture that holds the object and the concept's relevance."""
-    visibility = crops.relative_visibility(reference.heatmap)
-    seen = reference.mask if visibility is None else reference.mask | (visibility > crops.VISIBLE)
+    picture, heatmap, mask = (
+        in_proportion(one, reference.pixel_aspect)
+        for one in (reference.picture, reference.heatmap, reference.mask.astype(np.float64))
+    )
+    is_object = mask > 0
+    visibility = crops.relative_visibility(heatmap)
+    seen = is_object if visibility is None else is_object | (visibility > crops.VISIBLE)
     top, left, bottom, right = crops.square_window(
         crops.bounding_window(seen), seen.shape, min_side=min(seen.shape) // 4, context=SURROUNDINGS
     )
     window = slice(top, bottom), slice(left, right)
     scale = min(cell.width / (right - left), cell.height / (bottom - top))
     place = Rect(left=cell.left, top=cell.top, width=(right - left) * scale, height=(bottom - top) * scale)
-    ground = colours.overlay(reference.picture, reference.heatmap, colours.shading(reference.heatmap, "diverging"))
-    shown = panels.Object(mask=reference.mask[window], box=None, inset=None)
+    ground = colours.overlay(picture, heatmap, colours.shading(heatmap, "diverging"))
+    shown = panels.Object(mask=is_object[window], box=None, inset=None)
     panels.draw_panel(sheet, place, ground[window], shown, outline=0.7)
     text = "no relevance" if np.isnan(reference.outside) else f"{wording.percent(reference.outside)} outside"
     sheet.write(text, cell.left, cell.bottom + CAPTION - 0.08, size=7.5, color=colours.FAINT)

@@ -206,10 +206,7 @@ def figure_layout(widths: Columns, heights: Heights, *, head: float, stacked: bo
     beside = Rect(left=grid_left, top=head, width=widths.grid_width, height=heights.heading)
     lowest = max(rect.bottom for rect in (left.heatmap, *left.below_picture, *left.below_heatmap))
     return Layout(
-        size=(
-            widths.width(heights.caption, stacked=stacked),
-            max(head + rows_height, lowest) + MARGIN,
-        ),
+        size=(widths.width(heights.caption, stacked=stacked), max(head + rows_height, lowest) + MARGIN),
         picture=left.picture,
         heatmap=left.heatmap,
         below_picture=left.below_picture,

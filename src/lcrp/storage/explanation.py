@@ -14,7 +14,8 @@ horizontal), offset (top, left), boxes (left, top, right, bottom). JSON knows th
 /runners_up/<rank>           class_name, probability
 /annotated                   verdict, class_name, overlap; only for samples of a dataset
 /concepts/<rank>             concept, share, outside; heatmap [H, W]
-/concepts/<rank>/references/<rank>   key, sample, class_name, score, is_explained_picture; picture, heatmap
+/concepts/<rank>/references/<rank>   key, sample, class_name, score, pixel_aspect, is_explained_picture;
+                                     picture, heatmap
 """
 
 from pathlib import Path
@@ -213,7 +214,7 @@ def _concept(group: h5py.Group) -> ConceptExplanation:
 
 
 def _write_reference(group: NewGroup, reference: Reference) -> None:
-    for name in ("key", "sample", "class_name", "score", "is_explained_picture"):
+    for name in ("key", "sample", "class_name", "score", "pixel_aspect", "is_explained_picture"):
         group.attrs[name] = getattr(reference, name)
     _write_picture(group, reference.picture)
     group.write_array("heatmap", reference.heatmap)
@@ -227,6 +228,7 @@ def _reference(group: h5py.Group) -> Reference:
         score=float(group.attrs["score"]),
         picture=_picture(group),
         heatmap=read_array(group, "heatmap"),
+        pixel_aspect=float(group.attrs["pixel_aspect"]),
         is_explained_picture=bool(group.attrs["is_explained_picture"]),
     )
 

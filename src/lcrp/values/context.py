@@ -21,12 +21,14 @@ class ContextReference:
         heatmap: [H, W] conditional heatmap of the concept.
         mask: [H, W] the object.
         outside: share of the heatmap's positive relevance outside the object; NaN if there is none.
+        pixel_aspect: as of its geometry.
     """
 
     picture: Picture
     heatmap: npt.NDArray[np.floating]
     mask: Mask
     outside: float
+    pixel_aspect: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ class Reference:
         score: its normalised relevance or activation for the concept.
         picture: [H, W, 3] the model input without its padding.
         heatmap: [H, W] heatmap of the concept's receptive-field neuron on it.
+        pixel_aspect: as of its geometry.
         is_explained_picture: whether it shows the very picture that is explained.
     """
 
@@ -37,6 +38,7 @@ class Reference:
     score: float
     picture: Picture
     heatmap: npt.NDArray[np.floating]
+    pixel_aspect: float = 1.0
     is_explained_picture: bool = False
 
 

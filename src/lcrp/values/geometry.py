@@ -106,6 +106,11 @@ class Geometry:
             unseen=float(1 - min(1.0, shown_rows) * min(1.0, shown_columns)),
         )
 
+    @property
+    def pixel_aspect(self) -> float:
+        """Width over height, in the picture, of what one input pixel shows: 1 unless the picture was squeezed."""
+        return self.scale[0] / self.scale[1]
+
     def content(self) -> tuple[int, int, int, int]:
         """(top, left, bottom, right) of the picture's visible part in the input, in whole pixels."""
         height, width = self.input_size

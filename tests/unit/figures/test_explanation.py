@@ -142,6 +142,19 @@ def test_a_squeezed_input_is_shown_in_the_proportions_of_the_photograph(make: Ma
     assert extent.width / extent.height == pytest.approx(160 / 60)
 
 
+def test_references_are_shown_in_the_proportions_of_their_photograph(make: Make) -> None:
+    """A crop of a squeezed reference is square in the photograph, not in the input."""
+    explanation = make(num_concepts=1)
+    (concept,) = explanation.concepts
+    squeezed = replace(concept, references=(replace(concept.references[0], pixel_aspect=2.0), concept.references[1]))
+    first, second = as_photographed(replace(explanation, concepts=(squeezed,))).concepts[0].references
+    assert first.picture.shape == (40, 96, 3)
+    assert first.heatmap.shape == (40, 96)
+    assert first.heatmap.sum() == pytest.approx(concept.references[0].heatmap.sum())
+    np.testing.assert_array_equal(second.picture, concept.references[1].picture)
+    np.testing.assert_array_equal(second.heatmap, concept.references[1].heatmap)
+
+
 def test_small_objects_get_an_inset_away_from_the_relevance() -> None:
     mask, heatmap = np.zeros((100, 100), dtype=bool), np.zeros((100, 100))
     mask[20:30, 20:32] = True

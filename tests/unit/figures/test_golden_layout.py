@@ -24,7 +24,14 @@ SLACK = 0.012  # inches: what touches does not overlap
 LONG = "motorcycle with sidecar and two trailers"  # 40 characters
 WORD = "Biodegradablepackagingmaterialofallkinds"
 
-SIZES = {"portrait": (96, 60), "landscape": (60, 96), "square": (72, 72), "tiny": (9, 12), "panorama": (40, 160), "tower": (160, 40)}
+SIZES = {
+    "portrait": (96, 60),
+    "landscape": (60, 96),
+    "square": (72, 72),
+    "tiny": (9, 12),
+    "panorama": (40, 160),
+    "tower": (160, 40),
+}
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ def explanation() -> Explanation:
             score=0.25 / (sample + 1),
             picture=rng.random((HEIGHT, WIDTH, 3), dtype=np.float32),
             heatmap=rng.standard_normal((HEIGHT, WIDTH)).astype(np.float32),
+            pixel_aspect=1.5,
+            is_explained_picture=sample == 0,
         )
         for sample in range(11)
     )
@@ -92,7 +94,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         assert (ours.concept, ours.share, ours.outside) == (theirs.concept, theirs.share, theirs.outside)
         np.testing.assert_array_equal(ours.heatmap, theirs.heatmap, strict=True)
         for reference, expected in zip(ours.references, theirs.references, strict=True):
-            for name in ("key", "sample", "class_name", "score"):
+            for name in ("key", "sample", "class_name", "score", "pixel_aspect", "is_explained_picture"):
                 assert getattr(reference, name) == getattr(expected, name), name
             assert_rounded(reference.picture, expected.picture)
             np.testing.assert_array_equal(reference.heatmap, expected.heatmap, strict=True)

@@ -100,4 +100,5 @@ def _reference(one: ConceptMap) -> ContextReference:
         heatmap=one.heatmap.float().cpu().numpy()[top:bottom, left:right],
         mask=one.found.region.inside.numpy()[top:bottom, left:right],
         outside=one.outside,
+        pixel_aspect=sample.geometry.pixel_aspect,
     )
