@@ -49,20 +49,6 @@ autodoc_default_options = {"members": True, "ignore-module-all": True}
 napoleon_use_ivar = True
 default_role = "code"  # what docstrings put between single backticks
 
-# The build needs no network, so that names of other libraries cannot be looked up. Private names have no page.
-_MODULES = (
-    "torch|torchvision|numpy|np|npt|nn|matplotlib|PIL|h5py|zennit|"
-    "abc|argparse|collections|contextlib|enum|os|pathlib|types|typing"
-)
-_NAMES = "Path|Callable|Iterable|Iterator|Sequence|Mapping|Protocol|Tensor|NDArray|Any|Literal|Figure|Generator"
-nitpicky = True
-nitpick_ignore_regex = [
-    (r"py:.*", rf"({_MODULES})\b.*"),
-    (r"py:.*", _NAMES),
-    (r"py:.*", r"lcrp\.api\..*"),
-    (r"py:.*", r"(.*\.)?_[a-z_]*\..*|(.*\.)?_[A-Za-z]+"),
-]
-
 COLON = "\N{RATIO}"  # stands for a colon until napoleon, which takes words before one for a type, has passed
 
 

@@ -105,7 +105,7 @@ def test_truth_finds_the_composites_of_a_users_own_folder(lcrp: CommandLine, tmp
     (tmp_path / "mine" / "composite").mkdir(parents=True)
     (tmp_path / "mine" / "composite" / "own.yaml").write_text("_target_: nowhere.own\nname: own\n")
     for methods, message in {
-        "own": "composite 'own': _target_='nowhere.own' cannot be imported",
+        "own": "stage.methods: composite 'own': _target_='nowhere.own' cannot be imported",
         "owm": "stage.methods: there is no 'owm'; nearest: 'own'",
     }.items():
         outcome = lcrp("--config-dir", "mine", "stage=truth", "model=yolov5", f"stage.methods=[{methods}]")

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from lcrp.attribution.methods import COMPARED, Method
 from lcrp.composites.spec import GRADIENT
 from lcrp.config.composite import build_composite
-from lcrp.errors import nearest, refuse
+from lcrp.errors import ConfigError, nearest, refuse
 
 
 def methods(names: Sequence[str]) -> tuple[Method, ...]:
@@ -36,5 +36,8 @@ def _method(name: str) -> Method:
         if reading == name:
             return Method(name=name, reading=reading, composite=GRADIENT)
     settings = compose(config_name="config", overrides=[f"composite={name}"]).composite
-    composite = build_composite(cast(dict[str, Any], OmegaConf.to_container(settings, resolve=True)))
+    try:
+        composite = build_composite(cast(dict[str, Any], OmegaConf.to_container(settings, resolve=True)))
+    except ConfigError as error:
+        raise ConfigError(*(f"methods: {problem}" for problem in error.problems)) from error
     return Method(name=name, reading="relevance", composite=composite)
