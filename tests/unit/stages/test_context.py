@@ -270,8 +270,9 @@ def test_mistakes_are_told_in_one_line(
 
 
 def test_a_class_without_decisions_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TargetError, match=r"no decision for 'car'; nearest: 'boat'\. Set stage\.class_name"):
+    with pytest.raises(TargetError, match="no decision for 'car'; nearest: 'boat'") as raised:
         tables(tmp_path, colour_world.subject(Squares(2)), class_name="car")
+    assert raised.value.with_mend().endswith("nearest: 'boat'. Set stage.class_name.")
 
 
 def test_a_context_class_needs_annotations(tmp_path: Path) -> None:
