@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from lcrp.figures import colours, crops, panels, wording
-from lcrp.figures.layout import NARROWEST, Columns, Layout, Rect
+from lcrp.figures.layout import NARROWEST, Columns, Layout
 from lcrp.figures.measure import SLACK, fitted_lines, fitted_size, line_height, text_width, wrapped
+from lcrp.figures.rect import Rect
 from lcrp.figures.sheet import APPEND_GAP, Lines, Sheet
 from lcrp.figures.tags import draw_plate
 from lcrp.values.explanation import ConceptExplanation, Explanation, Reference

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from lcrp.figures import colours, crops, panels, wording
 from lcrp.figures.content import in_proportion
 from lcrp.figures.head import add_head, draw_head, fitted_head
-from lcrp.figures.layout import Rect
 from lcrp.figures.legible import shown_name
 from lcrp.figures.measure import fitted_size, wrapped
+from lcrp.figures.rect import Rect
 from lcrp.figures.saving import save
 from lcrp.figures.sheet import EDGE, Sheet
 from lcrp.values.context import ContextClass, ContextCloud, ContextConcept, ContextReference

@@ -22,7 +22,6 @@ from lcrp.figures.layout import (
     Columns,
     Heights,
     Layout,
-    Rect,
     columns,
     figure_layout,
     is_stacked,
@@ -30,6 +29,7 @@ from lcrp.figures.layout import (
 )
 from lcrp.figures.legible import legible, names_in
 from lcrp.figures.measure import fitted_size
+from lcrp.figures.rect import Rect
 from lcrp.figures.saving import save
 from lcrp.figures.sheet import Sheet
 from lcrp.figures.tags import draw_tag, fitted_tag

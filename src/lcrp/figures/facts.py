@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from lcrp.figures import colours, panels, wording
-from lcrp.figures.layout import Rect
 from lcrp.figures.measure import fitted_lines, fitted_size, line_height, text_width, wrapped
+from lcrp.figures.rect import Rect
 from lcrp.figures.sheet import FRAME, Lines, Sheet
 from lcrp.values.explanation import Explanation, OtherDecision
 

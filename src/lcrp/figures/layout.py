@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 
+from lcrp.figures.rect import Rect
+
 MARGIN = 0.24
 COLUMN_GAP = 0.34
 ROW_GAP = 0.20
@@ -25,31 +27,6 @@ CELL_SMALL = 1.1  # where there are many
 CELL_LARGEST = 2.1
 CELL_GAP = 0.07
 STACKED_LEAST = 0.72  # of the height that a panel would like: with less, heatmap and input stand side by side
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rect:
-    """A rectangle in inches from the figure's top left corner."""
-
-    left: float
-    top: float
-    width: float
-    height: float
-
-    @property
-    def right(self) -> float:
-        """Right edge."""
-        return self.left + self.width
-
-    @property
-    def bottom(self) -> float:
-        """Lower edge."""
-        return self.top + self.height
-
-    def within(self, figure: tuple[float, float]) -> tuple[float, float, float, float]:
-        """(left, bottom, width, height) as fractions of a figure (width, height), counted from below."""
-        width, height = figure
-        return self.left / width, 1.0 - self.bottom / height, self.width / width, self.height / height
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

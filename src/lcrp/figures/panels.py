@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from lcrp.figures import colours, crops
-from lcrp.figures.layout import Rect
 from lcrp.figures.outlines import draw_mask_outline
+from lcrp.figures.rect import Rect
 from lcrp.figures.sheet import FRAME, Sheet
 from lcrp.values.explanation import Mask
 

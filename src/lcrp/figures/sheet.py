@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from lcrp.figures import colours
-from lcrp.figures.layout import Rect
 from lcrp.figures.measure import POINTS_PER_INCH, line_height
+from lcrp.figures.rect import Rect
 
 EDGE = 0.24  # inches between a head and the figure's edge
 APPEND_GAP = 0.12  # inches between texts on one line

@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from lcrp.figures import colours, crops
-from lcrp.figures.layout import TITLE, Rect
+from lcrp.figures.layout import TITLE
 from lcrp.figures.measure import SLACK, fitted_lines, line_height, text_width
+from lcrp.figures.rect import Rect
 from lcrp.figures.sheet import FRAME, Sheet
 from lcrp.values.explanation import Mask
 

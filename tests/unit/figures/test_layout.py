@@ -4,7 +4,8 @@ from itertools import combinations, product
 
 import pytest
 
-from lcrp.figures.layout import Heights, Layout, Rect, columns, figure_layout, grid_shape, is_stacked
+from lcrp.figures.layout import Heights, Layout, columns, figure_layout, grid_shape, is_stacked
+from lcrp.figures.rect import Rect
 
 HEAD, CAPTION = 0.9, 0.2
 
