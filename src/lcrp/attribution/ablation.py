@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import torch
-from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from lcrp.attribution.engine import Attributor
@@ -26,7 +25,7 @@ def ablated_outputs(
     What does not depend on the layer is computed once for all variants.
 
     Args:
-        attributor: within its context, recording nothing; its composite must leave forward passes alone.
+        attributor: within its context, recording the layer; its composite must leave forward passes alone.
         image: [1, 3, H, W] RGB in [0, 1].
         layer: name of the layer.
         keep: [V, C] bool, the channels that stay.
@@ -36,15 +35,13 @@ def ablated_outputs(
         The network's output for V variants.
     """
 
-    def ablate(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
-        return torch.where(keep[:, :, None, None], output, fill.to(output))
+    def ablate(output: torch.Tensor, axis: int) -> torch.Tensor:
+        channels = output.movedim(axis, 1)
+        kept = keep.view(*keep.shape, *[1] * (channels.ndim - 2))
+        return torch.where(kept, channels, fill.to(output)).movedim(1, axis)
 
-    handle = attributor.network.get_submodule(layer).register_forward_hook(ablate)
-    try:
-        with _JoinedBatches():
-            output = attributor.output(image)
-    finally:
-        handle.remove()
+    with _JoinedBatches():
+        output = attributor.altered(image, layer, ablate)
     return _of_batch(output, len(keep))
 
 
@@ -71,7 +68,7 @@ def _of_batch(output: NetworkOutput, size: int) -> NetworkOutput:
     """An output of which some parts are the same for all variants, with all of them [V, ...]."""
 
     def expanded(values: torch.Tensor) -> torch.Tensor:
-        return values.expand(size, *values.shape[1:])
+        return values.detach().expand(size, *values.shape[1:])
 
     if isinstance(output, torch.Tensor):
         return expanded(output)

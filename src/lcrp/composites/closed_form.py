@@ -1,7 +1,7 @@
 """Rules in closed form: what does not depend on the relevance is computed once for all backward rounds.
 
-While a rule is registered it takes the place of the layer's forward pass: an autograd function, whose gradient is the
-relevance of the input. zennit's general engine calls the layer anew instead, once per modified weight, in every round.
+A rule takes the place of an operation's derivative: an autograd function, whose gradient is the relevance of the input.
+zennit's general engine calls the layer anew instead, once per modified weight, in every round.
 
 Gradients between layers may be `Windowed`: what reads them other than by torch's operations takes `whole` of them
 first. Those of leaves, such as the picture, are ordinary tensors.
@@ -16,69 +16,22 @@ from copy import copy
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
 from torch.autograd.function import once_differentiable
-from zennit.core import Hook, RemovableHandleList
-from zennit.types import Linear
 
-from lcrp.composites.arithmetic import adjoint, linear_map, pads_zeros
-from lcrp.composites.canonizers import MERGED
-from lcrp.composites.weights import ModifiedWeights
+from lcrp.composites.operations.linear_map import LinearMap
+from lcrp.composites.operations.values import Operation
 from lcrp.composites.windowed import Part, cut, everywhere, is_nothing, joined, pieces_of, whole
 from lcrp.composites.windows import Window, can_have_windows, window_of
 
 Tensors = tuple[torch.Tensor, ...]
-Forward = Callable[..., torch.Tensor]
 
 
-class Rule(Hook, ABC):  # type: ignore[misc]
-    """A rule that takes the place of a layer's forward pass.
-
-    Attributes:
-        norm_epsilon: None, or that of a norm's rule which was merged into the layer. The norm is the identity, but its
-            rule, epsilon, scales relevance by y / stab(y); that factor becomes part of this rule, and the relevance
-            that is recorded between the two is that of the norm's output.
-    """
-
-    general: ClassVar[Callable[[], Hook]]  # zennit's form, for layers that are out of the ordinary
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm_epsilon: float | None = None
-        self._weights = ModifiedWeights()
+class Rule(ABC):
+    """How relevance passes an operation."""
 
     @abstractmethod
-    def step_type(self, module: nn.Module) -> "type[Step]":
-        """What is kept of a forward pass of a layer."""
-
-    def copy(self) -> "Rule":
-        """Another hook with the same settings, for another layer."""
-        return type(self)()
-
-    def register(self, module: nn.Module) -> RemovableHandleList:
-        """Attach the rule to one layer.
-
-        Raises:
-            RuntimeError: the norm that is merged into the layer has its rule already, and could not be absorbed.
-        """
-        norm = getattr(module, MERGED, None)
-        if norm is not None and rule_of(norm) is not None:
-            raise RuntimeError(f"{module}: a layer gets its rule before the norm that is merged into it")
-        if not self.fits(module):
-            return self.zennits(module).register(module)
-        return RemovableHandleList([Replacement(module, self)])
-
-    def fits(self, module: nn.Module) -> bool:
-        """Whether the closed form holds for a layer."""
-        return isinstance(module, Linear) and pads_zeros(module)
-
-    def zennits(self, module: nn.Module) -> Hook:  # noqa: ARG002
-        """The same rule for layers where the closed form does not hold."""
-        return type(self).general()
-
-    def weight(self, module: nn.Module, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """A modified weight of the layer, made once for as long as the layer's weight is the same."""
-        return self._weights.get(module, name, make)
+    def step_type(self, operation: Operation) -> "type[Step]":
+        """What is kept of a forward pass of an operation."""
 
 
 class Step(ABC):
@@ -89,15 +42,19 @@ class Step(ABC):
     before: either all of a map is prepared, or every window by itself.
 
     Args:
-        rule: the layer's.
-        module: the layer.
-        inputs: of the layer, detached; one but for sums.
+        rule: the operation's.
+        operation: what is computed.
+        inputs: of the operation, detached.
         y: its output, detached; let go when it is no longer needed.
+        norm_epsilon: None, or that of the rule of a norm that was merged into a linear map. Behind the map the norm is
+            the identity, but its rule, epsilon, scales relevance by y / stab(y); that factor becomes part of this rule,
+            and the relevance that is recorded between the two is that of the norm's output.
         few_rounds: whether few rounds follow, which then prepare no more than the windows that they reach. What is not
             prepared for all rounds is computed again in each, and takes half as much memory again.
 
     Attributes:
         inputs: what rounds multiply by, in the shape of the input.
+        shapes: of the inputs.
         shares: what rounds multiply by, in the shape of the output; made by `prepare`.
         in_windows: whether `prepare` and `lower` use nothing else of these shapes, so that they hold in windows too.
     """
@@ -107,12 +64,20 @@ class Step(ABC):
     in_windows: ClassVar[bool] = False
 
     def __init__(
-        self, rule: Rule, module: nn.Module, inputs: Tensors, y: torch.Tensor | None, *, few_rounds: bool
+        self,
+        rule: Rule,
+        operation: Operation,
+        inputs: Tensors,
+        y: torch.Tensor | None,
+        *,
+        norm_epsilon: float | None = None,
+        few_rounds: bool = False,
     ) -> None:
-        self.rule, self.module = rule, module
+        self.rule, self.operation, self.norm_epsilon = rule, operation, norm_epsilon
         self.inputs = inputs if self.reads_input else ()
+        self.shapes = tuple(x.shape for x in inputs)
         self.shares: Tensors = ()
-        self._y = y if self.reads_output or rule.norm_epsilon is not None else None
+        self._y = y if self.reads_output or norm_epsilon is not None else None
         self._is_prepared = self._is_window = False
         self._prepares_windows = few_rounds
         self._samples: list[Step] = []
@@ -120,7 +85,7 @@ class Step(ABC):
 
     def relevance(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
         """Relevance of the input, or of each, from that of the output, in one backward round."""
-        if not (self.in_windows and can_have_windows(self.module, upper)):
+        if not (self.in_windows and can_have_windows(self.operation, upper)):
             return self._ready().lower(whole(upper))
         if not self._samples:
             self._samples = [self._sample(row) for row in range(len(upper))]
@@ -144,12 +109,12 @@ class Step(ABC):
         """Relevance of the input, or of each, after `prepare`."""
 
     def linear_map(self, x: torch.Tensor, weight: torch.Tensor, offset: torch.Tensor | None = None) -> torch.Tensor:
-        """What the layer makes of `x` with another weight and another bias [C]."""
-        return linear_map(self.module, x, weight, offset, padded=not self._is_window)
+        """What a linear map makes of `x` with another weight and another bias [C]."""
+        return self.map.forward(x, weight, offset, padded=not self._is_window)
 
     def adjoint(self, upper: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Gradient of <upper, x * weight> with respect to the input x."""
-        return adjoint(self.module, upper, self.x, weight, padded=not self._is_window)
+        return self.map.adjoint(upper, self.x, weight, padded=not self._is_window)
 
     def _where_reached(
         self, upper: torch.Tensor, part: Part | None, extent: Sequence[int]
@@ -161,7 +126,7 @@ class Step(ABC):
             part: of the output's map, in which all of `upper` lies; None for everything.
             extent: of the output's map.
         """
-        window = window_of(self.module, upper, part, extent, self.x.shape[2:])
+        window = window_of(self.operation, upper, part, extent, self.x.shape[2:])
         everything = everywhere(extent)
         upper = cut(upper, part or everything, everything if window is None else window.upper)
         if window is None:
@@ -184,7 +149,8 @@ class Step(ABC):
         rows = slice(row, row + 1)
         y = None if self._y is None else self._y[rows]
         inputs = tuple(x[rows] for x in self.inputs)
-        return type(self)(self.rule, self.module, inputs, y, few_rounds=self._prepares_windows)
+        options = {"norm_epsilon": self.norm_epsilon, "few_rounds": self._prepares_windows}
+        return type(self)(self.rule, self.operation, inputs, y, **options)
 
     def _part(self, window: Window) -> "Step":
         """The step within a window; prepared if this one is."""
@@ -196,24 +162,30 @@ class Step(ABC):
         return part
 
     @property
+    def map(self) -> LinearMap:
+        """The operation, of rules for linear maps."""
+        assert isinstance(self.operation, LinearMap)
+        return self.operation
+
+    @property
     def x(self) -> torch.Tensor:
-        """The input of the layer, or the first of several."""
+        """The input, or the first of several."""
         return self.inputs[0]
 
     @property
     def y(self) -> torch.Tensor:
-        """Output of the layer, while preparing."""
+        """The output, while preparing."""
         assert self._y is not None
         return self._y
 
     def scale(self, denominator: torch.Tensor, *, with_sign_of: torch.Tensor | None = None) -> torch.Tensor:
-        """1 / denominator, which is overwritten, times what a norm behind the layer does to the relevance.
+        """1 / denominator, which is overwritten, times what a merged norm does to the relevance.
 
         Args:
             denominator: in the shape of the output, or one that broadcasts.
             with_sign_of: the output, if its sign (that of zero being zero) is another factor.
         """
-        epsilon = self.rule.norm_epsilon
+        epsilon = self.norm_epsilon
         if epsilon is None:
             return denominator.reciprocal_() if with_sign_of is None else with_sign_of.sgn().div_(denominator)
         size = self.y.abs()
@@ -221,79 +193,60 @@ class Step(ABC):
         return size.div_(denominator) if with_sign_of is None else torch.div(with_sign_of, denominator, out=size)
 
     def weight(self, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """A modified weight of the layer."""
-        return self.rule.weight(self.module, name, make)
+        """A modified weight of a linear map."""
+        return self.map.modified(name, make)
 
 
-class Replacement:
-    """Stands in for a layer's forward pass until it is removed.
+def passed_on(
+    rule: Rule,
+    operation: Operation,
+    inputs: Tensors,
+    y: torch.Tensor,
+    *,
+    norm_epsilon: float | None = None,
+    few_rounds: bool = False,
+) -> torch.Tensor:
+    """The output of an operation, whose gradient is the relevance of its inputs.
 
     Args:
-        module: the layer.
-        rule: its rule; None for the identity.
-
-    Attributes:
-        few_rounds: what the next forward passes tell the steps that are kept of them.
+        rule: passes relevance on.
+        operation: what was computed.
+        inputs: of which.
+        y: the output, without gradient, in memory of its own.
+        norm_epsilon: as of `Step`.
+        few_rounds: as of `Step`.
     """
-
-    def __init__(self, module: nn.Module, rule: Rule | None) -> None:
-        self.few_rounds = False
-        self.rule, self._module, self._forward = rule, module, module.forward
-        self._before = module.__dict__.get("forward")
-        module.forward = self
-
-    def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Output of the layer, whose gradient is relevance."""
-        if self.rule is None:
-            return inputs[0]
-        out: torch.Tensor = _Relevance.apply(self.rule, self._module, self._forward, self.few_rounds, *inputs)
-        return out
-
-    def remove(self) -> None:
-        """Give the layer its own forward pass back."""
-        if self._before is None:
-            self._module.__dict__.pop("forward", None)
-        else:
-            self._module.forward = self._before
-
-
-def rule_of(module: nn.Module) -> Rule | None:
-    """The rule in closed form that stands in for a layer now; None if there is none."""
-    forward = module.__dict__.get("forward")
-    return forward.rule if isinstance(forward, Replacement) else None
-
-
-def expect_rounds(network: nn.Module, *, few: bool) -> None:
-    """Tell the rules of a network whether few backward rounds follow each of its next forward passes."""
-    for module in network.modules():
-        forward = module.__dict__.get("forward")
-        if isinstance(forward, Replacement):
-            forward.few_rounds = few
+    step = rule.step_type(operation)(
+        rule,
+        operation,
+        tuple(x.detach() for x in inputs),
+        y.detach(),
+        norm_epsilon=norm_epsilon,
+        few_rounds=few_rounds,
+    )
+    out: torch.Tensor = _Relevance.apply(step, [y], *inputs)
+    return out
 
 
 class _Relevance(torch.autograd.Function):
-    """A layer whose gradient is the relevance that its rule finds."""
+    """An output that is known already, whose gradient is the relevance that a step finds."""
 
     @staticmethod
-    def forward(
-        ctx: Any, rule: Rule, module: nn.Module, forward: Forward, few_rounds: bool, *inputs: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(ctx: Any, step: Step, y: list[torch.Tensor], *inputs: torch.Tensor) -> torch.Tensor:
         ctx.set_materialize_grads(False)
-        y = forward(*inputs)
-        kept = tuple(x.detach() for x in inputs)
-        ctx.step = rule.step_type(module)(rule, module, kept, y.detach(), few_rounds=few_rounds)
+        ctx.step = step
         ctx.ends = [x.is_leaf for x in inputs]
-        return y
+        return y.pop()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upper: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         if upper is None or is_nothing(upper):  # the other heads of a detector, for example
-            return tuple([None] * (4 + len(ctx.ends)))
+            return tuple([None] * (2 + len(ctx.ends)))
         step: Step = ctx.step
         lower = step.relevance(upper)
         ends = zip(_several(lower), ctx.ends, strict=True)
-        return None, None, None, None, *(whole(one) if is_end else one for one, is_end in ends)
+        return None, None, *(whole(one) if is_end else one for one, is_end in ends)
 
 
 def _several(lower: torch.Tensor | Tensors) -> Tensors:

@@ -1,87 +1,94 @@
-"""Composites: which rule explains which layer of a network.
+"""Composites: which rule explains which operation of a network.
 
-Each function builds a fresh composite for one network; zennit registers it in a context and removes it again. The
-mappings are those of L-CRP (Dreyer et al. 2023, section 3.2 and supplement). Layers that are not named here (max
-pooling, upsampling, concatenation) propagate as the gradient does.
+The mappings are those of L-CRP (Dreyer et al. 2023, section 3.2 and supplement). Operations that are not named here
+(max pooling, upsampling, concatenation) propagate as the gradient does. Wherever constants scale the channels of a
+linear map, as BatchNorm does in evaluation mode, they are merged into it, exactly.
 
-`gamma` and `epsilon` are those of the rules; `canonizers` replaces the default ones: exact merging of BatchNorm.
+`gamma` and `epsilon` are those of the rules. Every function takes the network first, for composites that look at it.
 """
 
-from collections.abc import Sequence
-
 from torch import nn
-from zennit.canonizers import Canonizer
-from zennit.core import Composite, Hook
-from zennit.rules import ReLUGuidedBackprop
-from zennit.types import Activation, AvgPool, BatchNorm, Convolution, Linear
 
 from lcrp.composites.arithmetic import STABILIZER
-from lcrp.composites.canonizers import MergeBatchNorm
+from lcrp.composites.closed_form import Rule
 from lcrp.composites.flat import Flat
-from lcrp.composites.rules import Epsilon, GeneralisedGamma, Norm, Pass, ZPlus
-from lcrp.models.layers import L2Norm, Sum
-
-RuleMap = Sequence[tuple[type | tuple[type, ...], Hook]]  # the first type that fits wins
-Canonizers = Sequence[Canonizer] | None
-
-MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+from lcrp.composites.rules import Epsilon, GeneralisedGamma, Halves, Norm, Pass, PositiveGradient, ZPlus
+from lcrp.composites.table import RuleTable
 
 
-def epsilon_plus_flat(network: nn.Module, *, epsilon: float = STABILIZER, canonizers: Canonizers = None) -> Composite:
+def epsilon_plus_flat(network: nn.Module, *, epsilon: float = STABILIZER) -> RuleTable:  # noqa: ARG001
     """Flat for the first layer, z+ for convolutions, epsilon for the rest; the default but for YOLOv6."""
-    return _composite(network, _rules(ZPlus(), epsilon), canonizers, first=Flat())
+    return lrp(ZPlus(), epsilon=epsilon, first=Flat())
 
 
-def epsilon_gamma_flat(
-    network: nn.Module, *, gamma: float = 0.25, epsilon: float = STABILIZER, canonizers: Canonizers = None
-) -> Composite:
+def epsilon_gamma_flat(network: nn.Module, *, gamma: float = 0.25, epsilon: float = STABILIZER) -> RuleTable:  # noqa: ARG001
     """Flat for the first layer, generalised gamma for convolutions, epsilon for the rest; YOLOv6's default."""
-    return _composite(network, _rules(GeneralisedGamma(gamma), epsilon), canonizers, first=Flat())
+    return lrp(GeneralisedGamma(gamma), epsilon=epsilon, first=Flat())
 
 
-def epsilon_flat(network: nn.Module, *, epsilon: float = STABILIZER, canonizers: Canonizers = None) -> Composite:
+def epsilon_flat(network: nn.Module, *, epsilon: float = STABILIZER) -> RuleTable:  # noqa: ARG001
     """Flat for the first layer, epsilon for the rest, convolutions included."""
-    return _composite(network, _rules(Epsilon(epsilon), epsilon), canonizers, first=Flat())
+    return lrp(Epsilon(epsilon), epsilon=epsilon, first=Flat())
 
 
-def epsilon_plus(network: nn.Module, *, epsilon: float = STABILIZER, canonizers: Canonizers = None) -> Composite:
+def epsilon_plus(network: nn.Module, *, epsilon: float = STABILIZER) -> RuleTable:  # noqa: ARG001
     """z+ for convolutions, the first too, epsilon for the rest."""
-    return _composite(network, _rules(ZPlus(), epsilon), canonizers)
+    return lrp(ZPlus(), epsilon=epsilon)
 
 
-def all_flat(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
+def all_flat(network: nn.Module) -> RuleTable:  # noqa: ARG001
     """Flat for every linear layer, pool and sum: what the architecture alone says of where relevance goes."""
-    rules = [((Linear, AvgPool, *MAX_POOLS, Sum), Flat()), ((Activation, BatchNorm, L2Norm), Pass())]
-    return _composite(network, rules, canonizers)
+    flat, passing = Flat(), Pass()
+    return RuleTable(
+        families={
+            "convolution": flat,
+            "linear": flat,
+            "pool": flat,
+            "max_pool": flat,
+            "sum": flat,
+            "activation": passing,
+            "norm": passing,
+            "l2_norm": passing,
+            "scale": passing,
+            "gate": passing,
+            "quotient": passing,
+            "product": Halves(),
+        }
+    )
 
 
-def gradient(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
+def gradient(network: nn.Module) -> RuleTable:  # noqa: ARG001
     """The plain gradient, but for L2 normalisation, which passes relevance on as it is."""
-    return _composite(network, [(L2Norm, Pass())], canonizers)
+    return RuleTable(families={"l2_norm": Pass()})
 
 
-def guided_backprop(network: nn.Module, *, canonizers: Canonizers = None) -> Composite:
+def guided_backprop(network: nn.Module) -> RuleTable:  # noqa: ARG001
     """The gradient, stopped at every ReLU where it is negative (Springenberg et al. 2015)."""
-    return _composite(network, [(nn.ReLU, ReLUGuidedBackprop()), (L2Norm, Pass())], canonizers)
+    return RuleTable(families={"relu": PositiveGradient(), "l2_norm": Pass()})
 
 
-def _rules(convolution: Hook, epsilon: float) -> RuleMap:
-    """Rules of every composite of L-CRP: that of convolutions, and the others."""
-    return [
-        ((Activation, L2Norm), Pass()),
-        ((Sum, AvgPool), Norm()),
-        (Convolution, convolution),
-        ((nn.Linear, BatchNorm), Epsilon(epsilon)),
-    ]
+def lrp(convolution: Rule, *, epsilon: float = STABILIZER, first: Rule | None = None) -> RuleTable:
+    """The rules of every composite of L-CRP.
 
-
-def _composite(network: nn.Module, rules: RuleMap, canonizers: Canonizers, first: Hook | None = None) -> Composite:
-    """Composite of rules by type, with a rule of its own for the first linear layer in module order."""
-    hooks: dict[str, Hook | None] = {}
-    for name, module in network.named_modules():
-        if first is not None and isinstance(module, Linear):
-            hooks[name], first = first, None
-        else:
-            hooks[name] = next((hook for types, hook in rules if isinstance(module, types)), None)
-    chosen = [MergeBatchNorm()] if canonizers is None else list(canonizers)
-    return Composite(lambda _, name, __: hooks.get(name), canonizers=chosen)
+    Args:
+        convolution: the rule of convolutions.
+        epsilon: stabiliser of the epsilon rule, for fully connected layers and norms.
+        first: the rule of the linear maps that the picture reaches first; None for that of their kind.
+    """
+    return RuleTable(
+        families={
+            "convolution": convolution,
+            "linear": Epsilon(epsilon),
+            "norm": Epsilon(epsilon),
+            "normalisation": Norm(),
+            "sum": Norm(),
+            "pool": Norm(),
+            "activation": Pass(),
+            "scale": Pass(),
+            "gate": Pass(),
+            "quotient": Pass(),
+            "l2_norm": Pass(),
+            "product": Halves(),
+        },
+        first=first,
+    )

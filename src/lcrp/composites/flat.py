@@ -1,34 +1,34 @@
 """The flat rule in closed form; notation as in `rules`."""
 
 import torch
-from torch import nn
 from typing_extensions import override
-from zennit import rules as zennit_rules
 
-from lcrp.composites.arithmetic import STABILIZER, adjoint, linear_map, stabilised
+from lcrp.composites.arithmetic import STABILIZER, stabilised
 from lcrp.composites.closed_form import Rule, Step, Tensors
-from lcrp.models.layers import Sum
+from lcrp.composites.operations.linear_map import LinearMap
+from lcrp.composites.operations.values import Local, Operation, Sum
 
 
 class Flat(Rule):
     """Flat rule (Lapuschkin et al., Nature Communications 10, 2019): every input of an output gets the same share."""
 
-    general = zennit_rules.Flat
-
     @override
-    def fits(self, module: nn.Module) -> bool:
-        return super().fits(module) or isinstance(module, Sum)
-
-    @override
-    def step_type(self, module: nn.Module) -> type[Step]:
-        if isinstance(module, Sum):
-            return _FlatSumStep
-        return _FlatLinearStep if isinstance(module, nn.Linear) else _FlatConvolutionStep
+    def step_type(self, operation: Operation) -> type[Step]:
+        match operation:
+            case Sum():
+                return _FlatSumStep
+            case LinearMap(geometry=None):
+                return _FlatLinearStep
+            case LinearMap():
+                return _FlatConvolutionStep
+            case _:
+                return _FlatLocalStep
 
 
 class _FlatSumStep(Step):
     def lower(self, upper: torch.Tensor) -> Tensors:
-        return (upper / (len(self.inputs) + STABILIZER),) * len(self.inputs)
+        share = upper / (len(self.inputs) + STABILIZER)
+        return tuple(share.sum_to_size(x.shape) for x in self.inputs)
 
 
 class _FlatLinearStep(Step):
@@ -42,19 +42,32 @@ class _FlatLinearStep(Step):
 class _FlatConvolutionStep(Step):
     """All channels of a group receive the same, so that one channel stands for them."""
 
-    module: nn.Conv2d | nn.ConvTranspose2d
-
     def prepare(self) -> None:
-        x = self.x
-        self._ones = x.new_ones(1, 1, *self.module.kernel_size)
-        self._channels = x.shape[1] // self.module.groups
-        count = self._channels * linear_map(self.module, x.new_ones(1, 1, *x.shape[2:]), self._ones, groups=1)
+        x, geometry = self.x, self.map.geometry
+        assert geometry is not None
+        self._groups = geometry.groups
+        self._ones = x.new_ones(1, 1, *self.map.kernel_size)
+        self._channels = x.shape[1] // self._groups
+        count = self._channels * self.map.forward(x.new_ones(1, 1, *x.shape[2:]), self._ones, groups=1)
         self._scale = self.scale(stabilised(count))
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        scaled, groups = upper * self._scale, self.module.groups
+        scaled, groups = upper * self._scale, self._groups
         shared = scaled.view(len(scaled), groups, -1, *scaled.shape[2:]).sum(dim=2).flatten(0, 1)[:, None]
-        one = self.x[:, :1].expand(-1, groups, -1, -1).flatten(0, 1)[:, None]
-        lower = adjoint(self.module, shared, one, self._ones, groups=1)  # [B * G, 1, h, w], as the two before
-        spread = lower.view(len(scaled), groups, 1, *self.x.shape[2:]).expand(-1, -1, self._channels, -1, -1)
+        sizes = self.x.shape[2:]
+        one = self.x[:, :1].expand(-1, groups, *sizes).flatten(0, 1)[:, None]
+        lower = self.map.adjoint(shared, one, self._ones, groups=1)  # [B * G, 1, h, w], as the two before
+        spread = lower.view(len(scaled), groups, 1, *sizes).expand(-1, -1, self._channels, *sizes)
         return spread.flatten(1, 2)
+
+
+class _FlatLocalStep(Step):
+    """As if every input were 1."""
+
+    operation: Local
+
+    def lower(self, upper: torch.Tensor) -> torch.Tensor:
+        ones = torch.ones_like(self.x).requires_grad_()
+        with torch.enable_grad():
+            count = self.operation.function(ones)
+        return torch.autograd.grad(count, ones, upper / stabilised(count.detach()))[0]

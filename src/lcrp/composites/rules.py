@@ -1,22 +1,15 @@
 """LRP rules in closed form.
 
-Notation: x input, W weight, b bias, y output, R relevance of the output; * the layer's linear map without bias, *T its
+Notation: x input, W weight, b bias, y output, R relevance of the output; * the linear map without bias, *T its
 adjoint; a+ = max(a, 0), a- = min(a, 0); stab(z) = z + 1e-6 (sign z, with sign 0 = 1).
-
-zennit has most of these rules too, as the general engine evaluates them; its forms are taken where a layer is out of
-the ordinary (padding that is not numeric zeros).
 """
 
 import torch
 from torch import nn
 from typing_extensions import override
-from zennit import rules as zennit_rules
-from zennit.core import Hook, RemovableHandleList
-from zennit.types import BatchNorm
 
 from lcrp.composites.arithmetic import (
     STABILIZER,
-    bias,
     has_negative,
     is_zero,
     negative_part,
@@ -24,11 +17,11 @@ from lcrp.composites.arithmetic import (
     stabilised,
     where_positive,
 )
-from lcrp.composites.canonizers import MERGED_INTO
-from lcrp.composites.closed_form import Replacement, Rule, Step, Tensors, rule_of
+from lcrp.composites.closed_form import Rule, Step, Tensors
+from lcrp.composites.operations.linear_map import LinearMap
+from lcrp.composites.operations.values import Local, Masked, Operation, Scaling, Sum
 from lcrp.composites.settings import TYPICAL, positive
-from lcrp.errors import LayerError
-from lcrp.models.layers import Sum
+from lcrp.composites.windowed import whole
 
 
 class ZPlus(Rule):
@@ -37,10 +30,8 @@ class ZPlus(Rule):
     R_in = x+ . (W+ *T s) + x- . (W- *T s),   s = R / stab(x+ * W+ + x- * W- + b+)
     """
 
-    general = zennit_rules.ZPlus
-
     @override
-    def step_type(self, module: nn.Module) -> type[Step]:
+    def step_type(self, operation: Operation) -> type[Step]:
         return _ZPlusStep
 
 
@@ -49,7 +40,7 @@ class _ZPlusStep(Step):
 
     def prepare(self) -> None:
         self._weights = _weights_by_sign(self)
-        self.shares = (self.scale(_agreeing(self, self._weights, positive_part(bias(self.module)) + STABILIZER)),)
+        self.shares = (self.scale(_agreeing(self, self._weights, positive_part(self.map.offset()) + STABILIZER)),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
         scaled = upper * self.shares[0]
@@ -79,19 +70,10 @@ class GeneralisedGamma(Rule):
     """
 
     def __init__(self, gamma: float = TYPICAL["gamma"]) -> None:
-        super().__init__()
         self.gamma = positive("gamma", gamma)
 
     @override
-    def copy(self) -> Rule:
-        return GeneralisedGamma(self.gamma)
-
-    def zennits(self, module: nn.Module) -> Hook:
-        """Zennit 0.4.6 has no such rule."""
-        raise LayerError(f"the gamma rule needs a layer with numeric zero padding, not {module}")
-
-    @override
-    def step_type(self, module: nn.Module) -> type[Step]:
+    def step_type(self, operation: Operation) -> type[Step]:
         return _GeneralisedGammaStep
 
 
@@ -106,7 +88,7 @@ class _GeneralisedGammaStep(Step):
         gamma, y = self.rule.gamma, self.y
         weights = _weights_by_sign(self, factor=gamma)
         self._is_signed = len(weights) > 1
-        size = _agreeing(self, weights, gamma * positive_part(bias(self.module)) + STABILIZER)
+        size = _agreeing(self, weights, gamma * positive_part(self.map.offset()) + STABILIZER)
         self.shares = (self.scale(size.add_(nn.functional.leaky_relu(y, -1 - gamma)), with_sign_of=y),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
@@ -135,8 +117,8 @@ class _GeneralisedGammaStep(Step):
 class Epsilon(Rule):
     """Epsilon rule (Bach et al., PLOS ONE 10(7), 2015): R_in = x . (W *T (R / stab(y))).
 
-    A norm in evaluation mode is an affine map per channel. One that was merged into the layer before it, which has a
-    rule of its own, is the identity; that rule absorbs it.
+    A norm in evaluation mode is a scaling of its channels. One that was merged into the linear map before it, which has
+    a rule of its own, is the identity; that rule absorbs it.
 
     Args:
         epsilon: what stab adds.
@@ -146,32 +128,11 @@ class Epsilon(Rule):
     """
 
     def __init__(self, epsilon: float = STABILIZER) -> None:
-        super().__init__()
         self.epsilon = positive("epsilon", epsilon)
 
     @override
-    def copy(self) -> Rule:
-        return Epsilon(self.epsilon)
-
-    @override
-    def zennits(self, module: nn.Module) -> Hook:
-        return zennit_rules.Epsilon(self.epsilon)
-
-    @override
-    def fits(self, module: nn.Module) -> bool:
-        is_affine = isinstance(module, BatchNorm) and module.affine and module.running_var is not None
-        return super().fits(module) or (is_affine and not module.training)
-
-    def register(self, module: nn.Module) -> RemovableHandleList:
-        """Attach the rule to one layer."""
-        absorbing = [rule for linear in getattr(module, MERGED_INTO, ()) if (rule := rule_of(linear)) is not None]
-        for rule in absorbing:
-            rule.norm_epsilon = self.epsilon
-        return RemovableHandleList([Replacement(module, None)]) if absorbing else super().register(module)
-
-    @override
-    def step_type(self, module: nn.Module) -> type[Step]:
-        return _NormEpsilonStep if isinstance(module, BatchNorm) else _EpsilonStep
+    def step_type(self, operation: Operation) -> type[Step]:
+        return _EpsilonStep if isinstance(operation, LinearMap) else _ScalingEpsilonStep
 
 
 class _EpsilonStep(Step):
@@ -186,17 +147,14 @@ class _EpsilonStep(Step):
         return self.adjoint(upper * self.shares[0], self.weight("W", torch.Tensor.detach)).mul_(self.x)
 
 
-class _NormEpsilonStep(Step):
+class _ScalingEpsilonStep(Step):
     rule: Epsilon
-    module: nn.BatchNorm2d
+    operation: Scaling
     reads_output = True
     in_windows = True
 
     def prepare(self) -> None:
-        norm = self.module
-        assert norm.running_var is not None
-        factor = (norm.weight / (norm.running_var + norm.eps).sqrt()).detach()
-        self.shares = (factor.view(-1, *[1] * (self.x.ndim - 2)) * self.x / stabilised(self.y, self.rule.epsilon),)
+        self.shares = (self.operation.factor * self.x / stabilised(self.y, self.rule.epsilon),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
         return upper * self.shares[0]
@@ -205,15 +163,9 @@ class _NormEpsilonStep(Step):
 class Norm(Rule):
     """Relevance of sums and means, by contribution: R_in = x . (A *T (R / stab(A * x))) for the linear map A."""
 
-    general = zennit_rules.Norm
-
     @override
-    def fits(self, module: nn.Module) -> bool:
-        return True
-
-    @override
-    def step_type(self, module: nn.Module) -> type[Step]:
-        return _NormSumStep if isinstance(module, Sum) else _NormPoolStep
+    def step_type(self, operation: Operation) -> type[Step]:
+        return _NormSumStep if isinstance(operation, Sum) else _NormLocalStep
 
 
 class _NormStep(Step):
@@ -224,42 +176,84 @@ class _NormStep(Step):
 
 
 class _NormSumStep(_NormStep):
+    operation: Sum
     in_windows = True
 
     def lower(self, upper: torch.Tensor) -> Tensors:
         scaled = upper * self.shares[0]
-        return tuple(x * scaled for x in self.inputs)
+        pairs = zip(self.operation.signs, self.inputs, strict=True)
+        lower = (x * scaled if sign > 0 else (x * scaled).neg_() for sign, x in pairs)
+        if not self.operation.broadcasts:
+            return tuple(lower)
+        return tuple(one.sum_to_size(x.shape) for one, x in zip(lower, self.inputs, strict=True))
 
 
-class _NormPoolStep(_NormStep):
-    def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        x = self.x.detach().requires_grad_()
+class _NormLocalStep(_NormStep):
+    operation: Local
+
+    def lower(self, upper: torch.Tensor) -> Tensors:
+        inputs = [x.detach().requires_grad_() for x in self.inputs]
         with torch.enable_grad():
-            y = type(self.module).forward(self.module, x)
-        return torch.autograd.grad(y, x, upper * self.shares[0])[0].mul_(self.x)
+            y = self.operation.function(*inputs)
+        lower = torch.autograd.grad(y, inputs, upper * self.shares[0])
+        return tuple(
+            share * one.mul_(x) for share, one, x in zip(self.operation.shares, lower, self.inputs, strict=True)
+        )
 
 
 class Pass(Rule):
-    """Relevance passes as it is."""
-
-    general = zennit_rules.Pass
+    """Relevance passes as it is, but where a factor is zero; summed where the input was broadcast."""
 
     @override
-    def fits(self, module: nn.Module) -> bool:
-        return True
-
-    @override
-    def step_type(self, module: nn.Module) -> type[Step]:
-        return _PassStep
+    def step_type(self, operation: Operation) -> type[Step]:
+        return _MaskedPassStep if isinstance(operation, Masked) else _PassStep
 
 
 class _PassStep(Step):
     reads_input = False
 
     def relevance(self, upper: torch.Tensor) -> torch.Tensor:
-        return upper
+        return upper if upper.shape == self.shapes[0] else self.lower(whole(upper))  # windowed maps pass too
 
-    lower = relevance  # windowed maps pass too
+    def lower(self, upper: torch.Tensor) -> torch.Tensor:
+        return upper.sum_to_size(self.shapes[0])
+
+
+class _MaskedPassStep(Step):
+    operation: Masked
+    reads_input = False
+
+    def lower(self, upper: torch.Tensor) -> torch.Tensor:
+        return torch.where(self.operation.factor != 0, upper, 0).sum_to_size(self.shapes[0])
+
+
+class Halves(Rule):
+    """Both factors of a product take half of its relevance (Achtibat et al., AttnLRP, 2024, section 3.2)."""
+
+    @override
+    def step_type(self, operation: Operation) -> type[Step]:
+        return _HalvesStep
+
+
+class _HalvesStep(Step):
+    reads_input = False
+
+    def lower(self, upper: torch.Tensor) -> Tensors:
+        share = upper / len(self.shapes)
+        return tuple(share.sum_to_size(shape) for shape in self.shapes)
+
+
+class PositiveGradient(Rule):
+    """The gradient of a ReLU, stopped where it is negative (Springenberg et al., guided backpropagation, 2015)."""
+
+    @override
+    def step_type(self, operation: Operation) -> type[Step]:
+        return _PositiveGradientStep
+
+
+class _PositiveGradientStep(Step):
+    def lower(self, upper: torch.Tensor) -> torch.Tensor:
+        return where_positive(positive_part(upper), self.x)
 
 
 def _weights_by_sign(step: Step, factor: float = 1.0) -> Tensors:

@@ -7,8 +7,10 @@ from torch import nn
 from zennit.core import Composite
 
 from lcrp.composites.composites import gradient
+from lcrp.composites.table import RuleTable
 
-BuildComposite = Callable[[nn.Module], Composite]  # makes a fresh composite for one network
+BuiltComposite = RuleTable | Composite  # one of zennit attaches its own rules to modules
+BuildComposite = Callable[[nn.Module], BuiltComposite]  # makes a fresh composite for one network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +26,13 @@ class CompositeSpec:
     """
 
     name: str
-    build: Callable[..., Composite]
+    build: Callable[..., BuiltComposite]
     settings: Mapping[str, object] = field(default_factory=dict, hash=False)
     is_lrp: bool = True
     conserves: bool = True
 
-    def __call__(self, network: nn.Module) -> Composite:
-        """A composite that is to be registered in this network."""
+    def __call__(self, network: nn.Module) -> BuiltComposite:
+        """A composite for this network."""
         return self.build(network, **self.settings)
 
     def identity(self) -> dict[str, object]:

@@ -15,8 +15,9 @@ import torch
 from torch import nn
 
 from lcrp.composites.arithmetic import is_zero
+from lcrp.composites.operations.linear_map import LinearMap
+from lcrp.composites.operations.values import Operation, Scaling, Sum
 from lcrp.composites.windowed import Part
-from lcrp.models.layers import Sum
 
 _SMALLEST = 1 << 16  # values of a sample's map: smaller ones are not worth a look
 _SIZES = tuple(sixteenths / 16 for sixteenths in range(1, 14))  # of a window, per side: a kernel is made for each size
@@ -52,19 +53,25 @@ class Window:
         return values[:, :, top : values.shape[2] - bottom, left : values.shape[3] - right]
 
 
-def can_have_windows(module: nn.Module, upper: torch.Tensor) -> bool:
-    """Whether relevance [B, C, h, w] of a layer's output is looked at sample by sample."""
-    is_local = isinstance(module, nn.Conv2d | nn.BatchNorm2d | Sum)
+def can_have_windows(operation: Operation, upper: torch.Tensor) -> bool:
+    """Whether relevance [B, C, h, w] of an operation's output is looked at sample by sample."""
+    match operation:
+        case LinearMap(geometry=geometry):
+            is_local = geometry is not None and not geometry.transposed
+        case Sum(broadcasts=broadcasts):
+            is_local = not broadcasts
+        case _:
+            is_local = isinstance(operation, Scaling)
     return is_local and not upper.is_cuda and upper.ndim == 4 and math.prod(upper.shape[1:]) >= _SMALLEST
 
 
 def window_of(
-    module: nn.Module, upper: torch.Tensor, part: Part | None, extent: Sequence[int], size: Sequence[int]
+    operation: Operation, upper: torch.Tensor, part: Part | None, extent: Sequence[int], size: Sequence[int]
 ) -> Window | None:
-    """Where relevance of one sample lies in a layer's output.
+    """Where relevance of one sample lies in an operation's output.
 
     Args:
-        module: the layer.
+        operation: what was computed.
         upper: relevance [1, C, h, w] of its output, or of the part of it that may be reached.
         part: that part; None for everything.
         extent: size of the output's map.
@@ -81,7 +88,7 @@ def window_of(
         return None
     lower, padding = [], []
     for axis, rounded in enumerate(parts):
-        stride, reach, margin = _geometry(module, axis)
+        stride, reach, margin = _geometry(operation, axis)
         first = rounded.start * stride - margin
         last = first + (rounded.stop - 1 - rounded.start) * stride + reach
         lower.append(slice(max(0, first), min(size[axis], last)))
@@ -93,12 +100,13 @@ def window_of(
     )
 
 
-def _geometry(module: nn.Module, axis: int) -> tuple[int, int, int]:
-    """Stride, inputs that an output sees, and padding; of layers that treat every pixel alone, 1, 1 and 0."""
-    if not isinstance(module, nn.Conv2d):
+def _geometry(operation: Operation, axis: int) -> tuple[int, int, int]:
+    """Stride, inputs that an output sees, and padding; of what treats every pixel alone, 1, 1 and 0."""
+    if not isinstance(operation, LinearMap) or operation.geometry is None:
         return 1, 1, 0
-    reach = module.dilation[axis] * (module.kernel_size[axis] - 1) + 1
-    return module.stride[axis], reach, int(module.padding[axis])
+    own = operation.geometry
+    reach = own.dilation[axis] * (operation.kernel_size[axis] - 1) + 1
+    return own.stride[axis], reach, own.padding[axis]
 
 
 def _reached(values: torch.Tensor) -> list[tuple[int, int]] | None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from lcrp.errors import CheckpointError
-from lcrp.models.layers import Concat, Sum, initialise_convolutions, scaled_channels
+from lcrp.models.layers import Concat, initialise_convolutions, scaled_channels
 from lcrp.models.recognition import looks_like
 
 EXPANSION = 4  # of a bottleneck's channels
@@ -36,14 +36,13 @@ class Bottleneck(nn.Module):
         self.downsample: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-        self.add = Sum()
         self.relu3 = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """relu(x + F(x)): [B, C, h, w]."""
         residual = self.relu1(self.bn1(self.conv1(x)))
         residual = self.bn3(self.conv3(self.relu2(self.bn2(self.conv2(residual)))))
-        out: Tensor = self.relu3(self.add(self.downsample(x), residual))
+        out: Tensor = self.relu3(self.downsample(x) + residual)
         return out
 
 

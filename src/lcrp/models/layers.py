@@ -1,28 +1,16 @@
 """Building blocks that several networks share, and the arithmetic of their widths and depths.
 
-Sums and concatenations are modules, so that a rule can find them by type. Every use of an activation or a pool is
-a module of its own and nothing works in place, so that hooks see what they should.
-
 Axes: B batch, C channel, h w feature map.
 """
 
 import math
 from collections.abc import Sequence
-from functools import reduce
 
 import torch
+import torch.overrides
 from torch import Tensor, nn
 
 PRIOR_PROBABILITY = 0.01
-
-
-class Sum(nn.Module):
-    """Sum of feature maps of one shape."""
-
-    def forward(self, *summands: Tensor) -> Tensor:
-        """S maps [B, C, h, w] to one."""
-        first, *rest = summands
-        return reduce(Tensor.add_, rest[1:], first + rest[0]) if rest else first  # in place in the sum's own memory
 
 
 class Concat(nn.Module):
@@ -42,8 +30,16 @@ class L2Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """w_c x_c / (|x| + 1e-10): [B, C, h, w]."""
-        length = x.square().sum(dim=1, keepdim=True).sqrt() + 1e-10
-        return self.weight[:, None, None] * (x / length)
+        return l2_norm(x, self.weight)
+
+
+def l2_norm(x: Tensor, weight: Tensor) -> Tensor:
+    """w_c x_c / (|x| + 1e-10): [B, C, h, w]; one operation to those who watch torch's functions."""
+    if torch.overrides.has_torch_function((x, weight)):
+        out: Tensor = torch.overrides.handle_torch_function(l2_norm, (x, weight), x, weight)
+        return out
+    length = x.square().sum(dim=1, keepdim=True).sqrt() + 1e-10
+    return weight[:, None, None] * (x / length)
 
 
 class ConvBlock(nn.Module):

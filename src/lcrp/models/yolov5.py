@@ -13,7 +13,6 @@ from lcrp.models.layers import (
     Concat,
     ConvBlock,
     SpatialPyramid,
-    Sum,
     corners,
     depth_of,
     grid,
@@ -43,14 +42,12 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.cv1 = ConvBlock(channels, channels, 1)
         self.cv2 = ConvBlock(channels, channels, 3)
-        self.add = Sum() if shortcut else None
+        self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         """Feature map x + cv2(cv1(x)) or, without shortcut, cv2(cv1(x))."""
         out: Tensor = self.cv2(self.cv1(x))
-        if self.add is not None:
-            out = self.add(x, out)
-        return out
+        return x + out if self.shortcut else out
 
 
 class C3(nn.Module):

@@ -13,7 +13,6 @@ from lcrp.models.layers import (
     Concat,
     ConvBlock,
     SpatialPyramid,
-    Sum,
     batch_norm,
     corners,
     depth_of,
@@ -59,7 +58,6 @@ class RepVGGBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, stride: int = 1) -> None:
         super().__init__()
         self.nonlinearity = nn.ReLU()
-        self.add: Sum | None = Sum()
         self.rbr_identity = batch_norm(inputs) if inputs == outputs and stride == 1 else None
         self.rbr_dense: Branch | None = Branch(inputs, outputs, 3, stride)
         self.rbr_1x1: Branch | None = Branch(inputs, outputs, 1, stride)
@@ -70,9 +68,11 @@ class RepVGGBlock(nn.Module):
         if self.rbr_reparam is not None:
             out = self.rbr_reparam(x)
         else:
-            assert self.add is not None
-            branches = (self.rbr_dense, self.rbr_1x1, self.rbr_identity)
-            out = self.add(*(branch(x) for branch in branches if branch is not None))
+            assert self.rbr_dense is not None
+            assert self.rbr_1x1 is not None
+            out = self.rbr_dense(x) + self.rbr_1x1(x)
+            if self.rbr_identity is not None:
+                out = out + self.rbr_identity(x)
         activated: Tensor = self.nonlinearity(out)
         return activated
 
@@ -102,7 +102,7 @@ class RepVGGBlock(nn.Module):
         assert fused.bias is not None
         fused.bias.copy_(bias)
         self.rbr_reparam = fused.train(self.training)
-        self.add = self.rbr_identity = self.rbr_dense = self.rbr_1x1 = None
+        self.rbr_identity = self.rbr_dense = self.rbr_1x1 = None
 
 
 class RepBlock(nn.Module):

@@ -1,0 +1,225 @@
+"""Outputs of the layers that are analysed, as concepts and their places.
+
+Axes: B batch, C concept, h w feature map, P place.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from lcrp.composites.windowed import whole
+from lcrp.errors import LayerError
+
+ReadMaps = Callable[[str, torch.Tensor], None]  # name of a layer, and its maps [B, C, h, w]
+Alter = Callable[[torch.Tensor, int], torch.Tensor]  # another output of a layer, from its own and its concepts' axis
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """The output of a layer in one forward pass.
+
+    Attributes:
+        axis: of the concepts.
+        calls: an output of every call.
+    """
+
+    axis: int
+    calls: list[torch.Tensor] = field(default_factory=list)
+
+    def activation(self) -> torch.Tensor:
+        """The output, detached, as `joined`."""
+        return self.joined([call.detach() for call in self.calls])
+
+    def joined(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Parts in the shapes of the calls as [B, C, h, w] of a single map, or [B, C, P] of everything else."""
+        if len(parts) == 1 and parts[0].ndim == 4:
+            return parts[0].movedim(self.axis, 1)
+        return torch.cat([part.movedim(self.axis, 1).flatten(2) for part in parts], dim=2)
+
+    def split(self, maps: torch.Tensor) -> list[torch.Tensor]:
+        """What `joined` joined, in the shapes of the calls."""
+        if len(self.calls) == 1 and self.calls[0].ndim == 4:
+            return [maps.movedim(1, self.axis)]
+        shapes = [call.movedim(self.axis, 1).shape for call in self.calls]
+        parts = maps.split([shape[2:].numel() for shape in shapes], dim=2)
+        return [part.reshape(shape).movedim(1, self.axis) for part, shape in zip(parts, shapes, strict=True)]
+
+
+class Arrivals:
+    """Waits for the relevance of all calls of a layer, in one backward round after the other.
+
+    Args:
+        record: of the layer; its calls get hooks and are not kept.
+        tell: called with the relevance of the layer, [B, C, h, w] or [B, C, P], once all of it is there.
+    """
+
+    def __init__(self, record: Record, tell: Callable[[torch.Tensor], None]) -> None:
+        self._tell = tell
+        self._empty = [call.new_empty(()).expand(call.shape) for call in record.calls]
+        self._record = Record(axis=record.axis, calls=self._empty)
+        self._parts: dict[int, torch.Tensor] = {}
+        for number, call in enumerate(record.calls):
+            if call.requires_grad:
+                call.register_hook(self._hook(number))  # type: ignore[no-untyped-call]
+
+    def end(self) -> None:
+        """A round is over: what has not arrived is zero, if anything has."""
+        if self._parts:
+            parts = [
+                self._parts[number] if number in self._parts else torch.zeros_like(empty)
+                for number, empty in enumerate(self._empty)
+            ]
+            self._parts = {}
+            self._tell(self._record.joined(parts))
+
+    def _hook(self, number: int) -> Callable[[torch.Tensor | None], None]:
+        def arrive(relevance: torch.Tensor | None) -> None:
+            if relevance is not None:
+                self._parts[number] = whole(relevance)
+                if len(self._parts) == len(self._empty):
+                    self.end()
+
+        return arrive
+
+
+class Recorder:
+    """Watches layers in one forward pass after the other.
+
+    Args:
+        layers: their names.
+
+    Attributes:
+        alter: replaces the output of layers, by name.
+        counts: how often every layer runs in a forward pass; None before the first.
+    """
+
+    def __init__(self, layers: Sequence[str]) -> None:
+        self.layers = tuple(layers)
+        self.alter: Mapping[str, Alter] = {}
+        self.counts: Mapping[str, int] | None = None
+        self._read: ReadMaps | None = None
+        self._told: Callable[[str, torch.Tensor], None] = _tell_nobody
+        self._records: dict[str, Record] = {}
+        self._arrivals: list[Arrivals] = []
+        self._open: str | None = None
+        self._by_operation: set[str] = set()
+
+    def start(self, read: ReadMaps | None = None, told: Callable[[str, torch.Tensor], None] | None = None) -> None:
+        """A forward pass begins.
+
+        Args:
+            read: called with the activation of a layer as soon as it is known, which then is not kept.
+            told: called with the relevance of such a layer in every backward round.
+        """
+        self._read, self._told = read, told or self._told
+        self._records, self._arrivals, self._open = {}, [], None
+        self._by_operation.clear()
+
+    def operation(self, layer: str, y: torch.Tensor, axis: int, *, is_again: bool) -> torch.Tensor:
+        """An operation of a layer has run.
+
+        Args:
+            layer: its name.
+            y: its output.
+            axis: of its concepts.
+            is_again: whether this is the output before, to which a norm was applied that belongs to the layer.
+
+        Returns:
+            The output that takes its place.
+        """
+        if layer not in self.layers:
+            return y
+        if layer in self.alter:
+            y = self.alter[layer](y, axis)
+        self._by_operation.add(layer)
+        self._note(layer, y, axis, is_again=is_again)
+        return y
+
+    def module(self, layer: str) -> Callable[[nn.Module, object, object], object]:
+        """Forward hook of a module: records its output, unless an operation of its own was."""
+
+        def record(module: nn.Module, inputs: object, output: object) -> object:  # noqa: ARG001
+            if layer in self._by_operation or not isinstance(output, torch.Tensor):
+                self._by_operation.discard(layer)
+                return output
+            axis = 1 if output.ndim == 4 else -1
+            if layer in self.alter:
+                output = self.alter[layer](output, axis)
+            self._note(layer, output, axis, is_again=False)
+            return output
+
+        return record
+
+    def finish(self) -> tuple[dict[str, Record], list[Arrivals]]:
+        """The forward pass is over.
+
+        Returns:
+            What was recorded, by layer, and what waits for the relevance of what was read.
+
+        Raises:
+            LayerError: a layer did not run, or one use of it lies behind another.
+        """
+        self._settle()
+        check_side_by_side(self._records)
+        counts = {name: len(record.calls) for name, record in self._records.items()}
+        self.counts = counts if self._read is None else self.counts
+        recorded = {name: self._records[name] for name in self.layers if name in self._records}
+        arrivals, self._records, self._arrivals = self._arrivals, {}, []
+        return recorded, arrivals
+
+    def _note(self, layer: str, y: torch.Tensor, axis: int, *, is_again: bool) -> None:
+        if self._open != layer:
+            self._settle()
+        record = self._records.setdefault(layer, Record(axis=axis))
+        if is_again and record.calls:
+            record.calls.pop()
+        record.calls.append(y)
+        self._open = layer
+
+    def _settle(self) -> None:
+        """Nothing more is applied to the layer that ran last."""
+        name, self._open = self._open, None
+        if name is None or self._read is None:
+            return
+        record = self._records[name]
+        if self.counts is None or len(record.calls) < self.counts.get(name, 1):
+            return
+        self._read(name, record.activation())
+        self._arrivals.append(Arrivals(record, lambda maps: self._told(name, maps)))
+        self._records[name] = Record(axis=record.axis)
+
+
+def check_side_by_side(records: Mapping[str, Record]) -> None:
+    """Whether no call of a layer lies behind another of the same layer.
+
+    Raises:
+        LayerError: one does. The relevance of the first would count again what went through the second.
+    """
+    for name, record in records.items():
+        nodes = {call.grad_fn for call in record.calls if call.grad_fn is not None}
+        if len(record.calls) > 1 and any(_reaches(call, nodes) for call in record.calls):
+            raise LayerError(
+                f"layer '{name}' is used more than once in a forward pass, and one use lies behind the other; leave it "
+                "out"
+            )
+
+
+def _reaches(call: torch.Tensor, nodes: set[torch.autograd.graph.Node]) -> bool:
+    """Whether any of the nodes lies between a call's output and the picture."""
+    waiting = [] if call.grad_fn is None else [node for node, _ in call.grad_fn.next_functions]
+    seen = set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if node in nodes:
+            return True
+        seen.add(node)
+        waiting += [following for following, _ in node.next_functions]
+    return False
+
+
+def _tell_nobody(name: str, maps: torch.Tensor) -> None:
+    """In place of somebody who is told."""

@@ -1,0 +1,175 @@
+"""One forward pass, and the backward rounds over it.
+
+Axes: B batch, C concept, H W picture, h w feature map.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from lcrp.attribution.finite import check_finite
+from lcrp.attribution.records import Arrivals, ReadMaps, Record
+from lcrp.attribution.task import NetworkOutput, Task
+from lcrp.composites.windowed import whole
+from lcrp.errors import LayerError, nearest
+from lcrp.values.attribution import Attribution
+from lcrp.values.prediction import at_least_float32
+from lcrp.values.target import ExplainedTarget
+
+
+class Trace:
+    """One forward pass, kept for as many backward rounds as there are targets.
+
+    It is valid until the next forward pass of its attributor, and within the attributor's context; then its memory is
+    free again, whoever still holds it.
+
+    Attributes:
+        activation: layer name to [B, C, h, w], detached; empty if the maps were read as they arose.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        inputs: torch.Tensor,
+        output: NetworkOutput,
+        recorded: Mapping[str, Record],
+        arrivals: Sequence[Arrivals],
+    ) -> None:
+        self._ends: tuple[NetworkOutput, torch.Tensor] | None = (output, inputs)
+        self.activation = {
+            name: record.joined([call.detach() for call in record.calls]) for name, record in recorded.items()
+        }
+        self._task = task
+        self._recorded = dict(recorded)
+        self._arrivals = arrivals
+        self._read: ReadMaps | None = None
+        self._sums: dict[str, torch.Tensor] = {}
+
+    @property
+    def output(self) -> NetworkOutput:
+        """What the network returned, differentiable."""
+        return self._open()[0]
+
+    def close(self) -> None:
+        """Let go of everything but the activation."""
+        self._ends, self._recorded, self._arrivals = None, {}, ()
+
+    def explain(self, explained: Sequence[ExplainedTarget | None]) -> Attribution:
+        """One backward round for one target (or none) of every image, seeded by the task.
+
+        Args:
+            explained: B targets; images without one get zeros.
+        """
+        return self.attribute(*self._task.seed(self.output, explained))
+
+    def attribute(self, explained_output: torch.Tensor, seed: torch.Tensor) -> Attribution:
+        """One backward round from the network's output.
+
+        Args:
+            explained_output: the tensor of `output` that is explained, [B, ...].
+            seed: its relevance, of the same shape.
+
+        Returns:
+            Relevance of the input and of every recorded layer; zero for layers that do not lead to the output.
+
+        Raises:
+            LayerError: the relevance of a layer is NaN or infinite.
+        """
+        calls = [call for record in self._recorded.values() for call in record.calls]
+        names = ["input", *(name for name, record in self._recorded.items() for _ in record.calls)]
+        heatmap, *relevance = self._backward([explained_output], [seed], names, [self._input, *calls])
+        by_layer = {}
+        for name, record in self._recorded.items():
+            parts, relevance = relevance[: len(record.calls)], relevance[len(record.calls) :]
+            by_layer[name] = record.joined(parts)
+        return Attribution(heatmap=at_least_float32(heatmap).sum(dim=1), relevance=by_layer, activation=self.activation)
+
+    def relevance(self, layer: str, explained: Sequence[ExplainedTarget | None]) -> torch.Tensor:
+        """Relevance [B, C, h, w] of one recorded layer, by a round that goes no further.
+
+        Args:
+            layer: its name.
+            explained: B targets; images without one get zeros.
+
+        Raises:
+            LayerError: the layer is not recorded, or its relevance is NaN or infinite.
+        """
+        explained_output, seed = self._task.seed(self.output, explained)
+        record = self._at(layer)
+        return record.joined(self._backward([explained_output], [seed], [layer] * len(record.calls), record.calls))
+
+    def read_relevance(self, explained: Sequence[ExplainedTarget | None], read: ReadMaps) -> None:
+        """One backward round whose maps are read as they arise, so that they need not lie in memory side by side.
+
+        Args:
+            explained: B targets; images without one get zeros.
+            read: called with the name of every layer that relevance reaches, and its relevance [B, C, h, w].
+
+        Raises:
+            LayerError: the relevance of a layer is NaN or infinite.
+        """
+        self._read, self._sums = read, {}
+        explained_output, seed = self._task.seed(self.output, explained)
+        try:
+            self._backward([explained_output], [seed], ["input"], [self._input])
+            for arrivals in self._arrivals:
+                arrivals.end()
+        finally:
+            self._read = None
+        check_finite(list(reversed(self._sums.items())))
+
+    def conditional(self, layer: str, relevance: torch.Tensor) -> torch.Tensor:
+        """Heatmaps of relevance that restarts at one layer; every path around the layer is excluded.
+
+        Args:
+            layer: name of a recorded layer.
+            relevance: [B, C, h, w] at its output, usually masked to one concept per image.
+
+        Returns:
+            [B, H, W] relevance of the input, summed over its channels.
+
+        Raises:
+            LayerError: the layer is not recorded, or the relevance of the input is NaN or infinite.
+        """
+        record = self._at(layer)
+        heatmap = self._backward(record.calls, record.split(relevance), ["input"], [self._input])[0]
+        return at_least_float32(heatmap).sum(dim=1)
+
+    def told(self, name: str, maps: torch.Tensor) -> None:
+        """Called with the relevance of a layer whose activation was read, as soon as it is known."""
+        if self._read is not None:
+            self._sums[name] = maps.sum()
+            self._read(name, maps)
+
+    @property
+    def _input(self) -> torch.Tensor:
+        return self._open()[1]
+
+    def _open(self) -> tuple[NetworkOutput, torch.Tensor]:
+        """Output and input of the forward pass."""
+        if self._ends is None:
+            raise RuntimeError("this trace is over: its attributor was closed or has seen another batch")
+        return self._ends
+
+    def _at(self, layer: str) -> Record:
+        self._open()
+        if layer not in self._recorded:
+            raise LayerError(f"layer '{layer}' is not recorded; nearest: {nearest(layer, self._recorded)}")
+        return self._recorded[layer]
+
+    def _backward(
+        self,
+        starts: Sequence[torch.Tensor],
+        seeds: Sequence[torch.Tensor],
+        names: Sequence[str],
+        ends: Sequence[torch.Tensor],
+    ) -> list[torch.Tensor]:
+        """Relevance of the named `ends`, in their shapes, from relevance `seeds` of `starts`."""
+        placed = [seed.to(start) for start, seed in zip(starts, seeds, strict=True)]
+        gradients = torch.autograd.grad(starts, ends, placed, retain_graph=True, allow_unused=True)
+        relevance = [
+            torch.zeros_like(tensor) if gradient is None else whole(gradient)
+            for tensor, gradient in zip(ends, gradients, strict=True)
+        ]
+        check_finite([(name, tensor.sum()) for name, tensor in zip(names, relevance, strict=True)])
+        return relevance

@@ -1,0 +1,107 @@
+"""Linear maps of constants: convolutions and fully connected layers."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn import functional
+
+from lcrp.composites.operations.linear_map import Geometry
+from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal
+
+if TYPE_CHECKING:
+    from lcrp.composites.operations.mode import OperationRules
+
+
+def convolution(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """conv1d, conv2d, conv3d."""
+    return _convolution(mode, func, *args, **kwargs)
+
+
+def _convolution(
+    mode: "OperationRules",
+    func: Function,
+    input: torch.Tensor,  # noqa: A002
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    axes = weight.ndim - 2
+    if not is_signal(input) or is_signal(weight) or is_signal(bias) or input.ndim != weight.ndim:
+        return mode.native(func, (input, weight, bias, stride, padding, dilation, groups), {})
+    strides, dilations = _each(stride, axes), _each(dilation, axes)
+    if isinstance(padding, str):
+        input, paddings = _numeric(mode, input, weight, dilations, padding)  # noqa: A001
+    else:
+        paddings = _each(padding, axes)
+    geometry = Geometry(stride=strides, padding=paddings, dilation=dilations, output_padding=(0,) * axes, groups=groups)
+    call = (input, weight, bias, strides, paddings, dilations, groups)
+    return mode.linear("convolution", input, weight, bias, geometry, lambda: func(*call))
+
+
+def transposed_convolution(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """conv_transpose1d, conv_transpose2d, conv_transpose3d."""
+    return _transposed_convolution(mode, func, *args, **kwargs)
+
+
+def _transposed_convolution(
+    mode: "OperationRules",
+    func: Function,
+    input: torch.Tensor,  # noqa: A002
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    call = (input, weight, bias, stride, padding, output_padding, groups, dilation)
+    axes = weight.ndim - 2
+    if not is_signal(input) or is_signal(weight) or is_signal(bias) or input.ndim != weight.ndim:
+        return mode.native(func, call, {})
+    geometry = Geometry(
+        stride=_each(stride, axes),
+        padding=_each(padding, axes),
+        dilation=_each(dilation, axes),
+        transposed=True,
+        output_padding=_each(output_padding, axes),
+        groups=groups,
+    )
+    return mode.linear("convolution", input, weight, bias, geometry, lambda: func(*call))
+
+
+def fully_connected(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Linear."""
+    return _fully_connected(mode, func, *args, **kwargs)
+
+
+def _fully_connected(
+    mode: "OperationRules",
+    func: Function,
+    input: torch.Tensor,  # noqa: A002
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
+) -> Any:
+    if not is_signal(input) or is_signal(weight) or is_signal(bias) or weight.ndim != 2:
+        return mode.native(func, (input, weight, bias), {})
+    return mode.linear("linear", input, weight, bias, None, lambda: func(input, weight, bias))
+
+
+def _each(value: Any, axes: int) -> tuple[int, ...]:
+    """One number per axis of the map."""
+    return (value,) * axes if isinstance(value, int) else tuple(value) * (axes if len(value) == 1 < axes else 1)
+
+
+def _numeric(
+    mode: "OperationRules", x: torch.Tensor, weight: torch.Tensor, dilation: tuple[int, ...], padding: str
+) -> tuple[torch.Tensor, tuple[int, ...]]:
+    """Padding by name as numbers; where its two ends differ, the input is padded first."""
+    totals = [0 if padding == "valid" else d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+    if all(total % 2 == 0 for total in totals):
+        return x, tuple(total // 2 for total in totals)
+    ends = [end for total in reversed(totals) for end in (total // 2, total - total // 2)]
+    padded = mode.native(functional.pad, (x, ends), {})
+    return padded, (0,) * len(totals)

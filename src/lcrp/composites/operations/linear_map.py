@@ -1,0 +1,153 @@
+"""Linear maps: what convolutions and fully connected layers are to their rules.
+
+Axes: B batch, C channel, h w map.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Geometry:
+    """How a convolution slides over its input, as torch takes it, one number per axis of the map."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    transposed: bool = False
+    output_padding: tuple[int, ...]
+    groups: int
+
+    def unpadded(self) -> "Geometry":
+        """The same over an input that is padded already."""
+        return replace(self, padding=(0,) * len(self.padding))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LinearMap:
+    """y = x * W + b.
+
+    Attributes:
+        weight: W as torch lays it out, without gradient: [outputs, inputs / groups, ...] of a convolution, [inputs,
+            outputs / groups, ...] of a transposed one, [outputs, inputs] of a fully connected layer.
+        bias: b [outputs]; None for zeros.
+        geometry: of a convolution; None for a fully connected layer.
+        made: weights that rules made of it, by name, so that each is made once.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    geometry: Geometry | None = None
+    made: dict[str, torch.Tensor] = field(default_factory=dict, repr=False)
+
+    @property
+    def axis(self) -> int:
+        """Axis of the output's channels, which are its concepts."""
+        return -1 if self.geometry is None else 1
+
+    @property
+    def num_outputs(self) -> int:
+        """Channels of the output."""
+        if self.geometry is None or not self.geometry.transposed:
+            return self.weight.shape[0]
+        return self.weight.shape[1] * self.geometry.groups
+
+    @property
+    def kernel_size(self) -> tuple[int, ...]:
+        """Of a convolution; empty for a fully connected layer."""
+        return tuple(self.weight.shape[2:])
+
+    def modified(self, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """What a rule makes of the weight, made once."""
+        if name not in self.made:
+            self.made[name] = make(self.weight)
+        return self.made[name]
+
+    def offset(self) -> torch.Tensor:
+        """The bias [outputs]; zeros if there is none."""
+        return self.weight.new_zeros(self.num_outputs) if self.bias is None else self.bias
+
+    def scaled(self, scale: torch.Tensor, shift: torch.Tensor) -> "LinearMap":
+        """The map with its outputs multiplied by `scale` [outputs], and `shift` [outputs] added."""
+        bias = shift if self.bias is None else self.bias * scale + shift
+        return replace(self, weight=self._by_output(scale), bias=bias, made={})
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        offset: torch.Tensor | None = None,
+        *,
+        groups: int | None = None,
+        padded: bool = True,
+    ) -> torch.Tensor:
+        """What the map makes of `x` with another weight and another bias.
+
+        Args:
+            x: [B, C, h, w], or [..., C] for a fully connected layer.
+            weight: in the shape of the map's own, but for the groups.
+            offset: [outputs] added to the channels of the output.
+            groups: of channels, instead of the map's own.
+            padded: whether `x` is padded as the geometry says; else not at all.
+        """
+        if self.geometry is None:
+            return nn.functional.linear(x, weight, offset)
+        out: torch.Tensor = torch.ops.aten.convolution(x, weight, offset, *self._arguments(groups, padded=padded))
+        return out
+
+    def adjoint(
+        self,
+        upper: torch.Tensor,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        *,
+        groups: int | None = None,
+        padded: bool = True,
+    ) -> torch.Tensor:
+        """Gradient of <upper, forward(x, weight, ...)> with respect to x, in the shape of x."""
+        if self.geometry is None:
+            return upper @ weight
+        if self._skips_pixels():
+            return _spread(nn.functional.conv2d(upper, weight.transpose(0, 1)), x, self.geometry.stride)
+        backward = torch.ops.aten.convolution_backward
+        arguments = self._arguments(groups, padded=padded)
+        lower: torch.Tensor = backward(upper, x, weight, None, *arguments, [True, False, False])[0]
+        return lower
+
+    def _by_output(self, scale: torch.Tensor) -> torch.Tensor:
+        """The weight, every output's multiplied by its scale."""
+        weight, ones = self.weight, [1] * (self.weight.ndim - 2)
+        if self.geometry is None or not self.geometry.transposed:
+            return weight * scale.view(-1, 1, *ones)
+        groups = self.geometry.groups
+        grouped = weight.view(groups, -1, *weight.shape[1:]) * scale.view(groups, 1, -1, *ones)
+        return grouped.view(weight.shape)
+
+    def _arguments(self, groups: int | None, *, padded: bool) -> tuple[Any, ...]:
+        """Of torch's convolutions."""
+        assert self.geometry is not None
+        own = self.geometry if padded else self.geometry.unpadded()
+        groups = own.groups if groups is None else groups
+        return own.stride, own.padding, own.dilation, own.transposed, own.output_padding, groups
+
+    def _skips_pixels(self) -> bool:
+        """Whether the map sees single pixels and not all of them.
+
+        oneDNN, as torch 2.15 has it, corrupts memory in the backward pass of such a one in channels last if it has
+        less than 16 channels.
+        """
+        own = self.geometry
+        assert own is not None
+        sees_pixels = self.kernel_size == (1, 1) and own.padding == (0, 0) and not own.transposed
+        return sees_pixels and own.stride != (1, 1) and own.groups == 1
+
+
+def _spread(values: torch.Tensor, like: torch.Tensor, stride: Sequence[int]) -> torch.Tensor:
+    """Values at every so many rows and columns of a map, in the shape of `like`; zero in between."""
+    spread = torch.zeros_like(like, dtype=values.dtype)
+    spread[:, :, :: stride[0], :: stride[1]] = values
+    return spread

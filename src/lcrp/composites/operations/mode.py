@@ -1,0 +1,203 @@
+"""Rules on operations: while a network runs, every operation that a rule explains gets the rule's derivative.
+
+Calls of torch's functions are looked up by the function itself (`catalogue`), so that it does not matter how a network
+is written: as modules, functions or operators. What depends on the picture is told by data flow: it requires a
+gradient, while weights and other constants do not. Python functions of torch are opened, so that what they call is
+seen; every other operation passes relevance on as its gradient.
+"""
+
+from collections.abc import Callable, Mapping
+from types import FunctionType
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from lcrp.composites.closed_form import Rule, Tensors, passed_on
+from lcrp.composites.operations.catalogue import HANDLERS, OPENED
+from lcrp.composites.operations.linear_map import Geometry, LinearMap
+from lcrp.composites.operations.origin import NOTHING, LinearOutput, Origin, note, origin_of
+from lcrp.composites.operations.running import RunningModules, owners_of_weights
+from lcrp.composites.operations.values import Operation
+from lcrp.composites.rules import Epsilon
+from lcrp.composites.table import Family, RuleTable
+
+Function = Callable[..., Any]
+Made = TypeVar("Made")
+
+
+class Seen(Protocol):
+    """Is told of every output of a layer."""
+
+    def __call__(self, layer: str, y: torch.Tensor, axis: int, *, is_again: bool) -> torch.Tensor:
+        """Another output, or the same; `is_again` where a norm was applied to the output before."""
+        ...
+
+
+class OperationRules(TorchFunctionMode):
+    """Within its context a network's derivatives are relevance.
+
+    Args:
+        network: in evaluation mode, its parameters without gradients.
+        table: which rule explains which operation.
+        seen: is told of every output of a linear map, and may replace it.
+
+    Attributes:
+        few_rounds: whether few backward rounds follow the next forward pass, as of `Step`.
+        running: which module runs.
+    """
+
+    def __init__(self, network: nn.Module, table: RuleTable, seen: Seen | None = None) -> None:
+        super().__init__()
+        self.table = table
+        self._seen = seen
+        self.few_rounds = False
+        self.running = RunningModules(network)
+        self._owners = owners_of_weights(network)
+        self._maps: dict[int, tuple[torch.Tensor, int, int, dict[Geometry | None, LinearMap]]] = {}
+        self._made: dict[tuple[object, ...], Any] = {}
+        self._opened: dict[Function, Function] = {}
+        self._opening: list[Function] = []
+
+    def __torch_function__(
+        self, func: Function, types: object, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """One call of a function of torch."""
+        handle = HANDLERS.get(func)
+        if handle is not None:
+            return handle(self, func, args, kwargs or {})
+        if isinstance(func, FunctionType) and func.__module__ in OPENED:
+            return self.open(func, args, kwargs or {})
+        return self.native(func, args, kwargs or {})
+
+    def rule(self, family: Family) -> Rule | None:
+        """The rule of an operation that runs now; None for the gradient."""
+        return self.table.rule(family, self.running.innermost)
+
+    def open(self, func: FunctionType, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """A call of a Python function of torch, this mode seeing what it calls."""
+        if func in self._opening:  # a part of it, in a function of its own, asks again
+            return self.native(func, args, kwargs)
+        self._opening.append(func)
+        try:
+            with self:
+                return self._open(func)(*args, **kwargs)
+        finally:
+            self._opening.pop()
+
+    def native(self, func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """A call as it is, whose gradient is the relevance."""
+        out = func(*args, **kwargs)
+        if isinstance(out, torch.Tensor) and out.requires_grad and origin_of(out) is NOTHING:
+            self.inherit(out, args)
+        return out
+
+    def inherit(self, out: torch.Tensor, args: tuple[Any, ...]) -> torch.Tensor:
+        """Note on an output what does not change by what is done to the inputs: that it is a gate, or the picture."""
+        is_gate = is_picture = False
+        for arg in args:
+            origin = origin_of(arg)
+            is_gate, is_picture = is_gate or origin.is_gate, is_picture or origin.is_picture
+        if is_gate or is_picture:
+            note(out, Origin(is_gate=is_gate, is_picture=is_picture))
+        return out
+
+    def explained(
+        self, rule: Rule, operation: Operation, inputs: Tensors, y: torch.Tensor, norm_epsilon: float | None = None
+    ) -> torch.Tensor:
+        """The output of an operation, whose gradient is relevance by a rule."""
+        return passed_on(rule, operation, inputs, y, norm_epsilon=norm_epsilon, few_rounds=self.few_rounds)
+
+    def linear(
+        self,
+        family: Family,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        geometry: Geometry | None,
+        run: Callable[[], torch.Tensor],
+    ) -> torch.Tensor:
+        """The output of a linear map of constants."""
+        layer = self._layer(weight)
+        rule = self.table.rule(family, layer, is_first=origin_of(x).is_picture)
+        linear = self._map(weight, bias, geometry)
+        if rule is None:
+            y = run()
+        else:
+            with torch.no_grad():
+                y = run()
+            y = self.explained(rule, linear, (x,), y)
+        output = LinearOutput(map=linear, x=x, rule=rule, layer=layer, call=self.running.call)
+        return self._told(y, output, is_again=False)
+
+    def merged(self, y: torch.Tensor, before: LinearOutput, linear: LinearMap, *, is_norm: bool) -> torch.Tensor:
+        """The output of a linear map with which a scaling of its channels was merged.
+
+        Args:
+            y: the scaled output.
+            before: the output of the map.
+            linear: the map, scaled.
+            is_norm: whether the scaling has the rule of norms, which is absorbed if it is epsilon.
+        """
+        rule = before.rule
+        if rule is not None:
+            norm = self.table.families.get("norm") if is_norm else None
+            y = self.explained(rule, linear, (before.x,), y, norm.epsilon if isinstance(norm, Epsilon) else None)
+        output = LinearOutput(map=linear, x=before.x, rule=rule, layer=before.layer, call=before.call)
+        return self._told(y, output, is_again=True)
+
+    def _told(self, y: torch.Tensor, output: LinearOutput, *, is_again: bool) -> torch.Tensor:
+        if self._seen is not None:
+            y = self._seen(output.layer, y, output.map.axis, is_again=is_again)
+        return note(y, Origin(linear=output))
+
+    def _layer(self, weight: torch.Tensor) -> str:
+        """The innermost module that runs, or a module within it that holds the weight and does not run by itself."""
+        running, owner = self.running.innermost, self._owners.get(id(weight), "")
+        return owner if owner.startswith(f"{running}." if running else "") and owner else running
+
+    def constants(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
+        """What is made of constants, made once for as long as they are the same.
+
+        Args:
+            key: all that it is made of: parameters and buffers of the network, maps, numbers.
+            make: makes it.
+        """
+        tensors = [part for part in key if isinstance(part, torch.Tensor)]
+        if not all(id(tensor) in self._owners for tensor in tensors):
+            return make()
+        names = tuple(
+            (id(part), part._version, part.data_ptr()) if isinstance(part, torch.Tensor) else part for part in key
+        )
+        if names not in self._made:
+            self._made[names] = make()
+        made: Made = self._made[names]
+        return made
+
+    def _map(self, weight: torch.Tensor, bias: torch.Tensor | None, geometry: Geometry | None) -> LinearMap:
+        """The linear map of a weight; the same as in the pass before if the weight is."""
+        made = LinearMap(weight=weight.detach(), bias=None if bias is None else bias.detach(), geometry=geometry)
+        if id(weight) not in self._owners:
+            return made
+        of, version, address, maps = self._maps.get(id(weight), (None, 0, 0, {}))
+        if of is not weight or (version, address) != (weight._version, weight.data_ptr()):
+            maps = {}
+            self._maps[id(weight)] = (weight, weight._version, weight.data_ptr(), maps)
+        known = maps.setdefault(geometry, made)
+        return known
+
+    def _open(self, func: FunctionType) -> Function:
+        """A Python function of torch that lets this mode see what it calls."""
+        if func not in self._opened:
+            names = {name: _never for name in func.__globals__ if name.startswith("has_torch_function")}
+            opened = FunctionType(
+                func.__code__, {**func.__globals__, **names}, func.__name__, func.__defaults__, func.__closure__
+            )
+            opened.__kwdefaults__ = func.__kwdefaults__
+            self._opened[func] = opened
+        return self._opened[func]
+
+
+def _never(*tensors: object) -> bool:  # noqa: ARG001
+    return False

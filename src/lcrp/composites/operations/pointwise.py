@@ -1,0 +1,44 @@
+"""Functions of single values."""
+
+from typing import TYPE_CHECKING, Any
+
+from lcrp.composites.operations.origin import Origin, note
+from lcrp.composites.operations.signals import (
+    Arguments,
+    Function,
+    Options,
+    is_signal,
+    without_gradient,
+)
+from lcrp.composites.operations.values import Elementwise
+from lcrp.composites.table import Family
+
+if TYPE_CHECKING:
+    from lcrp.composites.operations.mode import OperationRules
+
+
+def relu(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """ReLU, which may have a rule of its own."""
+    family: Family = "relu" if mode.rule("relu") is not None else "activation"
+    return _pointwise(mode, func, args, kwargs, family)
+
+
+def activation(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Every other function of single values."""
+    return _pointwise(mode, func, args, kwargs, "activation")
+
+
+def gate(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Functions whose values, where they are factors, decide how much of a signal passes."""
+    y = _pointwise(mode, func, args, kwargs, "activation")
+    return note(y, Origin(is_gate=True)) if is_signal(y) else y
+
+
+def _pointwise(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options, family: Family) -> Any:
+    x = args[0] if args else kwargs.get("input")
+    if x is None or not is_signal(x):
+        return mode.native(func, args, kwargs)
+    rule = mode.rule(family)
+    if rule is None:
+        return mode.native(func, args, kwargs)
+    return mode.explained(rule, Elementwise(), (x,), without_gradient(func, args, kwargs))

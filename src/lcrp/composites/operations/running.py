@@ -1,0 +1,68 @@
+"""Which module of a network runs."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import TracebackType
+
+from torch import nn
+
+
+class RunningModules:
+    """Knows the innermost module that runs, within its context.
+
+    Attributes:
+        calls: number of calls of modules so far; the innermost call is the last of `stack`.
+        stack: (name, number of the call) of every module that runs, the innermost last.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._network = network
+        self._undo = ExitStack()
+        self.calls = 0
+        self.stack: list[tuple[str, int]] = []
+
+    def __enter__(self) -> "RunningModules":
+        for name, module in self._network.named_modules():
+            entered = module.register_forward_pre_hook(self._enter(name), prepend=True)
+            left = module.register_forward_hook(self._leave, always_call=True)
+            for handle in (entered, left):
+                self._undo.callback(handle.remove)
+        return self
+
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._undo.close()
+        self.stack.clear()
+
+    @property
+    def innermost(self) -> str:
+        """Name of the module; '' for the network itself."""
+        return self.stack[-1][0] if self.stack else ""
+
+    @property
+    def call(self) -> int:
+        """Number of its call."""
+        return self.stack[-1][1] if self.stack else 0
+
+    def _enter(self, name: str):  # type: ignore[no-untyped-def]
+        def enter(module: nn.Module, inputs: object) -> None:  # noqa: ARG001
+            self.calls += 1
+            self.stack.append((name, self.calls))
+
+        return enter
+
+    def _leave(self, module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG002
+        if self.stack:
+            self.stack.pop()
+
+
+def owners_of_weights(network: nn.Module) -> Mapping[int, str]:
+    """Name of the module that holds a parameter or buffer, by its id; only those that one module holds."""
+    owners: dict[int, str] = {}
+    shared = set()
+    for name, module in network.named_modules():
+        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+            shared |= {id(tensor)} & owners.keys()
+            owners[id(tensor)] = name
+    return {key: name for key, name in owners.items() if key not in shared}

@@ -1,0 +1,65 @@
+"""What rules know of an operation that is not a linear map with weights.
+
+Each is y = f(x, ...) of the inputs that depend on the picture; everything else in it is constant.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sum:
+    """y = +- x_1 +- x_2 ... + constant, each broadcast to the shape of y.
+
+    Attributes:
+        signs: 1 or -1 for every input.
+        broadcasts: whether an input has another shape than y.
+    """
+
+    signs: tuple[int, ...]
+    broadcasts: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scaling:
+    """y = factor * x + constant.
+
+    Attributes:
+        factor: broadcast to the shape of y.
+    """
+
+    factor: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Elementwise:
+    """y = f(x), value by value, such as an activation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Masked:
+    """y = factor * x: nothing passes where the factor is zero.
+
+    Attributes:
+        factor: broadcast to the shape of y.
+    """
+
+    factor: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Local:
+    """y = f(x_1, ...), linear in each of its inputs as it is taken: pools, means, resizes, samplings, products.
+
+    Attributes:
+        function: f.
+        shares: how much of the relevance goes to each input; they sum to 1 where all are linear.
+    """
+
+    function: Callable[..., torch.Tensor]
+    shares: tuple[float, ...] = (1.0,)
+
+
+Operation = object  # LinearMap, or one of these
