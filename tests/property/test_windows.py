@@ -5,12 +5,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from repeatable import repeatable
+from ruled import relevance as explained
+from ruled import ruled, zennits
 from torch import nn
 from zennit import rules as zennit_rules
 
-from lcrp.composites import arithmetic, closed_form, windowed, windows
+from lcrp.composites import closed_form, windowed, windows
+from lcrp.composites.operations.linear_map import Geometry, LinearMap
 from lcrp.composites.rules import Epsilon, GeneralisedGamma, Norm, ZPlus
-from lcrp.models.layers import Sum
+from lcrp.composites.table import RuleTable
 
 RULES = {
     "z+": (ZPlus, zennit_rules.ZPlus),
@@ -61,15 +64,6 @@ def example(layer, size, seed, signed):
     return x, torch.randn(layer(x).shape, dtype=torch.float64, generator=generator)
 
 
-def explained(hook, layer, x, relevance, *, is_for_few=False):
-    handles = hook.register(layer)
-    closed_form.expect_rounds(layer, few=is_for_few)
-    y = layer(x)
-    (found,) = torch.autograd.grad(y, x, relevance)
-    handles.remove()
-    return found
-
-
 @pytest.mark.parametrize("rule", RULES)
 @MANY
 @given(
@@ -83,8 +77,8 @@ def test_relevance_in_windows_is_zennits(rule, built, drawn, seed, signed, is_fo
     layer, size = built
     x, relevance = example(layer, size, seed, signed)
     relevance = torch.stack([boxed(one, box) for one, box in zip(relevance, drawn, strict=True)])
-    ours = explained(RULES[rule][0](), layer, x, relevance, is_for_few=is_for_few)
-    theirs = explained(RULES[rule][1](), layer, x, relevance)
+    ours = explained(layer, RULES[rule][0](), x, relevance, few=is_for_few)
+    theirs = zennits(RULES[rule][1](), layer, x, relevance)
     assert (ours - theirs).norm() <= 1e-10 * theirs.norm()
 
 
@@ -94,10 +88,10 @@ def test_generalised_gamma_in_windows_is_that_of_whole_maps(built, drawn, seed, 
     layer, size = built
     x, relevance = example(layer, size, seed, signed)
     relevance = torch.stack([boxed(one, box) for one, box in zip(relevance, drawn, strict=True)])
-    ours = explained(GeneralisedGamma(), layer, x, relevance)
+    ours = explained(layer, GeneralisedGamma(), x, relevance)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(closed_form, "can_have_windows", lambda *_: False)
-        whole = explained(GeneralisedGamma(), layer, x, relevance)
+        whole = explained(layer, GeneralisedGamma(), x, relevance)
     assert (ours - whole).norm() <= 1e-10 * whole.norm()
 
 
@@ -110,31 +104,36 @@ def test_neither_batch_mates_nor_other_rounds_change_a_bit(rule, built, drawn, s
     layer.float()
     relevance = torch.stack([boxed(one, box) for one, box in zip(relevance, drawn, strict=True)])
     x.requires_grad_()
-    handles = rule().register(layer)
-    closed_form.expect_rounds(layer, few=is_for_few)
-    y = layer(x)
+    with ruled(layer, rule(), few=is_for_few):
+        y = layer(x)
     (together,) = torch.autograd.grad(y, x, relevance, retain_graph=True)
     for row in range(3):
         alone = torch.zeros_like(relevance)
         alone[row] = relevance[row]
         (found,) = torch.autograd.grad(y, x, alone, retain_graph=True)
         assert torch.equal(found[row], together[row])
-    handles.remove()
 
 
 def test_only_the_window_is_computed(monkeypatch):
-    layer, areas = nn.Conv2d(4, 4, 3, padding=1), []
+    layer, areas, adjoint = nn.Conv2d(4, 4, 3, padding=1), [], LinearMap.adjoint
 
-    def watched(module, upper, *rest, **options):
+    def watched(linear, upper, *rest, **options):
         areas.append(tuple(upper.shape[2:]))
-        return arithmetic.adjoint(module, upper, *rest, **options)
+        return adjoint(linear, upper, *rest, **options)
 
-    monkeypatch.setattr(closed_form, "adjoint", watched)
+    monkeypatch.setattr(LinearMap, "adjoint", watched)
     x = torch.rand(1, 4, 64, 64, requires_grad=True)
     relevance = torch.zeros(1, 4, 64, 64)
     relevance[:, :, 30:33, 10] = 1
-    explained(ZPlus(), layer, x, relevance)
+    explained(layer, ZPlus(), x, relevance)
     assert areas == [(4, 4)]
+
+
+class Sums(nn.Module):
+    """Of three."""
+
+    def forward(self, one, two, three):
+        return one + two + three
 
 
 class Branches(nn.Module):
@@ -143,10 +142,10 @@ class Branches(nn.Module):
     def __init__(self):
         super().__init__()
         self.wide, self.narrow = nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(3, 3, 1)
-        self.sum, self.last = Sum(), nn.Conv2d(3, 2, 3, padding=1)
+        self.last = nn.Conv2d(3, 2, 3, padding=1)
 
     def forward(self, x):
-        return self.last(self.sum(self.wide(x), self.narrow(x), x))
+        return self.last(self.wide(x) + self.narrow(x) + x)
 
 
 @MANY
@@ -163,12 +162,8 @@ def test_passing_on_parts_alone_changes_no_bit(drawn, seed, is_for_few):
             if not passes_parts:
                 joined = closed_form.joined
                 patch.setattr(closed_form, "joined", lambda *maps, joined=joined: windowed.whole(joined(*maps)))
-            handles = [(Norm() if isinstance(layer, Sum) else ZPlus()).register(layer) for layer in network.children()]
-            closed_form.expect_rounds(network, few=is_for_few)
-            y = network(x)
-            found.append(torch.autograd.grad(y, x, relevance)[0])
-            for handle in handles:
-                handle.remove()
+            table = RuleTable(families={"sum": Norm(), "convolution": ZPlus()})
+            found.append(explained(network, table, x, relevance, few=is_for_few))
     assert torch.equal(*found)
 
 
@@ -216,18 +211,19 @@ def test_users_of_the_rules_get_ordinary_gradients():
     x = torch.rand(1, 4, 64, 64, requires_grad=True)
     relevance = torch.zeros(1, 4, 64, 64)
     relevance[:, :, 30:33, 10] = 1
-    handles = ZPlus().register(layer)
-    layer(x).backward(relevance)
-    handles.remove()
+    with ruled(layer, ZPlus()):
+        layer(x).backward(relevance)
     assert type(x.grad) is torch.Tensor
     assert x.grad.numpy().any()
 
 
 def test_small_maps_are_computed_whole(monkeypatch):
     monkeypatch.undo()
-    assert windows.can_have_windows(nn.Conv2d(4, 4, 3), torch.zeros(2, 64, 32, 32))
-    assert not windows.can_have_windows(nn.Conv2d(4, 4, 3), torch.zeros(64, 64, 16, 16))
-    assert not windows.can_have_windows(nn.Linear(4, 4), torch.zeros(2, 1 << 20))
+    geometry = Geometry(stride=(1, 1), padding=(0, 0), dilation=(1, 1), output_padding=(0, 0), groups=1)
+    convolution = LinearMap(weight=torch.zeros(4, 4, 3, 3), bias=None, geometry=geometry)
+    assert windows.can_have_windows(convolution, torch.zeros(2, 64, 32, 32))
+    assert not windows.can_have_windows(convolution, torch.zeros(64, 64, 16, 16))
+    assert not windows.can_have_windows(LinearMap(weight=torch.zeros(4, 4), bias=None), torch.zeros(2, 1 << 20))
 
 
 @repeatable(20)
@@ -245,15 +241,13 @@ def test_sums_and_norms_have_the_same_bits_in_windows(drawn, size, seed, is_for_
     relevance = torch.stack([boxed(one, box) for one, box in zip(relevance, drawn, strict=True)])
     norm = nn.BatchNorm2d(3).eval()
     norm.running_mean.uniform_(-1, 1, generator=generator)
-    for layer, rule, inputs in ((Sum(), Norm(), maps), (norm, Epsilon(), maps[:1])):
+    for layer, rule, inputs in ((Sums(), Norm(), maps), (norm, Epsilon(), maps[:1])):
         found = []
         for has_windows in (True, False):
             with pytest.MonkeyPatch.context() as patch:
                 if not has_windows:
                     patch.setattr(closed_form, "can_have_windows", lambda *_: False)
-                handles = rule.copy().register(layer)
-                closed_form.expect_rounds(layer, few=is_for_few)
-                y = layer(*inputs)
+                with ruled(layer, rule, few=is_for_few):
+                    y = layer(*inputs)
                 found.append(torch.autograd.grad(y, inputs, relevance))
-                handles.remove()
         assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from ruled import ruled
 from torch import nn
 
 from lcrp.composites.flat import Flat
@@ -76,13 +77,12 @@ RULES = {
 }
 
 
-def explained(layer, x, hook, relevance):
+def explained(layer, x, rule, relevance):
     """Relevance of x by a rule, in a first and in a second round over the same forward pass."""
-    registered = hook.copy().register(layer)
-    y = layer(x)
+    with ruled(layer, rule):
+        y = layer(x)
     (first,) = torch.autograd.grad(y, x, relevance, retain_graph=True)
     (second,) = torch.autograd.grad(y, x, 2 * relevance)
-    registered.remove()
     return first, second
 
 
@@ -113,8 +113,8 @@ def of_ones(layer):
 @pytest.mark.parametrize("sign", ["signed", "positive"])
 def test_rule_is_the_formula(name, sign, rule):
     layer, x, relevance = example(name, sign)
-    hook, literal = RULES[rule]
-    first, second = explained(layer, x, hook, relevance)
+    closed_form, literal = RULES[rule]
+    first, second = explained(layer, x, closed_form, relevance)
     shape = x.shape[1:]
     matrix, bias = dense(of_ones(layer) if rule == "flat" else layer, shape)
     pairs = zip(x.detach().flatten(1), relevance.flatten(1), strict=True)

@@ -42,11 +42,9 @@ def _batch_norm(
     eps: float,
     cudnn_enabled: bool,
 ) -> Any:
-    if not is_signal(input):
+    if not is_signal(input) or training or running_mean is None or running_var is None:  # by the batch's statistics
         call = (input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled)
         return mode.native(func, call, {})
-    assert running_mean is not None
-    assert running_var is not None
     before = origin_of(input).linear
     known = (weight, bias, running_mean, running_var)
     scale, shift = mode.constants((*known, eps), lambda: _scaling(weight, bias, running_mean, running_var, eps))
