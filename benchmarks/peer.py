@@ -14,7 +14,8 @@ from crp.image import vis_opaque_img
 from crp.visualization import FeatureVisualization
 from torch import nn
 
-from subjects import Logits, Subject, zennits_composite
+from subjects import Logits, Subject
+from zennits import with_sums, zennits_composite
 
 BATCH = 4  # references at once
 
@@ -51,7 +52,7 @@ class ManyTargets(FeatureVisualization):  # type: ignore[misc]
 
 def heatmap_of_zennit(one: Subject, images: torch.Tensor) -> Callable[[], torch.Tensor]:
     """Explains the first of two targets of one image, [1, H, W]; `one.network` is registered while it runs."""
-    network = Logits(one.network, 2)
+    network = Logits(with_sums(one.network), 2)
     composite = zennits_composite(one.convolution)(network)
 
     def run() -> torch.Tensor:
@@ -68,7 +69,7 @@ def heatmap_of_zennit(one: Subject, images: torch.Tensor) -> Callable[[], torch.
 
 def glocal_of_zennit_crp(one: Subject, images: torch.Tensor, num_targets: int, folder: Path) -> Callable[[], None]:
     """A pass of FeatureVisualization over images, with statistics of all convolutions, written to a folder."""
-    network = Logits(one.network, num_targets)
+    network = Logits(with_sums(one.network), num_targets)
     layers = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
 
     def run() -> None:
@@ -93,7 +94,7 @@ def render_of_zennit_crp(
     Returns:
         Heatmaps [N, H, W] of the first concept's references.
     """
-    network = Logits(one.network, 1)
+    network = Logits(with_sums(one.network), 1)
     layer = f"network.{one.layer}"
 
     def run() -> torch.Tensor:

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 from zennit import rules as zennit_rules
-from zennit.core import BasicHook, Composite, Hook, stabilize
-from zennit.types import Activation, AvgPool, BatchNorm, Convolution, Linear
+from zennit.core import Hook
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.composites.canonizers import MergeBatchNorm
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus_flat
+from lcrp.composites.table import RuleTable
 from lcrp.models.deeplabv3plus import DeepLabV3Plus
-from lcrp.models.layers import L2Norm, Sum
 from lcrp.models.ssd import SSD
 from lcrp.models.unet import UNet
 from lcrp.models.yolov5 import YOLOv5
@@ -26,8 +24,8 @@ from lcrp.values.geometry import Geometry
 from lcrp.values.prediction import DetectorOutput
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget, Target
+from zennits import generalised_gamma
 
-Tensors = tuple[torch.Tensor, ...]
 MEAN, STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
 
@@ -47,7 +45,7 @@ class Subject:
     network: nn.Module
     size: tuple[int, int]
     num_classes: int
-    composite: Callable[[nn.Module], Composite]
+    composite: Callable[[nn.Module], RuleTable]
     convolution: Callable[[], Hook]
     layer: str
 
@@ -202,72 +200,3 @@ def targets(output: object, sample: int, count: int) -> list[ExplainedTarget]:
         )
         for number, row in enumerate(rows)
     ]
-
-
-def zennits_composite(convolution: Callable[[], Hook]) -> Callable[[nn.Module], Composite]:
-    """Our composites from zennit's own rules."""
-
-    def build(network: nn.Module) -> Composite:
-        hooks: dict[str, Hook | None] = {}
-        is_first = True
-        for name, module in network.named_modules():
-            if isinstance(module, Linear) and is_first:
-                hooks[name], is_first = zennit_rules.Flat(), False
-            else:
-                found = (rule for types, rule in rules if isinstance(module, types))
-                hooks[name] = next(found, None)
-        return Composite(lambda _, name, __: hooks.get(name), canonizers=[MergeBatchNorm()])
-
-    rules: Sequence[tuple[tuple[type, ...], Hook]] = (
-        ((Activation, L2Norm), zennit_rules.Pass()),
-        ((Sum,), SumNorm()),
-        ((AvgPool,), zennit_rules.Norm()),
-        ((Convolution,), convolution()),
-        ((nn.Linear, BatchNorm), zennit_rules.Epsilon()),
-    )
-    return build
-
-
-class SumNorm(Hook):  # type: ignore[misc]
-    """The norm rule for sums of several inputs; zennit's own takes one."""
-
-    def forward(self, module: nn.Module, input: Tensors, output: torch.Tensor) -> None:  # noqa: A002, ARG002
-        """Keep what is divided."""
-        self.stored_tensors["input"], self.stored_tensors["output"] = input, output.detach()
-
-    def backward(self, module: nn.Module, grad_input: object, grad_output: Tensors) -> Tensors:  # noqa: ARG002
-        """Relevance of every summand."""
-        share = grad_output[0] / stabilize(self.stored_tensors["output"])
-        return tuple(summand.detach() * share for summand in self.stored_tensors["input"])
-
-
-def generalised_gamma() -> Hook:
-    """The rule of L-CRP for YOLOv6, written for zennit's engine: five modified calls of the layer."""
-    gamma = 0.25
-
-    def emphasised(low: float | None, high: float | None, *, with_bias: bool) -> Callable[..., torch.Tensor]:
-        def modify(weight: torch.Tensor, name: str) -> torch.Tensor:
-            if name == "bias" and not with_bias:
-                return torch.zeros_like(weight)
-            return weight + gamma * weight.clamp(min=low, max=high)
-
-        return modify
-
-    def mapped(upper: torch.Tensor, outputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        above = torch.where(outputs[4] > 0, upper, 0) / stabilize(outputs[0] + outputs[1])
-        below = torch.where(outputs[4] < 0, upper, 0) / stabilize(outputs[2] + outputs[3])
-        return [above, above, below, below, torch.zeros_like(upper)]
-
-    return BasicHook(
-        input_modifiers=[lambda x: x.clamp(min=0), lambda x: x.clamp(max=0)] * 2 + [lambda x: x],
-        param_modifiers=[
-            emphasised(0, None, with_bias=True),
-            emphasised(None, 0, with_bias=False),
-            emphasised(None, 0, with_bias=True),
-            emphasised(0, None, with_bias=False),
-            lambda weight, _: weight,
-        ],
-        output_modifiers=[lambda y: y] * 5,
-        gradient_mapper=mapped,
-        reducer=lambda inputs, gradients: sum(x * g for x, g in zip(inputs[:4], gradients[:4], strict=True)),
-    )

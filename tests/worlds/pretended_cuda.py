@@ -17,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 CUDA = torch.device("cuda", 0)
+Tensors = torch.Tensor | Sequence[torch.Tensor]
 
 
 @contextmanager
@@ -85,14 +86,16 @@ def _places(index: torch.Tensor | None) -> Sequence[torch.Tensor | None]:
     return _all_places(index).unbind(1)
 
 
-def _zeros(
-    outputs: torch.Tensor, inputs: torch.Tensor | Sequence[torch.Tensor], seed: torch.Tensor, **_: Any
-) -> tuple[torch.Tensor, ...]:
-    """Gradients of the inputs; the seed must lie where the output does."""
-    assert seed.shape == outputs.shape
-    assert seed.device == outputs.device
-    ends = (inputs,) if isinstance(inputs, torch.Tensor) else inputs
-    return tuple(torch.zeros_like(end) for end in ends)
+def _zeros(outputs: Tensors, inputs: Tensors, seeds: Tensors, **_: Any) -> tuple[torch.Tensor, ...]:
+    """Gradients of the inputs; every seed must lie where its output does."""
+    for output, seed in zip(_several(outputs), _several(seeds), strict=True):
+        assert seed.shape == output.shape
+        assert seed.device == output.device
+    return tuple(torch.zeros_like(end) for end in _several(inputs))
+
+
+def _several(tensors: Tensors) -> Sequence[torch.Tensor]:
+    return (tensors,) if isinstance(tensors, torch.Tensor) else tensors
 
 
 def _fake(values: torch.Tensor) -> torch.Tensor:

@@ -16,9 +16,9 @@ from lcrp.models.yolov6 import YOLOv6
 from lcrp.values.prediction import DetectorOutput
 
 
-def attributor_of(network: nn.Module) -> Attributor:
+def attributor_of(network: nn.Module, layer: str) -> Attributor:
     task = SegmentationTask(("background", "boat"))
-    return Attributor(network, gradient, task, layers=(), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    return Attributor(network, gradient, task, layers=(layer,), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 def test_flipping_takes_the_first_of_the_ranking_away():
@@ -52,7 +52,7 @@ def test_variants_are_those_of_as_many_full_passes():
     network, image = Branched(), torch.rand(1, 3, 6, 6)
     keep = torch.rand(7, 5) > 0.5
     fill = torch.rand(1, 5, 6, 6)
-    with attributor_of(network) as attributor:
+    with attributor_of(network, "layer") as attributor:
         found = ablated_outputs(attributor, image, "layer", keep, fill)
     with torch.no_grad():
         stem = network.stem(image).relu()
@@ -86,7 +86,7 @@ def test_every_network_takes_variants(name):
     keep = torch.rand(3, channels) > 0.5
     image = torch.rand(1, 3, 256, 256)
     fill = torch.zeros(1, channels, 1, 1)
-    with attributor_of(network) as attributor:
+    with attributor_of(network, layer) as attributor:
         found = ablated_outputs(attributor, image, layer, keep, fill)
         alone = [ablated_outputs(attributor, image, layer, keep[row : row + 1], fill) for row in range(3)]
     if isinstance(found, DetectorOutput):
@@ -109,7 +109,7 @@ def test_flipping_curve_of_two_layers_by_hand():
         last.weight[1] = torch.tensor([1.0, -1.0, 2.0])[:, None, None]
     network = nn.Sequential(first, last)
     keep = flipping_masks(torch.tensor([2, 0, 1]), [0, 1, 2, 3])
-    with attributor_of(network) as attributor:
+    with attributor_of(network, "0") as attributor:
         taken = ablated_outputs(attributor, torch.ones(1, 3, 1, 1), "0", keep, torch.zeros(1, 3, 1, 1))
         kept = ablated_outputs(attributor, torch.ones(1, 3, 1, 1), "0", ~keep, torch.zeros(1, 3, 1, 1))
     assert taken[:, 1].flatten().tolist() == [7.0, 1.0, -1.0, 0.0]

@@ -1,7 +1,7 @@
 """Nothing lies on the wrong device, found without one: forward passes, rules, decisions and rankings on fake tensors.
 
-Left out, since they need data or torch's own engine: what autograd does between the rules, zennit's rules (guided
-backpropagation), the order of detections (on the CPU), tables as numpy arrays, and windows, which are for CPUs alone.
+Left out, since they need data or torch's own engine: what autograd does between the rules, the order of detections (on
+the CPU), tables as numpy arrays, and windows, which are for CPUs alone.
 """
 
 from collections.abc import Callable
@@ -18,10 +18,11 @@ from lcrp.attribution.layers import layer_names
 from lcrp.attribution.readout import box_readout, mask_readout
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.composites import composites
-from lcrp.composites.closed_form import _Relevance
+from lcrp.composites.closed_form import _Relevance, passed_on
+from lcrp.composites.operations import mode
 from lcrp.decisions.rounds import Chunk, chunk_of, explained_chunk
 from lcrp.models.deeplabv3plus import DeepLabV3Plus
-from lcrp.models.layers import Concat, L2Norm, Sum
+from lcrp.models.layers import Concat, L2Norm
 from lcrp.models.ssd import SSD
 from lcrp.models.unet import UNet
 from lcrp.models.yolov5 import YOLOv5
@@ -43,12 +44,12 @@ NETWORKS: dict[str, tuple[str, Callable[[], nn.Module]]] = {
     "unet": ("epsilon_plus_flat", lambda: UNet(num_classes=3, width=0.125)),
     "deeplabv3plus": ("epsilon_plus_flat", lambda: DeepLabV3Plus(num_classes=3, width=0.1875)),
 }
-RULES = {  # of `EveryLayer`, by composite; norms that are merged have none, but where they pass relevance on
-    "epsilon_plus_flat": 10,
-    "epsilon_gamma_flat": 10,
-    "epsilon_flat": 10,
-    "epsilon_plus": 10,
-    "all_flat": 11,
+RULES = {  # nodes of `EveryLayer`, by composite; a layer with a norm behind it has one for each
+    "epsilon_plus_flat": 12,
+    "epsilon_gamma_flat": 12,
+    "epsilon_flat": 12,
+    "epsilon_plus": 12,
+    "all_flat": 13,  # the max pool, too
     "gradient": 1,
 }
 Task = DetectionTask | SegmentationTask
@@ -66,7 +67,6 @@ class EveryLayer(nn.Module):
         self.grouped = nn.Conv2d(4, 8, 3, padding=1, groups=2)
         self.after = nn.BatchNorm2d(8)
         self.up = nn.ConvTranspose2d(8, 4, 2, stride=2)
-        self.sum = Sum()
         self.alone = nn.BatchNorm2d(4)
         self.l2_norm = L2Norm(4, 20.0)
         self.pool = nn.MaxPool2d(2)
@@ -77,7 +77,7 @@ class EveryLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         first = self.act(self.norm(self.first(x)))
         second = self.up(self.after(self.grouped(self.strided(first))))
-        both = self.pool(self.l2_norm(self.alone(self.sum(first, second))))
+        both = self.pool(self.l2_norm(self.alone(first + second)))
         return self.linear(self.mean(self.join([both, both])).flatten(1))
 
 
@@ -93,16 +93,19 @@ def attributor(network: nn.Module, composite: str, task: Task) -> Attributor:
 
 def check_rules(explaining: Attributor) -> int:
     """Run the backward function of every rule, and what it prepares; how many there were."""
-    outputs: list[object] = []
-    modules = explaining.network.modules()
-    handles = [module.register_forward_hook(lambda _, __, output: outputs.append(output)) for module in modules]
-    explaining.forward(torch.rand(2, 3, SIZE, SIZE))
-    for handle in handles:
-        handle.remove()
-    ruled = {one.grad_fn: one for one in outputs if hasattr(getattr(one, "grad_fn", None), "step")}
-    for node, output in ruled.items():
-        check_device(output, *(one for one in _Relevance.backward(node, torch.ones_like(output)) if one is not None))
-    return len(ruled)
+    outputs: list[Tensor] = []
+
+    def watched(*arguments: object, **options: object) -> Tensor:
+        outputs.append(passed_on(*arguments, **options))  # type: ignore[arg-type]
+        return outputs[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mode, "passed_on", watched)
+        explaining.forward(torch.rand(2, 3, SIZE, SIZE))
+    for output in outputs:
+        found = _Relevance.backward(output.grad_fn, torch.ones_like(output))
+        check_device(output, *(one for one in found if one is not None))
+    return len(outputs)
 
 
 def check_device(*values: Tensor) -> None:
