@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
-from zennit.core import Composite
 
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.attribution.task import Task
 from lcrp.composites.composites import epsilon_plus_flat
-from lcrp.composites.spec import CompositeSpec
+from lcrp.composites.spec import BuiltComposite, CompositeSpec
 from lcrp.data.dataset import Dataset
 from lcrp.data.transforms import InputTransform
 from lcrp.decisions.explainer import Explainer
@@ -20,7 +19,7 @@ from lcrp.values.sample import Sample
 ZEROS, ONES = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
 
-def composite(build: Callable[..., Composite], *, is_lrp: bool = True, **settings: object) -> CompositeSpec:
+def composite(build: Callable[..., BuiltComposite], *, is_lrp: bool = True, **settings: object) -> CompositeSpec:
     """A composite named after its builder."""
     return CompositeSpec(name=getattr(build, "__name__", "own"), build=build, settings=settings, is_lrp=is_lrp)
 
@@ -37,7 +36,7 @@ def explainer(
     side: int,
     *,
     name: str = "toy",
-    build: Callable[..., Composite] = epsilon_plus_flat,
+    build: Callable[..., BuiltComposite] = epsilon_plus_flat,
     layer: str = "2",
     mean: tuple[float, ...] = ZEROS,
     std: tuple[float, ...] = ONES,

@@ -94,7 +94,7 @@ def evaluate(
         num_steps: from no channel to all.
         ablations: what channels become that are taken away: 'zero', 'mean', 'resample' (of another picture).
         seed: of the draw of pictures, and of the random order.
-        checks: also check the relevance itself (conservation, canonizers, randomised weights, bfloat16).
+        checks: also check the relevance itself (conservation, unaltered output, randomised weights, bfloat16).
         targets: as for `statistics`.
         layers: names or patterns; all convolutions by default.
         num_samples: only the first so many samples of the data.

@@ -25,7 +25,7 @@ def ablated_outputs(
     What does not depend on the layer is computed once for all variants.
 
     Args:
-        attributor: within its context, recording the layer; its composite must leave forward passes alone.
+        attributor: within its context; its composite must leave forward passes alone.
         image: [1, 3, H, W] RGB in [0, 1].
         layer: name of the layer.
         keep: [V, C] bool, the channels that stay.

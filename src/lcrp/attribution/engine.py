@@ -54,13 +54,7 @@ class Attributor:
         self.composite = composite
         self.task = task
         self._normalise = Normalisation(mean=tuple(mean), std=tuple(std))
-        modules = dict(network.named_modules())
-        for name in layers:
-            if name not in modules:
-                raise LayerError(
-                    f"layer '{name}' is not in {type(network).__name__}; nearest: {nearest(name, modules)}"
-                )
-        self._layers = {name: modules[name] for name in layers}
+        self._layers = {name: _layer(network, name) for name in layers}
         self._recorder = Recorder(layers)
         self._rules: OperationRules | None = None
         self._trace: Trace | None = None
@@ -121,18 +115,26 @@ class Attributor:
 
         Args:
             images: RGB in [0, 1].
-            layer: name of a recorded layer.
+            layer: its name; it need not be recorded.
             alter: makes the other output from the layer's own and the axis of its concepts.
+
+        Raises:
+            LayerError: the layer is not in the network.
         """
         self._close_trace()
+        module, hook = _layer(self.network, layer), self._recorder.module(layer)
+        inputs = self.normalised(images).requires_grad_()  # layers are known by what depends on the picture
         self._recorder.start()
         self._recorder.alter = {layer: alter}
-        inputs = self.normalised(images).requires_grad_()  # layers are known by what depends on the picture
+        handle = None if layer in self._layers else module.register_forward_hook(hook)
         try:
-            with torch.enable_grad(), _without_memory(), self._ruled(is_for_few=False):
+            with torch.enable_grad(), _without_memory(), self.ruled():
                 output: NetworkOutput = self.network(picture(inputs))
         finally:
             self._recorder.alter = {}
+            self._recorder.start()
+            if handle is not None:
+                handle.remove()
         return output
 
     def output(self, images: torch.Tensor) -> NetworkOutput:
@@ -141,6 +143,20 @@ class Attributor:
         with torch.no_grad():
             output: NetworkOutput = self.network(self.normalised(images))
         return output
+
+    @contextmanager
+    def ruled(self, *, is_for_few: bool = False) -> Iterator[None]:
+        """Operations within the block follow the composite's rules, as in a forward pass.
+
+        Args:
+            is_for_few: as of `forward`.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+            if self._rules is not None:
+                self._rules.few_rounds = is_for_few
+                stack.enter_context(self._rules)
+            yield
 
     @property
     def device(self) -> torch.device:
@@ -156,7 +172,7 @@ class Attributor:
 
     def _run(self, images: torch.Tensor, *, is_for_few: bool = False) -> Trace:
         inputs = self.normalised(images).requires_grad_()
-        with torch.enable_grad(), self._ruled(is_for_few=is_for_few):
+        with torch.enable_grad(), self.ruled(is_for_few=is_for_few):
             output = self.network(picture(inputs))
         recorded, arrivals = self._recorder.finish()
         for name in self._layers:
@@ -164,16 +180,6 @@ class Attributor:
                 raise LayerError(f"layer '{name}' takes no part in the forward pass of {type(self.network).__name__}")
         kept = {name: record for name, record in recorded.items() if record.calls}
         return Trace(self.task, inputs, output, kept, arrivals)
-
-    @contextmanager
-    def _ruled(self, *, is_for_few: bool) -> Iterator[None]:
-        """Operations within the block follow the composite's rules."""
-        with ExitStack() as stack:
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-            if self._rules is not None:
-                self._rules.few_rounds = is_for_few
-                stack.enter_context(self._rules)
-            yield
 
     def _told(self, name: str, maps: torch.Tensor) -> None:
         if self._trace is not None:
@@ -183,6 +189,14 @@ class Attributor:
         if self._trace is not None:
             self._trace.close()
             self._trace = None
+
+
+def _layer(network: nn.Module, name: str) -> nn.Module:
+    """A layer of a network."""
+    modules = dict(network.named_modules())
+    if name not in modules:
+        raise LayerError(f"layer '{name}' is not in {type(network).__name__}; nearest: {nearest(name, modules)}")
+    return modules[name]
 
 
 @contextmanager

@@ -129,7 +129,7 @@ class Recorder:
         Returns:
             The output that takes its place.
         """
-        if layer not in self.layers:
+        if layer not in self.layers and layer not in self.alter:
             return y
         if layer in self.alter:
             y = self.alter[layer](y, axis)

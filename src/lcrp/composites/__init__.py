@@ -1,1 +1,1 @@
-"""LRP rules, canonizers and composites, on zennit."""
+"""LRP rules on operations, and composites of them."""

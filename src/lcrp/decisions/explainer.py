@@ -82,7 +82,7 @@ class Explainer:
         )
 
     def reader(self) -> Attributor:
-        """What reads the network's outputs, within a context: BatchNorm is merged, no rule alters anything."""
+        """What reads the network's outputs, within a context, as the network gives them."""
         return self.attributor((), composite=GRADIENT)
 
     def identity(self) -> dict[str, object]:

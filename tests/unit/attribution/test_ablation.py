@@ -8,6 +8,7 @@ from lcrp.attribution.ablation import ablated_outputs, fills, flipping_masks
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.composites.composites import gradient
+from lcrp.errors import LayerError
 from lcrp.models.deeplabv3plus import DeepLabV3Plus
 from lcrp.models.ssd import SSD
 from lcrp.models.unet import UNet
@@ -16,9 +17,9 @@ from lcrp.models.yolov6 import YOLOv6
 from lcrp.values.prediction import DetectorOutput
 
 
-def attributor_of(network: nn.Module, layer: str) -> Attributor:
+def attributor_of(network: nn.Module) -> Attributor:
     task = SegmentationTask(("background", "boat"))
-    return Attributor(network, gradient, task, layers=(layer,), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    return Attributor(network, gradient, task, layers=(), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 def test_flipping_takes_the_first_of_the_ranking_away():
@@ -52,7 +53,7 @@ def test_variants_are_those_of_as_many_full_passes():
     network, image = Branched(), torch.rand(1, 3, 6, 6)
     keep = torch.rand(7, 5) > 0.5
     fill = torch.rand(1, 5, 6, 6)
-    with attributor_of(network, "layer") as attributor:
+    with attributor_of(network) as attributor:
         found = ablated_outputs(attributor, image, "layer", keep, fill)
     with torch.no_grad():
         stem = network.stem(image).relu()
@@ -63,6 +64,12 @@ def test_variants_are_those_of_as_many_full_passes():
             expected = torch.cat((joined, network.aside(stem)), dim=2)
             torch.testing.assert_close(found[row : row + 1], expected)
     assert not network.layer._forward_hooks
+
+
+def test_a_layer_that_is_not_there_is_refused():
+    keep = torch.ones(1, 5, dtype=torch.bool)
+    with attributor_of(Branched()) as attributor, pytest.raises(LayerError, match="layer 'layr' is not in Branched"):
+        ablated_outputs(attributor, torch.rand(1, 3, 6, 6), "layr", keep, torch.zeros(1, 5, 1, 1))
 
 
 NETWORKS = {
@@ -86,7 +93,7 @@ def test_every_network_takes_variants(name):
     keep = torch.rand(3, channels) > 0.5
     image = torch.rand(1, 3, 256, 256)
     fill = torch.zeros(1, channels, 1, 1)
-    with attributor_of(network, layer) as attributor:
+    with attributor_of(network) as attributor:
         found = ablated_outputs(attributor, image, layer, keep, fill)
         alone = [ablated_outputs(attributor, image, layer, keep[row : row + 1], fill) for row in range(3)]
     if isinstance(found, DetectorOutput):
@@ -109,7 +116,7 @@ def test_flipping_curve_of_two_layers_by_hand():
         last.weight[1] = torch.tensor([1.0, -1.0, 2.0])[:, None, None]
     network = nn.Sequential(first, last)
     keep = flipping_masks(torch.tensor([2, 0, 1]), [0, 1, 2, 3])
-    with attributor_of(network, "0") as attributor:
+    with attributor_of(network) as attributor:
         taken = ablated_outputs(attributor, torch.ones(1, 3, 1, 1), "0", keep, torch.zeros(1, 3, 1, 1))
         kept = ablated_outputs(attributor, torch.ones(1, 3, 1, 1), "0", ~keep, torch.zeros(1, 3, 1, 1))
     assert taken[:, 1].flatten().tolist() == [7.0, 1.0, -1.0, 0.0]

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from ruled import ruled
 from torch import nn
-from zennit.core import Composite
 
 from lcrp.composites.composites import epsilon_gamma_flat
 from lcrp.composites.rules import GeneralisedGamma
 from lcrp.composites.spec import GRADIENT
+from lcrp.composites.table import RuleTable
 from lcrp.config.compose import composition
 from lcrp.config.composite import build_composite
 from lcrp.config.methods import methods
@@ -22,17 +23,18 @@ def small() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 16, 1), nn.ReLU(), nn.Conv2d(16, 16, 1), nn.ReLU(), nn.Conv2d(16, 2, 1)).eval()
 
 
-def heatmap(network: nn.Module, composite: Composite) -> torch.Tensor:
+def heatmap(network: nn.Module, composite: RuleTable) -> torch.Tensor:
     picture = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(1)).requires_grad_()
-    with composite.context(network) as altered:
-        (relevance,) = torch.autograd.grad(altered(picture)[:, 1].sum(), picture)
+    with ruled(network, composite):
+        output = network(picture)
+    (relevance,) = torch.autograd.grad(output[:, 1].sum(), picture)
     return relevance
 
 
 def test_settings_reach_the_rules() -> None:
     network = small()
     made = build_composite(GAMMA)(network)
-    rule = made.module_map({}, "2", network[2])
+    rule = made.families["convolution"]
     assert isinstance(rule, GeneralisedGamma)
     assert rule.gamma == 0.5
     assert torch.equal(heatmap(network, made), heatmap(network, epsilon_gamma_flat(network, gamma=0.5, epsilon=1e-3)))

@@ -7,7 +7,6 @@ from lcrp.models.layers import (
     Concat,
     ConvBlock,
     SpatialPyramid,
-    Sum,
     corners,
     depth_of,
     grid,
@@ -16,9 +15,8 @@ from lcrp.models.layers import (
 )
 
 
-def test_sum_and_concat_act_on_their_dimension() -> None:
+def test_concat_acts_on_its_dimension() -> None:
     a, b = torch.arange(6.0).reshape(1, 2, 1, 3), torch.ones(1, 2, 1, 3)
-    assert torch.equal(Sum()(a, b), a + b)
     assert torch.equal(Concat()((a, b)), torch.cat((a, b), dim=1))
 
 

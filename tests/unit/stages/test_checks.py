@@ -1,20 +1,28 @@
 """Every check of relevance can fail: networks of a few weights that break one of them."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import toy
 from torch import nn
+from zennit.rules import ZPlus
 
+from lcrp.composites.composites import epsilon_plus_flat
+from lcrp.composites.spec import BuiltComposite
 from lcrp.stages.evaluate.checks import Check, sanity_checks
 from lcrp.stages.evaluate.flipping import Drawn
 from lcrp.values.target import ExplainedTarget, Target
+from zennits import zennits_composite
 
 SIZE = 4
 
 
-def checks_of(network: nn.Module, layer: str) -> dict[str, Check]:
+def checks_of(
+    network: nn.Module, layer: str, build: Callable[..., BuiltComposite] = epsilon_plus_flat
+) -> dict[str, Check]:
     """Checks of a segmenter of one class, on a picture of ones."""
-    explainer = toy.explainer(network, ("boat",), SIZE, layer=layer)
+    explainer = toy.explainer(network, ("boat",), SIZE, layer=layer, build=build)
     explained = ExplainedTarget(target=Target(sample=0, class_id=0), key="ones", score=1.0, confidence=1.0)
     found = Drawn(image=0, explained=explained, mask=torch.ones(SIZE, SIZE, dtype=torch.bool))
     return {check.name: check for check in sanity_checks(explainer, torch.ones(1, 3, SIZE, SIZE), [found])}
@@ -42,17 +50,19 @@ class Normalised(nn.Module):
         return self.norm(maps.relu() if self.is_rectified else maps)  # type: ignore[no-any-return]
 
 
-def test_a_batch_norm_that_cannot_be_merged_is_found_out(caplog: pytest.LogCaptureFixture) -> None:
-    """The logit is 1 - relu(-1) = 1; merged, it is relu(1 + 1) = 2."""
-    check = checks_of(Normalised(is_rectified=True), "convolution")["canonizer invariance"]
+def test_a_canonizer_that_alters_the_output_is_found_out(caplog: pytest.LogCaptureFixture) -> None:
+    """The logit is 1 - relu(-1) = 1; merged by the order of modules, as zennit does it, it is relu(1 + 1) = 2."""
+    found = checks_of(Normalised(is_rectified=True), "convolution", zennits_composite(ZPlus))
+    check = found["unaltered output"]
     assert check.value == pytest.approx(1.0)
     assert not check.is_fine
-    assert "canonizer invariance FAILS" in caplog.text
+    assert "unaltered output FAILS" in caplog.text
 
 
-def test_a_batch_norm_that_follows_its_layer_is_merged() -> None:
-    """The logit is 1 - (-1) = 2 in both."""
-    check = checks_of(Normalised(is_rectified=False), "convolution")["canonizer invariance"]
+@pytest.mark.parametrize("is_rectified", [False, True])
+def test_rules_leave_the_output_as_it_is(is_rectified: bool) -> None:
+    """Whether the norm follows its layer is told by data flow, and not by the names of modules."""
+    check = checks_of(Normalised(is_rectified=is_rectified), "convolution")["unaltered output"]
     assert check.value == pytest.approx(0.0)
     assert check.is_fine
 

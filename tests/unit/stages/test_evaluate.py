@@ -13,11 +13,12 @@ import torch
 from colour_world import Squares
 from torch import nn
 from toy import composite
-from zennit.core import Composite
 
 from lcrp.attribution.methods import Method
+from lcrp.composites.closed_form import Rule, Step
 from lcrp.composites.composites import all_flat, epsilon_plus_flat, gradient
-from lcrp.composites.spec import GRADIENT
+from lcrp.composites.spec import GRADIENT, BuiltComposite
+from lcrp.composites.table import RuleTable
 from lcrp.errors import ConfigError, Interrupted, TargetError
 from lcrp.stages.evaluate.checks import Check, sanity_checks
 from lcrp.stages.evaluate.evaluate import evaluate, spread
@@ -235,7 +236,7 @@ def test_layers_are_spread_over_all_but_the_ends() -> None:
     assert spread(names, None) == spread(names, 9) == names
 
 
-def checks_of(build: Callable[..., Composite]) -> Iterator[Check]:
+def checks_of(build: Callable[..., BuiltComposite]) -> Iterator[Check]:
     subject = colour_world.subject()
     subject = replace(subject, explainer=replace(subject.explainer, composite=composite(build)))
     flipping = Flipping(subject, STATISTICS, SETTINGS, ["2"])
@@ -263,24 +264,25 @@ def test_what_does_not_look_at_the_weights_is_found_out() -> None:
     assert found["parameter randomisation"].value == pytest.approx(1.0)
 
 
-def flat_but_the_last(network: nn.Module) -> Composite:
+class NumberedStep(Step):
+    """Relevance times the channel's number."""
+
+    reads_input = False
+
+    def lower(self, upper: torch.Tensor) -> torch.Tensor:
+        return upper * torch.arange(1.0, upper.shape[1] + 1)[:, None, None].to(upper)
+
+
+class Numbered(Rule):
+    """Relevance in proportion to the channel's number."""
+
+    def step_type(self, operation: object) -> type[Step]:  # noqa: ARG002
+        return NumberedStep
+
+
+def flat_but_the_last(network: nn.Module) -> RuleTable:
     """All flat, with relevance in proportion to the channel's number: it is the same whatever the weights are."""
-    composite = all_flat(network)
-    behind = network.get_submodule("3")
-
-    def number(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
-        scale = torch.arange(1.0, output.shape[1] + 1)[:, None, None]
-        return output.detach() + (output - output.detach()) * scale.to(output)
-
-    handle = behind.register_forward_hook(number)
-    remove = composite.remove
-
-    def removed() -> None:
-        handle.remove()
-        remove()
-
-    composite.remove = removed  # type: ignore[method-assign]
-    return composite
+    return replace(all_flat(network), layers={"3": Numbered()})
 
 
 def test_a_layer_that_plays_no_part_passes_no_check(caplog: pytest.LogCaptureFixture) -> None:

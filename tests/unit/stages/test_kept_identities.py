@@ -11,10 +11,10 @@ import colour_world
 import paper_world
 import pytest
 import toy
-from zennit.core import Composite
 
 from lcrp.attribution.methods import Method
 from lcrp.composites.composites import all_flat, epsilon_plus_flat, gradient
+from lcrp.composites.spec import BuiltComposite
 from lcrp.data.scenes import ScenesDataset
 from lcrp.decisions.subject import Subject
 from lcrp.stages.context.context import context
@@ -24,7 +24,7 @@ from lcrp.stages.truth.truth import TruthSettings, truth
 from lcrp.storage.units import Units
 
 
-def method(name: str, reading: Any, build: Callable[..., Composite]) -> Method:
+def method(name: str, reading: Any, build: Callable[..., BuiltComposite]) -> Method:
     return Method(name=name, reading=reading, composite=toy.composite(build))
 
 
