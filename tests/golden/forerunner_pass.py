@@ -3,7 +3,6 @@
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,13 @@ import torch
 from PIL import Image
 from torch import nn
 from zennit.canonizers import SequentialMergeBatchNorm
-from zennit.core import Composite
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.attribution.task import Task
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus_flat
 from lcrp.composites.spec import CompositeSpec
+from lcrp.composites.table import RuleTable
 from lcrp.data.transforms import InputTransform
 from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.subject import Subject
@@ -42,7 +41,7 @@ class Case:
         std: of the normalisation.
     """
 
-    composite: Callable[..., Composite]
+    composite: Callable[..., RuleTable]
     task: Callable[[int], Task]
     pixels: Callable[[Pixels], Pixels]
     mean: tuple[float, ...]
@@ -157,12 +156,12 @@ def recorded_pass(name: str, shared: Path, network: nn.Module, folder: Path, lay
     num_classes = 20 if name == "unet" else 80
     files = [str(file) for file in stored.pop("files")]
     dataset = Photographs(shared / "data" / "coco2017" / "val2017", files, stored, case, num_classes)
-    merged = [SequentialMergeBatchNorm()]
+    SequentialMergeBatchNorm().apply(network)  # as the forerunner did; it leaves eps in the norms
     explainer = Explainer(
         name=name,
         network=network,
         task=case.task(num_classes),
-        composite=CompositeSpec(name="golden", build=partial(case.composite, canonizers=merged)),
+        composite=CompositeSpec(name="golden", build=case.composite),
         transform=dataset.transform,
         mean=case.mean,
         std=case.std,

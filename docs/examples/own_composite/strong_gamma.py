@@ -1,21 +1,12 @@
-"""A composite that is not lcrp's own: a large gamma in convolutions, epsilon elsewhere."""
+"""A composite that is not lcrp's own: a large gamma in convolutions, the first one too, epsilon elsewhere."""
 
 from torch import nn
-from zennit.composites import LayerMapComposite
-from zennit.core import Composite
-from zennit.types import Activation, AvgPool, Convolution, Linear
 
-from lcrp.composites.canonizers import MergeBatchNorm
-from lcrp.composites.rules import Epsilon, GeneralisedGamma, Norm, Pass
-from lcrp.models.layers import Sum
+from lcrp.composites.composites import lrp
+from lcrp.composites.rules import GeneralisedGamma
+from lcrp.composites.table import RuleTable
 
 
-def strong_gamma(network: nn.Module, *, gamma: float) -> Composite:  # noqa: ARG001 (for those that look at it)
-    """The first type that fits a module decides which rule it gets; a convolution is a linear layer, too."""
-    rules = [
-        (Activation, Pass()),
-        ((Sum, AvgPool), Norm()),
-        (Convolution, GeneralisedGamma(gamma)),
-        (Linear, Epsilon()),
-    ]
-    return LayerMapComposite(rules, canonizers=[MergeBatchNorm()])
+def strong_gamma(network: nn.Module, *, gamma: float) -> RuleTable:  # noqa: ARG001 (for those that look at it)
+    """The rules of L-CRP, but for convolutions."""
+    return lrp(GeneralisedGamma(gamma))

@@ -14,9 +14,6 @@ class MobileDeepLab(nn.Module):
     def __init__(self, *, num_classes: int) -> None:
         super().__init__()
         self.network = deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=num_classes)
-        for module in self.network.modules():
-            if hasattr(module, "inplace"):
-                module.inplace = False  # hooks must see what goes in and what comes out
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [B, K, H, W] of normalised pictures [B, 3, H, W]."""
