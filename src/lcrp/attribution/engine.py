@@ -155,6 +155,7 @@ class Attributor:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
             if self._rules is not None:
                 self._rules.few_rounds = is_for_few
+                self._rules.begin()
                 stack.enter_context(self._rules)
             yield
 

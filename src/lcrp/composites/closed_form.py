@@ -13,11 +13,12 @@ batch, so that batch mates change no bit.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch.autograd.function import once_differentiable
 
+from lcrp.composites.ledger import Ledger
 from lcrp.composites.operations.linear_map import LinearMap
 from lcrp.composites.operations.values import Operation
 from lcrp.composites.windowed import Part, cut, everywhere, is_nothing, joined, pieces_of, whole
@@ -51,17 +52,21 @@ class Step(ABC):
             and the relevance that is recorded between the two is that of the norm's output.
         few_rounds: whether few rounds follow, which then prepare no more than the windows that they reach. What is not
             prepared for all rounds is computed again in each, and takes half as much memory again.
+        ledger: is told what the operation keeps of relevance.
+        row: the picture, of a step that keeps one only.
 
     Attributes:
         inputs: what rounds multiply by, in the shape of the input.
         shapes: of the inputs.
         shares: what rounds multiply by, in the shape of the output; made by `prepare`.
         in_windows: whether `prepare` and `lower` use nothing else of these shapes, so that they hold in windows too.
+        keeps: what relevance that does not reach the inputs is kept for, but for the shares of biases.
     """
 
     reads_input: ClassVar[bool] = True
     reads_output: ClassVar[bool] = False
     in_windows: ClassVar[bool] = False
+    keeps: Literal["nothing", "for the stabiliser", "for constants"] = "for the stabiliser"
 
     def __init__(
         self,
@@ -72,8 +77,11 @@ class Step(ABC):
         *,
         norm_epsilon: float | None = None,
         few_rounds: bool = False,
+        ledger: Ledger | None = None,
+        row: int | None = None,
     ) -> None:
         self.rule, self.operation, self.norm_epsilon = rule, operation, norm_epsilon
+        self.ledger, self.row = ledger, row
         self.inputs = inputs if self.reads_input else ()
         self.shapes = tuple(x.shape for x in inputs)
         self.shares: Tensors = ()
@@ -149,8 +157,8 @@ class Step(ABC):
         rows = slice(row, row + 1)
         y = None if self._y is None else self._y[rows]
         inputs = tuple(x[rows] for x in self.inputs)
-        options = {"norm_epsilon": self.norm_epsilon, "few_rounds": self._prepares_windows}
-        return type(self)(self.rule, self.operation, inputs, y, **options)
+        options: dict[str, Any] = {"norm_epsilon": self.norm_epsilon, "few_rounds": self._prepares_windows}
+        return type(self)(self.rule, self.operation, inputs, y, **options, ledger=self.ledger, row=row)
 
     def _part(self, window: Window) -> "Step":
         """The step within a window; prepared if this one is."""
@@ -192,6 +200,16 @@ class Step(ABC):
         denominator = (size + epsilon).mul_(denominator)
         return size.div_(denominator) if with_sign_of is None else torch.div(with_sign_of, denominator, out=size)
 
+    def bias_takes(self, scaled: torch.Tensor, offset: torch.Tensor | None = None) -> None:
+        """Tell the ledger what a bias takes of relevance.
+
+        Args:
+            scaled: relevance over denominators, in the shape of the output.
+            offset: [C] bias in the denominators; None for the linear map's own.
+        """
+        if self.ledger is not None and self.map.bias is not None:
+            self.ledger.by_bias(scaled, self.map.bias if offset is None else offset, self.map.axis, self.row)
+
     def weight(self, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """A modified weight of a linear map."""
         return self.map.modified(name, make)
@@ -205,6 +223,7 @@ def passed_on(
     *,
     norm_epsilon: float | None = None,
     few_rounds: bool = False,
+    ledger: Ledger | None = None,
 ) -> torch.Tensor:
     """The output of an operation, whose gradient is the relevance of its inputs.
 
@@ -215,6 +234,7 @@ def passed_on(
         y: the output, without gradient, in memory of its own.
         norm_epsilon: as of `Step`.
         few_rounds: as of `Step`.
+        ledger: as of `Step`.
     """
     step = rule.step_type(operation)(
         rule,
@@ -223,6 +243,7 @@ def passed_on(
         y.detach(),
         norm_epsilon=norm_epsilon,
         few_rounds=few_rounds,
+        ledger=ledger,
     )
     out: torch.Tensor = _Relevance.apply(step, [y], *inputs)
     return out
@@ -244,8 +265,10 @@ class _Relevance(torch.autograd.Function):
         if upper is None or is_nothing(upper):  # the other heads of a detector, for example
             return tuple([None] * (2 + len(ctx.ends)))
         step: Step = ctx.step
-        lower = step.relevance(upper)
-        ends = zip(_several(lower), ctx.ends, strict=True)
+        lower = _several(step.relevance(upper))
+        if step.ledger is not None and step.keeps != "nothing":
+            step.ledger.kept(upper, lower, by_constants=step.keeps == "for constants")
+        ends = zip(lower, ctx.ends, strict=True)
         return None, None, *(whole(one) if is_end else one for one, is_end in ends)
 
 

@@ -19,7 +19,7 @@ from lcrp.composites.arithmetic import (
 )
 from lcrp.composites.closed_form import Rule, Step, Tensors
 from lcrp.composites.operations.linear_map import LinearMap
-from lcrp.composites.operations.values import Local, Masked, Operation, Scaling, Sum
+from lcrp.composites.operations.values import Local, Masked, Operation, Scaling, Softmax, Sum
 from lcrp.composites.settings import TYPICAL, positive
 from lcrp.composites.windowed import whole
 
@@ -40,10 +40,12 @@ class _ZPlusStep(Step):
 
     def prepare(self) -> None:
         self._weights = _weights_by_sign(self)
-        self.shares = (self.scale(_agreeing(self, self._weights, positive_part(self.map.offset()) + STABILIZER)),)
+        self._offset = positive_part(self.map.offset())
+        self.shares = (self.scale(_agreeing(self, self._weights, self._offset + STABILIZER)),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
         scaled = upper * self.shares[0]
+        self.bias_takes(scaled, self._offset)
         above, *below = self._weights
         lower = self.adjoint(scaled, above)
         if not below:
@@ -88,7 +90,9 @@ class _GeneralisedGammaStep(Step):
         gamma, y = self.rule.gamma, self.y
         weights = _weights_by_sign(self, factor=gamma)
         self._is_signed = len(weights) > 1
-        size = _agreeing(self, weights, gamma * positive_part(self.map.offset()) + STABILIZER)
+        offset = self.map.offset()
+        self._offsets = offset + gamma * positive_part(offset), offset + gamma * negative_part(offset)
+        size = _agreeing(self, weights, gamma * positive_part(offset) + STABILIZER)
         self.shares = (self.scale(size.add_(nn.functional.leaky_relu(y, -1 - gamma)), with_sign_of=y),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
@@ -96,6 +100,9 @@ class _GeneralisedGammaStep(Step):
         above = where_positive(scaled, self.shares[0])  # s_pos
         below = scaled.sub_(above)  # s_neg, all zero behind a ReLU
         is_above = is_zero(below)
+        self.bias_takes(above, self._offsets[0])
+        if not is_above:
+            self.bias_takes(below, self._offsets[1])
         lower = self._received(above, below, "U", "V", is_above=is_above)
         if not self._is_signed:
             return lower.mul_(self.x)
@@ -144,10 +151,13 @@ class _EpsilonStep(Step):
         self.shares = (self.scale(stabilised(self.y, self.rule.epsilon)),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        return self.adjoint(upper * self.shares[0], self.weight("W", torch.Tensor.detach)).mul_(self.x)
+        scaled = upper * self.shares[0]
+        self.bias_takes(scaled)
+        return self.adjoint(scaled, self.weight("W", torch.Tensor.detach)).mul_(self.x)
 
 
 class _ScalingEpsilonStep(Step):
+    keeps = "for constants"
     rule: Epsilon
     operation: Scaling
     reads_output = True
@@ -169,9 +179,12 @@ class Norm(Rule):
 
 
 class _NormStep(Step):
+    operation: Sum | Local
     reads_output = True
 
     def prepare(self) -> None:
+        if self.operation.has_constant:
+            self.keeps = "for constants"
         self.shares = (stabilised(self.y).reciprocal_(),)
 
 
@@ -210,6 +223,7 @@ class Pass(Rule):
 
 
 class _PassStep(Step):
+    keeps = "nothing"
     reads_input = False
 
     def relevance(self, upper: torch.Tensor) -> torch.Tensor:
@@ -220,11 +234,32 @@ class _PassStep(Step):
 
 
 class _MaskedPassStep(Step):
+    keeps = "for constants"
     operation: Masked
     reads_input = False
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
         return torch.where(self.operation.factor != 0, upper, 0).sum_to_size(self.shapes[0])
+
+
+class Moved(Rule):
+    """Relevance of values goes where they came from; what lies on constants among them stays there."""
+
+    @override
+    def step_type(self, operation: Operation) -> type[Step]:
+        return _MovedStep
+
+
+class _MovedStep(Step):
+    keeps = "for constants"
+    operation: Local
+    reads_input = False
+
+    def lower(self, upper: torch.Tensor) -> Tensors:
+        inputs = [upper.new_zeros(shape).requires_grad_() for shape in self.shapes]
+        with torch.enable_grad():
+            y = self.operation.function(*inputs)
+        return torch.autograd.grad(y, inputs, upper)
 
 
 class Halves(Rule):
@@ -236,11 +271,32 @@ class Halves(Rule):
 
 
 class _HalvesStep(Step):
+    keeps = "nothing"
     reads_input = False
 
     def lower(self, upper: torch.Tensor) -> Tensors:
         share = upper / len(self.shapes)
         return tuple(share.sum_to_size(shape) for shape in self.shapes)
+
+
+class AttentionSoftmax(Rule):
+    """Softmax by its first-order expansion (Achtibat et al., AttnLRP, 2024, proposition 3.1): x . (R - y sum R)."""
+
+    @override
+    def step_type(self, operation: Operation) -> type[Step]:
+        return _AttentionSoftmaxStep
+
+
+class _AttentionSoftmaxStep(Step):
+    operation: Softmax
+    reads_output = True
+
+    def prepare(self) -> None:
+        self.shares = (self.y,)
+
+    def lower(self, upper: torch.Tensor) -> torch.Tensor:
+        x = torch.where(self.x.isinf(), 0, self.x)  # what is masked has no part
+        return x * (upper - self.shares[0] * upper.sum(self.operation.dim, keepdim=True))
 
 
 class PositiveGradient(Rule):

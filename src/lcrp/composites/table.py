@@ -23,9 +23,10 @@ Family = Literal[
     "gate",  # multiplied by a sigmoid, tanh or softmax
     "product",  # of two signals
     "quotient",
+    "matrix_product",  # by contribution; weights of attention are constants
     "l2_norm",
-    "softmax",
-    "unknown",  # what no family knows
+    "softmax",  # where it is not a gate
+    "unknown",  # what no family knows, and does more than move values
 ]
 
 

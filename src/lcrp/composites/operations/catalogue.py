@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torchvision import ops as _registered  # noqa: F401 (its operations)
 
-from lcrp.composites.operations import linear, norms, pointwise, pools, products, sums
+from lcrp.composites.operations import attention, linear, moves, norms, pointwise, pools, products, sampling, sums
 from lcrp.models.layers import l2_norm
 
 Handler = Callable[..., Any]  # the mode, the function, its positional and its named arguments
@@ -21,7 +22,7 @@ OPENED = ("torch.nn.functional", "torch.functional", "torch._tensor")  # modules
 
 
 def _found(names: str) -> Iterator[Any]:
-    """The functions of these names, wherever torch has them; those in Python are opened, but for pools that it chooses."""
+    """The functions of these names, wherever torch has them; those in Python are opened, but for maxima."""
     for name in names.split():
         for space in (torch, Tensor, functional, torch._C._nn):
             found = getattr(space, name, None)
@@ -34,24 +35,54 @@ _FAMILIES: tuple[tuple[Handler, str], ...] = (
     (linear.transposed_convolution, "conv_transpose1d conv_transpose2d conv_transpose3d"),
     (linear.fully_connected, "linear"),
     (norms.batch_norm, "batch_norm"),
+    (norms.layer_norm, "layer_norm"),
+    (norms.rms_norm, "rms_norm"),
+    (norms.group_norm, "group_norm"),
+    (norms.instance_norm, "instance_norm"),
     (sums.add, "add __add__ __radd__"),
     (sums.subtract, "sub subtract __sub__"),
     (products.multiply, "mul multiply __mul__ __rmul__"),
     (products.divide, "div divide true_divide __truediv__"),
+    (attention.matrices, "matmul __matmul__ __rmatmul__ mm bmm baddbmm addmm"),
+    (attention.softmax, "softmax"),
+    (attention.scaled_dot_product, "scaled_dot_product_attention"),
+    (pools.average, "mean sum cumsum"),
     (pools.average, "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"),
     (pools.largest, "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d"),
+    (sampling.resize, "upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d"),
+    (sampling.resize, "_upsample_bilinear2d_aa _upsample_bicubic2d_aa"),
+    (sampling.sample, "grid_sampler"),
+    (moves.joined, "cat concat concatenate stack hstack vstack dstack"),
+    (moves.chosen, "pad constant_pad_nd where masked_fill index_put scatter"),
     (pointwise.relu, "relu"),
-    (pointwise.gate, "sigmoid tanh hardsigmoid logsigmoid softmax"),
-    (
-        pointwise.activation,
-        "silu gelu hardswish mish relu6 hardtanh leaky_relu elu selu celu softplus softsign clamp exp sqrt square abs",
-    ),
+    (pointwise.gate, "sigmoid tanh hardsigmoid"),
+    (pointwise.gated, "glu"),
+    (pointwise.activation, "silu gelu hardswish mish relu6 hardtanh leaky_relu elu selu celu softplus log_sigmoid"),
+    (pointwise.activation, "hardshrink softshrink threshold prelu clamp clamp_min clamp_max exp expm1 log log1p sqrt"),
+    (pointwise.activation, "rsqrt square pow __pow__ abs neg reciprocal sin cos erf log_softmax"),
 )
 
 
 def _handlers() -> Mapping[Any, Handler]:
     found = {func: handler for handler, names in _FAMILIES for func in _found(names)}
-    return {**found, l2_norm: norms.l2_norm}
+    named = {l2_norm: norms.l2_norm, torch.einsum: attention.einsum, torch._VF.einsum: attention.einsum}
+    sampled = (torch.ops.torchvision.roi_align, torch.ops.torchvision.roi_align.default)
+    return {**found, **named, **dict.fromkeys(sampled, sampling.sample)}
+
+
+def _in_place() -> Mapping[Any, tuple[Any, Handler]]:
+    """Functions that write into their first argument: the one that does not, and its handler."""
+    found = {}
+    for handler, names in _FAMILIES:
+        for name in names.split():
+            for space in (torch, Tensor, torch._C._nn):
+                plain = getattr(Tensor, name, None) or getattr(torch._C._nn, name, None)
+                writing = getattr(space, f"{name}_", None)
+                if callable(writing) and plain is not None and not isinstance(writing, FunctionType):
+                    found[writing] = (plain, handler)
+    return found
 
 
 HANDLERS: Mapping[Any, Handler] = _handlers()
+IN_PLACE: Mapping[Any, tuple[Any, Handler]] = _in_place()
+KNOWN = frozenset(HANDLERS)  # functions that have a rule, or are left to the gradient knowingly

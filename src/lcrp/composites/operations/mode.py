@@ -15,11 +15,15 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from lcrp.composites.closed_form import Rule, Tensors, passed_on
-from lcrp.composites.operations.catalogue import HANDLERS, OPENED
+from lcrp.composites.ledger import Ledger
+from lcrp.composites.operations.audit import moves_values
+from lcrp.composites.operations.catalogue import HANDLERS, IN_PLACE, KNOWN, OPENED
 from lcrp.composites.operations.linear_map import Geometry, LinearMap
 from lcrp.composites.operations.origin import NOTHING, LinearOutput, Origin, note, origin_of
 from lcrp.composites.operations.running import RunningModules, owners_of_weights
-from lcrp.composites.operations.values import Operation
+from lcrp.composites.operations.signals import is_signal
+from lcrp.composites.operations.values import Local, Operation
+from lcrp.composites.operations.written import Written
 from lcrp.composites.rules import Epsilon
 from lcrp.composites.table import Family, RuleTable
 
@@ -46,6 +50,7 @@ class OperationRules(TorchFunctionMode):
     Attributes:
         few_rounds: whether few backward rounds follow the next forward pass, as of `Step`.
         running: which module runs.
+        ledger: what operations keep of relevance, in backward rounds.
     """
 
     def __init__(self, network: nn.Module, table: RuleTable, seen: Seen | None = None) -> None:
@@ -54,6 +59,8 @@ class OperationRules(TorchFunctionMode):
         self._seen = seen
         self.few_rounds = False
         self.running = RunningModules(network)
+        self._written = Written()
+        self.ledger = Ledger()
         self._owners = owners_of_weights(network)
         self._maps: dict[int, tuple[torch.Tensor, int, int, dict[Geometry | None, LinearMap]]] = {}
         self._made: dict[tuple[object, ...], Any] = {}
@@ -64,12 +71,27 @@ class OperationRules(TorchFunctionMode):
         self, func: Function, types: object, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """One call of a function of torch."""
+        named = kwargs or {}
+        before = args
+        if self._written.any:
+            args, named = self._written.current(args), self._written.current(named)
         handle = HANDLERS.get(func)
         if handle is not None:
-            return handle(self, func, args, kwargs or {})
+            return handle(self, func, args, named)
+        if func in IN_PLACE and any(map(is_signal, args)):
+            plain, handle = IN_PLACE[func]
+            return self._written.write(before[0], args[0], handle(self, plain, args, named))
         if isinstance(func, FunctionType) and func.__module__ in OPENED:
-            return self.open(func, args, kwargs or {})
-        return self.native(func, args, kwargs or {})
+            return self.open(func, args, named)
+        return self.native(func, args, named)
+
+    def begin(self) -> None:
+        """A forward pass begins."""
+        self._written = Written()
+
+    def current(self, output: Any) -> Any:
+        """An output of the network or of a module, as it is after what was written into it."""
+        return self._written.current(output) if self._written.any else output
 
     def rule(self, family: Family) -> Rule | None:
         """The rule of an operation that runs now; None for the gradient."""
@@ -87,18 +109,47 @@ class OperationRules(TorchFunctionMode):
             self._opening.pop()
 
     def native(self, func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """A call as it is, whose gradient is the relevance."""
+        """A call as it is: its gradient is the relevance, or its contribution if it computes what no rule knows."""
         out = func(*args, **kwargs)
-        if isinstance(out, torch.Tensor) and out.requires_grad and origin_of(out) is NOTHING:
-            self.inherit(out, args)
+        if isinstance(out, torch.Tensor):
+            if out.requires_grad and origin_of(out) is NOTHING:
+                return self._without_rule(func, args, kwargs, out)
+        elif isinstance(out, list | tuple):
+            for part in out:
+                if is_signal(part):
+                    self._written.note(part)
+                    self.inherit(part, args)
         return out
+
+    def _without_rule(
+        self, func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: torch.Tensor
+    ) -> torch.Tensor:
+        rule = None if func in KNOWN or moves_values(out) else self.rule("unknown")
+        inputs = tuple(value for value in args if is_signal(value) and value is not out)
+        if rule is None or not inputs or not out.is_floating_point() or any(out is value for value in args):
+            self._written.note(out)
+            return self.inherit(out, args)
+        places = [number for number, value in enumerate(args) if is_signal(value)]
+
+        def again(*values: torch.Tensor) -> torch.Tensor:
+            placed = list(args)
+            for number, value in zip(places, values, strict=True):
+                placed[number] = value
+            found: torch.Tensor = func(*placed, **kwargs)
+            return found
+
+        share = 1 / len(inputs)
+        name = getattr(func, "__name__", str(func))
+        operation = Local(function=again, shares=(share,) * len(inputs), name=name)
+        return self.explained(rule, operation, inputs, out.detach().clone())
 
     def inherit(self, out: torch.Tensor, args: tuple[Any, ...]) -> torch.Tensor:
         """Note on an output what does not change by what is done to the inputs: that it is a gate, or the picture."""
         is_gate = is_picture = False
         for arg in args:
-            origin = origin_of(arg)
-            is_gate, is_picture = is_gate or origin.is_gate, is_picture or origin.is_picture
+            for one in arg if isinstance(arg, list | tuple) else (arg,):
+                origin = origin_of(one)
+                is_gate, is_picture = is_gate or origin.is_gate, is_picture or origin.is_picture
         if is_gate or is_picture:
             note(out, Origin(is_gate=is_gate, is_picture=is_picture))
         return out
@@ -107,7 +158,11 @@ class OperationRules(TorchFunctionMode):
         self, rule: Rule, operation: Operation, inputs: Tensors, y: torch.Tensor, norm_epsilon: float | None = None
     ) -> torch.Tensor:
         """The output of an operation, whose gradient is relevance by a rule."""
-        return passed_on(rule, operation, inputs, y, norm_epsilon=norm_epsilon, few_rounds=self.few_rounds)
+        options = {"norm_epsilon": norm_epsilon, "few_rounds": self.few_rounds, "ledger": self.ledger}
+        out = passed_on(rule, operation, inputs, y, **options)
+        if not isinstance(operation, LinearMap) and any(origin_of(x).is_picture for x in inputs):
+            note(out, Origin(is_picture=True))
+        return out
 
     def linear(
         self,

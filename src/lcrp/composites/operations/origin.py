@@ -36,11 +36,13 @@ class SumOutput:
     Attributes:
         inputs: the summands that depend on the picture.
         signs: theirs.
+        has_constant: whether a constant was added too.
         call: number of the module's call in which they were added.
     """
 
     inputs: tuple[torch.Tensor, ...]
     signs: tuple[int, ...]
+    has_constant: bool
     call: int
 
 

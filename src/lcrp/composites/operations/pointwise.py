@@ -34,6 +34,17 @@ def gate(mode: "OperationRules", func: Function, args: Arguments, kwargs: Option
     return note(y, Origin(is_gate=True)) if is_signal(y) else y
 
 
+def gated(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Gated linear unit: half of the values times a sigmoid of the other half."""
+    x = args[0]
+    dim = args[1] if len(args) > 1 else kwargs.get("dim", -1)
+    if not is_signal(x) or mode.rule("gate") is None:
+        return mode.native(func, args, kwargs)
+    with mode:
+        values, gates = x.chunk(2, dim)
+        return values * gates.sigmoid()
+
+
 def _pointwise(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options, family: Family) -> Any:
     x = args[0] if args else kwargs.get("input")
     if x is None or not is_signal(x):

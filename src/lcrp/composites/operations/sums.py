@@ -13,7 +13,7 @@ from lcrp.composites.operations.signals import (
     per_channel,
     without_gradient,
 )
-from lcrp.composites.operations.values import Sum
+from lcrp.composites.operations.values import Elementwise, Sum
 
 if TYPE_CHECKING:
     from lcrp.composites.operations.mode import OperationRules
@@ -44,9 +44,12 @@ def _sum(mode: "OperationRules", func: Function, args: Arguments, kwargs: Option
         return mode.native(func, args, kwargs)
     y = without_gradient(func, args, kwargs)
     inputs, signs = _summands(mode, signals)
+    sums = [before for value, _ in signals if (before := origin_of(value).sum) is not None]
+    has_constant = len(signals) == 1 or any(before.has_constant for before in sums)
     broadcasts = any(x.shape != y.shape for x in inputs)
-    y = mode.explained(rule, Sum(signs=signs, broadcasts=broadcasts), inputs, y)
-    return note(y, Origin(sum=SumOutput(inputs=inputs, signs=signs, call=mode.running.call)))
+    y = mode.explained(rule, Sum(signs=signs, broadcasts=broadcasts, has_constant=has_constant), inputs, y)
+    made = SumOutput(inputs=inputs, signs=signs, has_constant=has_constant, call=mode.running.call)
+    return note(y, Origin(sum=made))
 
 
 def _summands(
@@ -71,8 +74,7 @@ def _with_constant(mode: "OperationRules", func: Function, args: Arguments, sign
     x, constant = args if is_signal(args[0]) else (args[1], args[0])
     origin = origin_of(x)
     if origin.is_picture:
-        out: torch.Tensor = mode.native(func, args, {})
-        return out
+        return _offset(mode, func, args, x)
     before = origin.linear
     if before is None or (sign < 0 and x is args[1]):
         return None
@@ -82,3 +84,12 @@ def _with_constant(mode: "OperationRules", func: Function, args: Arguments, sign
     linear = before.map.scaled(torch.ones_like(offset), sign * offset)
     y = mode.native(func, args, {}) if before.rule is None else without_gradient(func, args, {})
     return mode.merged(y, before, linear, is_norm=False)
+
+
+def _offset(mode: "OperationRules", func: Function, args: Arguments, x: torch.Tensor) -> torch.Tensor:
+    """The picture plus a constant is the picture still: what is written differently is no evidence."""
+    rule = mode.rule("scale")
+    if rule is None:
+        out: torch.Tensor = mode.native(func, args, {})
+        return out
+    return mode.explained(rule, Elementwise(), (x,), without_gradient(func, args, {}))

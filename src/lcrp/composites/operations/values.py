@@ -16,10 +16,12 @@ class Sum:
     Attributes:
         signs: 1 or -1 for every input.
         broadcasts: whether an input has another shape than y.
+        has_constant: whether there is a constant.
     """
 
     signs: tuple[int, ...]
     broadcasts: bool
+    has_constant: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,10 +58,25 @@ class Local:
     Attributes:
         function: f.
         shares: how much of the relevance goes to each input; they sum to 1 where all are linear.
+        has_constant: whether y is more than what the inputs contribute, as with a bias.
+        name: of an operation that no family knows; empty for others.
     """
 
     function: Callable[..., torch.Tensor]
     shares: tuple[float, ...] = (1.0,)
+    has_constant: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Softmax:
+    """y = softmax(x).
+
+    Attributes:
+        dim: axis along which y sums to 1.
+    """
+
+    dim: int
 
 
 Operation = object  # LinearMap, or one of these

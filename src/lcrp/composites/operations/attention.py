@@ -1,0 +1,102 @@
+"""Products of matrices, and attention, which is made of them."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lcrp.composites.operations.origin import Origin, note, origin_of
+from lcrp.composites.operations.signals import (
+    Arguments,
+    Function,
+    Options,
+    is_signal,
+    without_gradient,
+)
+from lcrp.composites.operations.values import Local, Softmax
+
+if TYPE_CHECKING:
+    from lcrp.composites.operations.mode import OperationRules
+
+
+def matrices(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Products of matrices: by contribution; weights of attention are constants, other two signals take half each."""
+    signals = [number for number, arg in enumerate(args) if is_signal(arg)]
+    rule = mode.rule("matrix_product")
+    if not signals or rule is None:
+        return mode.native(func, args, kwargs)
+    factors = [number for number in signals if not origin_of(args[number]).is_gate] or signals
+
+    def product(*values: torch.Tensor) -> torch.Tensor:
+        placed = list(args)
+        for number, value in zip(factors, values, strict=True):
+            placed[number] = value
+        out: torch.Tensor = func(*(_constant(arg) for arg in placed), **kwargs)
+        return out
+
+    share = 1 / len(factors)
+    operation = Local(function=product, shares=(share,) * len(factors))
+    inputs = tuple(args[number] for number in factors)
+    return mode.explained(rule, operation, inputs, without_gradient(func, args, kwargs))
+
+
+def einsum(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Einstein's sums, their operands one by one or as a list."""
+    equation, *operands = args
+    if len(operands) == 1 and isinstance(operands[0], list | tuple):
+        operands = list(operands[0])
+    return matrices(mode, lambda *values: func(equation, *values), tuple(operands), kwargs)
+
+
+def softmax(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Softmax: a gate where it is a factor; relevance goes through it only if there is a rule for that."""
+    x = args[0] if args else kwargs.get("input")
+    if not isinstance(x, torch.Tensor) or not is_signal(x):
+        return mode.native(func, args, kwargs)
+    rule = mode.rule("softmax")
+    if rule is None:
+        y = mode.native(func, args, kwargs)
+        return note(y, Origin(is_gate=True))
+    return mode.explained(rule, Softmax(dim=_dim(args, kwargs)), (x,), without_gradient(func, args, kwargs))
+
+
+def scaled_dot_product(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Attention in one function, taken apart so that every part has its rule."""
+    if mode.rule("matrix_product") is None or not any(map(is_signal, args)):
+        return mode.native(func, args, kwargs)
+    with mode:
+        return _attention(*args, **kwargs)
+
+
+def _attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = None,
+    dropout_p: float = 0.0,  # noqa: ARG001 (networks are in evaluation mode)
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> torch.Tensor:
+    """softmax(scale q k^T + mask) v."""
+    if enable_gqa:
+        repeats = query.shape[-3] // key.shape[-3]
+        key, value = key.repeat_interleave(repeats, -3), value.repeat_interleave(repeats, -3)
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    scores = torch.matmul(query * factor, key.transpose(-2, -1))
+    if is_causal:
+        places = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
+        attn_mask = places.tril()
+    if attn_mask is not None:
+        is_kept = attn_mask.dtype == torch.bool
+        scores = scores.masked_fill(~attn_mask, -math.inf) if is_kept else scores + attn_mask
+    return torch.matmul(scores.softmax(dim=-1), value)
+
+
+def _dim(args: Arguments, kwargs: Options) -> int:
+    return int(kwargs["dim"] if "dim" in kwargs else args[1])
+
+
+def _constant(value: Any) -> Any:
+    """A factor that is no input, without its derivative."""
+    return value.detach() if isinstance(value, torch.Tensor) and not value.is_leaf else value

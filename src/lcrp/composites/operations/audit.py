@@ -1,0 +1,140 @@
+"""Which operations on the way of a decision had no rule."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import torch
+
+from lcrp.composites.closed_form import Step
+from lcrp.composites.operations.values import Local
+
+# derivatives of operations that move values and compute nothing, and those whose relevance goes as their gradient does:
+# to the largest value, or by weights of interpolation that sum to 1
+_MOVING = frozenset(
+    [
+        "AccumulateGrad",
+        "Alias",
+        "AsStrided",
+        "Cat",
+        "ChannelShuffle",
+        "Clone",
+        "Concat",
+        "ConstantPadNd",
+        "Contiguous",
+        "Copy",
+        "CopyBackwards",
+        "CopySlices",
+        "Diagonal",
+        "Expand",
+        "Flip",
+        "Gather",
+        "Im2Col",
+        "Index",
+        "IndexPut",
+        "IndexPutImpl",
+        "IndexSelect",
+        "LiftFresh",
+        "MaskedFill",
+        "MaskedScatter",
+        "MaskedSelect",
+        "Movedim",
+        "Narrow",
+        "NativeChannelShuffle",
+        "Permute",
+        "PixelShuffle",
+        "PixelUnshuffle",
+        "ReflectionPad1D",
+        "ReflectionPad2D",
+        "ReflectionPad3D",
+        "Repeat",
+        "RepeatInterleave",
+        "ReplicationPad1D",
+        "ReplicationPad2D",
+        "ReplicationPad3D",
+        "Reshape",
+        "ReshapeAlias",
+        "Roll",
+        "Rot90",
+        "Scatter",
+        "Select",
+        "Slice",
+        "Sort",
+        "Split",
+        "SplitWithSizes",
+        "Squeeze",
+        "Stack",
+        "Swapaxes",
+        "T",
+        "Take",
+        "TakeAlongDim",
+        "To",
+        "ToCopy",
+        "Topk",
+        "Transpose",
+        "Tril",
+        "Triu",
+        "Unbind",
+        "Unfold",
+        "UnsafeSplit",
+        "UnsafeView",
+        "Unsqueeze",
+        "View",
+        "ViewAs",
+        "Where",
+        "AdaptiveMaxPool2D",
+        "Amax",
+        "Max",
+        "MaxPool2DWithIndices",
+        "MaxPool3DWithIndices",
+        "Maximum",
+        "Amin",
+        "Min",
+        "Minimum",
+        "UpsampleBicubic2D",
+        "UpsampleBicubic2DAa",
+        "UpsampleBilinear2D",
+        "UpsampleBilinear2DAa",
+        "UpsampleLinear1D",
+        "UpsampleNearest1D",
+        "UpsampleNearest2D",
+        "UpsampleNearest3D",
+        "UpsampleNearestExact2D",
+        "UpsampleTrilinear3D",
+        "_Relevance",
+    ]
+)
+
+
+def operation_name(node: torch.autograd.graph.Node) -> str:
+    """Name of the operation of which a node is the derivative, such as 'LogSumExp'."""
+    return re.sub(r"(Backward)?\d*$", "", node.name().rsplit("::", 1)[-1])
+
+
+def moves_values(out: torch.Tensor) -> bool:
+    """Whether an output holds values of its inputs, and nothing new."""
+    return out.grad_fn is None or operation_name(out.grad_fn) in _MOVING
+
+
+def passed_as_gradient(explained: torch.Tensor) -> Counter[str]:
+    """Operations between a tensor and the picture whose gradient took the place of a rule, and how many of each."""
+    return Counter(name for node in _before(explained) if (name := operation_name(node)) not in _MOVING)
+
+
+def passed_by_contribution(explained: torch.Tensor) -> Counter[str]:
+    """Operations that no rule knows, of which every input took what it contributes, and how many of each."""
+    steps = (getattr(node, "step", None) for node in _before(explained))
+    operations = (step.operation for step in steps if isinstance(step, Step))
+    return Counter(one.name for one in operations if isinstance(one, Local) and one.name)
+
+
+def _before(explained: torch.Tensor) -> Iterator[torch.autograd.graph.Node]:
+    waiting = [explained.grad_fn]
+    seen = set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        yield node
+        waiting += [before for before, _ in node.next_functions]

@@ -1,0 +1,31 @@
+"""Values of a map read at other places: resizes, RoIAlign, grid samples, deformable convolutions' samples."""
+
+from typing import TYPE_CHECKING, Any
+
+from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal, without_gradient
+from lcrp.composites.operations.values import Local
+from lcrp.composites.table import Family
+
+if TYPE_CHECKING:
+    from lcrp.composites.operations.mode import OperationRules
+
+
+def resize(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Interpolations."""
+    return _sampled(mode, func, args, kwargs, "resize")
+
+
+def sample(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Samples of a map at places that may depend on the picture too; where to look is no evidence."""
+    return _sampled(mode, func, args, kwargs, "sampling")
+
+
+def _sampled(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options, family: Family) -> Any:
+    x = args[0] if args else kwargs.get("input")
+    rule = mode.rule(family)
+    if x is None or not is_signal(x) or rule is None:
+        return mode.native(func, args, kwargs)
+    rest = tuple(value.detach() if is_signal(value) else value for value in args[1:])
+    named = {name: value.detach() if is_signal(value) else value for name, value in kwargs.items() if name != "input"}
+    operation = Local(function=lambda values: func(values, *rest, **named))
+    return mode.explained(rule, operation, (x,), without_gradient(func, args, kwargs))
