@@ -29,7 +29,7 @@ from lcrp.config.messages import one_line
 from lcrp.config.paths import config_dir
 from lcrp.config.schemas import register_schemas
 from lcrp.errors import ConfigError, Interrupted, LcrpError
-from lcrp.runs.run import Run
+from lcrp.runs.run import OUTPUTS, Run
 from lcrp.runs.threads import chosen_threads
 from lcrp.storage.lock import in_use
 from lcrp.values.paths import shown, without_current_folder
@@ -109,7 +109,7 @@ def _perform(config: DictConfig) -> None:
     torch.set_num_threads(threads.count)
     if settings.stage.takes in ("subject", "pupil"):  # the others compute nothing
         log.info("threads: %s", threads)
-    run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / "outputs", threads=threads)
+    run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / OUTPUTS, threads=threads)
     job = build_job(settings, origin, _command(origin))
     try:
         with in_use(run.folder / PROVENANCE_FILE):
