@@ -173,6 +173,10 @@ def test_what_is_there_is_kept_unless_it_is_to_be_overwritten(
     with caplog.at_level("INFO"):
         assert glocal(subject, STATISTICS, GlocalSettings(), run) == path
     assert "already there" in caplog.text
+    assert "stage." not in caplog.text, "there is no command line"
+    with caplog.at_level("INFO"):
+        glocal(replace(subject, command="lcrp stage=glocal"), STATISTICS, GlocalSettings(), run)
+    assert caplog.messages[-1].endswith(" (stage.overwrite=true makes it anew)")
     assert path.stat().st_mtime_ns == made
     glocal(subject, STATISTICS, GlocalSettings(overwrite=True), run)
     assert path.stat().st_mtime_ns != made

@@ -71,7 +71,8 @@ def evaluate(subject: Subject, statistics: StatisticsSettings, settings: Evaluat
 def _nothing(subject: Subject) -> TargetError:
     return TargetError(
         f"{subject.explainer.name} decides nothing in {subject.dataset.name} that these layers lead to: nothing to "
-        "evaluate; see statistics.layers and statistics.targets"
+        "evaluate; choose other layers, or other targets",
+        mend="Set statistics.layers or statistics.targets.",
     )
 
 
@@ -84,9 +85,9 @@ def _checked(flipping: Flipping) -> list[Check]:
     return []
 
 
-def spread(names: Sequence[str], count: int | None) -> list[str]:
+def spread(names: Sequence[str], count: int) -> list[str]:
     """`count` of the names, evenly spread, neither the first nor the last among them; all if there are no more."""
-    if count is None or count >= len(names):
+    if count >= len(names):
         return list(names)
     return [names[(place + 1) * len(names) // (count + 1)] for place in range(count)]
 

@@ -83,7 +83,8 @@ def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSet
     job = _job(subject, statistics, settings, run)
     with stop_request() as stop, sole_writer(job.path):
         if job.path.exists() and not settings.overwrite and _is_kept(job, is_named=settings.output is not None):
-            log.info("already there: %s (stage.overwrite=true makes it anew)", shown(job.path))
+            anew = " (stage.overwrite=true makes it anew)" if subject.command else ""
+            log.info("already there: %s%s", shown(job.path), anew)
             return job.path
         if statistics.targets == "annotated":
             _check_classes(subject)
