@@ -13,12 +13,14 @@ import torch
 
 from lcrp.api.explainers import configured_like
 from lcrp.api.pictures import PictureList, given_picture
-from lcrp.config.compose import composed, options
-from lcrp.config.root import Config
+from lcrp.config.build import statistics_settings
+from lcrp.config.compose import composed
+from lcrp.config.intent import options
 from lcrp.config.samples import build_dataset, dataset_options, has_class_names
 from lcrp.data.dataset import Dataset, checked_index, find_key
 from lcrp.data.transforms import InputTransform
 from lcrp.decisions.explainer import Explainer
+from lcrp.decisions.subject import StatisticsSettings
 from lcrp.errors import DataError, nearest
 from lcrp.values.sample import Annotation, Sample
 
@@ -89,13 +91,13 @@ class GivenData:
         dataset: in the network's input geometry.
         name: in names of files.
         options: further settings of it that alter numbers.
-        config: settings of everything else that go with it, such as how its statistics are made by default.
+        statistics: how statistics of it are made by default.
     """
 
     dataset: Dataset
     name: str
     options: Mapping[str, object]
-    config: Config
+    statistics: StatisticsSettings
 
 
 def given_data(data: object, explainer: Explainer) -> GivenData:
@@ -120,7 +122,8 @@ def given_data(data: object, explainer: Explainer) -> GivenData:
     config = composed([f"model={configured_like(explainer)}", "dataset=scenes"])
     is_annotated = len(dataset) > 0 and not isinstance(dataset, PictureList) and dataset[0].annotation is not None
     config.statistics.targets = "annotated" if is_annotated else "predicted"
-    return GivenData(dataset=dataset, name=dataset.name, options={}, config=config)
+    statistics = statistics_settings(config.statistics)
+    return GivenData(dataset=dataset, name=dataset.name, options={}, statistics=statistics)
 
 
 def _named(settings: Mapping[str, object], explainer: Explainer) -> GivenData:
@@ -141,7 +144,8 @@ def _named(settings: Mapping[str, object], explainer: Explainer) -> GivenData:
     size.height, size.width, size.resize = transform.height, transform.width, transform.resize
     names = None if has_class_names(config.dataset) else explainer.class_names
     dataset = build_dataset(config.dataset, config.model, Path.cwd(), names)
-    return GivenData(dataset=dataset, name=name, options=dataset_options(config.dataset), config=config)
+    own, statistics = dataset_options(config.dataset), statistics_settings(config.statistics)
+    return GivenData(dataset=dataset, name=name, options=own, statistics=statistics)
 
 
 def _made(data: object, explainer: Explainer) -> Dataset:

@@ -1,7 +1,7 @@
 """``lcrp.statistics``: concept statistics of a network on a dataset, made or found."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from lcrp.api.data import GivenData, given_data
 from lcrp.api.door import computing, python_words
@@ -9,15 +9,15 @@ from lcrp.api.explainers import as_it_stands
 from lcrp.api.loading import Model, load
 from lcrp.api.runs import own_run, shared_run
 from lcrp.api.statistics import Statistics
-from lcrp.config.build import num_workers, statistics_settings, subject_on
+from lcrp.config.build import subject_on
 from lcrp.data.loader import OnError
 from lcrp.decisions.explainer import Explainer
-from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.decisions.subject import StatisticsSettings, Subject, TargetChoice
 from lcrp.runs.progress import OnProgress
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage.statistics import read_header
 
-Targets = Literal["annotated", "predicted"]
+Layers = str | Sequence[str]  # a name or pattern, or several
 
 OWN_FILE = "statistics.h5"  # of data that cannot be recognised again
 
@@ -26,8 +26,8 @@ def statistics(
     model: Model,
     data: object,
     *,
-    targets: Targets | None = None,
-    layers: str | tuple[str, ...] | list[str] = (),
+    targets: TargetChoice | None = None,
+    layers: Layers = (),
     num_samples: int | None = None,
     top_n: int = 40,
     top_n_per_class: int = 15,
@@ -75,11 +75,11 @@ def statistics(
     with python_words():
         explainer = as_it_stands(load(model))
         given = given_data(data, explainer)
-        wanted = statistics_settings(given.config.statistics)
+        wanted = given.statistics
         settings = replace(
             wanted,
             targets=wanted.targets if targets is None else targets,
-            layers=(layers,) if isinstance(layers, str) else tuple(layers),
+            layers=patterns(layers),
             num_samples=num_samples,
             top_n=top_n,
             top_n_per_class=top_n_per_class,
@@ -92,9 +92,17 @@ def statistics(
         return _made(subject, settings, how, progress)
 
 
+def patterns(layers: Layers) -> tuple[str, ...]:
+    """Names or patterns of layers, of which there may be one."""
+    return (layers,) if isinstance(layers, str) else tuple(layers)
+
+
 def subject_of(explainer: Explainer, given: GivenData) -> Subject:
-    """A network and data, with all that tells them apart from others."""
-    return subject_on(explainer, given.dataset, given.name, given.options, num_workers(given.config))
+    """A network and data, with all that tells them apart from others.
+
+    Samples are read in this process: a person's own dataset, in a notebook say, need not be fit for others.
+    """
+    return subject_on(explainer, given.dataset, given.name, given.options, num_workers=0)
 
 
 def _made(

@@ -5,7 +5,7 @@ Axes: C channel, H W picture.
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,11 +137,6 @@ def given_picture(image: object, *, bgr: bool = False, name: str = UNNAMED) -> P
         f"a {type(image).__name__} is no picture: give a path, a PIL picture, a uint8 array H x W x 3 (RGB), or a "
         "float tensor 3 x H x W from 0 to 1; or a list of these"
     )
-
-
-def is_stream(image: object) -> bool:
-    """Whether pictures come one by one, as the frames of a video do."""
-    return isinstance(image, Iterator)
 
 
 def _refuse_bgr(image: object, *, bgr: bool) -> None:

@@ -114,6 +114,8 @@ class Statistics:
     def top(self, class_name: str | int, *, layer: str | None = None, n: int = 10) -> tuple[ConceptStatistics, ...]:
         """The concepts that count most in decisions for a class, by mean share of the relevance, highest first.
 
+        There are none where no decision for the class was explained.
+
         Args:
             class_name: name or id of the class.
             layer: of the concepts; None takes the one that explanations show by default.
@@ -121,7 +123,7 @@ class Statistics:
 
         Raises:
             TargetError: the network has no such class.
-            StoreError: the layer was not ranked, or no decision for the class was.
+            StoreError: the layer was not ranked.
         """
         name = self.subject.explainer.layer if layer is None else layer
         with python_words():

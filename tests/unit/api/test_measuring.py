@@ -10,6 +10,7 @@ from lcrp.api.data import given_data
 from lcrp.api.passing import subject_of
 from lcrp.api.runs import own_run
 from lcrp.decisions.subject import Subject
+from lcrp.errors import LayerError
 from lcrp.stages.clean.kept import kept
 
 Pair = tuple[np.ndarray, None]
@@ -42,6 +43,12 @@ def test_results_of_data_that_nobody_can_recognise_are_not_taken_for_those_of_ot
         found = lcrp.evaluate(explainer, data, methods=["gradient"], num_targets=2, num_layers=1, num_steps=1)
         numbers.append(found.tables["curves"].columns)
     assert any(not np.array_equal(one, numbers[1][name]) for name, one in numbers[0].items())
+
+
+def test_one_pattern_of_layers_is_no_list_of_letters(explainer: lcrp.Explainer, squares: list[np.ndarray]) -> None:
+    for measure in (lcrp.evaluate, lcrp.context):
+        with pytest.raises(LayerError, match=r"'conv\.\*'"):
+            measure(explainer, squares, layers="conv.*")
 
 
 def test_only_data_that_is_recognised_shares_what_is_half_done(
