@@ -9,9 +9,8 @@ from lcrp.data.dataset import Keyed, fingerprint_of
 from lcrp.data.pictures import read_picture
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
+from lcrp.values.names import PICTURES
 from lcrp.values.sample import Sample
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 
 
 class FolderDataset(Keyed):
@@ -67,9 +66,9 @@ def _pictures(given: Path) -> list[Path]:
             raise DataError(f"{where} is not there; give a picture, a folder of pictures or a glob pattern")
     pictures = [child.absolute() for child in found if _is_picture(child)]
     if not pictures:
-        raise DataError(f"{where} holds no pictures among its {len(found)} files; known are {', '.join(SUFFIXES)}")
+        raise DataError(f"{where} holds no pictures among its {len(found)} files; known are {', '.join(PICTURES)}")
     return pictures
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in PICTURES and not path.name.startswith(".")
