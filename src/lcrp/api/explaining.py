@@ -160,14 +160,13 @@ def explain(
         selection.thresholds.of(explainer.task)  # refused before any picture is read
         if target is not None and (class_name is not None or box is not None):
             raise ConfigError("target finds its own decisions: leave out class_name and box")
+        shown = statistics if choice.n_references else None
         asked = Asked(
             explainer=explainer,
             selection=selection,
             choice=choice,
-            references=references_of(statistics, explainer, choice) if choice.n_references else None,
-            title=title_of(
-                explainer, "" if statistics is None else f"references from {statistics.subject.dataset.name}"
-            ),
+            references=references_of(shown, explainer, choice),
+            title=title_of(explainer, "" if shown is None else f"references from {shown.subject.dataset.name}"),
             bgr=bgr,
             run=shared_run(progress),
         )

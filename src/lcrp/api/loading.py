@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Literal
 
@@ -126,10 +127,19 @@ def _overrides(values: Mapping[str, object]) -> list[str]:
 
 
 def _input(size: InputSize | None) -> dict[str, object]:
-    """The input's size, and how pictures are made to fit, as settings."""
+    """The input's size, and how pictures are made to fit, as settings.
+
+    Raises:
+        ConfigError: it is no size.
+    """
     if size is None:
         return {}
-    height, width, *named = (size, size) if isinstance(size, int) else size
+    parts = size if isinstance(size, list | tuple) else (size, size)
+    if len(parts) not in (2, 3) or not all(isinstance(side, Integral) for side in parts[:2]):
+        raise ConfigError(
+            f"input={size!r} is no size: give the side in pixels, (height, width) or (height, width, resize)"
+        )
+    height, width, *named = parts
     return {
         "model.input.height": height,
         "model.input.width": width,

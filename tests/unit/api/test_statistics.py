@@ -110,6 +110,8 @@ def test_explanations_take_their_references_from_it(
     assert len(references) == 2
     assert references[0].class_name == "boat"
     assert one.title.endswith("references from pictures · epsilon_plus_flat")
+    (bare,) = lcrp.explain(explainer, squares[1], class_name="boat", statistics=found, n_references=0)
+    assert "references" not in bare.title
 
 
 def test_data_that_nobody_can_recognise_has_a_file_of_its_own(
