@@ -289,8 +289,11 @@ def test_a_class_without_decisions_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_context_class_needs_annotations(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"squares has no annotations .*leave out stage\.context_class"):
+    with pytest.raises(
+        DataError, match=r"squares has no annotations .*let the whole background be the context$"
+    ) as raised:
         tables(tmp_path, colour_world.subject(), context_class="car", class_name="boat")
+    assert raised.value.mend == "Leave out stage.context_class."
 
 
 def test_a_layer_without_concepts_for_any_class_is_refused(tmp_path: Path) -> None:
