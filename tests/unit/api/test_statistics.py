@@ -169,6 +169,34 @@ def test_pairs_that_are_none_are_named(explainer: lcrp.Explainer, squares: list[
         lcrp.statistics(explainer, Pairs(squares, ["boat"] * 6))
 
 
+@pytest.mark.parametrize(
+    ("annotation", "message"),
+    [
+        ({"boxes": [[1, 2, 3, 4]] * 2, "labels": [1]}, r"the boxes \(xyxy\) .* are \[2, 4\], .* need \[1, 4\]"),
+        ({"boxes": [[1, 2, 3, 4, 5]], "labels": [1]}, r"are \[1, 5\]"),
+        ({"boxes": [[1, 2], [3]], "labels": [1]}, r"are no arrays"),
+        ({"boxes": [[1, 2, 3, 4]], "labels": [3]}, r"has class 3, there are 0 to 2"),
+        ({"boxes": [[1, 2, 3, 4]], "labels": [-1]}, r"has class -1"),
+        ({"boxes": [[1, 2, 3, 4]], "labels": [1], "masks": np.ones((1, 3, 5))}, r"the masks .* are \[1, 3, 5\]"),
+        (torch.zeros(3, 5), r"the class mask .* are \[3, 5\], .* need \[24, 24\]"),
+        (np.full((24, 24), 77), r"has class 77"),
+    ],
+)
+def test_annotations_that_do_not_fit_are_refused(
+    annotation: object, message: str, explainer: lcrp.Explainer, squares: list[np.ndarray]
+) -> None:
+    """They ended in tracebacks; a class of -1 was taken for the last one, a mask of another size was cut."""
+    with pytest.raises(DataError, match=message) as caught:
+        lcrp.statistics(explainer, Pairs(squares, [annotation] * 6))
+    assert "\n" not in str(caught.value)
+
+
+def test_class_masks_may_be_arrays_of_numpy(explainer: lcrp.Explainer, squares: list[np.ndarray]) -> None:
+    masks = [np.where(mask == 2, 255, mask) for mask in class_masks(squares)]  # type: ignore[call-overload]
+    found = lcrp.statistics(explainer, Pairs(squares, list(masks)), layers="2")
+    assert found.concept("2", 0).count == {"background": 6, "boat": 3}
+
+
 def test_wrong_settings_name_no_setting_of_the_command_line(
     explainer: lcrp.Explainer, squares: list[np.ndarray]
 ) -> None:
