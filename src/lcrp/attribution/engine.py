@@ -10,8 +10,8 @@ from types import TracebackType
 import torch
 from torch import nn
 
-from lcrp.attribution.finite import check_finite
-from lcrp.attribution.plain import plain
+from lcrp.attribution.finite import check_differentiable, check_finite
+from lcrp.attribution.plain import alone_with, plain
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.composites.closed_form import expect_rounds
 from lcrp.composites.spec import BuildComposite
@@ -150,6 +150,7 @@ class Trace:
     ) -> list[torch.Tensor]:
         """Relevance of the `ends`, in their shapes, from relevance `seed` of `start`."""
         tensors = list(ends.values())
+        check_differentiable(start)
         gradients = torch.autograd.grad(start, tensors, seed.to(start), retain_graph=True, allow_unused=True)
         relevance = [
             torch.zeros_like(tensor) if gradient is None else whole(gradient)
@@ -205,6 +206,7 @@ class Attributor:
 
     def __enter__(self) -> "Attributor":
         with ExitStack() as stack:
+            stack.enter_context(alone_with(self.network))
             stack.enter_context(plain(self.network))
             composite = self.composite(self.network)
             stack.callback(composite.remove)

@@ -1,10 +1,21 @@
 """Networks as they are explained."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
+
+_LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_LOCKS_LOCK = threading.Lock()
+
+
+def alone_with(network: nn.Module) -> threading.RLock:
+    """A context in which no other thread alters the network; a thread that comes second waits."""
+    with _LOCKS_LOCK:
+        return _LOCKS.setdefault(network, threading.RLock())
 
 
 @contextmanager
