@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
+from typing import Any, TypeVar
 
 from lcrp.errors import ConfigError
 
+Number = TypeVar("Number", bound=float | str | None)
 InputSize = int | tuple[int, int] | tuple[int, int, str]
 ClassNames = Sequence[str] | Mapping[int, str]
 
@@ -68,6 +70,25 @@ def channel_values(name: str, given: Sequence[float] | None) -> list[float] | No
     if not values or not all(isinstance(value, Real) for value in values):
         raise ConfigError(f"{name}={given!r} are no numbers; write one per RGB channel: [r, g, b]")
     return [float(value) for value in values]  # type: ignore[arg-type]
+
+
+def layer_patterns(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Names or patterns of layers.
+
+    Raises:
+        ConfigError: it is neither a name nor a list of names.
+    """
+    patterns = (given,) if isinstance(given, str) else _tuple(given)
+    if not all(isinstance(one, str) for one in patterns) or not isinstance(given, str | list | tuple):
+        raise ConfigError(f"layers={given!r} are no names; write a name, a pattern ('backbone.*') or a list of these")
+    return tuple(map(str, patterns))
+
+
+def plain_number(given: Number) -> Number:
+    """A number of numpy or torch as one of Python, so that files can hold it; all else as it is."""
+    value: Any = given
+    is_foreign = not isinstance(value, str | bytes) and getattr(value, "shape", None) == ()
+    return value.item() if is_foreign else value  # type: ignore[no-any-return]
 
 
 def _tuple(given: object) -> tuple[object, ...]:

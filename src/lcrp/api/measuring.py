@@ -9,8 +9,9 @@ from lcrp.api.data import given_data
 from lcrp.api.door import computing, python_words
 from lcrp.api.explainers import as_it_stands
 from lcrp.api.frames import frame
+from lcrp.api.given import layer_patterns, plain_number
 from lcrp.api.loading import Model, load
-from lcrp.api.passing import Layers, patterns, subject_of
+from lcrp.api.passing import Layers, subject_of
 from lcrp.api.runs import own_run
 from lcrp.api.statistics import Statistics
 from lcrp.attribution.ablation import Ablation
@@ -116,15 +117,20 @@ def evaluate(
         chosen = methods_named(list(methods))
     settings = EvaluateSettings(
         methods=chosen,
-        num_targets=num_targets,
-        num_layers=num_layers,
-        num_steps=num_steps,
+        num_targets=plain_number(num_targets),
+        num_layers=plain_number(num_layers),
+        num_steps=plain_number(num_steps),
         ablations=tuple(ablations),
-        seed=seed,
+        seed=plain_number(seed),
         checks=checks,
     )
     subject, wanted = _asked(model, data, targets)
-    wanted = replace(wanted, layers=patterns(layers), num_samples=num_samples, batch_size=batch_size)
+    wanted = replace(
+        wanted,
+        layers=layer_patterns(layers),
+        num_samples=plain_number(num_samples),
+        batch_size=plain_number(batch_size),
+    )
     with computing(subject.explainer.precision), own_run("evaluate", subject, progress) as run:
         return _result(run.folder, evaluate_stage(subject, wanted, settings, run))
 
@@ -178,15 +184,15 @@ def context(
         6
     """
     settings = ContextSettings(
-        layers=patterns(layers),
-        n_concepts=n_concepts,
-        n_references=n_references,
-        num_samples_per_class=num_samples_per_class,
-        min_pixels=min_pixels,
+        layers=layer_patterns(layers),
+        n_concepts=plain_number(n_concepts),
+        n_references=plain_number(n_references),
+        num_samples_per_class=plain_number(num_samples_per_class),
+        min_pixels=plain_number(min_pixels),
         class_name=class_name,
         context_class=context_class,
-        num_flipped=num_flipped,
-        seed=seed,
+        num_flipped=plain_number(num_flipped),
+        seed=plain_number(seed),
         statistics=None if statistics is None else statistics.path,
         make_statistics=True,
     )

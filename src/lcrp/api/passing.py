@@ -6,6 +6,7 @@ from dataclasses import replace
 from lcrp.api.data import GivenData, given_data
 from lcrp.api.door import computing, python_words
 from lcrp.api.explainers import as_it_stands
+from lcrp.api.given import layer_patterns, plain_number
 from lcrp.api.loading import Model, load
 from lcrp.api.runs import own_run, shared_run
 from lcrp.api.statistics import Statistics
@@ -79,22 +80,17 @@ def statistics(
         settings = replace(
             wanted,
             targets=wanted.targets if targets is None else targets,
-            layers=patterns(layers),
-            num_samples=num_samples,
-            top_n=top_n,
-            top_n_per_class=top_n_per_class,
-            batch_size=batch_size,
+            layers=layer_patterns(layers),
+            num_samples=plain_number(num_samples),
+            top_n=plain_number(top_n),
+            top_n_per_class=plain_number(top_n_per_class),
+            batch_size=plain_number(batch_size),
             record=record,
         )
     with computing(explainer.precision):
         subject = subject_of(explainer, given)
         how = GlocalSettings(on_error=on_error, overwrite=overwrite)
         return _made(subject, settings, how, progress)
-
-
-def patterns(layers: Layers) -> tuple[str, ...]:
-    """Names or patterns of layers, of which there may be one."""
-    return (layers,) if isinstance(layers, str) else tuple(layers)
 
 
 def subject_of(explainer: Explainer, given: GivenData) -> Subject:

@@ -181,6 +181,8 @@ def _of_tensor(tensor: torch.Tensor) -> torch.Tensor:
         raise DataError(f"a tensor of {shape} is no picture: give 3 x H x W, or a list of these{mend}")
     if tensor.numel() == 0:
         raise DataError(f"the picture of {shape} is empty")
+    if tensor.is_meta or tensor.layout != torch.strided:
+        raise DataError(f"a tensor of {shape} without values in memory (meta or sparse) is no picture; use to_dense()")
     values = tensor.detach().to("cpu", torch.float64).expand(3, -1, -1)
     low, high = (float(bound) for bound in values.aminmax())
     if not (low >= -SLACK and high <= 1 + SLACK):  # also NaN

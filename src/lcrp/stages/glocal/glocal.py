@@ -56,7 +56,7 @@ class GlocalSettings:
     checkpoint_minutes: float = 10.0
 
     def __post_init__(self) -> None:
-        late = at_least("checkpoint_minutes", self.checkpoint_minutes, 0)
+        late = at_least("checkpoint_minutes", self.checkpoint_minutes, 0, is_count=False)
         refuse([*one_of("on_error", self.on_error, get_args(OnError)), *late])
 
 
