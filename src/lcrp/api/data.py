@@ -133,6 +133,8 @@ def _named(settings: Mapping[str, object], explainer: Explainer) -> GivenData:
     name, choices = str(settings.get("name", "")), options("dataset")
     if name not in choices:
         raise DataError(f"there is no dataset '{name}'; nearest: {nearest(name, choices)}")
+    if name == FOLDER and "path" not in settings:
+        raise DataError(f"dataset '{FOLDER}' needs a path: a picture, a folder or a pattern")
     path = ["dataset.path=."] if name == FOLDER else []
     config = composed([f"model={configured_like(explainer)}", f"dataset={name}", *path])
     for key, value in settings.items():
@@ -141,7 +143,11 @@ def _named(settings: Mapping[str, object], explainer: Explainer) -> GivenData:
         if key.startswith("_") or not hasattr(config.dataset, key):
             known = [key for key in vars(config.dataset) if not key.startswith("_")]
             raise DataError(f"dataset '{name}' has no setting '{key}'; nearest: {nearest(key, known)}")
-        setattr(config.dataset, key, os.fspath(value) if isinstance(value, os.PathLike) else value)
+        plain, present = os.fspath(value) if isinstance(value, os.PathLike) else value, getattr(config.dataset, key)
+        kind = int | float if isinstance(present, float) else type(present)
+        if present is not None and not isinstance(plain, kind):
+            raise DataError(f"dataset '{name}': {key}={value!r} is no {type(present).__name__}")
+        setattr(config.dataset, key, plain)
     size, transform = config.model.input, explainer.transform
     size.height, size.width, size.resize = transform.height, transform.width, transform.resize
     names = None if has_class_names(config.dataset) else explainer.class_names
