@@ -199,7 +199,7 @@ class Explanation:
 
     @property
     def runners_up(self) -> tuple[tuple[str, float], ...]:
-        """The classes that came next for this decision, with their probability, best first."""
+        """The other classes for this decision, with their confidence, best first."""
         return self.value.runners_up
 
     def on_picture(self) -> OnPicture:
