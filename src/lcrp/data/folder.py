@@ -12,6 +12,8 @@ from lcrp.errors import DataError
 from lcrp.values.names import PICTURES
 from lcrp.values.sample import Sample
 
+UNNAMED = "pictures"  # also in fingerprints, whatever folder they lie in
+
 
 class FolderDataset(Keyed):
     """Pictures by path, in natural order ('2.png' before '10.png'), turned as their EXIF orientation says."""
@@ -27,11 +29,12 @@ class FolderDataset(Keyed):
         Raises:
             DataError: if there is no picture.
         """
-        self.name = "pictures"  # whatever folder they lie in
         self.class_names = class_names
         self.transform = transform
         paths = _pictures(Path(path).expanduser())
         base = paths[0].parent if len(paths) == 1 else Path(os.path.commonpath([found.parent for found in paths]))
+        folder = base.resolve()
+        self.name = UNNAMED if folder == Path.home() else folder.name or UNNAMED  # the home's name is a person's
         self._paths = {found.relative_to(base).as_posix(): found for found in paths}
         self.keys = tuple(sorted(self._paths, key=natural_order))
 
@@ -44,7 +47,7 @@ class FolderDataset(Keyed):
     def fingerprint(self) -> str:
         """Hash of keys, file sizes and transform."""
         files = ((key, self._paths[key].stat().st_size) for key in self.keys)
-        return fingerprint_of(self.name, files, {"transform": self.transform.description()})
+        return fingerprint_of(UNNAMED, files, {"transform": self.transform.description()})
 
 
 def natural_order(key: str) -> list[tuple[bool, int, str]]:

@@ -95,7 +95,7 @@ def spread(names: Sequence[str], count: int) -> list[str]:
 def _parts(flipping: Flipping, run: Run) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
     """Results chunk by chunk, until there are targets enough."""
     subject, num_targets = flipping.subject, flipping.settings.num_targets
-    name = f"evaluate_{subject.explainer.name}_{subject.dataset.name}"
+    name = f"evaluate_{subject.explainer.name}_{subject.dataset_name or subject.dataset.name}"
     units = Units(run.output_root, name, flipping.identity(), version=UNIT_VERSION)
     num_found = 0
 

@@ -94,7 +94,7 @@ def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSet
             raise nothing_explained(found.log(), job.header.num_samples, subject, statistics)
         found.write(job.path, job.header)
         job.checkpoint.unlink(missing_ok=True)
-    log.info("%s", summary(found.log(), job.span[1] - job.span[0], job.path))
+    log.info("%s", summary(found.log(), job.span[1] - job.span[0], statistics.targets, job.path))
     if stop.signal is not None:
         raise Interrupted(
             f"stopped by {stop.signal.name} after all samples; they are in '{job.path}'", signal=stop.signal
