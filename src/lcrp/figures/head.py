@@ -83,7 +83,8 @@ def add_head(sheet: Sheet, statement: str, source: str) -> None:
     draw_head(sheet, head)
     engine = sheet.figure.get_layout_engine()
     assert isinstance(engine, ConstrainedLayoutEngine)
-    engine.set(rect=(0.0, 0.0, 1.0, 1.0 - head.height / sheet.height))
+    edge = EDGE / sheet.width
+    engine.set(rect=(edge, 0.0, 1.0 - 2 * edge, 1.0 - head.height / sheet.height))
 
 
 def _fitted(
