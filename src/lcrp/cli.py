@@ -8,7 +8,8 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -29,7 +30,7 @@ from lcrp.config.messages import one_line
 from lcrp.config.paths import config_dir
 from lcrp.config.schemas import register_schemas
 from lcrp.errors import ConfigError, Interrupted, LcrpError
-from lcrp.runs.run import Run
+from lcrp.runs.run import OUTPUTS, Run
 from lcrp.runs.threads import chosen_threads
 from lcrp.storage.lock import in_use
 from lcrp.values.paths import shown, without_current_folder
@@ -109,17 +110,10 @@ def _perform(config: DictConfig) -> None:
     torch.set_num_threads(threads.count)
     if settings.stage.takes in ("subject", "pupil"):  # the others compute nothing
         log.info("threads: %s", threads)
-    run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / "outputs", threads=threads)
+    run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / OUTPUTS, threads=threads)
     job = build_job(settings, origin, _command(origin))
-    try:
-        with in_use(run.folder / PROVENANCE_FILE):
-            written = job.stage(run)
-    except torch.OutOfMemoryError as error:
-        raise ConfigError(f"device '{settings.device}' is out of memory; lower statistics.batch_size") from error
-    except (TypeError, NotImplementedError) as error:
-        if settings.device != "mps" or "MPS" not in str(error):
-            raise
-        raise ConfigError(f"device 'mps' lacks what this needs ({one_line(error)}); write device=cpu") from error
+    with in_use(run.folder / PROVENANCE_FILE), _told_of_device(settings.device):
+        written = job.stage(run)
     facts = {
         "command": {"overrides": list(hydra_config.overrides.task), "folder": str(origin)},
         "device": settings.device,
@@ -134,6 +128,25 @@ def _perform(config: DictConfig) -> None:
     for path in paths:
         sys.stdout.write(f"{shown(path, origin)}\n")
     sys.stdout.flush()
+
+
+@contextmanager
+def _told_of_device(name: str) -> Iterator[None]:
+    """What a device cannot do within the block is told with what to set.
+
+    Raises:
+        ConfigError: its memory is too small, or it lacks an operation.
+    """
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ConfigError(f"device '{name}' is out of memory; lower statistics.batch_size") from error
+    except (TypeError, NotImplementedError) as error:
+        if name != "mps" or "MPS" not in str(error):
+            raise
+        raise ConfigError(f"device 'mps' lacks what this needs ({one_line(error)}); write device=cpu") from error
 
 
 def _command(origin: Path) -> Command:

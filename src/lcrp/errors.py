@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Iterator
+from numbers import Integral, Real
 from pathlib import Path
 
 
@@ -80,18 +81,18 @@ class VersionError(StoreError):
     """A stored file is of another version of its format."""
 
 
-def nearest(value: str, choices: Iterable[str], limit: int = 5) -> str:
+def nearest(value: object, choices: Iterable[str], limit: int = 5) -> str:
     """Valid choices as one comma-separated text, the ones most similar to `value` first.
 
     Args:
-        value: what the user gave.
+        value: what the user gave, of any type.
         choices: everything that would have been valid.
         limit: at most so many choices are listed; the number of the others follows.
 
     Returns:
         For example ``'layer4.0', 'layer4.1' and 14 more``; ``none`` without choices.
     """
-    pool = list(dict.fromkeys(choices))
+    value, pool = str(value), list(dict.fromkeys(choices))
     if not pool:
         return "none"
     longer = [choice for choice in pool if value and choice.startswith(value)]  # a name that was broken off
@@ -118,16 +119,31 @@ def one_of(field: str, value: str, choices: Iterable[str]) -> Iterator[str]:
         yield f"{field}='{value}' is unknown; nearest: {nearest(value, choices)}"
 
 
-def at_least(field: str, value: float | None, least: float) -> Iterator[str]:
-    """The problem with a field whose value is too small; None is no value."""
-    if value is not None and not value >= least:
+def at_least(field: str, value: float | None, least: float, *, is_count: bool = True) -> Iterator[str]:
+    """The problem with a field whose value is too small, or no whole number if it counts; None is no value."""
+    if value is None:
+        return
+    if is_count and not is_whole(value):
+        yield f"{field}={value!r} is no whole number; the least is {least}"
+    elif not value >= least:
         yield f"{field}={value} is too small; the least is {least}"
 
 
-def within(field: str, value: float | None, low: float, high: float) -> Iterator[str]:
-    """The problem with a field whose value is out of range; None is no value."""
-    if value is not None and not low <= value <= high:
+def within(field: str, value: float | None, low: float, high: float, *, is_count: bool = False) -> Iterator[str]:
+    """The problem with a field whose value is no number, out of range, or no whole one if it counts; None is none."""
+    if value is None:
+        return
+    if not isinstance(value, Real):
+        yield f"{field}={value!r} is no number; write a value from {low} to {high}"
+    elif not low <= value <= high:
         yield f"{field}={value} is out of range; write a value from {low} to {high}"
+    elif is_count and not is_whole(value):
+        yield f"{field}={value!r} is no whole number; write one from {low} to {high}"
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number of any kind; truth values are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 class Interrupted(KeyboardInterrupt):

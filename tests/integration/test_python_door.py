@@ -87,11 +87,13 @@ def test_statistics_are_found_by_both(folder: Path, lcrp: Callable[..., Outcome]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["README.md", "docs/how-to/python.md"])
-def test_examples_of_pages_run(page: str, folder: Path) -> None:  # noqa: ARG001
+def test_examples_of_pages_run(page: str, folder: Path) -> None:
     text = (PROJECT / page).read_text(encoding="utf-8")
     names: dict[str, object] = {}
     for block in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S):
         exec(compile(block, page, "exec"), names)
+        if "enumerate(" in block:  # every decision has a figure of its own
+            assert len(list(folder.glob("decision_*.png"))) == 1 + int(str(names["number"]))
 
 
 @pytest.mark.slow

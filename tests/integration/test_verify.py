@@ -85,3 +85,11 @@ def test_a_damaged_provenance_is_one_line(lcrp: CommandLine) -> None:
     assert "provenance.json' cannot be read: " in lcrp("stage=verify", "run=made").err[0]
     Path("made/provenance.json").write_text("{}", encoding="utf-8")
     assert "is no provenance of lcrp" in lcrp("stage=verify", "run=made").err[0]
+
+
+def test_a_run_of_python_says_why_it_cannot_be_repeated(lcrp: CommandLine, tmp_path: Path) -> None:
+    """It was called no provenance of lcrp at all."""
+    record = {"function": "lcrp.evaluate", "versions": {}}
+    (tmp_path / "provenance.json").write_text(json.dumps(record), encoding="utf-8")
+    (line,) = lcrp("stage=verify", f"run={tmp_path}").err
+    assert line.endswith("was made by lcrp.evaluate in Python, which no command can repeat")

@@ -8,6 +8,7 @@ import torch
 from lcrp.data.dataset import checked_index, file_size, find_key, fingerprint_of
 from lcrp.data.pictures import read_picture
 from lcrp.data.transforms import InputTransform
+from lcrp.errors import DataError, nearest
 from lcrp.values.sample import Annotation, Sample
 
 
@@ -17,7 +18,10 @@ class CsvBoxes:
     Args:
         path: the CSV file.
         transform: filled in by lcrp: how a picture becomes the model's input.
-        classes: names of the classes, in any order.
+        classes: names of the classes, in the network's order.
+
+    Raises:
+        DataError: a line is of another form, or names another class.
     """
 
     def __init__(self, path: Path, transform: InputTransform, *, classes: list[str]) -> None:
@@ -28,10 +32,24 @@ class CsvBoxes:
         self._size = file_size(path)
         self._objects: dict[str, list[tuple[int, list[float]]]] = {}
         with path.open(newline="", encoding="utf-8") as lines:
-            for picture, class_name, *box in csv.reader(lines):
-                one = (self.class_names.index(class_name), [float(side) for side in box])
-                self._objects.setdefault(picture, []).append(one)
+            for number, row in enumerate(csv.reader(lines), start=1):
+                picture, label, box = self._object(row, f"{path}, row {number}")
+                self._objects.setdefault(picture, []).append((label, box))
         self._keys = sorted(self._objects)
+
+    def _object(self, row: list[str], where: str) -> tuple[str, int, list[float]]:
+        """Picture, class id and box of a line."""
+        try:
+            picture, class_name, *sides = row
+            left, top, right, bottom = map(float, sides)
+        except ValueError:
+            raise DataError(f"{where}: {row} is not picture,class,left,top,right,bottom, sides as numbers") from None
+        if class_name not in self.class_names:
+            raise DataError(
+                f"{where}: class '{class_name}' is unknown; the classes are {nearest(class_name, self.class_names)}",
+                mend="Write dataset.options.classes=[name,name,...].",
+            )
+        return picture, self.class_names.index(class_name), [left, top, right, bottom]
 
     def __len__(self) -> int:
         return len(self._keys)

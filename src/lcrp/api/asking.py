@@ -86,7 +86,7 @@ class Asked:
 
 
 def references_of(statistics: Statistics | None, explainer: Explainer, choice: ConceptChoice) -> ReferenceSource | None:
-    """The ranking of the layer's concepts.
+    """The ranking of the layer's concepts; None without statistics.
 
     Raises:
         StoreError: the statistics are those of another network.

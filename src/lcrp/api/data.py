@@ -9,18 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import numpy as np
 import torch
 
 from lcrp.api.explainers import configured_like
 from lcrp.api.pictures import PictureList, given_picture
-from lcrp.config.compose import composed, options
-from lcrp.config.root import Config
+from lcrp.config.build import statistics_settings
+from lcrp.config.compose import composed
+from lcrp.config.intent import options
 from lcrp.config.samples import build_dataset, dataset_options, has_class_names
 from lcrp.data.dataset import Dataset, checked_index, find_key
 from lcrp.data.transforms import InputTransform
 from lcrp.decisions.explainer import Explainer
+from lcrp.decisions.subject import StatisticsSettings
 from lcrp.errors import DataError, nearest
-from lcrp.values.sample import Annotation, Sample
+from lcrp.values.sample import VOID, Annotation, Sample
 
 FOLDER = "folder"  # name of the dataset that holds a person's own pictures
 
@@ -39,7 +42,7 @@ class AnnotatedPictures:
     """A dataset of (picture, annotation) as one of lcrp.
 
     An annotation is None; a mapping as torchvision's detectors take it (`boxes` [N, 4] xyxy in pixels, `labels` [N],
-    perhaps `masks` [N, H, W]); a class mask [H, W]; or a `lcrp.values.sample.Annotation`.
+    perhaps `masks` [N, H, W]); a class mask [H, W] (255 is of no class); or a `lcrp.values.sample.Annotation`.
     """
 
     def __init__(self, pairs: Pairs, transform: InputTransform, class_names: tuple[str, ...]) -> None:
@@ -64,7 +67,8 @@ class AnnotatedPictures:
         if not (isinstance(pair, tuple) and len(pair) == 2):
             raise DataError(f"{self.name} gives a {type(pair).__name__} for sample {index}, not (picture, annotation)")
         pixels = given_picture(pair[0]).pixels
-        image, annotation, geometry = self.transform(pixels, _annotation(pair[1]))
+        given = _annotation(pair[1], (pixels.shape[1], pixels.shape[2]), len(self.class_names))
+        image, annotation, geometry = self.transform(pixels, given)
         return Sample(index=index, key=self.key(index), image=image, annotation=annotation, geometry=geometry)
 
     def key(self, index: int) -> str:
@@ -89,13 +93,13 @@ class GivenData:
         dataset: in the network's input geometry.
         name: in names of files.
         options: further settings of it that alter numbers.
-        config: settings of everything else that go with it, such as how its statistics are made by default.
+        statistics: how statistics of it are made by default.
     """
 
     dataset: Dataset
     name: str
     options: Mapping[str, object]
-    config: Config
+    statistics: StatisticsSettings
 
 
 def given_data(data: object, explainer: Explainer) -> GivenData:
@@ -120,7 +124,8 @@ def given_data(data: object, explainer: Explainer) -> GivenData:
     config = composed([f"model={configured_like(explainer)}", "dataset=scenes"])
     is_annotated = len(dataset) > 0 and not isinstance(dataset, PictureList) and dataset[0].annotation is not None
     config.statistics.targets = "annotated" if is_annotated else "predicted"
-    return GivenData(dataset=dataset, name=dataset.name, options={}, config=config)
+    statistics = statistics_settings(config.statistics)
+    return GivenData(dataset=dataset, name=dataset.name, options={}, statistics=statistics)
 
 
 def _named(settings: Mapping[str, object], explainer: Explainer) -> GivenData:
@@ -128,6 +133,8 @@ def _named(settings: Mapping[str, object], explainer: Explainer) -> GivenData:
     name, choices = str(settings.get("name", "")), options("dataset")
     if name not in choices:
         raise DataError(f"there is no dataset '{name}'; nearest: {nearest(name, choices)}")
+    if name == FOLDER and "path" not in settings:
+        raise DataError(f"dataset '{FOLDER}' needs a path: a picture, a folder or a pattern")
     path = ["dataset.path=."] if name == FOLDER else []
     config = composed([f"model={configured_like(explainer)}", f"dataset={name}", *path])
     for key, value in settings.items():
@@ -136,12 +143,17 @@ def _named(settings: Mapping[str, object], explainer: Explainer) -> GivenData:
         if key.startswith("_") or not hasattr(config.dataset, key):
             known = [key for key in vars(config.dataset) if not key.startswith("_")]
             raise DataError(f"dataset '{name}' has no setting '{key}'; nearest: {nearest(key, known)}")
-        setattr(config.dataset, key, os.fspath(value) if isinstance(value, os.PathLike) else value)
+        plain, present = os.fspath(value) if isinstance(value, os.PathLike) else value, getattr(config.dataset, key)
+        kind = int | float if isinstance(present, float) else type(present)
+        if present is not None and not isinstance(plain, kind):
+            raise DataError(f"dataset '{name}': {key}={value!r} is no {type(present).__name__}")
+        setattr(config.dataset, key, plain)
     size, transform = config.model.input, explainer.transform
     size.height, size.width, size.resize = transform.height, transform.width, transform.resize
     names = None if has_class_names(config.dataset) else explainer.class_names
     dataset = build_dataset(config.dataset, config.model, Path.cwd(), names)
-    return GivenData(dataset=dataset, name=name, options=dataset_options(config.dataset), config=config)
+    own, statistics = dataset_options(config.dataset), statistics_settings(config.statistics)
+    return GivenData(dataset=dataset, name=name, options=own, statistics=statistics)
 
 
 def _made(data: object, explainer: Explainer) -> Dataset:
@@ -165,24 +177,53 @@ def _made(data: object, explainer: Explainer) -> Dataset:
     )
 
 
-def _annotation(given: object) -> Annotation | None:
+def _annotation(given: object, size: tuple[int, int], num_classes: int) -> Annotation | None:
     """What is in a picture, in its pixels.
 
+    Args:
+        given: by a person.
+        size: (height, width) of the picture.
+        num_classes: of the dataset.
+
     Raises:
-        DataError: it is of no known form.
+        DataError: it is of no known form, or its parts do not fit each other, the picture or the classes.
     """
     if given is None or isinstance(given, Annotation):
         return given
-    if isinstance(given, torch.Tensor) and given.ndim == 2:
-        return Annotation(boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64), class_mask=given.long())
+    if isinstance(given, torch.Tensor | np.ndarray) and given.ndim == 2:
+        mask = torch.as_tensor(given).long()
+        _check_shape("the class mask", mask, size)
+        _check_classes(mask[mask != VOID], num_classes)
+        return Annotation(boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64), class_mask=mask)
     if isinstance(given, Mapping) and {"boxes", "labels"} <= given.keys():
-        masks = given.get("masks")
-        return Annotation(
-            boxes=torch.as_tensor(given["boxes"], dtype=torch.float32).reshape(-1, 4),
-            labels=torch.as_tensor(given["labels"], dtype=torch.int64).reshape(-1),
-            masks=None if masks is None else torch.as_tensor(masks).bool(),
-        )
+        return _objects(given, size, num_classes)
     raise DataError(
         f"a {type(given).__name__} is no annotation: give None, a mapping with boxes (xyxy) and labels, or a class "
         "mask [H, W]"
     )
+
+
+def _objects(given: Mapping[str, Any], size: tuple[int, int], num_classes: int) -> Annotation:
+    try:
+        boxes = torch.as_tensor(given["boxes"], dtype=torch.float32)
+        labels = torch.as_tensor(given["labels"], dtype=torch.int64).reshape(-1)
+        masks = None if given.get("masks") is None else torch.as_tensor(given["masks"]).bool()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"boxes, labels or masks of an annotation are no arrays: {error}") from error
+    boxes = boxes if boxes.numel() else boxes.reshape(0, 4)
+    _check_shape("the boxes (xyxy)", boxes, (len(labels), 4))
+    if masks is not None:
+        _check_shape("the masks", masks, (len(labels), *size))
+    _check_classes(labels, num_classes)
+    return Annotation(boxes=boxes, labels=labels, masks=masks)
+
+
+def _check_shape(what: str, values: torch.Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(values.shape) != shape:
+        raise DataError(f"{what} of an annotation are {list(values.shape)}, but picture and labels need {list(shape)}")
+
+
+def _check_classes(labels: torch.Tensor, num_classes: int) -> None:
+    wrong = labels[(labels < 0) | (labels >= num_classes)]
+    if len(wrong):
+        raise DataError(f"an annotation has class {int(wrong[0])}, there are 0 to {num_classes - 1}")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from typing import get_type_hints
 
@@ -10,9 +10,10 @@ import torch
 
 from lcrp.config.build import set_precision
 from lcrp.config.root import Config
-from lcrp.errors import LcrpError
+from lcrp.errors import ConfigError, LcrpError
 
 GROUPS = ("model", "dataset", "statistics", "stage")
+AUTOCASTING = ("cpu", "cuda")  # kinds of devices
 
 
 @contextmanager
@@ -30,17 +31,40 @@ def computing(precision: str) -> Iterator[None]:
 
 @contextmanager
 def python_words() -> Iterator[None]:
-    """What an error calls a setting becomes the keyword of the same name: 'Set stage.layer' is 'Set layer'."""
+    """Work as in a fresh interpreter; what an error calls a setting becomes the keyword: 'stage.layer' is 'layer'."""
     try:
-        yield
+        with _undisturbed():
+            yield
     except LcrpError as error:
-        error.args = (in_python_words(str(error)),)
+        error.args = (in_python_words(str(error), is_of_settings=isinstance(error, ConfigError)),)
         raise
 
 
-def in_python_words(message: str) -> str:
-    """A message that names keywords instead of settings; what stands in quotes, such as a layer, is left alone."""
-    return _SETTING.sub(r"\1", message)
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """What the caller has switched on around the call is off in the block: inference mode, autocast, default device.
+
+    Rules need gradients, their arithmetic is its own, and networks that are loaded outlive the caller's block.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(mode=False))
+        for kind in AUTOCASTING:
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        yield
+
+
+def in_python_words(message: str, *, is_of_settings: bool = False) -> str:
+    """A message in one line that names keywords instead of settings.
+
+    Args:
+        message: what went wrong.
+        is_of_settings: whether what stands in quotes is a setting; it is left alone where it may be a layer.
+    """
+    line = " ".join(message.splitlines())
+    return _SETTING.sub(r"\1", _QUOTED.sub(r"'\1'", line) if is_of_settings else line)
 
 
 def _setting_names() -> Iterator[str]:
@@ -52,4 +76,6 @@ def _setting_names() -> Iterator[str]:
         yield from (entry.name for entry in fields(kind))
 
 
-_SETTING = re.compile(rf"""(?<![\w'"/.])(?:{"|".join(GROUPS)})\.({"|".join(sorted(set(_setting_names())))})\b""")
+_NAME = rf"(?:{'|'.join(GROUPS)})\.({'|'.join(sorted(set(_setting_names())))})"
+_SETTING = re.compile(rf"""(?<![\w'"/.]){_NAME}\b""")
+_QUOTED = re.compile(rf"'{_NAME}'")

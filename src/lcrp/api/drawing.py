@@ -1,10 +1,13 @@
 """Explanations that were saved, and their figures."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lcrp.api.explanation import Explanation, PathLike
+from lcrp.api.writing import writable
+from lcrp.errors import ConfigError
 from lcrp.storage.explanation import read_explanation as stored_explanation
 
 if TYPE_CHECKING:
@@ -56,11 +59,16 @@ def draw_explanation(
 
     Raises:
         ConfigError: a suffix is none of these.
+        StoreError: nothing can be written there.
 
     Example:
         >>> lcrp.draw_explanation(explanation, ["explained.png", "explained.svg"])
     """
     from lcrp.figures.explanation import draw_explanation as drawn
 
+    if isinstance(paths, str | os.PathLike):
+        raise ConfigError(f"paths='{paths}' is one path; write a list of them: ['{paths}']")
     asked = explanation.num_references if num_references is None else num_references
-    drawn(explanation.value, [Path(path) for path in paths], num_references=asked, dpi=dpi)
+    targets = [Path(path) for path in paths]
+    with writable(targets):
+        drawn(explanation.value, targets, num_references=asked, dpi=dpi)

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from operator import index
 from typing import Any, TypedDict, Unpack, overload
 
 from lcrp.api.asking import Asked, Explanations, references_of
 from lcrp.api.door import python_words
 from lcrp.api.explainers import with_composite, with_layer
 from lcrp.api.explanation import Explanation
+from lcrp.api.given import plain_number
 from lcrp.api.loading import Model, load
 from lcrp.api.pictures import UNNAMED, GivenPicture, pictures_of
 from lcrp.api.runs import shared_run
@@ -137,37 +139,40 @@ def explain(
         boat 0.7...: ... % of the relevance lies outside; concepts ...
     """
     with python_words():
+        if statistics is not None and not isinstance(statistics, Statistics):
+            raise ConfigError(f"a {type(statistics).__name__} is no statistics: give what lcrp.statistics returns")
         explainer = load(model)
         explainer = explainer if composite is None else with_composite(explainer, composite)
         explainer = with_layer(explainer, layer)
         choice = ConceptChoice(
             mode=mode,
             layer=explainer.layer,
-            n_concepts=n_concepts,
-            n_references=0 if statistics is None else n_references,
-            concepts=None if concepts is None else tuple(concepts),
+            n_concepts=plain_number(n_concepts),
+            n_references=0 if statistics is None else plain_number(n_references),
+            concepts=None if concepts is None else _concepts(concepts),
         )
         selection = Selection(
             image=None,
             samples=None,
-            class_name=class_name,
-            item=item,
-            rank=rank,
+            class_name=plain_number(class_name),
+            item=plain_number(item),
+            rank=plain_number(rank),
             box=None if box is None else _box(box),
-            max_targets=max_targets,
-            thresholds=Thresholds(confidence=confidence, iou=iou, max_detections=max_detections),
+            max_targets=plain_number(max_targets),
+            thresholds=Thresholds(
+                confidence=plain_number(confidence), iou=plain_number(iou), max_detections=plain_number(max_detections)
+            ),
         )
         selection.thresholds.of(explainer.task)  # refused before any picture is read
         if target is not None and (class_name is not None or box is not None):
             raise ConfigError("target finds its own decisions: leave out class_name and box")
+        shown = statistics if choice.n_references else None
         asked = Asked(
             explainer=explainer,
             selection=selection,
             choice=choice,
-            references=references_of(statistics, explainer, choice) if choice.n_references else None,
-            title=title_of(
-                explainer, "" if statistics is None else f"references from {statistics.subject.dataset.name}"
-            ),
+            references=references_of(shown, explainer, choice),
+            title=title_of(explainer, "" if shown is None else f"references from {shown.subject.dataset.name}"),
             bgr=bgr,
             run=shared_run(progress),
         )
@@ -226,7 +231,16 @@ def _of_stream(asked: Asked, images: Iterator[object]) -> Iterator[Explanations]
 
 
 def _box(box: Sequence[float]) -> Box:
-    if len(box) != 4:
-        raise ConfigError(f"box {list(box)} is no box: give (left, top, right, bottom) in pixels of the photograph")
-    left, top, right, bottom = (float(edge) for edge in box)
+    try:
+        left, top, right, bottom = (float(edge) for edge in box)
+    except (TypeError, ValueError):
+        message = f"box {box!r} is no box: give (left, top, right, bottom) in pixels of the photograph"
+        raise ConfigError(message) from None
     return left, top, right, bottom
+
+
+def _concepts(concepts: Sequence[int]) -> tuple[int, ...]:
+    try:
+        return tuple(index(concept) for concept in concepts)
+    except TypeError:
+        raise ConfigError(f"concepts={concepts!r} is no list of whole numbers, channels of the layer") from None

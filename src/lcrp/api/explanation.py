@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.api.frames import frame
+from lcrp.api.writing import writable
 from lcrp.errors import ConfigError, nearest
 from lcrp.storage.atomic import write_json
 from lcrp.storage.explanation import write_explanation
@@ -198,7 +199,7 @@ class Explanation:
 
     @property
     def runners_up(self) -> tuple[tuple[str, float], ...]:
-        """The classes that came next for this decision, with their probability, best first."""
+        """The other classes for this decision, with their confidence, best first."""
         return self.value.runners_up
 
     def on_picture(self) -> OnPicture:
@@ -242,7 +243,8 @@ class Explanation:
             case suffix if suffix in FIGURE_SUFFIXES:
                 from lcrp.figures.explanation import draw_explanation
 
-                draw_explanation(self.value, [target], num_references=self.num_references)
+                with writable([target]):
+                    draw_explanation(self.value, [target], num_references=self.num_references)
             case suffix:
                 raise ConfigError(
                     f"an explanation cannot be written as '{suffix}' ({target.name}); suffixes: "

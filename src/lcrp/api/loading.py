@@ -10,6 +10,7 @@ from torch import nn
 
 from lcrp.api.door import python_words
 from lcrp.api.explainers import LIKE, MODULE, as_it_stands, with_layer
+from lcrp.api.given import ClassNames, InputSize, channel_values, class_names_of, input_settings
 from lcrp.api.networks import check_answer, placed_network, widest_layer
 from lcrp.config.build import build_explainer, find_device
 from lcrp.config.checkpoints import EMBEDDED, OFFICIAL
@@ -25,7 +26,6 @@ from lcrp.models.checkpoint import checkpoint_state
 from lcrp.models.recognition import FAMILIES, looks_like
 
 TaskName = Literal["detection", "segmentation"]
-InputSize = int | tuple[int, int] | tuple[int, int, str]
 Model = str | os.PathLike[str] | nn.Module | Explainer
 
 _UNNORMALISED = {"model.mean": [0.0, 0.0, 0.0], "model.std": [1.0, 1.0, 1.0], "model.input.multiple_of": 1}
@@ -42,7 +42,7 @@ def load(
     input: InputSize | None = None,  # noqa: A002
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    class_names: Sequence[str] | None = None,
+    class_names: ClassNames | None = None,
     confidence: float | None = None,
     iou: float | None = None,
     device: str | None = None,
@@ -69,8 +69,8 @@ def load(
             detection, of 512 for segmentation.
         mean: [3] subtracted from RGB in [0, 1]; for a module 0 by default.
         std: [3] divided by afterwards; for a module 1 by default.
-        class_names: of the network, index = class id, with the background for segmentation; needed for a module, and
-            where a file has none.
+        class_names: of the network, index = class id (or {class id: name}), with the background for segmentation;
+            needed for a module, and where a file has none.
         confidence: least confidence of a detection, in [0, 1].
         iou: overlap above which the weaker of two detections of a class is left out, in [0, 1].
         device: 'cpu', 'cuda' or 'cuda:1'; None is the CPU, for a module where it is.
@@ -97,23 +97,24 @@ def load(
         settings = _overrides(
             {
                 "composite": composite,
-                "model.mean": None if mean is None else [float(value) for value in mean],
-                "model.std": None if std is None else [float(value) for value in std],
+                "model.mean": channel_values("mean", mean),
+                "model.std": channel_values("std", std),
                 "model.confidence": confidence,
                 "model.iou": iou,
                 "device": device,
                 "precision": precision,
-                **_input(input),
+                **input_settings(input),
             }
         )
+        names = None if class_names is None else class_names_of(class_names)
         if isinstance(model, nn.Module):
             if checkpoint is not None:
                 raise ConfigError("a module has its weights already: leave checkpoint out, or load_state_dict them")
-            return _own(model, settings, task=task, class_names=class_names, layer=layer, device=device)
+            return _own(model, settings, task=task, class_names=names, layer=layer, device=device)
         if isinstance(model, str | os.PathLike):
             config = _family(os.fspath(model), None if checkpoint is None else os.fspath(checkpoint), settings)
             _check_task(config, task)
-            return _known(config, class_names=class_names, layer=layer)
+            return _known(config, class_names=names, layer=layer)
         raise ConfigError(
             f"a {type(model).__name__} is no network: give a path, official:NAME, embedded:NAME, a family's name or a "
             "torch.nn.Module"
@@ -123,18 +124,6 @@ def load(
 def _overrides(values: Mapping[str, object]) -> list[str]:
     """Settings whose values need no quotes, so that they are checked as those of the command line are."""
     return [f"{key}={value}" for key, value in values.items() if value is not None]
-
-
-def _input(size: InputSize | None) -> dict[str, object]:
-    """The input's size, and how pictures are made to fit, as settings."""
-    if size is None:
-        return {}
-    height, width, *named = (size, size) if isinstance(size, int) else size
-    return {
-        "model.input.height": height,
-        "model.input.width": width,
-        "model.input.resize": named[0] if named else None,
-    }
 
 
 def _family(model: str, checkpoint: str | None, overrides: Sequence[str]) -> Config:
@@ -203,7 +192,7 @@ def _own(
         )
     if task not in LIKE:
         raise ConfigError(f"task '{task}' is unknown; nearest: {nearest(str(task), LIKE)}")
-    square = _input((_SIDES[task], _SIDES[task], "letterbox"))
+    square = input_settings((_SIDES[task], _SIDES[task], "letterbox"))
     config = composed([f"model={LIKE[task]}", "dataset=scenes", *_overrides(_UNNORMALISED | square), *overrides])
     model = config.model
     transform = input_transform(model)

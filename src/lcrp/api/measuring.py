@@ -9,15 +9,15 @@ from lcrp.api.data import given_data
 from lcrp.api.door import computing, python_words
 from lcrp.api.explainers import as_it_stands
 from lcrp.api.frames import frame
+from lcrp.api.given import layer_patterns, plain_number
 from lcrp.api.loading import Model, load
-from lcrp.api.passing import Targets, subject_of
+from lcrp.api.passing import Layers, subject_of
 from lcrp.api.runs import own_run
 from lcrp.api.statistics import Statistics
 from lcrp.attribution.ablation import Ablation
-from lcrp.config.build import statistics_settings
 from lcrp.config.compose import composition
 from lcrp.config.methods import methods as methods_named
-from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.decisions.subject import StatisticsSettings, Subject, TargetChoice
 from lcrp.errors import ConfigError, nearest
 from lcrp.runs.progress import OnProgress
 from lcrp.stages.context.context import ContextSettings
@@ -77,8 +77,8 @@ def evaluate(
     ablations: Sequence[Ablation] = ("zero",),
     seed: int = 0,
     checks: bool = False,
-    targets: Targets | None = None,
-    layers: Sequence[str] = (),
+    targets: TargetChoice | None = None,
+    layers: Layers = (),
     num_samples: int | None = None,
     batch_size: int = 8,
     progress: OnProgress | None = None,
@@ -102,7 +102,8 @@ def evaluate(
         progress: called with (done, total, description, unit); by default a bar in a terminal or notebook.
 
     Returns:
-        Tables and files, in a folder below ``outputs/runs``; what was stopped goes on with the same call.
+        Tables and files, in a folder below ``outputs/runs``; what was stopped goes on with the same call, unless the
+        data cannot be recognised (see `statistics`).
 
     Raises:
         LcrpError: a setting makes no sense, or the network decides nothing in these data.
@@ -116,15 +117,20 @@ def evaluate(
         chosen = methods_named(list(methods))
     settings = EvaluateSettings(
         methods=chosen,
-        num_targets=num_targets,
-        num_layers=num_layers,
-        num_steps=num_steps,
+        num_targets=plain_number(num_targets),
+        num_layers=plain_number(num_layers),
+        num_steps=plain_number(num_steps),
         ablations=tuple(ablations),
-        seed=seed,
+        seed=plain_number(seed),
         checks=checks,
     )
     subject, wanted = _asked(model, data, targets)
-    wanted = replace(wanted, layers=tuple(layers), num_samples=num_samples, batch_size=batch_size)
+    wanted = replace(
+        wanted,
+        layers=layer_patterns(layers),
+        num_samples=plain_number(num_samples),
+        batch_size=plain_number(batch_size),
+    )
     with computing(subject.explainer.precision), own_run("evaluate", subject, progress) as run:
         return _result(run.folder, evaluate_stage(subject, wanted, settings, run))
 
@@ -133,7 +139,7 @@ def context(
     model: Model,
     data: object,
     *,
-    layers: Sequence[str] = (),
+    layers: Layers = (),
     n_concepts: int = 50,
     n_references: int = 15,
     num_samples_per_class: int = 60,
@@ -153,7 +159,7 @@ def context(
     Args:
         model: an explainer, or anything that `load` takes.
         data: as for `statistics`.
-        layers: names or patterns; None takes the one that explanations show by default.
+        layers: names or patterns; without any the one that explanations show by default.
         n_concepts: concepts per class, the most relevant ones.
         n_references: reference samples per concept and class.
         num_samples_per_class: decisions whose background is replaced; 0 leaves out what needs that.
@@ -166,7 +172,8 @@ def context(
         progress: called with (done, total, description, unit); by default a bar in a terminal or notebook.
 
     Returns:
-        Tables and files, in a folder below ``outputs/runs``; what was stopped goes on with the same call.
+        Tables and files, in a folder below ``outputs/runs``; what was stopped goes on with the same call, unless the
+        data cannot be recognised (see `statistics`).
 
     Raises:
         LcrpError: there are no such layers or classes, or nothing is found again.
@@ -177,15 +184,15 @@ def context(
         6
     """
     settings = ContextSettings(
-        layers=tuple(layers),
-        n_concepts=n_concepts,
-        n_references=n_references,
-        num_samples_per_class=num_samples_per_class,
-        min_pixels=min_pixels,
+        layers=layer_patterns(layers),
+        n_concepts=plain_number(n_concepts),
+        n_references=plain_number(n_references),
+        num_samples_per_class=plain_number(num_samples_per_class),
+        min_pixels=plain_number(min_pixels),
         class_name=class_name,
         context_class=context_class,
-        num_flipped=num_flipped,
-        seed=seed,
+        num_flipped=plain_number(num_flipped),
+        seed=plain_number(seed),
         statistics=None if statistics is None else statistics.path,
         make_statistics=True,
     )
@@ -195,12 +202,12 @@ def context(
         return _result(run.folder, context_stage(subject, wanted, settings, run))
 
 
-def _asked(model: Model, data: object, targets: Targets | None) -> tuple[Subject, StatisticsSettings]:
+def _asked(model: Model, data: object, targets: TargetChoice | None) -> tuple[Subject, StatisticsSettings]:
     """Network and data, and how statistics of them are made by default."""
     with python_words():
         explainer = as_it_stands(load(model))
         given = given_data(data, explainer)
-        settings = statistics_settings(given.config.statistics)
+        settings = given.statistics
         return subject_of(explainer, given), replace(settings, targets=settings.targets if targets is None else targets)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
+from lcrp.attribution.plain import alone_with
 from lcrp.errors import ConfigError, LayerError
 from lcrp.values.prediction import DetectorOutput
 
@@ -23,7 +24,7 @@ def placed_network(network: nn.Module, device: torch.device | None, dtype: torch
     """The network itself if it lies there as asked for, else a copy that does.
 
     Args:
-        network: a person's own.
+        network: a person's own; one that was made in inference mode is copied, too.
         device: None for wherever it is.
         dtype: of its floating point parameters.
 
@@ -35,10 +36,12 @@ def placed_network(network: nn.Module, device: torch.device | None, dtype: torch
         raise ConfigError(f"{_named(network)} has no parameters: there is nothing to explain")
     device = device or first.device
     floats = {one.dtype for one in network.parameters() if one.is_floating_point()}
-    if first.device == device and floats <= {dtype}:
+    has_inference = any(one.is_inference() for one in network.parameters())  # such take no part in gradients
+    if first.device == device and floats <= {dtype} and not has_inference:
         return network
     try:
-        return copy.deepcopy(network).requires_grad_(False).to(device, dtype)
+        with alone_with(network):
+            return copy.deepcopy(network).requires_grad_(False).to(device, dtype)
     except Exception as error:  # whatever a person's module raises when it is copied
         raise ConfigError(
             f"{_named(network)} is {first.dtype} on {first.device} and cannot be copied to {dtype} on {device} "
@@ -69,12 +72,13 @@ def architecture_of(network: nn.Module, size: tuple[int, int]) -> dict[str, obje
 def weights_sha256(network: nn.Module) -> str:
     """The sha256 of a state dict: names in order, types, shapes and bytes."""
     digest = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        if not isinstance(value, torch.Tensor):
-            digest.update(f"{name} {value!r}\n".encode())
-            continue
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    with alone_with(network):
+        for name, value in sorted(network.state_dict().items()):
+            if not isinstance(value, torch.Tensor):
+                digest.update(f"{name} {value!r}\n".encode())
+                continue
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -89,10 +93,9 @@ def probed(network: nn.Module, size: tuple[int, int]) -> object:
         ConfigError: it fails on such an input.
     """
     like = next(network.parameters())
-    black = torch.zeros(1, 3, *size, device=like.device, dtype=like.dtype)
-    with _evaluating(network), torch.no_grad():
+    with alone_with(network), _evaluating(network), torch.no_grad():
         try:
-            return network(black)
+            return network(torch.zeros(1, 3, *size, device=like.device, dtype=like.dtype))
         except Exception as error:  # whatever a person's module raises
             raise ConfigError(
                 f"{_named(network)} fails on one picture of {size[0]} x {size[1]} pixels, [1, 3, H, W]: "
@@ -114,6 +117,11 @@ def check_answer(network: nn.Module, size: tuple[int, int], task: str, num_class
         raise ConfigError(f"{_named(network)} knows {columns} classes, but {num_classes} class_names are given")
     if task == "segmentation" and columns == 1:
         raise ConfigError(f"{_named(network)} has one channel: a class has to be told from another, so two are needed")
+    if isinstance(output, torch.Tensor) and (len(output), *output.shape[2:]) != (1, *size):
+        raise ConfigError(
+            f"{_named(network)} returns {found} for [1, 3, {size[0]}, {size[1]}], but a class is needed for every "
+            "pixel: resize the logits to the input's height and width within forward"
+        )
 
 
 def _segmented(output: object) -> tuple[str, str, int | None]:

@@ -1,23 +1,24 @@
 """``lcrp.statistics``: concept statistics of a network on a dataset, made or found."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 from lcrp.api.data import GivenData, given_data
 from lcrp.api.door import computing, python_words
 from lcrp.api.explainers import as_it_stands
+from lcrp.api.given import layer_patterns, plain_number
 from lcrp.api.loading import Model, load
 from lcrp.api.runs import own_run, shared_run
 from lcrp.api.statistics import Statistics
-from lcrp.config.build import num_workers, statistics_settings, subject_on
+from lcrp.config.build import subject_on
 from lcrp.data.loader import OnError
 from lcrp.decisions.explainer import Explainer
-from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.decisions.subject import StatisticsSettings, Subject, TargetChoice
 from lcrp.runs.progress import OnProgress
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage.statistics import read_header
 
-Targets = Literal["annotated", "predicted"]
+Layers = str | Sequence[str]  # a name or pattern, or several
 
 OWN_FILE = "statistics.h5"  # of data that cannot be recognised again
 
@@ -26,8 +27,8 @@ def statistics(
     model: Model,
     data: object,
     *,
-    targets: Targets | None = None,
-    layers: str | tuple[str, ...] | list[str] = (),
+    targets: TargetChoice | None = None,
+    layers: Layers = (),
     num_samples: int | None = None,
     top_n: int = 40,
     top_n_per_class: int = 15,
@@ -75,15 +76,15 @@ def statistics(
     with python_words():
         explainer = as_it_stands(load(model))
         given = given_data(data, explainer)
-        wanted = statistics_settings(given.config.statistics)
+        wanted = given.statistics
         settings = replace(
             wanted,
             targets=wanted.targets if targets is None else targets,
-            layers=(layers,) if isinstance(layers, str) else tuple(layers),
-            num_samples=num_samples,
-            top_n=top_n,
-            top_n_per_class=top_n_per_class,
-            batch_size=batch_size,
+            layers=layer_patterns(layers),
+            num_samples=plain_number(num_samples),
+            top_n=plain_number(top_n),
+            top_n_per_class=plain_number(top_n_per_class),
+            batch_size=plain_number(batch_size),
             record=record,
         )
     with computing(explainer.precision):
@@ -93,8 +94,11 @@ def statistics(
 
 
 def subject_of(explainer: Explainer, given: GivenData) -> Subject:
-    """A network and data, with all that tells them apart from others."""
-    return subject_on(explainer, given.dataset, given.name, given.options, num_workers(given.config))
+    """A network and data, with all that tells them apart from others.
+
+    Samples are read in this process: a person's own dataset, in a notebook say, need not be fit for others.
+    """
+    return subject_on(explainer, given.dataset, given.name, given.options, num_workers=0)
 
 
 def _made(

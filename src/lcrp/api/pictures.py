@@ -5,7 +5,7 @@ Axes: C channel, H W picture.
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,11 +139,6 @@ def given_picture(image: object, *, bgr: bool = False, name: str = UNNAMED) -> P
     )
 
 
-def is_stream(image: object) -> bool:
-    """Whether pictures come one by one, as the frames of a video do."""
-    return isinstance(image, Iterator)
-
-
 def _refuse_bgr(image: object, *, bgr: bool) -> None:
     if bgr:
         raise DataError(f"bgr=True says how the colours of an array lie; a {type(image).__name__} needs it not")
@@ -186,6 +181,8 @@ def _of_tensor(tensor: torch.Tensor) -> torch.Tensor:
         raise DataError(f"a tensor of {shape} is no picture: give 3 x H x W, or a list of these{mend}")
     if tensor.numel() == 0:
         raise DataError(f"the picture of {shape} is empty")
+    if tensor.is_meta or tensor.layout != torch.strided:
+        raise DataError(f"a tensor of {shape} without values in memory (meta or sparse) is no picture; use to_dense()")
     values = tensor.detach().to("cpu", torch.float64).expand(3, -1, -1)
     low, high = (float(bound) for bound in values.aminmax())
     if not (low >= -SLACK and high <= 1 + SLACK):  # also NaN

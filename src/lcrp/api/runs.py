@@ -10,10 +10,10 @@ import torch
 
 from lcrp.decisions.subject import Subject
 from lcrp.runs.progress import OnProgress
-from lcrp.runs.provenance import write_provenance
-from lcrp.runs.run import Run
-
-OUTPUTS = "outputs"  # of the present folder
+from lcrp.runs.provenance import PROVENANCE_FILE, write_provenance
+from lcrp.runs.run import OUTPUTS, Run
+from lcrp.storage.lock import in_use
+from lcrp.values.names import safe_name
 
 
 def shared_run(on_progress: OnProgress | None) -> Run:
@@ -26,6 +26,8 @@ def shared_run(on_progress: OnProgress | None) -> Run:
 def own_run(name: str, subject: Subject, on_progress: OnProgress | None) -> Iterator[Run]:
     """A run with a folder of its own, and with its provenance once the block has ended well.
 
+    Data that cannot be recognised again shares nothing with other runs, which may be of other data.
+
     Args:
         name: of what is done.
         subject: what it is done to.
@@ -33,11 +35,14 @@ def own_run(name: str, subject: Subject, on_progress: OnProgress | None) -> Iter
     """
     root = Path.cwd() / OUTPUTS
     model, dataset = subject.explainer.name, subject.dataset_name or subject.dataset.name
-    folder = root / "runs" / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}_{name}_{model}_{dataset}".replace(" ", "-")
+    names = "_".join(map(safe_name, (name, model, dataset)))
+    folder = root / "runs" / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}_{names}"
     folder.mkdir(parents=True)
     began = time.monotonic()
-    run = Run(folder=folder, output_root=root, on_progress=on_progress)
-    yield run
+    shared = root if subject.dataset.fingerprint() else folder
+    run = Run(folder=folder, output_root=shared, on_progress=on_progress)
+    with in_use(folder / PROVENANCE_FILE):
+        yield run
     facts = {
         "function": f"lcrp.{name}",
         "device": str(subject.explainer.device),

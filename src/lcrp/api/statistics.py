@@ -15,7 +15,7 @@ from lcrp.api.door import python_words
 from lcrp.api.frames import frame
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
-from lcrp.errors import LayerError
+from lcrp.errors import LayerError, at_least, is_whole, refuse
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.statistics import LayerStatistics, StatisticsHeader, TopTable
 
@@ -114,6 +114,8 @@ class Statistics:
     def top(self, class_name: str | int, *, layer: str | None = None, n: int = 10) -> tuple[ConceptStatistics, ...]:
         """The concepts that count most in decisions for a class, by mean share of the relevance, highest first.
 
+        There are none where no decision for the class was explained.
+
         Args:
             class_name: name or id of the class.
             layer: of the concepts; None takes the one that explanations show by default.
@@ -121,9 +123,11 @@ class Statistics:
 
         Raises:
             TargetError: the network has no such class.
-            StoreError: the layer was not ranked, or no decision for the class was.
+            StoreError: the layer was not ranked.
+            ConfigError: `n` is no number from 1 on.
         """
         name = self.subject.explainer.layer if layer is None else layer
+        refuse(at_least("n", n, 1))
         with python_words():
             class_id = class_id_of(class_name, self.class_names)
         found = self._read(name)
@@ -146,7 +150,7 @@ class Statistics:
         """
         found = self._read(layer)
         num_concepts = len(found.relevance.filled)
-        if not 0 <= concept < num_concepts:
+        if not is_whole(concept) or not 0 <= concept < num_concepts:
             raise LayerError(
                 f"concept {concept} is not in layer '{layer}': it has {num_concepts} concepts, 0 to {num_concepts - 1}"
             )

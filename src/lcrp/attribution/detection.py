@@ -194,9 +194,10 @@ class DetectionTask:
         target = Target(sample=sample.index, class_id=class_id, item=item)
         return self._explained(prediction, place, target, sample.key)
 
-    def class_probabilities(self, prediction: Detections, explained: ExplainedTarget) -> torch.Tensor:
-        """The class probabilities of a detection, without its objectness, [K]."""
-        return prediction.probabilities[prediction.rows == explained.row][0]
+    def class_confidences(self, prediction: Detections, explained: ExplainedTarget) -> torch.Tensor:
+        """Objectness times class probability of a detection, [K]."""
+        row = prediction.rows == explained.row
+        return (prediction.objectness[row, None] * prediction.probabilities[row])[0]
 
     def seeded(self, output: DetectorOutput) -> torch.Tensor:
         """Class logits [B, M, K], or objectness logits [B, M]."""

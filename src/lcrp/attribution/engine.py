@@ -10,7 +10,7 @@ from types import TracebackType
 import torch
 from torch import nn
 
-from lcrp.attribution.plain import plain
+from lcrp.attribution.plain import alone_with, plain
 from lcrp.attribution.records import Alter, ReadMaps, Recorder
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.attribution.trace import Trace
@@ -62,8 +62,9 @@ class Attributor:
 
     def __enter__(self) -> "Attributor":
         with ExitStack() as stack:
-            stack.enter_context(plain(self.network))
+            stack.enter_context(alone_with(self.network))
             built = self.composite(self.network)
+            stack.enter_context(plain(self.network, out_of_place=not isinstance(built, RuleTable)))
             if isinstance(built, RuleTable):
                 self._rules = OperationRules(self.network, built, self._recorder.operation)
                 stack.enter_context(self._rules.running)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from lcrp.errors import LayerError
+from lcrp.errors import ConfigError, LayerError
 
 
 def check_finite(sums: Sequence[tuple[str, torch.Tensor]]) -> None:
@@ -18,3 +18,16 @@ def check_finite(sums: Sequence[tuple[str, torch.Tensor]]) -> None:
     if not finite.all():
         name = [name for (name, _), fine in zip(sums, finite.tolist(), strict=True) if not fine][-1]
         raise LayerError(f"relevance at '{name}' is NaN or infinite: weights, input or number format are to blame")
+
+
+def check_differentiable(output: torch.Tensor) -> None:
+    """Refuse an output that no relevance can go back from.
+
+    Raises:
+        ConfigError: it was computed without gradients.
+    """
+    if not output.requires_grad:
+        raise ConfigError(
+            "the network's output carries no gradient, so relevance cannot go back from it: forward must not use "
+            "no_grad, inference_mode, detach or whole numbers"
+        )

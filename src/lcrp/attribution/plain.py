@@ -1,18 +1,34 @@
 """Networks as they are explained."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 
+_LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_LOCKS_LOCK = threading.Lock()
+
+
+def alone_with(network: nn.Module) -> threading.RLock:
+    """A context in which no other thread alters the network; a thread that comes second waits."""
+    with _LOCKS_LOCK:
+        return _LOCKS.setdefault(network, threading.RLock())
+
 
 @contextmanager
-def plain(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no gradients, nothing in place, kernels in channels last; all given back afterwards."""
+def plain(network: nn.Module, *, out_of_place: bool) -> Iterator[None]:
+    """Evaluation mode, no gradients, kernels in channels last; all given back afterwards.
+
+    Args:
+        network: to be explained.
+        out_of_place: whether modules that work in place must not, as rules on modules need it.
+    """
     training = [(module, module.training) for module in network.modules()]
     with_gradient = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    in_place = [module for module in network.modules() if getattr(module, "inplace", False) is True]
+    in_place = [module for module in network.modules() if out_of_place and getattr(module, "inplace", False) is True]
     kernels = [(parameter, parameter.data) for parameter in network.parameters() if parameter.ndim == 4]
     try:
         network.eval()

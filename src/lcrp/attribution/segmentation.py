@@ -164,7 +164,7 @@ class SegmentationTask:
             raise TargetError(f"no '{self.class_names[class_id]}' in {sample.key}: {reason}")
         return _explained(prediction, Target(sample=sample.index, class_id=class_id), sample.key, within)
 
-    def class_probabilities(self, prediction: ClassMap, explained: ExplainedTarget) -> torch.Tensor:
+    def class_confidences(self, prediction: ClassMap, explained: ExplainedTarget) -> torch.Tensor:
         """The mean softmax probability of every class over the target's mask, [K]."""
         return prediction.logits.softmax(dim=0)[
             :, _mask(prediction.labels, explained.target.class_id, explained.within)

@@ -100,8 +100,8 @@ class TaskOf(Protocol[Output, Predicted]):
         """
         ...
 
-    def class_probabilities(self, prediction: Predicted, explained: ExplainedTarget) -> torch.Tensor:
-        """How probable every class is for a decision, [K]: those of its box, or the mean over its mask."""
+    def class_confidences(self, prediction: Predicted, explained: ExplainedTarget) -> torch.Tensor:
+        """How confident the model is of every class for a decision, [K]: in its box, or on average over its mask."""
         ...
 
     def seeded(self, output: Output) -> torch.Tensor:

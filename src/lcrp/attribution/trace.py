@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from lcrp.attribution.finite import check_finite
+from lcrp.attribution.finite import check_differentiable, check_finite
 from lcrp.attribution.records import Arrivals, ReadMaps, Record
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.composites.windowed import whole
@@ -165,6 +165,8 @@ class Trace:
         ends: Sequence[torch.Tensor],
     ) -> list[torch.Tensor]:
         """Relevance of the named `ends`, in their shapes, from relevance `seeds` of `starts`."""
+        for start in starts:
+            check_differentiable(start)
         placed = [seed.to(start) for start, seed in zip(starts, seeds, strict=True)]
         gradients = torch.autograd.grad(starts, ends, placed, retain_graph=True, allow_unused=True)
         relevance = [

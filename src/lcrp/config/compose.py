@@ -68,10 +68,3 @@ def composed_node(overrides: Sequence[str], *folders: Path) -> DictConfig:
         return compose("config", overrides=[*own, *overrides])
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(one_line(error)) from error
-
-
-def options(group: str) -> list[str]:
-    """Names that a group of the configuration offers, ``dataset`` say."""
-    with composition():
-        found: list[str] = GlobalHydra.instance().config_loader().get_group_options(group)
-        return found

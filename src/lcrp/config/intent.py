@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lcrp.config.paths import config_dir
+from lcrp.values.names import PICTURES
 
 GROUPS = ("stage", "model", "dataset", "composite")
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 WEIGHTS = (".pt", ".pth", ".ckpt")
 _SIMILAR = 0.7  # of a misspelt word to the choice that is meant
 

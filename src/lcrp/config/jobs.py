@@ -94,7 +94,9 @@ def _own(config: Config, stage: Callable[..., Written], origin: Path, command: C
 def _verification(config: Config, stage: Callable[..., Path], folder: Path, origin: Path, command: Command) -> Job:
     """What the command of an earlier run would work on today, beside what it worked on then."""
     recorded = read_provenance(folder)
-    given = recorded["command"]
+    given = recorded.get("command")
+    if given is None:
+        raise ConfigError(f"'{folder}' was made by {recorded['function']} in Python, which no command can repeat")
     assert isinstance(given, dict)
     there = Path(given["folder"])
     settings = checked(composed_node(given["overrides"]))

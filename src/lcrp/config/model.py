@@ -1,5 +1,6 @@
 """Settings of a network and of its decisions."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,8 @@ class Model:
         for key in ("mean", "std"):
             if len(getattr(self, key)) != 3:
                 yield f"model.{key} has {len(getattr(self, key))} values; write one per RGB channel: [r,g,b]"
+            if not all(map(math.isfinite, getattr(self, key))):
+                yield f"model.{key}={getattr(self, key)} is not finite; write one number per RGB channel: [r,g,b]"
         if any(value <= 0 for value in self.std):
             yield f"model.std={self.std} is divided by; write positive values"
 

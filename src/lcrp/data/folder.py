@@ -9,9 +9,10 @@ from lcrp.data.dataset import Keyed, fingerprint_of
 from lcrp.data.pictures import read_picture
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
+from lcrp.values.names import PICTURES
 from lcrp.values.sample import Sample
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+UNNAMED = "pictures"  # also in fingerprints, whatever folder they lie in
 
 
 class FolderDataset(Keyed):
@@ -28,11 +29,12 @@ class FolderDataset(Keyed):
         Raises:
             DataError: if there is no picture.
         """
-        self.name = "pictures"  # whatever folder they lie in
         self.class_names = class_names
         self.transform = transform
         paths = _pictures(Path(path).expanduser())
         base = paths[0].parent if len(paths) == 1 else Path(os.path.commonpath([found.parent for found in paths]))
+        folder = base.resolve()
+        self.name = UNNAMED if folder == Path.home() else folder.name or UNNAMED  # the home's name is a person's
         self._paths = {found.relative_to(base).as_posix(): found for found in paths}
         self.keys = tuple(sorted(self._paths, key=natural_order))
 
@@ -45,7 +47,7 @@ class FolderDataset(Keyed):
     def fingerprint(self) -> str:
         """Hash of keys, file sizes and transform."""
         files = ((key, self._paths[key].stat().st_size) for key in self.keys)
-        return fingerprint_of(self.name, files, {"transform": self.transform.description()})
+        return fingerprint_of(UNNAMED, files, {"transform": self.transform.description()})
 
 
 def natural_order(key: str) -> list[tuple[bool, int, str]]:
@@ -67,9 +69,9 @@ def _pictures(given: Path) -> list[Path]:
             raise DataError(f"{where} is not there; give a picture, a folder of pictures or a glob pattern")
     pictures = [child.absolute() for child in found if _is_picture(child)]
     if not pictures:
-        raise DataError(f"{where} holds no pictures among its {len(found)} files; known are {', '.join(SUFFIXES)}")
+        raise DataError(f"{where} holds no pictures among its {len(found)} files; known are {', '.join(PICTURES)}")
     return pictures
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in PICTURES and not path.name.startswith(".")

@@ -96,6 +96,8 @@ def _decoded(path: Path, kind: str, pixels: Callable[[Image.Image], np.ndarray])
 def _as_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I"):  # 16 bit: PIL itself would clip everything above 255
         return Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if picture.mode == "F":  # nobody knows its range: PIL would cut it off at 0 and 255, and call all of 0 to 1 black
+        raise ValueError("it holds floating point numbers; save it with 8 or 16 bits")
     if picture.has_transparency_data:
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")

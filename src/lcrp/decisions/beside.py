@@ -17,7 +17,7 @@ from lcrp.values.target import ExplainedTarget
 
 MAX_OTHERS = 8
 MAX_RUNNERS_UP = 3
-LEAST_PROBABILITY = 0.01  # of a class that is named as coming next
+LEAST_CONFIDENCE = 0.01  # in a class that is named as coming next
 HIT_IOU = 0.5  # of a decision with the annotated object that it is
 
 
@@ -55,18 +55,18 @@ def other_decisions(
 
 
 def runners_up(task: Task, prediction: Prediction, explained: ExplainedTarget) -> tuple[tuple[str, float], ...]:
-    """The classes that came next for a decision, with their probability; those of less than 1 % are left out.
+    """The other classes for a decision, with their confidence, best first; those of less than 1 % are left out.
 
     Args:
         task: reads the prediction.
         prediction: in which the decision was found.
         explained: the decision.
     """
-    probabilities = task.class_probabilities(prediction, explained).cpu()  # [K]
-    order = probabilities.argsort(descending=True, stable=True).tolist()
+    confidences = task.class_confidences(prediction, explained).cpu()  # [K]
+    order = confidences.argsort(descending=True, stable=True).tolist()
     next_ones = [class_id for class_id in order if class_id != explained.target.class_id][:MAX_RUNNERS_UP]
-    named = ((task.class_names[class_id], float(probabilities[class_id])) for class_id in next_ones)
-    return tuple((name, probability) for name, probability in named if probability >= LEAST_PROBABILITY)
+    named = ((task.class_names[class_id], float(confidences[class_id])) for class_id in next_ones)
+    return tuple((name, confidence) for name, confidence in named if confidence >= LEAST_CONFIDENCE)
 
 
 def annotated(

@@ -7,7 +7,7 @@ from typing import get_args
 import torch
 
 from lcrp.decisions.neuron_maps import Mode
-from lcrp.errors import LayerError, one_of, refuse, within
+from lcrp.errors import LayerError, is_whole, one_of, refuse, within
 
 MAX_CONCEPTS = 8
 MAX_REFERENCES = 24
@@ -37,10 +37,14 @@ class ConceptChoice:
     def _problems(self) -> Iterator[str]:
         yield from one_of("mode", self.mode, get_args(Mode))
         if self.concepts is None:
-            yield from within("n_concepts", self.n_concepts, 1, MAX_CONCEPTS)
+            yield from within("n_concepts", self.n_concepts, 1, MAX_CONCEPTS, is_count=True)
         elif not 1 <= len(self.concepts) <= MAX_CONCEPTS:
             yield f"concepts={list(self.concepts)} are {len(self.concepts)}; a figure shows 1 to {MAX_CONCEPTS}"
-        yield from within("n_references", self.n_references, 0, MAX_REFERENCES)
+        elif not all(map(is_whole, self.concepts)):
+            yield f"concepts={list(self.concepts)} are no whole numbers; write channels of the layer"
+        elif len(set(self.concepts)) < len(self.concepts):
+            yield f"concepts={list(self.concepts)} names one twice; write each once"
+        yield from within("n_references", self.n_references, 0, MAX_REFERENCES, is_count=True)
 
 
 def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> list[int]:

@@ -73,7 +73,7 @@ def _warn_of_layer(explanation: Explanation) -> None:
     if abs(share) < LEAST_LAYER_SHARE:
         log.warning(
             "%s: %s of the relevance of '%s' passes through layer '%s', the rest takes other ways; choose a layer that "
-            "leads to this decision (stage.layer=NAME)",
+            "leads to this decision",
             explanation.source,
             f"{share:.1%}" if share else "nothing",
             explanation.class_name,

@@ -1,5 +1,6 @@
 """Which pictures and which of their decisions are explained."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -49,7 +50,8 @@ class Selection:
         if self.item is not None and self.rank is not None:
             yield f"item={self.item} goes by class probability and rank={self.rank} by confidence; give one of them"
         if self.box is not None:
-            if len(self.box) != 4 or self.box[2] <= self.box[0] or self.box[3] <= self.box[1]:
+            is_finite = len(self.box) == 4 and all(map(math.isfinite, self.box))
+            if not is_finite or self.box[2] <= self.box[0] or self.box[3] <= self.box[1]:
                 yield f"box={list(self.box)} is no box; write [left,top,right,bottom] in pixels of the picture"
             if self.class_name is not None or place is not None:
                 yield "box finds its own decision; leave out class_name, item and rank"

@@ -60,7 +60,8 @@ class StatisticsSettings:
     def __post_init__(self) -> None:
         counts = ("top_n", "top_n_per_class", "batch_size", "num_samples")
         small = (problem for name in counts for problem in at_least(name, getattr(self, name), 1))
-        refuse([*one_of("targets", self.targets, get_args(TargetChoice)), *small])
+        none = (f"{name}=None is no whole number; the least is 1" for name in counts[:3] if getattr(self, name) is None)
+        refuse([*one_of("targets", self.targets, get_args(TargetChoice)), *small, *none])
 
 
 def statistics_key(subject: Subject, statistics: StatisticsSettings) -> StatisticsKey:

@@ -28,8 +28,10 @@ TITLE, CAPTION = 0.30, 0.22
 PANEL = 1.45
 SURROUNDINGS = 1.25  # shown of a picture, in units of what object and relevance take
 NARROWEST = 7.0
+LEGEND = 1.3  # beside the clouds
 CONTEXT_SCORE = 0.5  # share of a concept's relevance outside the object from which on it looks at the context
 LOOKS = f"at least {100 * CONTEXT_SCORE:.0f} % of its relevance lies outside the object"
+COLOURS = "red: relevance for the decision, blue: against it, yellow: the object's outline"
 MOST_COLOURS = 10  # classes told apart by colour
 MOST_CLASSES = 30  # with a bar of their own
 
@@ -54,15 +56,19 @@ def clouds_figure(clouds: Sequence[ContextCloud], title: str) -> Figure:
     """Context scores against sensitivities, one panel per layer."""
     columns = min(3, len(clouds))
     rows = ceil(len(clouds) / columns)
-    sheet = Sheet.of_size(max(NARROWEST, 3.9 * columns + 1.3), 4.1 * rows + 0.9, layout="constrained")
+    width = max(NARROWEST, 3.9 * columns + LEGEND)
+    sheet = Sheet.of_size(width, rows * ((width - LEGEND) / columns + 0.2) + 0.9, layout="constrained")
     add_head(sheet, "Do concepts that look at the context change with it?", title)
     names = list(dict.fromkeys(sorted(name for cloud in clouds for name in cloud.class_names)))
-    for number, cloud in enumerate(clouds):
-        axes = sheet.figure.add_subplot(rows, columns, number + 1)
+    panels_drawn = [sheet.figure.add_subplot(rows, columns, number + 1) for number in range(len(clouds))]
+    for axes, cloud in zip(panels_drawn, clouds, strict=True):
         _draw_cloud(axes, cloud, names)
     if 1 < len(names) <= MOST_COLOURS:
-        handles, labels = axes.get_legend_handles_labels()
-        sheet.figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=8, handletextpad=0.2)
+        marks, labels = panels_drawn[0].get_legend_handles_labels()
+        last = panels_drawn[columns - 1]
+        last.legend(
+            marks, labels, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8, handletextpad=0.2
+        )
     return sheet.figure
 
 
@@ -78,14 +84,23 @@ def classes_figure(classes: Sequence[ContextClass], title: str) -> Figure:
     axes.barh(places, value, height=0.62, color=colours.OBJECT, label="relevance outside the object")
     _draw_intervals(axes, shown, value, places)
     area = [one.area for one in shown]
-    axes.plot(area, places, "|", color=colours.OUTSIDE, markersize=13, markeredgewidth=2.4, label="area outside")
+    axes.plot(
+        area,
+        places,
+        "|",
+        color=colours.OUTSIDE,
+        markersize=13,
+        markeredgewidth=2.4,
+        label="the picture's area outside it",
+    )
     axes.set_yticks(places, [shown_name(one.name) for one in shown], fontsize=8.5)
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
-    axes.set_xlabel("share outside the object (line: 95 % interval over pictures)", fontsize=8.5)
+    axes.set_xlabel("share outside the object (whiskers: 95 % interval over pictures)", fontsize=8.5)
     axes.tick_params(labelsize=8.5)
     axes.spines[["top", "right"]].set_visible(False)
-    sheet.figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    handles, labels = axes.get_legend_handles_labels()  # the bars come last
+    sheet.figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return sheet.figure
 
 
@@ -93,7 +108,9 @@ def concepts_figure(concepts: Sequence[ContextConcept], title: str) -> Figure:
     """Concepts, one row each, with their reference samples and where they sit in these."""
     most = max((len(concept.references) for concept in concepts), default=0)
     width = max(NARROWEST, 2 * EDGE + most * PANEL + max(0, most - 1) * GAP)
-    head = fitted_head(looking_outside(concepts), title, width, note=f"a concept looks at the context if {LOOKS}")
+    head = fitted_head(
+        looking_outside(concepts), title, width, note=f"a concept looks at the context if {LOOKS}; {COLOURS}"
+    )
     row_height = TITLE + PANEL + CAPTION
     sheet = Sheet.of_size(width, head.height + len(concepts) * row_height + EDGE)
     draw_head(sheet, head)

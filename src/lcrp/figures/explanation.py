@@ -28,7 +28,7 @@ from lcrp.figures.layout import (
     spare_height,
 )
 from lcrp.figures.legible import legible, names_in
-from lcrp.figures.measure import fitted_size
+from lcrp.figures.measure import SLACK, fitted_size, text_width
 from lcrp.figures.rect import Rect
 from lcrp.figures.saving import save
 from lcrp.figures.sheet import Sheet
@@ -36,6 +36,7 @@ from lcrp.figures.tags import draw_tag, fitted_tag
 from lcrp.values.explanation import Explanation
 
 HEADER = 10.5  # points
+DECISION = "Input and decision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +138,11 @@ def _draw_decision(sheet: Sheet, plan: _Plan, explanation: Explanation, shown: p
         picture = colours.tinted(picture, shown.mask)
     panels.draw_panel(sheet, layout.picture, picture, shown, outline=1.8)
     avoided = None if shown.inset is None else panels.inset_place(shown.inset, layout.picture)
-    tag = fitted_tag(wording.label(explanation), shown.mask, layout.picture, avoided)
+    heading = SLACK * text_width(DECISION, HEADER, "bold")
+    tag = fitted_tag(wording.label(explanation), shown.mask, layout.picture, avoided, heading)
     draw_tag(sheet, tag)
-    if tag.is_in_panel:
-        _header(sheet, "Input and decision", layout.picture)
+    if tag.leaves_heading:
+        _header(sheet, DECISION, layout.picture)
     ground = colours.overlay(
         explanation.picture, explanation.heatmap, colours.shading(explanation.heatmap, "diverging")
     )

@@ -202,26 +202,26 @@ def _annotation(explanation: Explanation, width: float) -> Part:
 
 
 def _runners_up(explanation: Explanation, width: float) -> Part:
-    """The next classes for this decision, with their probability."""
-    title = Lines(lines=("Runner-up classes",), size=SIZE, weight="bold")
+    """The other classes for this decision, with their confidence."""
+    title = Lines(lines=(f"Other classes of this {wording.region(explanation)}",), size=SIZE, weight="bold")
     step = line_height(SMALL) + 0.075
     entries: Sequence[tuple[str, float]] = explanation.runners_up
 
     def draw(sheet: Sheet, place: Rect) -> None:
         top = sheet.write_lines(title, place.left, place.top) + 0.02
-        for name, probability in entries:
-            number = f"{probability:.2f}"
+        for name, confidence in entries:
+            number = f"{confidence:.2f}"
             size = fitted_size(name, width - text_width(number, SMALL) - GAP, SMALL, 5.5)
             sheet.write(name, place.left, top + 0.105, size=size)
             sheet.write(number, place.left + width, top + 0.105, size=SMALL, ha="right")
-            _draw_probability(sheet, Rect(left=place.left, top=top + 0.135, width=width, height=0.035), probability)
+            _draw_confidence(sheet, Rect(left=place.left, top=top + 0.135, width=width, height=0.035), confidence)
             top += step
 
     return Part(height=title.height + 0.02 + len(entries) * step - 0.03, draw=draw)
 
 
-def _draw_probability(sheet: Sheet, bar: Rect, probability: float) -> None:
-    for share, colour in ((1.0, colours.EMPTY), (float(np.clip(probability, 0.0, 1.0)), colours.OUTSIDE)):
+def _draw_confidence(sheet: Sheet, bar: Rect, confidence: float) -> None:
+    for share, colour in ((1.0, colours.EMPTY), (float(np.clip(confidence, 0.0, 1.0)), colours.OUTSIDE)):
         left, bottom, width, height = bar.within((sheet.width, sheet.height))
         patch = Rectangle((left, bottom), share * width, height, facecolor=colour, linewidth=0)
         patch.set_transform(sheet.figure.transFigure)

@@ -1,11 +1,11 @@
 """The head of every figure: a statement in bold, what qualifies it, and where it comes from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from lcrp.figures import colours
-from lcrp.figures.measure import SLACK, fitted_lines, line_height, text_width
+from lcrp.figures.measure import SLACK, balanced, fitted_lines, line_height, text_width
 from lcrp.figures.sheet import APPEND_GAP, EDGE, Lines, Sheet
 
 STATEMENT_SIZES = (15.0, 14.0, 13.0, 12.0)  # points; smaller before a second line is begun
@@ -53,7 +53,8 @@ def fitted_head(
             first = [Lines(lines=(statement,), size=size, weight="bold")]
             break
     else:
-        first = [_fitted(statement, room, STATEMENT_SIZES[-2:], weight="bold")]
+        lines = _fitted(statement, room, STATEMENT_SIZES[-2:], weight="bold")
+        first = [replace(lines, lines=tuple(balanced(lines.lines, statement, room, lines.size, "bold")))]
         if aside:
             first.append(_fitted(aside, room, NOTE_SIZES, color=colours.FAINT))
             aside = ""
@@ -82,7 +83,8 @@ def add_head(sheet: Sheet, statement: str, source: str) -> None:
     draw_head(sheet, head)
     engine = sheet.figure.get_layout_engine()
     assert isinstance(engine, ConstrainedLayoutEngine)
-    engine.set(rect=(0.0, 0.0, 1.0, 1.0 - head.height / sheet.height))
+    edge = EDGE / sheet.width
+    engine.set(rect=(edge, 0.0, 1.0 - 2 * edge, 1.0 - head.height / sheet.height))
 
 
 def _fitted(

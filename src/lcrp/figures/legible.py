@@ -38,7 +38,7 @@ def legible(explanation: Explanation) -> Explanation:
             for concept in explanation.concepts
         ),
         others=tuple(replace(other, class_name=name(other.class_name)) for other in explanation.others),
-        runners_up=tuple((name(text), probability) for text, probability in explanation.runners_up),
+        runners_up=tuple((name(text), confidence) for text, confidence in explanation.runners_up),
         annotated=None if annotated is None else replace(annotated, class_name=name(annotated.class_name)),
     )
 

@@ -46,6 +46,19 @@ def wrapped(text: str, width: float, size: float, weight: str = "normal") -> lis
     return [*lines, line.rstrip()] if line.strip() or not lines else lines
 
 
+def balanced(lines: Sequence[str], text: str, width: float, size: float, weight: str = "normal") -> list[str]:
+    """A text that was wrapped to `width` on as many lines of about one length: none holds a lone last word."""
+    low, high, best = width / max(1, len(lines)), width, list(lines)
+    while high - low > 0.02:
+        middle = (low + high) / 2
+        tried = wrapped(text, middle, size, weight)
+        if len(tried) > len(lines):
+            low = middle
+        else:
+            high, best = middle, tried
+    return best
+
+
 def fitted_lines(
     text: str, width: float, sizes: Sequence[float], most: int, weight: str = "normal"
 ) -> tuple[float, list[str]]:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from lcrp.figures import colours, crops
-from lcrp.figures.layout import TITLE
+from lcrp.figures.layout import NARROWEST, TITLE
 from lcrp.figures.measure import SLACK, fitted_lines, line_height, text_width
 from lcrp.figures.rect import Rect
 from lcrp.figures.sheet import FRAME, Sheet
@@ -20,29 +20,32 @@ SIZES = (9.0, 8.5, 8.0, 7.5, 7.0)  # points
 OUTSIDE_SIZES = (9.0, 8.0, 7.0, 6.0, 5.5)
 PADDING = 0.045
 GAP = 0.05  # between the object and its label
+HEADING_GAP = 0.12  # between a heading and the label beside it
 MOST_LINES = 5  # in a panel that is very narrow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
-    """A label and where it stands."""
+    """A label and where it stands, and whether the panel's heading has its place beside it."""
 
     place: Rect
     lines: tuple[str, ...]
     size: float
-    is_in_panel: bool
+    leaves_heading: bool
 
 
-def fitted_tag(text: str, mask: Mask, panel: Rect, avoided: Rect | None) -> Tag:
+def fitted_tag(text: str, mask: Mask, panel: Rect, avoided: Rect | None, heading: float) -> Tag:
     """A label within a panel that covers neither the object nor what is to be avoided.
 
-    Where there is no such place (the object fills the picture) it stands above the panel.
+    Where there is no such place (the object fills the picture) it stands above the panel: beside the heading, or where
+    there is no room, in its place.
 
     Args:
         text: of the label.
         mask: [H, W] the object.
         panel: where the picture is drawn.
         avoided: the inset.
+        heading: width of the panel's heading.
     """
     most = 1 if _is_short(text, panel) else MOST_LINES
     size, lines = fitted_lines(text, panel.width - 2 * PADDING - 2 * GAP, SIZES, most, "bold")
@@ -51,11 +54,25 @@ def fitted_tag(text: str, mask: Mask, panel: Rect, avoided: Rect | None) -> Tag:
     for left, top in _candidates(mask, panel, width, height):
         place = Rect(left=left, top=top, width=width, height=height)
         if _is_free(place, mask, panel, avoided):
-            return Tag(place=place, lines=tuple(lines), size=size, is_in_panel=True)
-    size, lines = fitted_lines(text, max(panel.width, 2.2) - 2 * PADDING, OUTSIDE_SIZES, 1, "bold")
-    width, height = text_width(lines[0], size, "bold") * SLACK + 2 * PADDING, line_height(size) + 2 * PADDING
-    place = Rect(left=panel.left, top=panel.top - height - (TITLE - height) / 2, width=width, height=height)
-    return Tag(place=place, lines=tuple(lines), size=size, is_in_panel=False)
+            return Tag(place=place, lines=tuple(lines), size=size, leaves_heading=True)
+    return _tag_above(text, panel, heading)
+
+
+def _tag_above(text: str, panel: Rect, heading: float) -> Tag:
+    """A label of one line above a panel."""
+    room = max(panel.width, NARROWEST)
+    for size in OUTSIDE_SIZES:
+        width = text_width(text, size, "bold") * SLACK + 2 * PADDING
+        if heading + HEADING_GAP + width <= room:
+            left, lines = panel.left + heading + HEADING_GAP, [text]
+            break
+    else:
+        left = panel.left
+        size, lines = fitted_lines(text, room - 2 * PADDING, OUTSIDE_SIZES, 1, "bold")
+        width = text_width(lines[0], size, "bold") * SLACK + 2 * PADDING
+    height = line_height(size) + 2 * PADDING
+    place = Rect(left=left, top=panel.top - height - (TITLE - height) / 2, width=width, height=height)
+    return Tag(place=place, lines=tuple(lines), size=size, leaves_heading=left > panel.left)
 
 
 def draw_tag(sheet: Sheet, tag: Tag) -> None:

@@ -27,6 +27,8 @@ def headline(explanation: Explanation) -> tuple[str, str]:
     """The first thing a person wants to know, and what to compare it with."""
     if not has_positive(explanation):
         return f"{label(explanation)} — no positive relevance reached the input", ""
+    if explanation.outside_area == 0.0:
+        return f"{label(explanation)} — the {region(explanation)} covers the whole picture", ""
     return (
         f"{label(explanation)} — {percent(explanation.outside)} of the positive relevance lies outside the "
         f"{region(explanation)}",
@@ -114,7 +116,7 @@ def missing_note(found: int, asked: int) -> str:
     """Why a grid of references has gaps; empty if it has none."""
     if found >= asked:
         return ""
-    return f"{found} of {asked} references found" if found else "no reference samples"
+    return f"{found} of {asked} references found: the dataset holds no more" if found else "no reference samples"
 
 
 def percent(share: float) -> str:
@@ -127,8 +129,10 @@ def percent(share: float) -> str:
 
 
 def share_text(share: float) -> str:
-    """Signed share with one decimal, two where it is very small."""
+    """Signed share with one decimal, two where it is very small; '<0.01 %' where rounding would claim nothing."""
     value = 100.0 * share
+    if 0.0 < abs(value) < 0.005:
+        return "<0.01 %" if value > 0.0 else f">{MINUS}0.01 %"
     digits = 1 if abs(value) >= 0.095 or value == 0.0 else 2
     return f"{value:.{digits}f} %".replace("-", MINUS)
 

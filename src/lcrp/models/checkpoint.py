@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 MAX_MODULES = 10_000
 MAX_KEY_LENGTH = 500
 MAX_LISTED = 10
+HALF_PRECISION = 2e-3  # by how much two values that were rounded to float16 may differ, relatively
 _CONTAINERS = ("ema", "model", "model_state", "state_dict", "model_state_dict")  # in order of preference
 
 # sha256 of published files: releases 7.0 of YOLOv5 and 0.1.0 of YOLOv6.
@@ -97,12 +99,13 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
 def load_state(network: nn.Module, checkpoint: Checkpoint) -> None:
     """Copy a checkpoint's weights into a network; every key must fit.
 
-    BatchNorm's `num_batches_tracked` may be missing. The network is not touched if anything does not fit.
+    BatchNorm's `num_batches_tracked` may be missing. What the network's `derived` says to follow from the other values
+    may be there, if it agrees with them. The network is not touched if anything does not fit.
 
     Raises:
         CheckpointError: if keys are missing, left over or of another shape; at most ten of each are listed.
     """
-    own, state = network.state_dict(), checkpoint.state
+    own, state = network.state_dict(), _without_derived(network, checkpoint)
     missing = [f"'{key}'" for key in own if key not in state and not key.endswith(".num_batches_tracked")]
     unknown = [f"'{key}'" for key in state if key not in own]
     differing = [
@@ -116,6 +119,28 @@ def load_state(network: nn.Module, checkpoint: Checkpoint) -> None:
         name = type(network).__name__
         raise CheckpointError(f"checkpoint '{checkpoint.path}' does not fit {name}; {'; '.join(misfits)}")
     network.load_state_dict(dict(state), strict=False)
+
+
+@runtime_checkable
+class HasDerived(Protocol):
+    """A network whose files may hold more than its state."""
+
+    def derived(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Values that a file may hold beside the state, as they follow from it, by key."""
+        ...
+
+
+def _without_derived(network: nn.Module, checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The state without values that follow from others: `derived` of the network says which, and from what."""
+    derived = network.derived(checkpoint.state) if isinstance(network, HasDerived) else {}
+    for key, expected in derived.items():
+        found = checkpoint.state.get(key, expected)
+        if found.shape != expected.shape or not torch.allclose(found, expected, rtol=HALF_PRECISION):
+            raise CheckpointError(
+                f"'{key}' in checkpoint '{checkpoint.path}' contradicts the values that it follows from: the file is "
+                "damaged, or was changed by hand"
+            )
+    return {key: value for key, value in checkpoint.state.items() if key not in derived}
 
 
 def save_checkpoint(path: Path, network: nn.Module, *, class_names: Sequence[str], half: bool = True) -> None:

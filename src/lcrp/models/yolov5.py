@@ -188,6 +188,12 @@ class YOLOv5(nn.Module):
         return detect
 
     @staticmethod
+    def derived(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The anchors in pixels, which files of release 6.0 and trainers up to it hold too."""
+        strides = torch.tensor(STRIDES, dtype=torch.float32)
+        return {"model.24.anchor_grid": (state["model.24.anchors"] * strides[:, None, None])[:, None, :, None, None]}
+
+    @staticmethod
     def arguments_of(state: Mapping[str, Tensor]) -> dict[str, int | float]:
         """Constructor arguments of the network whose state this is.
 

@@ -27,7 +27,7 @@ def kept_units(
         work: makes the results of a unit.
 
     Raises:
-        Interrupted: somebody asked to stop; the same command goes on from there.
+        Interrupted: somebody asked to stop; started again, it goes on from there.
     """
     num_kept = 0
     with stop_request() as stop:
@@ -43,7 +43,7 @@ def kept_units(
             yield found
             if stop.signal is not None:
                 raise Interrupted(
-                    f"stopped by {stop.signal.name}; what is done is kept in '{units.folder}', and the same command "
+                    f"stopped by {stop.signal.name}; what is done is kept in '{units.folder}'; started again, it "
                     "goes on from there",
                     signal=stop.signal,
                 )

@@ -65,6 +65,8 @@ def read_provenance(folder: Path) -> dict[str, object]:
 def _is_provenance(found: object) -> bool:
     if not isinstance(found, dict) or not isinstance(found.get("written", {}), dict):
         return False
+    if "command" not in found and isinstance(found.get("function"), str):  # a call in Python
+        return True
     command = found.get("command")
     if not isinstance(command, dict) or not isinstance(command.get("folder"), str):
         return False

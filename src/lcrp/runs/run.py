@@ -10,6 +10,8 @@ from lcrp.runs.threads import Threads
 
 log = logging.getLogger(__name__)
 
+OUTPUTS = "outputs"  # of the folder where commands are given: what they write, unless told otherwise
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -17,7 +19,7 @@ class Run:
 
     Attributes:
         folder: the run's own folder; exists.
-        output_root: `outputs` of the folder where the command was given: what runs share lies below it.
+        output_root: what runs share lies below it: `OUTPUTS` of the folder where the command was given.
         on_progress: is told how far long work is; None draws a line in a terminal or a notebook, or writes to the log.
         threads: that the run was given; None leaves them to the caller, and half done work takes its own.
         notes: what the stage adds to the run's provenance.

@@ -175,7 +175,9 @@ def _indices(pictures: Dataset, selection: Selection) -> Sequence[int]:
 
 def _ranking(subject: Subject, statistics: StatisticsSettings, settings: RenderSettings, run: Run) -> ReferenceSource:
     """The ranking of the layer's concepts, from the statistics file that fits."""
-    path = statistics_file(subject, statistics, run, given=settings.statistics, is_made=settings.make_statistics)
+    given, is_made = settings.statistics, settings.make_statistics
+    layers = [layer_of(subject.explainer, settings.choice.layer)]
+    path = statistics_file(subject, statistics, run, layers=layers, given=given, is_made=is_made)
     log.info("references from %s", path)
     return reference_source(
         path,

@@ -11,7 +11,7 @@ horizontal), offset (top, left), boxes (left, top, right, bottom). JSON knows th
                              picture_area
 /picture, /mask, /heatmap    [H, W * 3] uint8, [H, W] bool, [H, W]
 /others/<rank>               class_name, confidence, share, and box and picture_box
-/runners_up/<rank>           class_name, probability
+/runners_up/<rank>           class_name, confidence
 /annotated                   verdict, class_name, overlap; only for samples of a dataset
 /concepts/<rank>             concept, share, outside; heatmap [H, W]
 /concepts/<rank>/references/<rank>   key, sample, class_name, score, pixel_aspect, is_explained_picture;
@@ -39,7 +39,7 @@ from lcrp.values.geometry import Box, Geometry, ResizeName
 from lcrp.values.target import ExplainedTarget, Target
 
 FORMAT: Final = "lcrp-explanation"
-VERSION: Final = 2
+VERSION: Final = 3
 _FRAME: Final = (
     "maps, box and area: pixels of the network's input; picture_box, picture_area: pixels of the photograph, "
     "which are (input - offset) / scale of /geometry"
@@ -129,9 +129,9 @@ def _write_others(file: NewGroup, explanation: Explanation) -> None:
         for name in ("class_name", "confidence", "share"):
             group.attrs[name] = getattr(other, name)
         _write_box(group, other.box, explanation.geometry)
-    for rank, (class_name, probability) in enumerate(explanation.runners_up):
+    for rank, (class_name, confidence) in enumerate(explanation.runners_up):
         group = runners_up.create_group(_numbered(rank))
-        group.attrs["class_name"], group.attrs["probability"] = class_name, probability
+        group.attrs["class_name"], group.attrs["confidence"] = class_name, confidence
     if explanation.annotated is not None:
         group = file.create_group("annotated")
         for name in ("verdict", "class_name", "overlap"):
@@ -148,7 +148,7 @@ def _other(group: h5py.Group) -> OtherDecision:
 
 
 def _runner_up(group: h5py.Group) -> tuple[str, float]:
-    return str(group.attrs["class_name"]), float(group.attrs["probability"])
+    return str(group.attrs["class_name"]), float(group.attrs["confidence"])
 
 
 def _annotated(group: h5py.Group) -> Annotated:

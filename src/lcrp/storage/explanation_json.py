@@ -37,7 +37,7 @@ def explanation_json(explanation: Explanation) -> dict[str, object]:
         "coverage": explanation.coverage,
         "concepts": [_concept_json(concept) for concept in explanation.concepts],
         "others": [_other_json(other, explanation.geometry) for other in explanation.others],
-        "runners_up": [{"class": name, "probability": float(value)} for name, value in explanation.runners_up],
+        "runners_up": [{"class": name, "confidence": float(value)} for name, value in explanation.runners_up],
         "annotated": _annotated_json(explanation.annotated),
     }
 

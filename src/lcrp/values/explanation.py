@@ -119,7 +119,7 @@ class Explanation:
         num_concepts: channels of the layer.
         concepts: the concepts shown, most relevant first.
         others: the model's other decisions about the picture, most confident first.
-        runners_up: the classes that came next for this decision, with their probability, best first.
+        runners_up: the other classes for this decision, with their confidence (as `explained.confidence`), best first.
         annotated: what the annotation says of the decision; None for pictures that do not come from a dataset.
     """
 

@@ -1,9 +1,10 @@
-"""Names of files made of names of things."""
+"""Names of files: those made of names of things, and how those of pictures end."""
 
 import re
 import unicodedata
 
 LONGEST = 80  # bytes
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")  # how their files end
 
 
 def safe_name(name: str, longest: int = LONGEST) -> str:

@@ -132,7 +132,7 @@ def test_other_targets_are_refused(
     [
         ({"class_name": "bot"}, TargetError, r"class 'bot' is not known to the model; nearest: 'boat'"),
         ({"item": 0}, ConfigError, r"class"),
-        ({"box": (1, 2, 3)}, ConfigError, r"box \[1, 2, 3\] is no box"),
+        ({"box": (1, 2, 3)}, ConfigError, r"box \(1, 2, 3\) is no box"),
         ({"box": (3, 3, 3, 5)}, ConfigError, r"box=.* is no box"),
         ({"layer": "3"}, LayerError, r"layer '3' is not in Sequential; nearest: "),
         ({"composite": "flat"}, ConfigError, r"composite 'flat' does not exist"),

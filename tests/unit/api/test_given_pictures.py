@@ -170,3 +170,18 @@ def test_read_picture_and_given_picture_agree(photo: np.ndarray, tmp_path: Path)
     path = tmp_path / "photo.png"
     Image.fromarray(photo).save(path)
     assert torch.equal(read_picture(path, oriented=True), given_picture(photo).pixels)
+
+
+@pytest.mark.parametrize("tensor", [torch.zeros(3, 4, 4, device="meta"), torch.ones(3, 4, 4).to_sparse()])
+def test_tensors_without_values_in_memory_are_refused(tensor: torch.Tensor) -> None:
+    with pytest.raises(DataError, match=r"a tensor of 3 x 4 x 4 without values in memory"):
+        given_picture(tensor)
+
+
+def test_floating_point_files_are_refused_for_nobody_knows_their_range(tmp_path: Path) -> None:
+    path = tmp_path / "float.tiff"
+    Image.fromarray(np.full((4, 4), 0.5, dtype=np.float32)).save(path)  # once read as black
+    with pytest.raises(DataError, match="it holds floating point numbers; save it with 8 or 16 bits"):
+        read_picture(path, oriented=True)
+    with pytest.raises(DataError, match="it holds floating point numbers"):
+        given_picture(Image.open(path))

@@ -120,6 +120,8 @@ def test_the_hash_of_weights_knows_names_types_and_bytes() -> None:
         (OWN | {"layer": "con"}, r"layer 'con' is not in Scaled; nearest: 'conv'"),
         (OWN | {"input": (8, 8, "stretched")}, r"'stretched' is unknown.*'stretch'"),
         (OWN | {"input": 0}, r"0"),
+        (OWN | {"input": (64,)}, r"input=\(64,\) is no size: give the side in pixels, \(height, width\) or"),
+        (OWN | {"input": 64.5}, r"input=64.5 is no size"),
         (OWN | {"std": (1, 1)}, r"std has 2 values"),
         (OWN | {"composite": "epsilon"}, r"composite 'epsilon' does not exist; nearest: 'epsilon_"),
         (OWN | {"precision": "half"}, r"precision"),

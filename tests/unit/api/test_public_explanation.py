@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lcrp
-from lcrp.errors import ConfigError
+from lcrp.errors import ConfigError, StoreError
 from lcrp.values import explanation as values
 from lcrp.values.geometry import Geometry
 from lcrp.values.target import ExplainedTarget, Target
@@ -137,3 +137,24 @@ def test_a_figure_has_room_for_the_references_that_were_asked_for(
     assert width(asked.plot()) == width(lcrp.figure(explanation, num_references=12))
     lcrp.draw_explanation(asked, [tmp_path / "a.png", tmp_path / "a.svg"])
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.svg"}
+
+
+@pytest.mark.parametrize("name", ["explained.png", "explained.svg", "explained.json", "explained.h5"])
+def test_saving_makes_the_folder(explanation: lcrp.Explanation, own_folder: Path, name: str) -> None:
+    assert explanation.save(own_folder / "new" / "deeper" / name).is_file()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".json", ".h5"])
+def test_what_cannot_be_written_is_said_in_one_line(
+    explanation: lcrp.Explanation, own_folder: Path, suffix: str
+) -> None:
+    (own_folder / "file").write_text("no folder")
+    with pytest.raises(StoreError, match=r"^cannot write '.*file/explained"):
+        explanation.save(own_folder / "file" / f"explained{suffix}")
+
+
+def test_drawing_makes_the_folder_and_takes_a_list(explanation: lcrp.Explanation, own_folder: Path) -> None:
+    lcrp.draw_explanation(explanation, [own_folder / "drawn" / "explained.png"])
+    assert (own_folder / "drawn" / "explained.png").is_file()
+    with pytest.raises(ConfigError, match=r"is one path; write a list of them: \['explained.png'\]"):
+        lcrp.draw_explanation(explanation, "explained.png")

@@ -110,6 +110,8 @@ def test_explanations_take_their_references_from_it(
     assert len(references) == 2
     assert references[0].class_name == "boat"
     assert one.title.endswith("references from pictures · epsilon_plus_flat")
+    (bare,) = lcrp.explain(explainer, squares[1], class_name="boat", statistics=found, n_references=0)
+    assert "references" not in bare.title
 
 
 def test_data_that_nobody_can_recognise_has_a_file_of_its_own(
@@ -146,6 +148,9 @@ def test_annotations_of_any_usual_form_are_taken(explainer: lcrp.Explainer, squa
         ({"name": "szenes"}, r"there is no dataset 'szenes'; nearest: 'scenes'"),
         ({"name": "scenes", "splitt": "val"}, r"dataset 'scenes' has no setting 'splitt'; nearest: 'split'"),
         ({"name": "scenes", "split": "test"}, r"split='test' is unknown; nearest: 'train', 'val'"),
+        ({"name": "scenes", "split": 3}, r"dataset 'scenes': split=3 is no str"),
+        ({"name": "scenes", "context_bias": "0.5"}, r"context_bias='0.5' is no float"),
+        ({"name": "folder"}, r"dataset 'folder' needs a path"),
         (3, r"a int is no data: give the name of a dataset"),
         ([np.zeros((4, 4))], r"array of float64 is no picture"),
     ],
@@ -165,6 +170,34 @@ def test_pairs_that_are_none_are_named(explainer: lcrp.Explainer, squares: list[
         lcrp.statistics(explainer, Single(squares, []))
     with pytest.raises(DataError, match=r"a str is no annotation: give None"):
         lcrp.statistics(explainer, Pairs(squares, ["boat"] * 6))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message"),
+    [
+        ({"boxes": [[1, 2, 3, 4]] * 2, "labels": [1]}, r"the boxes \(xyxy\) .* are \[2, 4\], .* need \[1, 4\]"),
+        ({"boxes": [[1, 2, 3, 4, 5]], "labels": [1]}, r"are \[1, 5\]"),
+        ({"boxes": [[1, 2], [3]], "labels": [1]}, r"are no arrays"),
+        ({"boxes": [[1, 2, 3, 4]], "labels": [3]}, r"has class 3, there are 0 to 2"),
+        ({"boxes": [[1, 2, 3, 4]], "labels": [-1]}, r"has class -1"),
+        ({"boxes": [[1, 2, 3, 4]], "labels": [1], "masks": np.ones((1, 3, 5))}, r"the masks .* are \[1, 3, 5\]"),
+        (torch.zeros(3, 5), r"the class mask .* are \[3, 5\], .* need \[24, 24\]"),
+        (np.full((24, 24), 77), r"has class 77"),
+    ],
+)
+def test_annotations_that_do_not_fit_are_refused(
+    annotation: object, message: str, explainer: lcrp.Explainer, squares: list[np.ndarray]
+) -> None:
+    """They ended in tracebacks; a class of -1 was taken for the last one, a mask of another size was cut."""
+    with pytest.raises(DataError, match=message) as caught:
+        lcrp.statistics(explainer, Pairs(squares, [annotation] * 6))
+    assert "\n" not in str(caught.value)
+
+
+def test_class_masks_may_be_arrays_of_numpy(explainer: lcrp.Explainer, squares: list[np.ndarray]) -> None:
+    masks = [np.where(mask == 2, 255, mask) for mask in class_masks(squares)]  # type: ignore[call-overload]
+    found = lcrp.statistics(explainer, Pairs(squares, list(masks)), layers="2")
+    assert found.concept("2", 0).count == {"background": 6, "boat": 3}
 
 
 def test_wrong_settings_name_no_setting_of_the_command_line(

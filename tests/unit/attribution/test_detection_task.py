@@ -194,11 +194,11 @@ def test_decisions_of_a_class_are_its_items():
     assert task.of_class(kept, sample([]), 2) == []
 
 
-def test_class_probabilities_are_those_of_the_row():
+def test_class_confidences_are_those_of_the_row():
     task = DetectionTask(NAMES)
     (kept,) = task.predictions(output(*SCENE))
-    found = task.class_probabilities(kept, task.find(kept, named(3, "k"), 1, 1))
-    assert found.tolist() == pytest.approx([0.6, 0.4, 0.1])
+    found = task.class_confidences(kept, task.find(kept, named(3, "k"), 1, 1))
+    assert found.tolist() == pytest.approx([0.57, 0.38, 0.095])
 
 
 def test_seed_is_one_at_the_chosen_logit_of_every_image():

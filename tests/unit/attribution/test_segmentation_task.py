@@ -176,12 +176,12 @@ def test_decisions_of_a_class_are_its_mask():
     assert task.of_class(found, sample([[0] * 4] * 2), 2) == []  # no positive seed
 
 
-def test_class_probabilities_are_means_over_the_mask():
+def test_class_confidences_are_means_over_the_mask():
     task = SegmentationTask(NAMES)
     (found,) = task.predictions(scene())
     horse = task.find(found, named(5, "val/5"), 1, 0)
     expected = scene().softmax(dim=1)[0, :, :, :2].mean(dim=(1, 2)).tolist()
-    assert task.class_probabilities(found, horse).tolist() == pytest.approx(expected)
+    assert task.class_confidences(found, horse).tolist() == pytest.approx(expected)
     part = replace(horse, within=(0.0, 0.0, 4.0, 1.0))
     expected = scene().softmax(dim=1)[0, :, 0, :2].mean(dim=1).tolist()
-    assert task.class_probabilities(found, part).tolist() == pytest.approx(expected)
+    assert task.class_confidences(found, part).tolist() == pytest.approx(expected)

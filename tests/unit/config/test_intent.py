@@ -11,6 +11,7 @@ from lcrp.config.intent import meant, own_folders
     ("words", "settings"),
     [
         (["render", "photo.jpg"], ["stage=render", "stage.image=photo.jpg"]),
+        (["scan.ppm"], ["stage=render", "stage.image=scan.ppm"]),
         (["photo.JPG"], ["stage=render", "stage.image=photo.JPG"]),
         (["glocal", "yolov6"], ["stage=glocal", "model=yolov6"]),
         (["stage=rendr", "model=unet"], ["stage=render", "model=unet"]),

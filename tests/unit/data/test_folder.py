@@ -36,6 +36,16 @@ def test_order_is_natural_and_other_files_are_left_out(tmp_path):
     assert keys(dataset(tmp_path / "2.png")) == ["2.png"]
 
 
+def test_the_folder_is_named_but_for_the_home_and_identifies_nothing(tmp_path, monkeypatch):
+    for folder in ("holiday", "me"):
+        save(tmp_path / folder / "a.png")
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.chdir(tmp_path / "holiday")
+    holiday, mine = dataset(tmp_path / "holiday"), dataset(tmp_path / "me" / "*.png")
+    assert (holiday.name, dataset("a.png").name, dataset(".").name, mine.name) == (*["holiday"] * 3, "pictures")
+    assert holiday.fingerprint() == mine.fingerprint()
+
+
 def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path):
     save(tmp_path / "cat [1].png")
     assert keys(dataset(tmp_path / "cat [1].png")) == ["cat [1].png"]

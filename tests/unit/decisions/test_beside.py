@@ -80,8 +80,10 @@ def test_other_classes_of_a_map_have_their_area_and_background_is_none() -> None
 
 
 def test_runners_up_are_the_next_classes_of_the_decision() -> None:
-    boat = DETECTOR.find(detections(), named(4, "k"), 1, 0)
-    assert runners_up(DETECTOR, detections(), boat) == (("car", pytest.approx(0.3)),)  # background: 0.1 %
+    found = replace(detections(), confidence=torch.tensor([0.45, 0.4, 0.35]), objectness=torch.full((3,), 0.5))
+    boat = DETECTOR.find(found, named(4, "k"), 1, 0)
+    assert boat.confidence == pytest.approx(0.45)
+    assert runners_up(DETECTOR, found, boat) == (("car", pytest.approx(0.15)),)  # background: below 1 %
     car = SEGMENTER.find(class_map(), named(4, "k"), 2, 0)
     expected = torch.tensor([1.0, 0.0, 4.0]).softmax(dim=0)
     assert runners_up(SEGMENTER, class_map(), car) == (

@@ -19,6 +19,7 @@ from lcrp.figures.context import (
     draw_clouds,
     draw_concepts,
 )
+from lcrp.figures.sheet import EDGE
 from lcrp.values.context import ContextClass, ContextCloud, ContextConcept, ContextReference
 
 GENERATOR = np.random.default_rng(0)
@@ -72,12 +73,31 @@ def test_every_point_is_in_the_panel_of_its_layer() -> None:
     assert first.get_title() == "a\nr = 0.78 (0.70 to 0.84)"
     assert [len(points.get_offsets()) for points in first.collections] == [2, 1]
     assert [len(points.get_offsets()) for points in second.collections] == [0, 1]
-    assert {"boat", "car"} <= {text.get_text() for text in figure.legends[0].get_texts()}
+    legend = second.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["boat", "car"]
+
+
+def test_the_legend_of_the_clouds_stands_beside_the_panel_and_below_the_head() -> None:
+    figure = clouds_figure([cloud(("boat", "car"))], "t")
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    legend, panel = axes.get_legend(), axes.get_window_extent()
+    assert legend is not None
+    assert legend.get_window_extent().x0 >= panel.x1
+    assert legend.get_window_extent().y1 <= panel.y1
+    assert panel.width > 0.6 * figure.bbox.width
+
+
+def test_names_of_classes_keep_off_the_edge() -> None:
+    figure = classes_figure([bar("a horse with a name", 0.4)], "t")
+    figure.canvas.draw()
+    assert figure.axes[0].get_yticklabels()[0].get_window_extent().x0 >= EDGE * figure.dpi - 1.0
 
 
 def test_many_classes_have_one_colour_and_no_legend() -> None:
     figure = clouds_figure([cloud(tuple(f"class {number}" for number in range(40)))], "t")
-    assert figure.legends == []
+    assert figure.axes[0].get_legend() is None
     assert [len(points.get_offsets()) for points in figure.axes[0].collections] == [40]
 
 
@@ -131,7 +151,11 @@ def test_concepts_that_lie_on_the_object_are_not_said_to_look_at_the_context(
     shown = [replace(concept(), context=score) for score in scores]
     found = texts(concepts_figure(shown, "t"))
     assert words in found
-    assert "a concept looks at the context if at least 50 % of its relevance lies outside the object" in found
+    note = (
+        "a concept looks at the context if at least 50 % of its relevance lies outside the object; red: relevance for"
+    )
+    assert note in " ".join(found)
+    assert "yellow: the object's outline" in " ".join(found)
 
 
 LONG_LAYER = "backbone.bottom_up.stages.3.blocks.17.attention.projection.conv3"

@@ -130,6 +130,20 @@ def check(figure: Figure) -> None:
         assert not one.overlaps(other) or one.lies_in(other) or other.lies_in(one), (one, other)
 
 
+@pytest.mark.parametrize("size", ["portrait", "landscape", "tower"])
+@pytest.mark.parametrize(("name", "is_beside"), [("car", True), (LONG, False)])
+def test_the_label_of_a_whole_picture_leaves_the_heading_where_there_is_room(
+    size: str, name: str, is_beside: bool
+) -> None:
+    explanation = made_up_explanation(size=SIZES[size], mask=np.ones(SIZES[size], dtype=bool), class_name=name)
+    explained = replace(explanation.explained, box=None, area=explanation.mask.size)
+    figure = explanation_figure(replace(explanation, explained=explained, outside=0.0, outside_area=0.0))
+    check(figure)
+    texts = [one.name for one in boxes(figure)[0]]
+    assert ("Input and decision" in texts) == is_beside
+    assert f"{name} 0.93" in texts
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("num_concepts", "num_references"), [(0, 0), (1, 3), (2, 0), (3, 0), (3, 5), (5, 1)])
 def test_nothing_overlaps_and_nothing_leaves(size: str, num_concepts: int, num_references: int) -> None:

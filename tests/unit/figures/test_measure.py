@@ -1,6 +1,6 @@
 """Text that is made to fit."""
 
-from lcrp.figures.measure import fitted_lines, fitted_size, shortened, text_width, wrapped
+from lcrp.figures.measure import balanced, fitted_lines, fitted_size, shortened, text_width, wrapped
 
 
 def test_long_text_is_shortened_in_the_middle_until_it_fits() -> None:
@@ -20,6 +20,19 @@ def test_font_size_shrinks_to_fit_but_not_below_the_smallest() -> None:
     assert text_width(text, size) <= 1.4
     assert fitted_size(text * 9, 1.4, 10.0, 5.0) == 5.0
     assert fitted_size("a", 1.4, 10.0, 5.0) == 10.0
+
+
+def test_balanced_lines_leave_no_lone_word() -> None:
+    text = "bottle 0.93: 41 % of the positive relevance lies outside the box"
+    width = 1.02 * text_width(text.removesuffix(" box"), 12.0, "bold") * 1.04
+    lines = wrapped(text, width, 12.0, "bold")
+    assert lines[-1] == "box"
+    even = balanced(lines, text, width, 12.0, "bold")
+    assert len(even) == 2
+    assert " ".join(even) == text
+    first, second = (text_width(line, 12.0, "bold") for line in even)
+    assert 0.7 < first / second < 1.4
+    assert balanced(["a b"], "a b", 5.0, 12.0) == ["a b"]
 
 
 def test_lines_break_between_words_and_keep_all_of_them() -> None:

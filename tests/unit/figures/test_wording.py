@@ -24,6 +24,10 @@ def test_headline_of_a_mask(make: Make) -> None:
     assert wording.headline(explanation)[0].endswith("outside the mask")
 
 
+def test_headline_of_what_covers_the_whole_picture(make: Make) -> None:
+    assert wording.headline(make(outside=0.0, outside_area=0.0)) == ("boat 0.93 — the box covers the whole picture", "")
+
+
 def test_headline_without_positive_relevance_claims_no_share(make: Make) -> None:
     first, second = wording.headline(make(heatmap=np.full((60, 80), -1.0)))
     assert first == "boat 0.93 — no positive relevance reached the input"
@@ -101,7 +105,15 @@ def test_rounding_claims_neither_nothing_nor_all(share: float, text: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.124, "12.4 %"), (-0.043, "\N{MINUS SIGN}4.3 %"), (0.00042, "0.04 %"), (0.0, "0.0 %")]
+    ("share", "text"),
+    [
+        (0.124, "12.4 %"),
+        (-0.043, "\N{MINUS SIGN}4.3 %"),
+        (0.00042, "0.04 %"),
+        (0.0, "0.0 %"),
+        (2e-6, "<0.01 %"),
+        (-2e-6, ">\N{MINUS SIGN}0.01 %"),
+    ],
 )
 def test_shares_are_signed(share: float, text: str) -> None:
     assert wording.share_text(share) == text
@@ -114,5 +126,5 @@ def test_ordinals(item: int, text: str) -> None:
 
 def test_missing_references_are_told() -> None:
     assert wording.missing_note(12, 12) == ""
-    assert wording.missing_note(5, 12) == "5 of 12 references found"
+    assert wording.missing_note(5, 12) == "5 of 12 references found: the dataset holds no more"
     assert wording.missing_note(0, 12) == "no reference samples"

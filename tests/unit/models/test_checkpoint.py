@@ -80,6 +80,28 @@ def test_files_of_other_trainers_are_read(shared: Path, file: str, names: tuple[
         assert network(torch.full((1, 3, 64, 64), 0.5)).boxes.isfinite().all()
 
 
+def test_the_buffer_of_release_6_0_that_follows_from_the_anchors_is_left_out(
+    shared: Path, saved: Callable[[object], Path]
+) -> None:
+    read = read_checkpoint(shared / "checkpoints" / "yolov5n_v6.0_coco.pt")
+    assert "model.24.anchor_grid" in read.state
+    network = YOLOv5(**YOLOv5.arguments_of(read.state))
+    load_state(network, read)
+    assert torch.equal(network.state_dict()["model.24.anchors"], read.state["model.24.anchors"])
+    for changed in (read.state["model.24.anchor_grid"] * 1.01, torch.zeros(3)):
+        other = read_checkpoint(saved(dict(read.state) | {"model.24.anchor_grid": changed}))
+        with pytest.raises(CheckpointError, match=r"'model.24.anchor_grid' in checkpoint .* contradicts the values"):
+            load_state(network, other)
+
+
+@pytest.mark.parametrize("file", ["yolov8n_ul8.4.190.pt", "yolo26n_ul8.4.190.pt", "yolov8n-seg_ul8.4.190.pt"])
+def test_files_of_ultralytics_are_called_what_they_are(shared: Path, file: str) -> None:
+    known = r"is of the package ultralytics \(YOLOv8 or newer\), whose networks lcrp does not read yet"
+    with pytest.raises(CheckpointError, match=known) as told:
+        read_checkpoint(shared / "checkpoints" / file)
+    assert "state_dict" not in one_line(told)
+
+
 @pytest.mark.parametrize(
     "wrap",
     [

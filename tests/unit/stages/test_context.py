@@ -21,6 +21,7 @@ from lcrp.decisions.subject import Subject
 from lcrp.errors import DataError, Interrupted, LayerError, StoreError, TargetError
 from lcrp.stages.context import views as context_views
 from lcrp.stages.context.context import context
+from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage.evidence import read_evidence
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.evidence import Table
@@ -116,6 +117,18 @@ def test_a_mask_that_is_gone_has_no_relevance_left(tmp_path: Path, monkeypatch: 
     )
     found = tables(tmp_path, class_name="boat")
     assert column(found["concepts"], "sensitivity") == pytest.approx([1.0, 1.0])
+
+
+def test_statistics_without_the_layer_are_made_where_asked_for(tmp_path: Path) -> None:
+    """Those of other layers fit, since they are the only ones of the network."""
+    subject, run = colour_world.subject(), colour_world.run(tmp_path)
+    few = replace(colour_world.statistics(), layers=("2",))
+    made = glocal(subject, few, GlocalSettings(), run)
+    asked = replace(paper_world.CONTEXT, layers=("0",), make_statistics=False)
+    with pytest.raises(StoreError, match=r"has no layer '0'"):
+        context(subject, replace(few, layers=()), asked, run)
+    context(subject, replace(few, layers=()), replace(asked, make_statistics=True), run)
+    assert len(list(made.parent.glob("*.h5"))) == 2
 
 
 @pytest.mark.usefixtures("black")
@@ -276,8 +289,11 @@ def test_a_class_without_decisions_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_context_class_needs_annotations(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"squares has no annotations .*leave out stage\.context_class"):
+    with pytest.raises(
+        DataError, match=r"squares has no annotations .*let the whole background be the context$"
+    ) as raised:
         tables(tmp_path, colour_world.subject(), context_class="car", class_name="boat")
+    assert raised.value.mend == "Leave out stage.context_class."
 
 
 def test_a_layer_without_concepts_for_any_class_is_refused(tmp_path: Path) -> None:

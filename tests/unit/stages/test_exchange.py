@@ -393,5 +393,5 @@ def test_context_scores_need_means_that_imported_statistics_do_not_hold(run: Run
     home = tmp_path / "other"
     imported(exported(run), home)
     settings = replace(paper_world.CONTEXT, layers=(LAYER,), make_statistics=False)
-    with pytest.raises(StoreError, match="is imported and holds no mean relevance: run stage=glocal"):
+    with pytest.raises(StoreError, match="is imported and holds no mean relevance: make statistics"):
         context(colour_world.subject(), STATISTICS, settings, colour_world.run(home))

@@ -18,8 +18,11 @@ from lcrp.runs.run import Run
 from lcrp.stages.glocal import checkpoint as checkpoint_module
 from lcrp.stages.glocal import glocal as glocal_module
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
+from lcrp.stages.glocal.wording import summary
 from lcrp.storage.location import checkpoint_path, find_statistics, statistics_path
 from lcrp.storage.statistics import StatisticsFile
+from lcrp.values.statistics import TargetLog
+from lcrp.values.target import ExplainedTarget, SkippedTarget, Target
 
 
 @pytest.fixture
@@ -173,6 +176,10 @@ def test_what_is_there_is_kept_unless_it_is_to_be_overwritten(
     with caplog.at_level("INFO"):
         assert glocal(subject, STATISTICS, GlocalSettings(), run) == path
     assert "already there" in caplog.text
+    assert "stage." not in caplog.text, "there is no command line"
+    with caplog.at_level("INFO"):
+        glocal(replace(subject, command="lcrp stage=glocal"), STATISTICS, GlocalSettings(), run)
+    assert caplog.messages[-1].endswith(" (stage.overwrite=true makes it anew)")
     assert path.stat().st_mtime_ns == made
     glocal(subject, STATISTICS, GlocalSettings(overwrite=True), run)
     assert path.stat().st_mtime_ns != made
@@ -218,6 +225,18 @@ def test_the_summary_counts(subject: Subject, run: Run, caplog: pytest.LogCaptur
     assert line.startswith(f"glocal: {num_explained} targets of 7 samples explained")
     assert "1 sample could not be read ('noise/1': noise/1 is broken)" in line
     assert line.endswith(str(path))
+
+
+def test_the_summary_counts_samples_without_any_target() -> None:
+    explained = tuple(
+        ExplainedTarget(target=Target(sample=sample, class_id=0), key="k", score=1.0, confidence=1.0)
+        for sample in (0, 0, 3)
+    )
+    skipped = (SkippedTarget(target=Target(sample=1, class_id=0), key="k", reason="not detected"),)
+    log = TargetLog(explained=explained, skipped_targets=skipped, skipped_samples=())
+    line = summary(log, 6, "predicted", Path("file.h5"))
+    assert line.startswith("glocal: 3 targets of 6 samples explained, nothing predicted in 3 samples, skipped 1 x not")
+    assert "nothing" not in summary(log, 3, "annotated", Path("file.h5"))
 
 
 def test_unreadable_samples_are_named_and_the_rest_is_counted(

@@ -101,7 +101,7 @@ def test_signals_leave_a_checkpoint_at_the_end_of_the_chunk(
 ) -> None:
     before = signal.getsignal(number)
     done = min(25, at // 3 * 3 + 3)
-    message = f"stopped by {number.name} after {done} of 25 samples; the same command goes on from there"
+    message = f"stopped by {number.name} after {done} of 25 samples; started again, it goes on from there"
     with pytest.raises(Interrupted, match=message) as caught:
         glocal(stopped(at, number), STATISTICS, GlocalSettings(), run)
     assert caught.value.signal == number
@@ -208,7 +208,7 @@ def test_progress_is_told_before_the_first_chunk_and_may_interrupt(run: Run, und
         if done >= 7:
             raise KeyboardInterrupt
 
-    with pytest.raises(Interrupted, match="after 9 of 25 samples; the same command goes on from there"):
+    with pytest.raises(Interrupted, match="after 9 of 25 samples; started again, it goes on from there"):
         glocal(noise_world.subject(DATASET), STATISTICS, GlocalSettings(), replace(run, on_progress=told))
     assert heard[0] == (0, 25)
     assert heard[-1] == (9, 25)

@@ -122,7 +122,7 @@ def test_json_holds_the_numbers() -> None:
     assert (content["class"], content["class_id"], content["item"], content["area"]) == ("Käfer", 1, 2, None)
     assert [concept["concept"] for concept in content["concepts"]] == [17, 16]
     assert content["concepts"][0]["references"][2]["key"] == "2.jpg"
-    assert content["runners_up"] == [{"class": "boat", "probability": 0.2}]
+    assert content["runners_up"] == [{"class": "boat", "confidence": 0.2}]
     assert content["annotated"] == {"verdict": "hit", "class": "Käfer", "overlap": 0.75}
     assert (content["layer_share"], content["coverage"]) == (0.4, 0.1)
 

@@ -10,9 +10,9 @@ from lcrp.config.root import Config, Stage
 class OwnStage(Stage):
     """Any function.
 
-    It is called with the settings of its YAML file by name, and with those of `subject` (network and dataset), `run`
-    (the run's folder and progress) and `statistics` (how concept statistics are made) that it has parameters for; it
-    returns the file or files that it wrote.
+    It is called with the settings of its YAML file by name, and with those of `subject` (network and dataset),
+    `explainer` (the network alone), `run` (the run's folder and progress) and `statistics` (how concept statistics are
+    made) that it has parameters for; it returns the file or files that it wrote.
     """
 
     def settings(self, config: Config, origin: Path) -> dict[str, object]:  # noqa: ARG002

@@ -9,11 +9,12 @@ from pathlib import Path
 from lcrp import __version__
 from lcrp.errors import InaccessibleError, StoreError, VersionError
 from lcrp.runs.provenance import PROVENANCE_FILE, read_provenance
+from lcrp.runs.run import OUTPUTS
 from lcrp.storage.location import final_path, is_in_place
 from lcrp.storage.lock import is_being_written
 from lcrp.storage.statistics import read_header
 
-ROOTS = ("outputs", "multirun")  # of the folder where commands are given
+ROOTS = (OUTPUTS, "multirun")  # of the folder where commands are given
 _HOUR, _DAY = 3600, 86400
 
 
@@ -47,7 +48,7 @@ class Kept:
 
 def kept(origin: Path) -> Iterator[Kept]:
     """All that commands left below a folder, kind by kind."""
-    outputs = origin / "outputs"
+    outputs = origin / OUTPUTS
     statistics = outputs / "statistics"
     for path in sorted(statistics.glob("*/*.h5")):
         yield _kept(path, "checkpoint" if final_path(path) != path else "statistics", _statistics_state(path))

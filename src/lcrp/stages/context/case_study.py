@@ -161,7 +161,8 @@ class CaseStudy:
         if found.sample.annotation is None:
             raise DataError(
                 f"{self._dataset.name} has no annotations ({found.sample.key}), so no picture is known to hold an "
-                "object; leave out stage.context_class"
+                "object of the context's class; let the whole background be the context",
+                mend="Leave out stage.context_class.",
             )
         present = self._attributor.task.present_classes(found.sample.annotation)
         return [(found.sample.image, self._context_id in present)]

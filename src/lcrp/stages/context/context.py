@@ -131,7 +131,8 @@ def context(subject: Subject, statistics: StatisticsSettings, settings: ContextS
     layers = layer_names(model.network, settings.layers) if settings.layers else [model.layer]
     wanted = class_id_of(settings.class_name, task.class_names)
     context_id = class_id_of(settings.context_class, subject.dataset.class_names, setting="stage.context_class")
-    path = statistics_file(subject, statistics, run, given=settings.statistics, is_made=settings.make_statistics)
+    given, is_made = settings.statistics, settings.make_statistics
+    path = statistics_file(subject, statistics, run, layers=layers, given=given, is_made=is_made)
     counts = (settings.n_concepts, settings.n_references)
     work = _Work(subject=subject, settings=settings, run=run, ranked=ranked(path, layers, task, counts))
     log.info("concepts and references from %s", path)

@@ -78,8 +78,9 @@ def ranked(path: Path, layers: Sequence[str], task: Task, counts: tuple[int, int
     with StatisticsFile(path, class_names=task.class_names) as file:
         if is_imported(file.header):
             raise StoreError(
-                f"'{path}' is imported and holds no mean relevance: run stage=glocal with the same "
-                "settings, and what it makes is taken instead"
+                f"'{path}' is imported and holds no mean relevance: make statistics with the same settings, and they "
+                "are taken instead",
+                mend="Run stage=glocal.",
             )
         pairs = tuple(_pairs(name, file.layer(name), task, counts) for name in layers)
         targets: dict[int, list[ExplainedTarget]] = {}

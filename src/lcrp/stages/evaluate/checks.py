@@ -63,7 +63,7 @@ def sanity_checks(explainer: Explainer, images: torch.Tensor, found: Sequence[Dr
     found = [Drawn(image=row, explained=one.explained, mask=one.mask) for row, one in enumerate(found)]
     reference = _scores(explainer, explainer.network, images, found)
     if not reference.any():
-        log.warning("%s plays no part in these decisions: set model.layer to a layer that does", explainer.layer)
+        log.warning("%s plays no part in these decisions: choose a layer that does", explainer.layer)
     checks = [
         _conservation(explainer, images, found),
         _output(explainer, images, found),

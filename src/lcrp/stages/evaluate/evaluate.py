@@ -71,7 +71,8 @@ def evaluate(subject: Subject, statistics: StatisticsSettings, settings: Evaluat
 def _nothing(subject: Subject) -> TargetError:
     return TargetError(
         f"{subject.explainer.name} decides nothing in {subject.dataset.name} that these layers lead to: nothing to "
-        "evaluate; see statistics.layers and statistics.targets"
+        "evaluate; choose other layers, or other targets",
+        mend="Set statistics.layers or statistics.targets.",
     )
 
 
@@ -84,9 +85,9 @@ def _checked(flipping: Flipping) -> list[Check]:
     return []
 
 
-def spread(names: Sequence[str], count: int | None) -> list[str]:
+def spread(names: Sequence[str], count: int) -> list[str]:
     """`count` of the names, evenly spread, neither the first nor the last among them; all if there are no more."""
-    if count is None or count >= len(names):
+    if count >= len(names):
         return list(names)
     return [names[(place + 1) * len(names) // (count + 1)] for place in range(count)]
 
@@ -94,7 +95,7 @@ def spread(names: Sequence[str], count: int | None) -> list[str]:
 def _parts(flipping: Flipping, run: Run) -> Iterator[Mapping[str, npt.NDArray[Any]]]:
     """Results chunk by chunk, until there are targets enough."""
     subject, num_targets = flipping.subject, flipping.settings.num_targets
-    name = f"evaluate_{subject.explainer.name}_{subject.dataset.name}"
+    name = f"evaluate_{subject.explainer.name}_{subject.dataset_name or subject.dataset.name}"
     units = Units(run.output_root, name, flipping.identity(), version=UNIT_VERSION)
     num_found = 0
 

@@ -98,5 +98,5 @@ def keep(found: Findings, job: Job, first: int) -> bool:
 def stopped(number: signal.Signals, job: Job, first: int, *, is_kept: bool) -> Interrupted:
     """What a stop leaves behind."""
     done, total = first - job.span[0], job.span[1] - job.span[0]
-    what = "the same command goes on from there" if is_kept else "they are lost, since no checkpoint could be written"
+    what = "started again, it goes on from there" if is_kept else "they are lost, since no checkpoint could be written"
     return Interrupted(f"stopped by {number.name} after {done} of {total} samples; {what}", signal=number)

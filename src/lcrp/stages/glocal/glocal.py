@@ -56,7 +56,7 @@ class GlocalSettings:
     checkpoint_minutes: float = 10.0
 
     def __post_init__(self) -> None:
-        late = at_least("checkpoint_minutes", self.checkpoint_minutes, 0)
+        late = at_least("checkpoint_minutes", self.checkpoint_minutes, 0, is_count=False)
         refuse([*one_of("on_error", self.on_error, get_args(OnError)), *late])
 
 
@@ -83,7 +83,8 @@ def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSet
     job = _job(subject, statistics, settings, run)
     with stop_request() as stop, sole_writer(job.path):
         if job.path.exists() and not settings.overwrite and _is_kept(job, is_named=settings.output is not None):
-            log.info("already there: %s (stage.overwrite=true makes it anew)", shown(job.path))
+            anew = " (stage.overwrite=true makes it anew)" if subject.command else ""
+            log.info("already there: %s%s", shown(job.path), anew)
             return job.path
         if statistics.targets == "annotated":
             _check_classes(subject)
@@ -93,7 +94,7 @@ def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSet
             raise nothing_explained(found.log(), job.header.num_samples, subject, statistics)
         found.write(job.path, job.header)
         job.checkpoint.unlink(missing_ok=True)
-    log.info("%s", summary(found.log(), job.span[1] - job.span[0], job.path))
+    log.info("%s", summary(found.log(), job.span[1] - job.span[0], statistics.targets, job.path))
     if stop.signal is not None:
         raise Interrupted(
             f"stopped by {stop.signal.name} after all samples; they are in '{job.path}'", signal=stop.signal

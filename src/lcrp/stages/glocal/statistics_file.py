@@ -1,5 +1,6 @@
 """The concept statistics that a stage builds on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_key
@@ -7,10 +8,17 @@ from lcrp.errors import StoreError
 from lcrp.runs.run import Run
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage.location import find_statistics
+from lcrp.storage.statistics import StatisticsFile
 
 
 def statistics_file(
-    subject: Subject, statistics: StatisticsSettings, run: Run, *, given: Path | None, is_made: bool
+    subject: Subject,
+    statistics: StatisticsSettings,
+    run: Run,
+    *,
+    layers: Sequence[str],
+    given: Path | None,
+    is_made: bool,
 ) -> Path:
     """The statistics that fit, or those that are made now.
 
@@ -18,6 +26,7 @@ def statistics_file(
         subject: model, dataset and composite.
         statistics: how the statistics are made.
         run: has the folder of what runs share.
+        layers: that it is to hold.
         given: a file that the user names.
         is_made: where none fits, make them first, as stage=glocal does.
 
@@ -25,8 +34,17 @@ def statistics_file(
         LcrpError: there are none, and none are to be made or can be.
     """
     try:
-        return find_statistics(run.output_root, statistics_key(subject, statistics), given=given)
+        path = find_statistics(run.output_root, statistics_key(subject, statistics), given=given)
     except StoreError:
         if given is not None or not is_made:
             raise
+    else:
+        if given is not None or not is_made or _holds(path, layers):
+            return path
     return glocal(subject, statistics, GlocalSettings(), run)
+
+
+def _holds(path: Path, layers: Sequence[str]) -> bool:
+    """Whether layers were ranked; statistics that were made with other settings may be of others."""
+    with StatisticsFile(path) as file:
+        return set(layers) <= set(file.layer_names)

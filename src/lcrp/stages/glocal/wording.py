@@ -30,10 +30,21 @@ def nothing_explained(target_log: TargetLog, total: int, subject: Subject, stati
     )
 
 
-def summary(target_log: TargetLog, num_samples: int, path: Path) -> str:
-    """For example ``glocal: 812 targets of 500 samples explained, 31 x not detected; written to ...``."""
+def summary(target_log: TargetLog, num_samples: int, targets: str, path: Path) -> str:
+    """For example ``glocal: 812 targets of 500 samples explained, nothing predicted in 31 samples; written to ...``.
+
+    Args:
+        target_log: what was explained and skipped.
+        num_samples: that were looked at.
+        targets: 'annotated' or 'predicted'.
+        path: the file.
+    """
     reasons = Counter(one.reason for one in target_log.skipped_targets).most_common()
     parts = [f"{len(target_log.explained)} targets of {num_samples} samples explained"]
+    with_targets = {one.target.sample for one in (*target_log.explained, *target_log.skipped_targets)}
+    num_without = num_samples - len(with_targets) - len(target_log.skipped_samples)
+    if num_without:
+        parts.append(f"nothing {targets} in {num_without} sample{'s' if num_without > 1 else ''}")
     parts += [f"skipped {count} x {reason}" for reason, count in reasons]
     if target_log.skipped_samples:
         parts.append(_unreadable(target_log.skipped_samples))
