@@ -17,6 +17,7 @@ from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus_flat, gradient
 from lcrp.errors import LayerError
 from lcrp.models.layers import Concat
+from lcrp.values.target import ExplainedTarget, Target
 from zennits import ExactMerge, Sum, generalised_gamma, zennits_composite
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
@@ -275,6 +276,75 @@ def test_layers_that_do_not_run_once_are_refused(images):
     for layer, message in (("conv", "'conv' is used more than once"), ("idle", "'idle' takes no part in the forward")):
         with attributor(Shared(), layers=[layer]) as engine, pytest.raises(LayerError, match=message):
             engine.forward(images)
+
+
+class SharedHead(nn.Module):
+    """One head on the maps of two levels, [B, K, 144 + 36]."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 3, 1), nn.Conv1d(3, 2, 1)
+
+    def forward(self, x):
+        x = self.stem(x).relu()
+        levels = x, nn.functional.avg_pool2d(x, 2)
+        return self.last(torch.cat([self.head(level).flatten(2) for level in levels], dim=2))
+
+
+def test_a_layer_that_is_used_side_by_side_is_one(images):
+    """Its places are those of all calls, in their order; relevance restarts at all of them at once."""
+    torch.manual_seed(1)
+    network = SharedHead().double()
+    with attributor(network, epsilon_gamma_flat, ["head"]) as engine:
+        trace = engine.forward(images)
+        seed = torch.rand_like(trace.output)
+        found = trace.attribute(trace.output, seed)
+        relevance = found.relevance["head"]
+        total = trace.conditional("head", relevance)
+        parts = [trace.conditional("head", only_concept(relevance, torch.tensor([c, c]))) for c in range(3)]
+        activation = trace.activation["head"]
+    with torch.no_grad():
+        x = network.stem(normalised(images)).relu()
+        expected = [network.head(level).flatten(2) for level in (x, nn.functional.avg_pool2d(x, 2))]
+    torch.testing.assert_close(activation, torch.cat(expected, dim=2), rtol=1e-12, atol=1e-14)
+    assert relevance.shape == (2, 3, 144 + 36)
+    assert relevance[..., :144].any()
+    assert relevance[..., 144:].any()
+    torch.testing.assert_close(total, found.heatmap, rtol=1e-9, atol=1e-14)
+    torch.testing.assert_close(sum(parts), total, rtol=1e-9, atol=1e-14)
+
+
+def test_maps_of_a_layer_used_side_by_side_are_read_once(images):
+    """When all of its calls are there, in both directions."""
+    torch.manual_seed(1)
+    network, read = SharedHead().double(), []
+    with attributor(network, epsilon_gamma_flat, ["head", "stem"]) as engine:
+        kept = engine.forward(images)
+        chosen = [ExplainedTarget(target=Target(sample=n, class_id=0), key="k", score=1, confidence=1) for n in (0, 1)]
+        kept_relevance = {name: kept.attribute(*whole_seed(kept.output)).relevance[name] for name in ("head", "stem")}
+        kept_activation = kept.activation
+        engine.task = WholeSeed()
+        trace = engine.forward(images, lambda name, maps: read.append((name, maps)))
+        assert not trace.activation
+        assert [name for name, _ in read] == ["stem", "head"]
+        for name, maps in read:
+            assert torch.equal(maps, kept_activation[name])
+        read.clear()
+        trace.read_relevance(chosen, lambda name, maps: read.append((name, maps)))
+    assert [name for name, _ in read] == ["head", "stem"]
+    for name, maps in read:
+        torch.testing.assert_close(maps, kept_relevance[name], rtol=1e-12, atol=1e-15)
+
+
+def whole_seed(output):
+    return output, torch.ones_like(output)
+
+
+class WholeSeed:
+    """A task that seeds all outputs."""
+
+    def seed(self, output, explained):  # noqa: ARG002
+        return whole_seed(output)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
