@@ -16,6 +16,8 @@ from lcrp.values.explanation import Explanation, Reference
 from lcrp.values.sample import Sample
 
 LEAST_LAYER_SHARE = 0.1  # of a decision; below, the layer is not what to look at
+NEARLY_ALL = 0.99  # of a layer's relevance
+MOST_BETTER = 3  # layers that are named instead
 
 log = logging.getLogger(__name__)
 
@@ -63,22 +65,48 @@ def explained(
         concepts = tuple(replace(part, references=by_concept.get(part.concept, ())) for part in one.concepts)
         share = one.layer_share if explainer.composite.is_lrp else float("nan")  # gradients are no relevance
         complete.append(replace(one, title=title, concepts=concepts, layer_share=share))
-        _warn_of_layer(complete[-1])
+    _warn_of_layer(explainer, sample, complete)
     return complete
 
 
-def _warn_of_layer(explanation: Explanation) -> None:
-    """Say so if the concepts shown are hardly what the decision was made of."""
-    share = explanation.layer_share
-    if abs(share) < LEAST_LAYER_SHARE:
+def _warn_of_layer(explainer: Explainer, sample: Sample, found: Sequence[Explanation]) -> None:
+    """Say so if the concepts shown are hardly what a decision was made of, and where more of it passes."""
+    weak = [one for one in found if abs(one.layer_share) < LEAST_LAYER_SHARE]
+    if not weak:
+        return
+    for explanation, better in zip(weak, _better_layers(explainer, sample, weak), strict=True):
+        share = explanation.layer_share
         log.warning(
             "%s: %s of the relevance of '%s' passes through layer '%s', the rest takes other ways; choose a layer that "
-            "leads to this decision",
+            "leads to this decision%s",
             explanation.source,
             f"{share:.1%}" if share else "nothing",
             explanation.class_name,
             explanation.layer,
+            f": {', '.join(better)}" if better else "",
         )
+
+
+def _better_layers(explainer: Explainer, sample: Sample, found: Sequence[Explanation]) -> list[list[str]]:
+    """For every decision the layers of the deeper half through which most of it passes, with their shares.
+
+    Where a single channel holds all relevance it is the output that is explained: that layer shows no concepts.
+    """
+    names = layer_names(explainer.network)
+    deep = names[len(names) // 2 :]
+    better = []
+    with explainer.attributor(deep) as attributor:
+        trace = attributor.forward(sample.image[None])
+        for one in found:
+            attribution = trace.explain([one.explained])
+            shares = {}
+            for layer in deep:
+                by_channel = attribution.relevance[layer][0].double().sum(dim=(1, 2))  # [C]
+                if by_channel.abs().max() < NEARLY_ALL * by_channel.abs().sum():
+                    shares[layer] = float(by_channel.sum())
+            best = sorted(shares, key=lambda layer: -shares[layer])[:MOST_BETTER]
+            better.append([f"'{layer}' ({shares[layer]:.0%})" for layer in best if shares[layer] >= LEAST_LAYER_SHARE])
+    return better
 
 
 def layer_of(explainer: Explainer, name: str | None) -> str:

@@ -71,7 +71,7 @@ def test_a_layer_that_hardly_takes_part_is_told(
     with_share(0.0)
     few, none = caplog.messages
     assert few.startswith("squares/01: 2.8% of the relevance of 'boat' passes through layer '2', the rest takes other")
-    assert few.endswith("choose a layer that leads to this decision")
+    assert few.endswith("choose a layer that leads to this decision: '2' (100%)")
     assert none.startswith("squares/01: nothing of the relevance of 'boat' passes")
 
 

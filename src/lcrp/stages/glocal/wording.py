@@ -41,7 +41,8 @@ def summary(target_log: TargetLog, num_samples: int, targets: str, path: Path) -
     """
     reasons = Counter(one.reason for one in target_log.skipped_targets).most_common()
     parts = [f"{len(target_log.explained)} targets of {num_samples} samples explained"]
-    with_targets = {one.target.sample for one in (*target_log.explained, *target_log.skipped_targets)}
+    with_targets = {one.target.sample for one in target_log.explained}
+    with_targets |= {one.target.sample for one in target_log.skipped_targets}
     num_without = num_samples - len(with_targets) - len(target_log.skipped_samples)
     if num_without:
         parts.append(f"nothing {targets} in {num_without} sample{'s' if num_without > 1 else ''}")
