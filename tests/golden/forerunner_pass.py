@@ -147,6 +147,16 @@ class Photographs:
         return "photographs"
 
 
+def merge_as_the_forerunner(network: nn.Module) -> None:
+    """Merge BatchNorm by zennit 0.4.6, for good.
+
+    eps stays in the norms that are left, which scale by 1 / sqrt(1 + eps) and are explained by themselves, behind what
+    is recorded of the layer. A copy of the maps in between keeps them from being merged for a second time.
+    """
+    for merged in SequentialMergeBatchNorm().apply(network):
+        merged.batch_norm.register_forward_pre_hook(lambda _, inputs: (inputs[0].clone(),))
+
+
 def recorded_pass(name: str, shared: Path, network: nn.Module, folder: Path, layer: str = "") -> tuple[Subject, Path]:
     """Model, photographs and composite of a pass, and the folder that the forerunner wrote, unpacked in `folder`."""
     case = CASES[name]
@@ -156,7 +166,7 @@ def recorded_pass(name: str, shared: Path, network: nn.Module, folder: Path, lay
     num_classes = 20 if name == "unet" else 80
     files = [str(file) for file in stored.pop("files")]
     dataset = Photographs(shared / "data" / "coco2017" / "val2017", files, stored, case, num_classes)
-    SequentialMergeBatchNorm().apply(network)  # as the forerunner did; it leaves eps in the norms
+    merge_as_the_forerunner(network)
     explainer = Explainer(
         name=name,
         network=network,

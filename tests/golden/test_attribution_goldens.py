@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from forerunner_pass import merge_as_the_forerunner
 from toy import named
-from zennit.canonizers import SequentialMergeBatchNorm
 
 from lcrp.attribution.concepts import only_concept, relevance_scores
 from lcrp.attribution.detection import DetectionTask
@@ -63,7 +63,7 @@ class Golden:
         self.data = np.load(shared / "goldens" / f"{model}.npz")
         self.conditional = np.load(shared / "goldens" / f"{model}_cond_a.npz")
         self.network = network
-        SequentialMergeBatchNorm().apply(network)  # for good; the norms that are left scale by 1 / sqrt(1 + eps)
+        merge_as_the_forerunner(network)
         names = [str(number) for number in range(NUM_CLASSES[model])]
         self.task = SegmentationTask(names) if model in SEGMENTERS else DetectionTask(names)
         self.layers = layer_names(self.network)

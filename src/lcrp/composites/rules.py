@@ -209,9 +209,7 @@ class _NormLocalStep(_NormStep):
         with torch.enable_grad():
             y = self.operation.function(*inputs)
         lower = torch.autograd.grad(y, inputs, upper * self.shares[0])
-        return tuple(
-            share * one.mul_(x) for share, one, x in zip(self.operation.shares, lower, self.inputs, strict=True)
-        )
+        return tuple(share * (one * x) for share, one, x in zip(self.operation.shares, lower, self.inputs, strict=True))
 
 
 class Pass(Rule):

@@ -72,13 +72,32 @@ def test_a_norm_without_weights_is_that_of_zennit():
     torch.testing.assert_close(relevance(norm, Epsilon(), x, upper.double()), theirs, rtol=1e-10, atol=1e-14)
 
 
-def test_a_norm_by_the_batchs_own_statistics_passes_its_gradient():
-    """It has no constants, so that it is no scaling of channels."""
+def test_a_norm_by_the_batchs_own_statistics_is_a_normalisation():
+    """It has no constants, so that it is no scaling of channels: by contribution, its deviation taken as a constant."""
     torch.manual_seed(3)
-    norm = nn.BatchNorm2d(3, track_running_stats=False).eval()
-    x, upper = torch.randn(2, 3, 4, 5, requires_grad=True), torch.randn(2, 3, 4, 5)
-    (gradient,) = torch.autograd.grad(norm(x), x, upper)
-    assert torch.equal(relevance(norm, Epsilon(), x, upper), gradient)
+    norm = nn.BatchNorm2d(3, track_running_stats=False).double().eval()
+    nn.init.uniform_(norm.weight, 0.5, 2)
+    nn.init.uniform_(norm.bias, -1, 1)
+    x = torch.randn(2, 3, 4, 5, dtype=torch.float64, requires_grad=True)
+    upper = torch.randn(2, 3, 4, 5, dtype=torch.float64)
+    mean = x.mean((0, 2, 3), keepdim=True)
+    deviation = (x.detach().var((0, 2, 3), keepdim=True, correction=0) + norm.eps).sqrt()
+    y = (x - mean) / deviation * norm.weight.detach()[:, None, None] + norm.bias.detach()[:, None, None]
+    torch.testing.assert_close(norm(x), y, rtol=1e-10, atol=1e-12)
+    (gradient,) = torch.autograd.grad(y, x, upper / stabilised(y.detach()))
+    torch.testing.assert_close(relevance(norm, Norm(), x, upper), gradient * x, rtol=1e-8, atol=1e-12)
+
+
+def test_a_sum_over_an_axis_is_one_of_its_contributions():
+    """Its gradient is a view that repeats itself, into which nothing can be written."""
+
+    class Stacked(nn.Module):
+        def forward(self, x):
+            return torch.stack([x, 2 * x]).sum(0)
+
+    x, upper = torch.rand(2, 3, requires_grad=True), torch.rand(2, 3)
+    found = relevance(Stacked(), epsilon_plus(Stacked()), x, upper)
+    torch.testing.assert_close(found, upper, rtol=1e-3, atol=1e-5)  # but for the stabiliser
 
 
 @pytest.mark.parametrize("rule", [ZPlus(), GeneralisedGamma(), Epsilon(), Flat(), Pass(), Norm()])
