@@ -20,6 +20,7 @@ from lcrp.storage.explanation import write_explanation
 from lcrp.storage.explanation_json import explanation_json
 from lcrp.values import explanation as values
 from lcrp.values.geometry import Box, Geometry, OnPicture
+from lcrp.values.ledger import Ledger
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -178,6 +179,11 @@ class Explanation:
     def layer_share(self) -> float:
         """Share of the decision's relevance that passes through the layer; NaN where it was not measured."""
         return self.value.layer_share
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """What became of the decision's relevance: what reached the input, what biases and the stabiliser took."""
+        return self.value.ledger
 
     @property
     def concepts(self) -> tuple[Concept, ...]:

@@ -211,6 +211,7 @@ def _own(
         checkpoint=MODULE,
         checkpoint_sha256="",
         precision=config.precision,  # type: ignore[arg-type]
+        unaccounted=config.unaccounted,  # type: ignore[arg-type]
     )
     return with_layer(as_it_stands(explainer), layer)
 

@@ -6,10 +6,12 @@ Axes: B batch, C concept, H W picture, h w feature map.
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch import nn
 
+from lcrp.attribution.accounts import Accounts
 from lcrp.attribution.plain import alone_with, plain
 from lcrp.attribution.records import Alter, ReadMaps, Recorder
 from lcrp.attribution.task import NetworkOutput, Task
@@ -19,6 +21,7 @@ from lcrp.composites.operations.origin import picture
 from lcrp.composites.spec import BuildComposite
 from lcrp.composites.table import RuleTable
 from lcrp.errors import LayerError, nearest
+from lcrp.values.ledger import Unaccounted
 from lcrp.values.normalisation import Normalisation
 
 
@@ -35,6 +38,7 @@ class Attributor:
         layers: names of the layers whose relevance and activation are recorded.
         mean: subtracted from RGB images in [0, 1], per channel.
         std: divided by afterwards, per channel.
+        unaccounted: what happens where relevance went astray though the composite conserves it.
 
     Raises:
         LayerError: a layer is not in the network.
@@ -49,6 +53,7 @@ class Attributor:
         layers: Sequence[str],
         mean: Sequence[float],
         std: Sequence[float],
+        unaccounted: Unaccounted = "error",
     ) -> None:
         self.network = network
         self.composite = composite
@@ -57,6 +62,8 @@ class Attributor:
         self._layers = {name: _layer(network, name) for name in layers}
         self._recorder = Recorder(layers)
         self._rules: OperationRules | None = None
+        self._accounts: Accounts | None = None
+        self._unaccounted = unaccounted
         self._trace: Trace | None = None
         self._undo = ExitStack()
 
@@ -67,6 +74,11 @@ class Attributor:
             stack.enter_context(plain(self.network, out_of_place=not isinstance(built, RuleTable)))
             if isinstance(built, RuleTable):
                 self._rules = OperationRules(self.network, built, self._recorder.operation)
+                self._accounts = Accounts(
+                    bookkeeper=self._rules.bookkeeper,
+                    conserves=getattr(self.composite, "conserves", False),
+                    unaccounted=self._unaccounted,
+                )
                 stack.enter_context(self._rules.running)
             else:
                 stack.callback(built.remove)
@@ -181,7 +193,7 @@ class Attributor:
             if name not in recorded:
                 raise LayerError(f"layer '{name}' takes no part in the forward pass of {type(self.network).__name__}")
         kept = {name: record for name, record in recorded.items() if record.calls}
-        return Trace(self.task, inputs, output, kept, arrivals)
+        return Trace(self.task, inputs, output, kept, arrivals, self._accounts)
 
     def _told(self, name: str, maps: torch.Tensor) -> None:
         if self._trace is not None:
@@ -198,7 +210,8 @@ def _layer(network: nn.Module, name: str) -> nn.Module:
     modules = dict(network.named_modules())
     if name not in modules:
         raise LayerError(f"layer '{name}' is not in {type(network).__name__}; nearest: {nearest(name, modules)}")
-    return modules[name]
+    module: nn.Module = modules[name]
+    return module
 
 
 @contextmanager
@@ -208,5 +221,5 @@ def _without_memory() -> Iterator[None]:
         yield
 
 
-def _nothing(kept: object) -> None:
+def _nothing(kept: Any) -> Any:
     """In place of what would be kept."""

@@ -43,7 +43,7 @@ class Record:
         if len(self.calls) == 1 and self.calls[0].ndim == 4:
             return [maps.movedim(1, self.axis)]
         shapes = [call.movedim(self.axis, 1).shape for call in self.calls]
-        parts = maps.split([shape[2:].numel() for shape in shapes], dim=2)
+        parts = torch.split(maps, [shape[2:].numel() for shape in shapes], dim=2)
         return [part.reshape(shape).movedim(1, self.axis) for part, shape in zip(parts, shapes, strict=True)]
 
 

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from lcrp.attribution.accounts import Accounts
 from lcrp.attribution.finite import check_differentiable, check_finite
 from lcrp.attribution.records import Arrivals, ReadMaps, Record
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.composites.windowed import whole
 from lcrp.errors import LayerError, nearest
 from lcrp.values.attribution import Attribution
+from lcrp.values.ledger import Ledger
 from lcrp.values.prediction import at_least_float32
 from lcrp.values.target import ExplainedTarget
 
@@ -34,6 +36,7 @@ class Trace:
         output: NetworkOutput,
         recorded: Mapping[str, Record],
         arrivals: Sequence[Arrivals],
+        accounts: Accounts | None,
     ) -> None:
         self._ends: tuple[NetworkOutput, torch.Tensor] | None = (output, inputs)
         self.activation = {
@@ -42,6 +45,7 @@ class Trace:
         self._task = task
         self._recorded = dict(recorded)
         self._arrivals = arrivals
+        self._accounts = accounts
         self._read: ReadMaps | None = None
         self._sums: dict[str, torch.Tensor] = {}
 
@@ -82,7 +86,11 @@ class Trace:
         for name, record in self._recorded.items():
             parts, relevance = relevance[: len(record.calls)], relevance[len(record.calls) :]
             by_layer[name] = record.joined(parts)
-        return Attribution(heatmap=at_least_float32(heatmap).sum(dim=1), relevance=by_layer, activation=self.activation)
+        heatmap = at_least_float32(heatmap).sum(dim=1)
+        ledgers = None
+        if self._accounts is not None:
+            ledgers = self._accounts.closed(explained_output, seed, heatmap, by_layer.values())
+        return Attribution(heatmap=heatmap, relevance=by_layer, activation=self.activation, ledgers=ledgers)
 
     def relevance(self, layer: str, explained: Sequence[ExplainedTarget | None]) -> torch.Tensor:
         """Relevance [B, C, h, w] of one recorded layer, by a round that goes no further.
@@ -98,7 +106,7 @@ class Trace:
         record = self._at(layer)
         return record.joined(self._backward([explained_output], [seed], [layer] * len(record.calls), record.calls))
 
-    def read_relevance(self, explained: Sequence[ExplainedTarget | None], read: ReadMaps) -> None:
+    def read_relevance(self, explained: Sequence[ExplainedTarget | None], read: ReadMaps) -> tuple[Ledger, ...] | None:
         """One backward round whose maps are read as they arise, so that they need not lie in memory side by side.
 
         Args:
@@ -111,12 +119,15 @@ class Trace:
         self._read, self._sums = read, {}
         explained_output, seed = self._task.seed(self.output, explained)
         try:
-            self._backward([explained_output], [seed], ["input"], [self._input])
+            heatmap = self._backward([explained_output], [seed], ["input"], [self._input])[0]
             for arrivals in self._arrivals:
                 arrivals.end()
         finally:
             self._read = None
         check_finite(list(reversed(self._sums.items())))
+        if self._accounts is None:
+            return None
+        return self._accounts.closed(explained_output, seed, at_least_float32(heatmap).sum(dim=1), ())
 
     def conditional(self, layer: str, relevance: torch.Tensor) -> torch.Tensor:
         """Heatmaps of relevance that restarts at one layer; every path around the layer is excluded.
@@ -167,6 +178,8 @@ class Trace:
         """Relevance of the named `ends`, in their shapes, from relevance `seeds` of `starts`."""
         for start in starts:
             check_differentiable(start)
+        if self._accounts is not None:
+            self._accounts.bookkeeper.begin(len(self._input))
         placed = [seed.to(start) for start, seed in zip(starts, seeds, strict=True)]
         gradients = torch.autograd.grad(starts, ends, placed, retain_graph=True, allow_unused=True)
         relevance = [

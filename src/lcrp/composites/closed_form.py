@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch.autograd.function import once_differentiable
 
-from lcrp.composites.ledger import Ledger
+from lcrp.composites.bookkeeper import Bookkeeper
 from lcrp.composites.operations.linear_map import LinearMap
 from lcrp.composites.operations.values import Operation
 from lcrp.composites.windowed import Part, cut, everywhere, is_nothing, joined, pieces_of, whole
@@ -52,7 +52,7 @@ class Step(ABC):
             and the relevance that is recorded between the two is that of the norm's output.
         few_rounds: whether few rounds follow, which then prepare no more than the windows that they reach. What is not
             prepared for all rounds is computed again in each, and takes half as much memory again.
-        ledger: is told what the operation keeps of relevance.
+        bookkeeper: is told what the operation keeps of relevance.
         row: the picture, of a step that keeps one only.
 
     Attributes:
@@ -77,11 +77,11 @@ class Step(ABC):
         *,
         norm_epsilon: float | None = None,
         few_rounds: bool = False,
-        ledger: Ledger | None = None,
+        bookkeeper: Bookkeeper | None = None,
         row: int | None = None,
     ) -> None:
         self.rule, self.operation, self.norm_epsilon = rule, operation, norm_epsilon
-        self.ledger, self.row = ledger, row
+        self.bookkeeper, self.row = bookkeeper, row
         self.inputs = inputs if self.reads_input else ()
         self.shapes = tuple(x.shape for x in inputs)
         self.shares: Tensors = ()
@@ -158,7 +158,7 @@ class Step(ABC):
         y = None if self._y is None else self._y[rows]
         inputs = tuple(x[rows] for x in self.inputs)
         options: dict[str, Any] = {"norm_epsilon": self.norm_epsilon, "few_rounds": self._prepares_windows}
-        return type(self)(self.rule, self.operation, inputs, y, **options, ledger=self.ledger, row=row)
+        return type(self)(self.rule, self.operation, inputs, y, **options, bookkeeper=self.bookkeeper, row=row)
 
     def _part(self, window: Window) -> "Step":
         """The step within a window; prepared if this one is."""
@@ -201,14 +201,14 @@ class Step(ABC):
         return size.div_(denominator) if with_sign_of is None else torch.div(with_sign_of, denominator, out=size)
 
     def bias_takes(self, scaled: torch.Tensor, offset: torch.Tensor | None = None) -> None:
-        """Tell the ledger what a bias takes of relevance.
+        """Tell the bookkeeper what a bias takes of relevance.
 
         Args:
             scaled: relevance over denominators, in the shape of the output.
             offset: [C] bias in the denominators; None for the linear map's own.
         """
-        if self.ledger is not None and self.map.bias is not None:
-            self.ledger.by_bias(scaled, self.map.bias if offset is None else offset, self.map.axis, self.row)
+        if self.bookkeeper is not None and self.map.bias is not None:
+            self.bookkeeper.by_bias(scaled, self.map.bias if offset is None else offset, self.map.axis, self.row)
 
     def weight(self, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """A modified weight of a linear map."""
@@ -223,7 +223,7 @@ def passed_on(
     *,
     norm_epsilon: float | None = None,
     few_rounds: bool = False,
-    ledger: Ledger | None = None,
+    bookkeeper: Bookkeeper | None = None,
 ) -> torch.Tensor:
     """The output of an operation, whose gradient is the relevance of its inputs.
 
@@ -234,7 +234,7 @@ def passed_on(
         y: the output, without gradient, in memory of its own.
         norm_epsilon: as of `Step`.
         few_rounds: as of `Step`.
-        ledger: as of `Step`.
+        bookkeeper: as of `Step`.
     """
     step = rule.step_type(operation)(
         rule,
@@ -243,7 +243,7 @@ def passed_on(
         y.detach(),
         norm_epsilon=norm_epsilon,
         few_rounds=few_rounds,
-        ledger=ledger,
+        bookkeeper=bookkeeper,
     )
     out: torch.Tensor = _Relevance.apply(step, [y], *inputs)
     return out
@@ -266,8 +266,8 @@ class _Relevance(torch.autograd.Function):
             return tuple([None] * (2 + len(ctx.ends)))
         step: Step = ctx.step
         lower = _several(step.relevance(upper))
-        if step.ledger is not None and step.keeps != "nothing":
-            step.ledger.kept(upper, lower, by_constants=step.keeps == "for constants")
+        if step.bookkeeper is not None and step.keeps != "nothing":
+            step.bookkeeper.kept(upper, lower, by_constants=step.keeps == "for constants")
         ends = zip(lower, ctx.ends, strict=True)
         return None, None, *(whole(one) if is_end else one for one, is_end in ends)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from torch import nn
 from zennit.core import Composite
@@ -9,7 +10,7 @@ from zennit.core import Composite
 from lcrp.composites.composites import gradient
 from lcrp.composites.table import RuleTable
 
-BuiltComposite = RuleTable | Composite  # one of zennit attaches its own rules to modules
+BuiltComposite: TypeAlias = RuleTable | Composite  # one of zennit attaches its own rules to modules
 BuildComposite = Callable[[nn.Module], BuiltComposite]  # makes a fresh composite for one network
 
 

@@ -20,6 +20,7 @@ from lcrp.data.dataset import Dataset
 from lcrp.decisions.explainer import Explainer, Precision
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import ConfigError
+from lcrp.values.ledger import Unaccounted
 
 WORKERS_OF_A_GPU = 4
 
@@ -98,6 +99,7 @@ def build_explainer(
         checkpoint_sha256=trained.checkpoint_sha256,
         architecture={"_target_": model.network["_target_"], **trained.arguments},
         precision=cast(Precision, config.precision),
+        unaccounted=cast(Unaccounted, config.unaccounted),
     )
 
 

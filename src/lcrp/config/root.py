@@ -16,6 +16,7 @@ from lcrp.config.dataset import Dataset
 from lcrp.config.model import Model
 from lcrp.config.values import Problems, filled, told
 from lcrp.errors import at_least, one_of, within
+from lcrp.values.ledger import Unaccounted
 
 Takes = Literal["subject", "pupil", "dataset", "run", "nothing"]
 
@@ -103,6 +104,7 @@ class Config:
     shard: Shard = field(default_factory=Shard)
     device: str = MISSING
     precision: str = MISSING
+    unaccounted: str = MISSING
     run: str | None = None
     threads: int | None = None
     workers: int | None = None
@@ -124,6 +126,7 @@ class Config:
         if not DEVICE.fullmatch(self.device):
             yield f"device='{self.device}' is unknown; choose 'cpu', 'cuda' or 'cuda:0', 'cuda:1', ..., 'mps' or 'auto'"
         yield from one_of("precision", self.precision, get_args(Precision))
+        yield from one_of("unaccounted", self.unaccounted, get_args(Unaccounted))
         if self.precision == "tf32" and self.device in ("cpu", "mps"):
             yield "precision=tf32 is a way of GPUs to compute; write device=cuda too, or precision=float32"
         yield from at_least("threads", self.threads, 1)

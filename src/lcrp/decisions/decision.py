@@ -12,8 +12,9 @@ import torch
 from torch.nn.functional import interpolate
 
 from lcrp.attribution.concepts import activation_scores, only_concept, relevance_scores
-from lcrp.attribution.engine import Attributor, Trace
+from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Prediction, Task
+from lcrp.attribution.trace import Trace
 from lcrp.decisions.beside import annotated, by_confidence, other_decisions, runners_up
 from lcrp.decisions.concept_choice import ConceptChoice, top_concepts
 from lcrp.decisions.selection import Selection, chosen_targets, class_id_of
@@ -120,6 +121,7 @@ def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget
         ),
         others=other_decisions(attributor.task, view.prediction, view.sample, explained),
         runners_up=runners_up(attributor.task, view.prediction, explained),
+        ledger=attribution.ledgers[0] if attribution.ledgers and choice.mode == "relevance" else None,
         annotated=annotated(attributor.task, view.sample, explained, mask, view.data_names),
     )
 

@@ -11,6 +11,7 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Task
 from lcrp.composites.spec import GRADIENT, BuildComposite, CompositeSpec
 from lcrp.data.transforms import InputTransform
+from lcrp.values.ledger import Unaccounted
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 
@@ -32,6 +33,7 @@ class Explainer:
         checkpoint_sha256: of the file; empty for random weights.
         architecture: which network it is and how it was built, plain values.
         precision: how its numbers are multiplied.
+        unaccounted: what happens where relevance went astray, though the composite conserves it.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Explainer:
     checkpoint_sha256: str
     architecture: Mapping[str, object] = field(default_factory=dict)
     precision: Precision = "float32"
+    unaccounted: Unaccounted = "error"
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -79,6 +82,7 @@ class Explainer:
             layers=layers,
             mean=self.mean,
             std=self.std,
+            unaccounted=self.unaccounted,
         )
 
     def reader(self) -> Attributor:

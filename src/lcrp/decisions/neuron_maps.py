@@ -16,8 +16,9 @@ import numpy.typing as npt
 import torch
 
 from lcrp.attribution.concepts import only_neuron
-from lcrp.attribution.engine import Attributor, Trace
+from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Task
+from lcrp.attribution.trace import Trace
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.rounds import few_samples
 from lcrp.errors import DataError

@@ -10,7 +10,8 @@ from typing import TypeVar
 import torch
 
 from lcrp.attribution.concepts import activation_scores, relevance_scores
-from lcrp.attribution.engine import Attributor, Trace
+from lcrp.attribution.engine import Attributor
+from lcrp.attribution.trace import Trace
 from lcrp.ranking.accumulator import LayerShape
 from lcrp.values.attribution import ConceptScores
 from lcrp.values.sample import Batch, Sample

@@ -6,6 +6,7 @@ from lcrp.values.explanation import Annotated, ConceptExplanation, Explanation
 
 MINUS = "\N{MINUS SIGN}"
 HARDLY = 0.10  # of the decision's relevance: a layer through which less passes hardly takes part
+LARGELY = 0.5  # share of a decision from which on it is told that biases took it
 
 
 def label(explanation: Explanation) -> str:
@@ -41,8 +42,24 @@ def is_hardly_involved(explanation: Explanation) -> bool:
     return explanation.layer_share < HARDLY
 
 
+def ledger_note(explanation: Explanation) -> str:
+    """What the relevance was lost to, where that matters; else nothing."""
+    ledger = explanation.ledger
+    if ledger is None or not ledger.seed:
+        return ""
+    if ledger.is_cancelling:
+        return "⚠ large relevance for and against cancels: sums and shares tell little"
+    taken = ledger.constants / ledger.seed
+    return f"biases took {percent(taken)} of the decision" if LARGELY <= taken <= 1 else ""
+
+
 def layer_note(explanation: Explanation) -> str:
-    """How much of the decision the layer carries, and how much of that the shown concepts are."""
+    """How much of the decision the layer carries, how much of that the shown concepts are, what biases took."""
+    notes = (_layer_note(explanation), ledger_note(explanation))
+    return "; ".join(note for note in notes if note)
+
+
+def _layer_note(explanation: Explanation) -> str:
     shown = (
         f"{len(explanation.concepts)} of {explanation.num_concepts} concepts shown: {percent(explanation.coverage)} of"
     )

@@ -12,12 +12,14 @@ horizontal), offset (top, left), boxes (left, top, right, bottom). JSON knows th
 /picture, /mask, /heatmap    [H, W * 3] uint8, [H, W] bool, [H, W]
 /others/<rank>               class_name, confidence, share, and box and picture_box
 /runners_up/<rank>           class_name, confidence
+/ledger                      seed, reached, constants, stabiliser, largest, conserves; only where it was kept
 /annotated                   verdict, class_name, overlap; only for samples of a dataset
 /concepts/<rank>             concept, share, outside; heatmap [H, W]
 /concepts/<rank>/references/<rank>   key, sample, class_name, score, pixel_aspect, is_explained_picture;
                                      picture, heatmap
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final, get_args
 
@@ -36,6 +38,7 @@ from lcrp.values.explanation import (
     Verdict,
 )
 from lcrp.values.geometry import Box, Geometry, ResizeName
+from lcrp.values.ledger import Ledger
 from lcrp.values.target import ExplainedTarget, Target
 
 FORMAT: Final = "lcrp-explanation"
@@ -66,6 +69,8 @@ def write_explanation(path: Path, explanation: Explanation) -> None:
         file.write_array("mask", explanation.mask)
         file.write_array("heatmap", explanation.heatmap)
         _write_others(file, explanation)
+        if explanation.ledger is not None:
+            file.create_group("ledger").attrs.update(asdict(explanation.ledger))
         concepts = file.create_group("concepts")
         for rank, concept in enumerate(explanation.concepts):
             _write_concept(concepts.create_group(_numbered(rank)), concept)
@@ -97,6 +102,7 @@ def read_explanation(path: Path) -> Explanation:
             others=tuple(_other(group) for group in _in_order(file["others"])),
             runners_up=tuple(_runner_up(group) for group in _in_order(file["runners_up"])),
             annotated=_annotated(file["annotated"]) if "annotated" in file else None,
+            ledger=_ledger(file["ledger"]) if "ledger" in file else None,
             concepts=tuple(_concept(group) for group in _in_order(file["concepts"])),
         )
 
@@ -154,6 +160,11 @@ def _runner_up(group: h5py.Group) -> tuple[str, float]:
 def _annotated(group: h5py.Group) -> Annotated:
     verdict = next(one for one in get_args(Verdict) if one == group.attrs["verdict"])
     return Annotated(verdict=verdict, class_name=str(group.attrs["class_name"]), overlap=float(group.attrs["overlap"]))
+
+
+def _ledger(group: h5py.Group) -> Ledger:
+    numbers = {name: float(group.attrs[name]) for name in ("seed", "reached", "constants", "stabiliser", "largest")}
+    return Ledger(**numbers, conserves=bool(group.attrs["conserves"]))
 
 
 def _write_box(group: NewGroup, box: Box | None, geometry: Geometry) -> None:

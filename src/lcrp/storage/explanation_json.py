@@ -1,9 +1,11 @@
 """Explanations as JSON: the numbers of one decision, in the photograph's frame."""
 
 import math
+from dataclasses import asdict
 
 from lcrp.values.explanation import Annotated, ConceptExplanation, Explanation, OtherDecision
 from lcrp.values.geometry import Geometry
+from lcrp.values.ledger import Ledger
 
 
 def explanation_json(explanation: Explanation) -> dict[str, object]:
@@ -35,6 +37,7 @@ def explanation_json(explanation: Explanation) -> dict[str, object]:
         "layer": explanation.layer,
         "layer_share": None if math.isnan(share) else share,
         "coverage": explanation.coverage,
+        "ledger": _ledger_json(explanation.ledger),
         "concepts": [_concept_json(concept) for concept in explanation.concepts],
         "others": [_other_json(other, explanation.geometry) for other in explanation.others],
         "runners_up": [{"class": name, "confidence": float(value)} for name, value in explanation.runners_up],
@@ -61,6 +64,11 @@ def _other_json(other: OtherDecision, geometry: Geometry) -> dict[str, object]:
         "box": None if other.box is None else geometry.box_to_picture(other.box),
         "share": float(other.share),
     }
+
+
+def _ledger_json(ledger: Ledger | None) -> dict[str, object] | None:
+    """What became of the relevance; `missing` is in none of the others."""
+    return None if ledger is None else {**asdict(ledger), "missing": ledger.missing}
 
 
 def _annotated_json(annotated: Annotated | None) -> dict[str, object] | None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
+from lcrp.values.ledger import Ledger
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribution:
@@ -17,11 +19,13 @@ class Attribution:
         heatmap: [T, H, W] relevance of the input, summed over its channels.
         relevance: layer name to [T, C, h, w], relevance at the layer's output.
         activation: layer name to [T, C, h, w], the layer's output.
+        ledgers: of every target, where it was kept; None where rules on modules keep none.
     """
 
     heatmap: torch.Tensor
     relevance: Mapping[str, torch.Tensor]
     activation: Mapping[str, torch.Tensor]
+    ledgers: tuple[Ledger, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from lcrp.values.geometry import Box, Geometry
 from lcrp.values.geometry import Mask as Mask  # of explanations, too
+from lcrp.values.ledger import Ledger
 from lcrp.values.target import ExplainedTarget
 
 Picture = npt.NDArray[np.floating]
@@ -121,6 +122,7 @@ class Explanation:
         others: the model's other decisions about the picture, most confident first.
         runners_up: the other classes for this decision, with their confidence (as `explained.confidence`), best first.
         annotated: what the annotation says of the decision; None for pictures that do not come from a dataset.
+        ledger: what became of the decision's relevance; None where it was not kept: activation, rules on modules.
     """
 
     title: str
@@ -142,6 +144,7 @@ class Explanation:
     others: tuple[OtherDecision, ...] = ()
     runners_up: tuple[tuple[str, float], ...] = ()
     annotated: Annotated | None = None
+    ledger: Ledger | None = None
 
     @property
     def content(self) -> tuple[int, int, int, int]:

@@ -65,7 +65,7 @@ _FAMILIES: tuple[tuple[Handler, str], ...] = (
 
 def _handlers() -> Mapping[Any, Handler]:
     found = {func: handler for handler, names in _FAMILIES for func in _found(names)}
-    named = {l2_norm: norms.l2_norm, torch.einsum: attention.einsum, torch._VF.einsum: attention.einsum}
+    named = {l2_norm: norms.l2_norm, torch.einsum: attention.einsum, torch._VF.einsum: attention.einsum}  # type: ignore[attr-defined]
     sampled = (torch.ops.torchvision.roi_align, torch.ops.torchvision.roi_align.default)
     return {**found, **named, **dict.fromkeys(sampled, sampling.sample)}
 

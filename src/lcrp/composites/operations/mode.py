@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from lcrp.composites.bookkeeper import Bookkeeper
 from lcrp.composites.closed_form import Rule, Tensors, passed_on
-from lcrp.composites.ledger import Ledger
 from lcrp.composites.operations.audit import moves_values
 from lcrp.composites.operations.catalogue import HANDLERS, IN_PLACE, KNOWN, OPENED
 from lcrp.composites.operations.linear_map import Geometry, LinearMap
@@ -50,7 +50,7 @@ class OperationRules(TorchFunctionMode):
     Attributes:
         few_rounds: whether few backward rounds follow the next forward pass, as of `Step`.
         running: which module runs.
-        ledger: what operations keep of relevance, in backward rounds.
+        bookkeeper: what operations keep of relevance, in backward rounds.
     """
 
     def __init__(self, network: nn.Module, table: RuleTable, seen: Seen | None = None) -> None:
@@ -60,7 +60,7 @@ class OperationRules(TorchFunctionMode):
         self.few_rounds = False
         self.running = RunningModules(network)
         self._written = Written()
-        self.ledger = Ledger()
+        self.bookkeeper = Bookkeeper()
         self._owners = owners_of_weights(network)
         self._maps: dict[int, tuple[torch.Tensor, int, int, dict[Geometry | None, LinearMap]]] = {}
         self._made: dict[tuple[object, ...], Any] = {}
@@ -97,7 +97,7 @@ class OperationRules(TorchFunctionMode):
         """The rule of an operation that runs now; None for the gradient."""
         return self.table.rule(family, self.running.innermost)
 
-    def open(self, func: FunctionType, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def open(self, func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """A call of a Python function of torch, this mode seeing what it calls."""
         if func in self._opening:  # a part of it, in a function of its own, asks again
             return self.native(func, args, kwargs)
@@ -158,7 +158,11 @@ class OperationRules(TorchFunctionMode):
         self, rule: Rule, operation: Operation, inputs: Tensors, y: torch.Tensor, norm_epsilon: float | None = None
     ) -> torch.Tensor:
         """The output of an operation, whose gradient is relevance by a rule."""
-        options = {"norm_epsilon": norm_epsilon, "few_rounds": self.few_rounds, "ledger": self.ledger}
+        options: dict[str, Any] = {
+            "norm_epsilon": norm_epsilon,
+            "few_rounds": self.few_rounds,
+            "bookkeeper": self.bookkeeper,
+        }
         out = passed_on(rule, operation, inputs, y, **options)
         if not isinstance(operation, LinearMap) and any(origin_of(x).is_picture for x in inputs):
             note(out, Origin(is_picture=True))
@@ -242,9 +246,10 @@ class OperationRules(TorchFunctionMode):
         known = maps.setdefault(geometry, made)
         return known
 
-    def _open(self, func: FunctionType) -> Function:
+    def _open(self, func: Function) -> Function:
         """A Python function of torch that lets this mode see what it calls."""
         if func not in self._opened:
+            assert isinstance(func, FunctionType)
             names = {name: _never for name in func.__globals__ if name.startswith("has_torch_function")}
             opened = FunctionType(
                 func.__code__, {**func.__globals__, **names}, func.__name__, func.__defaults__, func.__closure__

@@ -14,8 +14,9 @@ import numpy.typing as npt
 import torch
 
 from lcrp.attribution.concepts import only_concept
-from lcrp.attribution.engine import Attributor, Trace
+from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Prediction, Task
+from lcrp.attribution.trace import Trace
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.regions import outside_shares
 from lcrp.decisions.rounds import few_samples

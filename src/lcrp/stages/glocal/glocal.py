@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from lcrp.attribution.engine import Attributor, Trace
+from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.attribution.task import Targets
+from lcrp.attribution.trace import Trace
 from lcrp.data.loader import OnError, Shard, chunks, num_chunks
 from lcrp.decisions.rounds import chunk_of, parts_of
 from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_header, statistics_key

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import torch
 
 from lcrp.attribution.concepts import only_concept, relevance_scores
-from lcrp.attribution.engine import Trace
 from lcrp.attribution.methods import Method, by_composite, noise_for, positive_heatmaps
+from lcrp.attribution.trace import Trace
 from lcrp.composites.spec import CompositeSpec
 from lcrp.data.scenes import OWN_CONTEXT, PARTS, ScenesDataset
 from lcrp.decisions.subject import StatisticsSettings, Subject

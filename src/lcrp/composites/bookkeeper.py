@@ -1,4 +1,4 @@
-"""The ledger: what became of the relevance of a backward round.
+"""What operations keep of relevance, in a backward round.
 
 Every rule may keep relevance back: biases and other constants take their share of an output, the stabiliser keeps what
 lies on outputs that next to nothing speaks for. What is neither kept nor reaches the picture went astray: through an
@@ -12,7 +12,7 @@ import torch
 from lcrp.composites.windowed import pieces_of
 
 
-class Ledger:
+class Bookkeeper:
     """Adds up what operations keep of relevance, per picture.
 
     Attributes:

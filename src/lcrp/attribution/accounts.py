@@ -1,0 +1,101 @@
+"""Accounts of backward rounds: relevance is neither made nor lost without a word.
+
+Axes: B picture.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+from lcrp.composites.bookkeeper import Bookkeeper
+from lcrp.composites.operations.audit import passed_as_gradient, passed_by_contribution
+from lcrp.errors import LayerError
+from lcrp.values.ledger import Ledger, Unaccounted
+
+log = logging.getLogger(__name__)
+
+_TOLERANCE = {torch.float64: 1e-3, torch.float32: 1e-3}  # of the larger of seed and the largest sum of |R|
+_COARSE = 0.1  # of less precise numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounts:
+    """Checks what rounds of a composite did with relevance.
+
+    Attributes:
+        bookkeeper: of the operations.
+        conserves: whether the composite claims that nothing is made or lost but for constants and stabilisers.
+        unaccounted: what happens if something is.
+    """
+
+    bookkeeper: Bookkeeper
+    conserves: bool
+    unaccounted: Unaccounted
+
+    def closed(
+        self, seeded: torch.Tensor, seed: torch.Tensor, heatmap: torch.Tensor, layers: Iterable[torch.Tensor]
+    ) -> tuple[Ledger, ...]:
+        """The ledgers of a round that is over, one per picture.
+
+        Args:
+            seeded: the output that was explained, [B, ...].
+            seed: its relevance.
+            heatmap: [B, H, W] what reached the input.
+            layers: relevance of recorded layers, [B, C, ...] each.
+
+        Raises:
+            LayerError: the composite conserves relevance, and it went astray.
+        """
+        constants, stabiliser = self.bookkeeper.totals()
+        columns = [_per_picture(seed), _per_picture(heatmap), constants, stabiliser]
+        largest = torch.stack([_per_picture(maps.abs()) for maps in (heatmap, *layers)]).amax(dim=0)
+        rows = torch.stack([column.cpu() for column in (*columns, largest)], dim=1)
+        if self.bookkeeper.is_mixed:  # only totals are known
+            rows = rows.sum(dim=0, keepdim=True)
+        ledgers = tuple(
+            Ledger(seed=a, reached=b, constants=c, stabiliser=d, largest=e, conserves=self.conserves)
+            for a, b, c, d, e in rows.tolist()
+        )
+        if self.conserves:
+            _tell_once(_unruled(seeded))
+            if self.unaccounted == "error":
+                _check(ledgers, seeded)
+        return () if self.bookkeeper.is_mixed else ledgers
+
+
+def _check(ledgers: tuple[Ledger, ...], seeded: torch.Tensor) -> None:
+    worst = max(ledgers, key=lambda ledger: ledger.missing_share)
+    if worst.missing_share <= _TOLERANCE.get(seeded.dtype, _COARSE):
+        return
+    raise LayerError(
+        f"{worst.missing_share:.1%} of the relevance is unaccounted for, so heatmap and concepts may be wrong"
+        f"{_unruled(seeded)}.",
+        mend="Write such operations with torch's own functions, or set unaccounted=accept.",
+    )
+
+
+def _unruled(seeded: torch.Tensor) -> str:
+    """Operations without a rule on the way of a decision, in words; empty if there are none."""
+    found = [
+        f"{way}: {', '.join(f'{name} ({count})' for name, count in names.most_common(5))}"
+        for way, names in (
+            ("passed as gradient", passed_as_gradient(seeded)),
+            ("passed by contribution", passed_by_contribution(seeded)),
+        )
+        if names
+    ]
+    return f"; operations without a rule {'; '.join(found)}" if found else ""
+
+
+@cache
+def _tell_once(unruled: str) -> None:
+    if unruled:
+        log.warning("relevance%s", unruled)
+
+
+def _per_picture(values: torch.Tensor) -> torch.Tensor:
+    """Sum over everything but the first axis, [B] in float64."""
+    return values.flatten(1).sum(dim=1).double() if values.ndim > 1 else values.double()
