@@ -2,6 +2,7 @@
 
 import tarfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,14 +148,17 @@ class Photographs:
         return "photographs"
 
 
-def merge_as_the_forerunner(network: nn.Module) -> None:
-    """Merge BatchNorm by zennit 0.4.6, for good.
+def merge_as_the_forerunner(network: nn.Module) -> ExitStack:
+    """Merge BatchNorm by zennit 0.4.6, in the network's present dtype; closing what is returned undoes it.
 
     eps stays in the norms that are left, which scale by 1 / sqrt(1 + eps) and are explained by themselves, behind what
     is recorded of the layer. A copy of the maps in between keeps them from being merged for a second time.
     """
+    undo = ExitStack()
     for merged in SequentialMergeBatchNorm().apply(network):
-        merged.batch_norm.register_forward_pre_hook(lambda _, inputs: (inputs[0].clone(),))
+        undo.callback(merged.remove)
+        undo.callback(merged.batch_norm.register_forward_pre_hook(lambda _, inputs: (inputs[0].clone(),)).remove)
+    return undo
 
 
 def recorded_pass(name: str, shared: Path, network: nn.Module, folder: Path, layer: str = "") -> tuple[Subject, Path]:

@@ -5,6 +5,7 @@ met to 1e-6, its float32 results within three times the error that it recorded o
 """
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +64,6 @@ class Golden:
         self.data = np.load(shared / "goldens" / f"{model}.npz")
         self.conditional = np.load(shared / "goldens" / f"{model}_cond_a.npz")
         self.network = network
-        merge_as_the_forerunner(network)
         names = [str(number) for number in range(NUM_CLASSES[model])]
         self.task = SegmentationTask(names) if model in SEGMENTERS else DetectionTask(names)
         self.layers = layer_names(self.network)
@@ -78,9 +78,14 @@ class Golden:
             picture = (picture - mean) / std
         return picture.to(dtype)
 
+    @contextmanager
     def attributor(self, composite, layers):
+        """Explains the network as merged in its present dtype."""
         mean, std = PLAIN
-        return Attributor(self.network, BUILDERS[composite], self.task, layers=layers, mean=mean, std=std)
+        builder = BUILDERS[composite]
+        attributor = Attributor(self.network, builder, self.task, layers=layers, mean=mean, std=std)
+        with merge_as_the_forerunner(self.network), attributor as engine:
+            yield engine
 
     def trace(self, engine, image, dtype):
         trace = engine.forward(self.images(image, dtype))
