@@ -50,7 +50,7 @@ def raw(*overrides: str) -> DictConfig:
 
 PAIRS = list(itertools.product(choices("model"), choices("dataset")))
 UNSUITED = {
-    *itertools.product(("unet", "deeplabv3plus"), ("coco2014", "coco2017")),
+    *itertools.product(("unet", "deeplabv3plus", "smp"), ("coco2014", "coco2017")),
     *itertools.product(("yolov5", "yolov6", "ssd"), ("voc2012", "cityscapes")),
 }
 
@@ -116,6 +116,7 @@ OFFICIAL = {  # of every model but on scenes: checkpoint, input, layer, composit
     "deeplabv3plus": (
         *("official:deeplabv3plus", (513, 513, "shorter_crop"), "backbone.layer4.0.conv3", "epsilon_plus_flat"),
     ),
+    "smp": ("random", (512, 512, "letterbox"), "widest", "epsilon_plus_flat"),
 }
 EMBEDDED = {
     "yolov5": ("embedded:yolov5_scenes", SCENES, "model.6.cv3.conv", "epsilon_plus_flat"),
@@ -123,6 +124,7 @@ EMBEDDED = {
     "ssd": ("embedded:ssd_scenes", SCENES, "backbone.vgg.21", "epsilon_plus_flat"),
     "unet": ("embedded:unet_scenes", SCENES, "encoder.features.15", "epsilon_plus_flat"),
     "deeplabv3plus": ("embedded:deeplabv3plus_scenes", SCENES, "backbone.layer4.0.conv3", "epsilon_plus_flat"),
+    "smp": ("random", SCENES, "widest", "epsilon_plus_flat"),
 }
 
 
@@ -136,7 +138,9 @@ def test_what_alters_numbers_is_what_was_published(model: str, dataset: str) -> 
     assert found == (EMBEDDED if dataset == "scenes" else OFFICIAL)[model]
     assert config.statistics.targets == ("predicted" if given or dataset == "folder" else "annotated")
     thresholds = (config.model.confidence, config.model.iou, config.model.max_detections, config.model.min_area)
-    assert thresholds == ((None, None, None, 1) if model in ("unet", "deeplabv3plus") else (0.25, 0.45, 25, None))
+    assert thresholds == (
+        (None, None, None, 1) if model in ("unet", "deeplabv3plus", "smp") else (0.25, 0.45, 25, None)
+    )
 
 
 def test_the_composite_follows_the_model() -> None:

@@ -11,11 +11,14 @@ from torch import nn
 from lcrp.api.door import python_words
 from lcrp.api.explainers import LIKE, MODULE, as_it_stands, with_layer
 from lcrp.api.given import ClassNames, InputSize, channel_values, class_names_of, input_settings
-from lcrp.api.networks import check_answer, placed_network, widest_layer
+from lcrp.api.networks import check_answer, placed_network
+from lcrp.attribution.layers import widest_layer
+from lcrp.attribution.segmentation import BACKGROUND, Activation
 from lcrp.config.build import build_explainer, find_device
 from lcrp.config.checkpoints import EMBEDDED, OFFICIAL
 from lcrp.config.compose import composed
 from lcrp.config.composite import build_composite
+from lcrp.config.network import activation_of
 from lcrp.config.paths import absolute
 from lcrp.config.root import Config
 from lcrp.config.samples import input_transform
@@ -23,12 +26,15 @@ from lcrp.config.tasks import build_task
 from lcrp.decisions.explainer import Explainer, Precision
 from lcrp.errors import CheckpointError, ConfigError, nearest
 from lcrp.models.checkpoint import checkpoint_state
+from lcrp.models.pretrained import config_of, is_pretrained
 from lcrp.models.recognition import FAMILIES, looks_like
+from lcrp.models.smp import is_of_library, with_logits
 
 TaskName = Literal["detection", "segmentation"]
 Model = str | os.PathLike[str] | nn.Module | Explainer
 
 _UNNORMALISED = {"model.mean": [0.0, 0.0, 0.0], "model.std": [1.0, 1.0, 1.0], "model.input.multiple_of": 1}
+SMP = "smp"  # the family of networks of segmentation_models_pytorch
 _SIDES = {"detection": 640, "segmentation": 512}  # of its input
 
 
@@ -45,6 +51,8 @@ def load(
     class_names: ClassNames | None = None,
     confidence: float | None = None,
     iou: float | None = None,
+    activation: Activation | None = None,
+    threshold: float | None = None,
     device: str | None = None,
     precision: Precision = "float32",
 ) -> Explainer:
@@ -58,8 +66,9 @@ def load(
         model: path of a checkpoint (YOLOv5, YOLOv6 0.1.0, SSD, UNet, DeepLabV3+), ``official:NAME``,
             ``embedded:NAME``, the name of a family (``yolov6``), or any `torch.nn.Module` whose `forward` takes
             pictures [B, 3, H, W], normalised, and returns logits [B, K, H, W] (segmentation) or a
-            `lcrp.values.prediction.DetectorOutput` (detection).
-        task: 'detection' or 'segmentation'; needed for a module, known for the families.
+            `lcrp.values.prediction.DetectorOutput` (detection). Networks of segmentation_models_pytorch, and folders
+            of their save_pretrained, are known.
+        task: 'detection' or 'segmentation'; needed for a module, known for the families and libraries.
         checkpoint: weights of the family that `model` names, where the file does not tell the family.
         composite: name of the rules: epsilon_plus_flat, epsilon_gamma_flat, ...; None takes the family's own.
         layer: whose concepts are shown by default. For a module None takes the convolution with the most channels, the
@@ -67,12 +76,15 @@ def load(
         input: side of the input in pixels, or (height, width), or (height, width, resize) with resize one of
             letterbox, stretch, shorter_crop, none. For a module None is a letterboxed square of 640 pixels for
             detection, of 512 for segmentation.
-        mean: [3] subtracted from RGB in [0, 1]; for a module 0 by default.
-        std: [3] divided by afterwards; for a module 1 by default.
-        class_names: of the network, index = class id (or {class id: name}), with the background for segmentation;
-            needed for a module, and where a file has none.
+        mean: [3] subtracted from RGB in [0, 1]; for a module 0 by default, for one of a library ImageNet's.
+        std: [3] divided by afterwards; for a module 1 by default, for one of a library ImageNet's.
+        class_names: of the network, index = class id (or {class id: name}), with the background for segmentation,
+            unless it has sigmoids; needed for a module, and where a file has none.
         confidence: least confidence of a detection, in [0, 1].
         iou: overlap above which the weaker of two detections of a class is left out, in [0, 1].
+        activation: 'softmax' if the classes of a segmenter exclude each other, 'sigmoid' if they do not; None is what
+            the network says, a sigmoid if it has one channel, and else a softmax.
+        threshold: probability above which a pixel is of a class, for sigmoids; None is 0.5.
         device: 'cpu', 'cuda' or 'cuda:1'; None is the CPU, for a module where it is.
         precision: 'float32', 'tf32' or 'bfloat16'; the two are faster on GPUs and less exact.
 
@@ -91,6 +103,7 @@ def load(
     with python_words():
         if isinstance(model, Explainer):
             given = (task, checkpoint, composite, layer, input, mean, std, class_names, confidence, iou, device)
+            given += (activation, threshold)
             if any(one is not None for one in given) or precision != "float32":
                 raise ConfigError("an explainer has its settings already: load the model anew with other ones")
             return model
@@ -101,6 +114,8 @@ def load(
                 "model.std": channel_values("std", std),
                 "model.confidence": confidence,
                 "model.iou": iou,
+                "model.activation": activation,
+                "model.threshold": threshold,
                 "device": device,
                 "precision": precision,
                 **input_settings(input),
@@ -160,6 +175,8 @@ def _recognised(name: str) -> str:
     if name.startswith(OFFICIAL):
         return _beginning(name.removeprefix(OFFICIAL))
     path = absolute(name, Path.cwd())
+    if is_pretrained(path) and "_model_class" in config_of(path):
+        return SMP
     found = looks_like(checkpoint_state(path))
     if found not in FAMILIES:
         known = ", ".join(FAMILIES)
@@ -184,21 +201,30 @@ def _own(
     layer: str | None,
     device: str | None,
 ) -> Explainer:
-    """An explainer of a person's own module."""
+    """An explainer of a person's own module, or of a library's."""
+    told, like, square = None, LIKE.get(str(task)), _UNNORMALISED
+    if is_of_library(network):
+        task, like, square = task or "segmentation", SMP, {}
+        network, told = with_logits(network)
     if task is None or class_names is None:
+        wanted = ["task='detection' or 'segmentation'"] * (like != SMP) + ["class_names=[...], index = class id"]
         raise ConfigError(
-            f"the network {type(network).__name__} does not say what it does: give task='detection' or 'segmentation' "
-            "and class_names=[...], index = class id"
+            f"the network {type(network).__name__} does not say what it does: give {' and '.join(wanted)}"
         )
     if task not in LIKE:
         raise ConfigError(f"task '{task}' is unknown; nearest: {nearest(str(task), LIKE)}")
-    square = input_settings((_SIDES[task], _SIDES[task], "letterbox"))
-    config = composed([f"model={LIKE[task]}", "dataset=scenes", *_overrides(_UNNORMALISED | square), *overrides])
+    square = square | input_settings((_SIDES[task], _SIDES[task], "letterbox"))
+    config = composed([f"model={like}", "dataset=scenes", *_overrides(square), *overrides])
     model = config.model
     transform = input_transform(model)
     dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
     placed = placed_network(network, None if device is None else find_device(config.device), dtype)
-    check_answer(placed, (transform.height, transform.width), task, len(class_names))
+    is_bare = task == "segmentation" and class_names[0] == BACKGROUND
+    is_bare = is_bare and ("sigmoid" in (model.activation, told) or len(class_names) == 2)
+    allowed = (len(class_names), len(class_names) - 1) if is_bare else (len(class_names),)
+    num_classes = check_answer(placed, (transform.height, transform.width), task, allowed)
+    if task == "segmentation":
+        model.activation = activation_of(model, told, num_classes)
     explainer = Explainer(
         name=type(network).__name__,
         network=placed,

@@ -5,7 +5,7 @@ Axes: B batch, K class, H W picture.
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
 from lcrp.attribution.plain import alone_with
-from lcrp.errors import ConfigError, LayerError
+from lcrp.errors import ConfigError
 from lcrp.values.prediction import DetectorOutput
 
 OPERATIONS = "operations"  # in the architecture of a network that came as an object
@@ -103,8 +103,17 @@ def probed(network: nn.Module, size: tuple[int, int]) -> object:
             ) from error
 
 
-def check_answer(network: nn.Module, size: tuple[int, int], task: str, num_classes: int) -> None:
+def check_answer(network: nn.Module, size: tuple[int, int], task: str, num_classes: Sequence[int]) -> int:
     """Refuse a network whose output is not what its task demands.
+
+    Args:
+        network: any.
+        size: (height, width) of its input.
+        task: 'detection' or 'segmentation'.
+        num_classes: how many it may have; the number of names first.
+
+    Returns:
+        How many it has.
 
     Raises:
         ConfigError: it is of another kind, or of another number of classes.
@@ -113,15 +122,14 @@ def check_answer(network: nn.Module, size: tuple[int, int], task: str, num_class
     wanted, found, columns = _CHECKS[task](output)
     if columns is None:
         raise ConfigError(f"{_named(network)} returns {found}, but {task} needs {wanted}")
-    if columns != num_classes:
-        raise ConfigError(f"{_named(network)} knows {columns} classes, but {num_classes} class_names are given")
-    if task == "segmentation" and columns == 1:
-        raise ConfigError(f"{_named(network)} has one channel: a class has to be told from another, so two are needed")
+    if columns not in num_classes:
+        raise ConfigError(f"{_named(network)} knows {columns} classes, but {num_classes[0]} class_names are given")
     if isinstance(output, torch.Tensor) and (len(output), *output.shape[2:]) != (1, *size):
         raise ConfigError(
             f"{_named(network)} returns {found} for [1, 3, {size[0]}, {size[1]}], but a class is needed for every "
             "pixel: resize the logits to the input's height and width within forward"
         )
+    return columns
 
 
 def _segmented(output: object) -> tuple[str, str, int | None]:
@@ -152,20 +160,6 @@ def _described(output: object) -> str:
 
 def _named(network: nn.Module) -> str:
     return f"the network {type(network).__name__}"
-
-
-def widest_layer(network: nn.Module) -> str:
-    """Name of the convolution with the most channels, the last of several: usually where a backbone ends.
-
-    Raises:
-        LayerError: there is no convolution.
-    """
-    channels: dict[str, int] = {
-        name: one.out_channels for name, one in network.named_modules() if isinstance(one, nn.Conv2d)
-    }
-    if not channels:
-        raise LayerError(f"{_named(network)} has no Conv2d: there are no concepts to show")
-    return max(reversed(channels), key=lambda name: channels[name])
 
 
 @contextmanager

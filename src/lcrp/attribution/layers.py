@@ -7,6 +7,8 @@ from torch import nn
 
 from lcrp.errors import LayerError, nearest
 
+WIDEST = "widest"  # in place of a layer's name
+
 
 def layer_names(network: nn.Module, patterns: Sequence[str] = ()) -> list[str]:
     """Names of the network's `nn.Conv2d` layers, in module order.
@@ -26,3 +28,17 @@ def layer_names(network: nn.Module, patterns: Sequence[str] = ()) -> list[str]:
                 "Give the name of a Conv2d, or a pattern such as 'backbone.*'."
             )
     return [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def widest_layer(network: nn.Module) -> str:
+    """Name of the convolution with the most channels, the last of several: usually where a backbone ends.
+
+    Raises:
+        LayerError: there is no convolution.
+    """
+    channels: dict[str, int] = {
+        name: one.out_channels for name, one in network.named_modules() if isinstance(one, nn.Conv2d)
+    }
+    if not channels:
+        raise LayerError(f"{type(network).__name__} has no Conv2d: there are no concepts to show")
+    return max(reversed(channels), key=lambda name: channels[name])

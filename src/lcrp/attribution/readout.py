@@ -45,5 +45,9 @@ def mask_readout(logits: torch.Tensor, masks: torch.Tensor, class_ids: torch.Ten
         [B] in [0, 1].
     """
     rows = torch.arange(len(masks), device=masks.device)
-    probability = at_least_float32(logits.detach()).softmax(dim=1)[rows, class_ids]  # [B, H, W]
-    return (probability * masks).sum(dim=(1, 2)) / masks.sum(dim=(1, 2))
+    return mean_in_masks(at_least_float32(logits.detach()).softmax(dim=1)[rows, class_ids], masks)
+
+
+def mean_in_masks(values: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """The mean of values [B, H, W] over masks of the same shape, [B]."""
+    return (values * masks).sum(dim=(1, 2)) / masks.sum(dim=(1, 2))

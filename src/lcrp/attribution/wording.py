@@ -1,6 +1,6 @@
 """What is predicted, in words, for messages about what is not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -29,11 +29,10 @@ def near_detections(
     return f"nearest are {'; '.join(texts)}" if texts else ""
 
 
-def listed_classes(labels: torch.Tensor, class_names: Sequence[str]) -> str:
-    """Classes of pixels [...] with their shares, the largest first."""
-    counts = labels.flatten().bincount().tolist()
-    there = sorted((-count, class_id) for class_id, count in enumerate(counts) if count)
-    return _first([f"'{class_names[class_id]}' {-count / labels.numel():.1%}" for count, class_id in there])
+def listed_classes(areas: Mapping[int, int], num_pixels: int, class_names: Sequence[str]) -> str:
+    """Classes with their areas as shares of so many pixels, the largest first."""
+    there = sorted((-area, class_id) for class_id, area in areas.items())
+    return _first([f"'{class_names[class_id]}' {-area / num_pixels:.1%}" for area, class_id in there])
 
 
 def corners(box: Sequence[float]) -> str:

@@ -10,6 +10,7 @@ from typing import cast
 
 import torch
 
+from lcrp.attribution.layers import WIDEST, widest_layer
 from lcrp.config.composite import build_composite
 from lcrp.config.network import trained_network
 from lcrp.config.root import Config, Statistics
@@ -86,6 +87,8 @@ def build_explainer(
     composite = build_composite(config.composite)
     dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
     trained = trained_network(model, dataset_names, device, origin, dtype)
+    if trained.activation is not None:
+        config = replace(config, model=replace(model, activation=trained.activation))
     return Explainer(
         name=model.name,
         network=trained.network,
@@ -94,7 +97,7 @@ def build_explainer(
         transform=input_transform(model),
         mean=tuple(model.mean),
         std=tuple(model.std),
-        layer=model.layer,
+        layer=widest_layer(trained.network) if model.layer == WIDEST else model.layer,
         checkpoint=trained.checkpoint,
         checkpoint_sha256=trained.checkpoint_sha256,
         architecture={"_target_": model.network["_target_"], **trained.arguments},

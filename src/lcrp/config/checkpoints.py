@@ -11,6 +11,7 @@ from lcrp.data import cityscapes, voc
 from lcrp.data.coco import CLASS_NAMES as COCO_CLASS_NAMES
 from lcrp.errors import CheckpointError, nearest
 from lcrp.models.checkpoint import PUBLISHED, Checkpoint, embedded_checkpoint, read_checkpoint
+from lcrp.models.pretrained import is_pretrained, read_pretrained
 
 RANDOM, EMBEDDED, OFFICIAL = "random", "embedded:", "official:"
 YOLOV5 = "https://github.com/ultralytics/yolov5/releases/download/v7.0"
@@ -66,7 +67,7 @@ def find_checkpoint(name: str, origin: Path) -> Checkpoint | None:
     """The checkpoint that `model.checkpoint` names; None for random weights.
 
     Args:
-        name: 'random', 'embedded:NAME', 'official:NAME' or a path.
+        name: 'random', 'embedded:NAME', 'official:NAME', or the path of a file or of a folder with config.json.
         origin: folder to which paths are relative.
 
     Raises:
@@ -78,7 +79,8 @@ def find_checkpoint(name: str, origin: Path) -> Checkpoint | None:
         return read_checkpoint(embedded_checkpoint(name.removeprefix(EMBEDDED)))
     if name.startswith(OFFICIAL):
         return read_checkpoint(fetch_official(name.removeprefix(OFFICIAL)))
-    return read_checkpoint(absolute(name, origin))
+    path = absolute(name, origin)
+    return read_pretrained(path) if is_pretrained(path) else read_checkpoint(path)
 
 
 def official_class_names(name: str) -> tuple[str, ...]:

@@ -49,6 +49,8 @@ class Model:
     iou: float | None = None
     max_detections: int | None = None
     min_area: int | None = None
+    activation: str | None = None
+    threshold: float | None = None
 
     def problems(self) -> Problems:
         """What is wrong with them, but for what decisions depend on."""
@@ -74,6 +76,7 @@ class Model:
         for name in own:
             if getattr(self, name) is None:
                 yield f"'model.{name}' has no value, but {self.task} needs it; write model.{name}=..."
-        for name in (name for kind in TASKS.values() for name in kind.settings if name not in own):
+        own += TASKS[self.task].options
+        for name in (name for kind in TASKS.values() for name in kind.settings + kind.options if name not in own):
             if getattr(self, name) is not None:
                 yield f"'model.{name}' says nothing to model '{self.name}', which does {self.task}; leave it out"

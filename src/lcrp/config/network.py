@@ -1,16 +1,17 @@
 """From the model's settings to a network with weights."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from lcrp.attribution.segmentation import BACKGROUND
 from lcrp.config.checkpoints import OFFICIAL, RANDOM, find_checkpoint, official_class_names
 from lcrp.config.model import Model
 from lcrp.config.targets import call, locate, takes
-from lcrp.errors import ConfigError
+from lcrp.errors import CheckpointError, ConfigError
 from lcrp.models.checkpoint import Checkpoint, load_state
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class TrainedNetwork:
         class_names: of its classes; index = class id.
         checkpoint: file name, or 'random'.
         checkpoint_sha256: of the file; empty for random weights.
+        activation: by which a segmenter tells classes, as far as settings, file and channels say; else None.
     """
 
     network: nn.Module
@@ -35,6 +37,7 @@ class TrainedNetwork:
     class_names: tuple[str, ...]
     checkpoint: str
     checkpoint_sha256: str
+    activation: str | None = None
 
 
 def trained_network(
@@ -64,9 +67,18 @@ def trained_network(
         )
     checkpoint = find_checkpoint(model.checkpoint, origin)
     names = _known_names(model, checkpoint, dataset_names)
+    kind = locate(str(model.network["_target_"]), "model.network._target_")
+    told = None
+    if checkpoint is not None and hasattr(kind, "fitted"):
+        fitted = kind.fitted(checkpoint)
+        checkpoint, told = fitted.checkpoint, fitted.activation
+        model = replace(model, network={**model.network, **fitted.arguments})
     network, arguments = _network(model, checkpoint, names)
     if checkpoint is not None:
-        load_state(network, checkpoint)
+        _load(network, checkpoint, getattr(kind, "mend", ""))
+    activation = None
+    if model.task == "segmentation":
+        activation = activation_of(model, told, arguments.get("num_classes"))
     prepare = getattr(network, "prepare", None)
     if callable(prepare):
         prepare()
@@ -74,9 +86,10 @@ def trained_network(
     return TrainedNetwork(
         network=network,
         arguments=arguments,
-        class_names=_checked_names(names, arguments),
+        class_names=_checked_names(names, arguments, activation),
         checkpoint=RANDOM if checkpoint is None else checkpoint.path.name,
         checkpoint_sha256="" if checkpoint is None else checkpoint.sha256,
+        activation=activation,
     )
 
 
@@ -106,7 +119,8 @@ def _network(
     if checkpoint is not None and hasattr(kind, "arguments_of"):
         arguments |= kind.arguments_of(checkpoint.state)
     elif names is not None and "num_classes" not in arguments and takes(kind, "num_classes"):
-        arguments["num_classes"] = len(names)
+        is_bare = model.activation == "sigmoid" and names[0] == BACKGROUND  # which needs no channel of its own
+        arguments["num_classes"] = len(names) - is_bare
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)
         network = call(kind, arguments, "model.network")
@@ -128,12 +142,44 @@ def _known_names(
     return dataset_names
 
 
-def _checked_names(names: tuple[str, ...] | None, arguments: dict[str, object]) -> tuple[str, ...]:
-    """Class names, one for each of the network's classes."""
+def _load(network: nn.Module, checkpoint: Checkpoint, mend: str) -> None:
+    try:
+        load_state(network, checkpoint)
+    except CheckpointError as error:
+        raise CheckpointError(str(error), mend=mend) from error
+
+
+def activation_of(model: Model, told: str | None, num_classes: object) -> str | None:
+    """By which a segmenter tells classes: as set, as its file says, and a sigmoid where it has one channel.
+
+    Args:
+        model: its settings.
+        told: what the network itself ends in; None if it returns logits.
+        num_classes: number of its channels, if it is known.
+
+    Returns:
+        None if nothing says it.
+
+    Raises:
+        ConfigError: the settings contradict the network.
+    """
+    if model.activation is not None and told not in (None, model.activation):
+        raise ConfigError(f"model.activation={model.activation} contradicts the network, which ends in a {told}")
+    found = model.activation or told or ("sigmoid" if num_classes == 1 else None)
+    if found == "sigmoid" and model.activation is None:
+        log.info("classes are told by sigmoids: a pixel may be of several, or of none, which is the background")
+    return found
+
+
+def _checked_names(
+    names: tuple[str, ...] | None, arguments: dict[str, object], activation: str | None
+) -> tuple[str, ...]:
+    """Class names, one for each of the network's classes; with sigmoids a background may come on top."""
     if names is None:
         raise ConfigError("nothing says what the model's classes are called; write model.class_names=[name,name,...]")
     num_classes = arguments.get("num_classes", len(names))
-    if num_classes != len(names):
+    is_bare = activation == "sigmoid" and names[0] == BACKGROUND and num_classes == len(names) - 1
+    if num_classes != len(names) and not is_bare:
         raise ConfigError(
             f"the model has {num_classes} classes, but {len(names)} class names are known ({names[0]}, ...); "
             "write model.class_names=[name,name,...]"

@@ -142,7 +142,7 @@ class Config:
 
     def task_problems(self) -> Problems:
         """What is wrong with the settings that decisions and their seeds depend on."""
-        from lcrp.attribution.segmentation import Seed
+        from lcrp.attribution.class_masks import Seed
         from lcrp.config.tasks import build_task
 
         problems = [*self.model.task_problems(), *one_of("statistics.seed", self.statistics.seed, get_args(Seed))]

@@ -15,6 +15,7 @@ ClassNames = Sequence[str]
 
 DETECTION = ("score", "confidence", "iou", "max_detections")
 SEGMENTATION = ("min_area",)
+HEADS = ("activation", "threshold")  # of segmenters; null is read off the network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class TaskKind:
 
     Attributes:
         settings: of the model that its decisions depend on.
+        options: further ones, which may have no value.
         task: reads the decisions that are explained, as the settings say.
         examined: reads all that a network predicts, when its quality is measured.
         objective: what training makes small.
@@ -31,6 +33,7 @@ class TaskKind:
     """
 
     settings: tuple[str, ...]
+    options: tuple[str, ...]
     task: Callable[[Config, ClassNames], Task]
     examined: Callable[[ClassNames], Task]
     objective: Objective
@@ -39,7 +42,7 @@ class TaskKind:
 
 
 def build_task(config: Config, class_names: ClassNames) -> Task:
-    """How decisions are selected and seeded."""
+    """How decisions are selected and seeded; an activation that the settings leave open is told by a threshold."""
     return TASKS[config.model.task].task(config, class_names)
 
 
@@ -48,13 +51,15 @@ def _detection(config: Config, class_names: ClassNames) -> Task:
 
 
 def _segmentation(config: Config, class_names: ClassNames) -> Task:
-    own = {key: getattr(config.model, key) for key in SEGMENTATION}
+    own = {key: getattr(config.model, key) for key in SEGMENTATION + HEADS}
+    own["activation"] = own["activation"] or ("softmax" if own["threshold"] is None else "sigmoid")
     return SegmentationTask(class_names, **own | {"seed": config.statistics.seed})
 
 
 TASKS: Mapping[str, TaskKind] = {
     "detection": TaskKind(
         settings=DETECTION,
+        options=(),
         task=_detection,
         examined=lambda names: DetectionTask(names, confidence=0.001, iou=0.6, max_detections=100),
         objective=detection_objective,
@@ -63,6 +68,7 @@ TASKS: Mapping[str, TaskKind] = {
     ),
     "segmentation": TaskKind(
         settings=SEGMENTATION,
+        options=HEADS,
         task=_segmentation,
         examined=SegmentationTask,
         objective=segmentation_objective,

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -45,12 +45,14 @@ class Checkpoint:
         class_names: names of the classes, if the file has them.
         sha256: of the file.
         path: the file.
+        config: with which the network was built, if the file tells.
     """
 
     state: Mapping[str, Tensor]
     class_names: tuple[str, ...] | None
     sha256: str
     path: Path
+    config: Mapping[str, object] = field(default_factory=dict)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -70,7 +72,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     state, names = _weights(content, path)
     if sha256 not in PUBLISHED and path.resolve().parent != WEIGHTS_FOLDER.resolve():
         _log.info("checkpoint '%s' is a file of your own (sha256 %s)", path.name, sha256)
-    return Checkpoint(state=_float32(state, path), class_names=names, sha256=sha256, path=path)
+    return Checkpoint(state=as_float32(state, path), class_names=names, sha256=sha256, path=path)
 
 
 def checkpoint_state(path: Path) -> Mapping[str, Tensor]:
@@ -252,7 +254,7 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-def _float32(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+def as_float32(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Own dense copies on the CPU, floating point numbers as float32."""
     for key, value in state.items():
         if value.layout is not torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_complex():

@@ -64,12 +64,50 @@ class Detections:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassMap:
-    """The class of every pixel of one image.
+    """The classes of every pixel of one image.
+
+    With a softmax every pixel is of the one class whose logit is the largest. With sigmoids it is of every class whose
+    probability is above a threshold, and of the background, which may have no logit, where it is of no other.
 
     Attributes:
-        labels: [H, W] int64, argmax over the classes.
-        logits: [K, H, W].
+        labels: [H, W] int64, the class of the largest logit; 0 where no sigmoid is above its threshold.
+        logits: [K, H, W], one for every class, or for every class but the first, the background.
+        threshold: of the sigmoids; None for a softmax.
+        has_bare_background: whether class 0 is a background without a logit.
     """
 
     labels: torch.Tensor
     logits: torch.Tensor
+    threshold: float | None = None
+    has_bare_background: bool = False
+
+    @classmethod
+    def of(cls, logits: torch.Tensor, threshold: float | None, *, has_bare_background: bool) -> "ClassMap":
+        """The classes of every pixel by their logits."""
+        labels = logits.argmax(dim=0)
+        if threshold is not None:
+            labels = (labels + has_bare_background) * _is_above(logits, threshold).any(dim=0)
+        return cls(labels=labels, logits=logits, threshold=threshold, has_bare_background=has_bare_background)
+
+    def has_logit(self, class_id: int) -> bool:
+        """Whether a class can be explained: all but a background without a logit."""
+        return class_id >= self.has_bare_background
+
+    def mask(self, class_id: int) -> torch.Tensor:
+        """[H, W] bool, the pixels of a class."""
+        if self.threshold is None or not self.has_logit(class_id):
+            return self.labels == class_id
+        return _is_above(self.logits[class_id - self.has_bare_background], self.threshold)
+
+    def probabilities(self) -> torch.Tensor:
+        """[K, H, W] of the classes; that of a background without a logit is that of no other class: 1 - max."""
+        if self.threshold is None:
+            return self.logits.softmax(dim=0)
+        probabilities = self.logits.sigmoid()
+        if not self.has_bare_background:
+            return probabilities
+        return torch.cat([1 - probabilities.amax(dim=0, keepdim=True), probabilities])
+
+
+def _is_above(logits: torch.Tensor, threshold: float) -> torch.Tensor:
+    return at_least_float32(logits).sigmoid() > threshold

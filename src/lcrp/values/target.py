@@ -27,7 +27,7 @@ class ExplainedTarget:
         key: the sample's key in the dataset (file name, or split and number).
         score: what is explained: class probability or objectness (detection), mean of the logit in
             the mask (segmentation).
-        confidence: objectness times class probability (detection), mean softmax probability in the
+        confidence: objectness times class probability (detection), mean probability in the
             mask (segmentation); the number that a figure shows.
         box: (left, top, right, bottom) in input pixels; None for a mask.
         area: pixels of the mask in the input; None for a box.

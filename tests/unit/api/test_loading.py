@@ -12,7 +12,8 @@ from torch import nn
 
 import lcrp
 from lcrp.api.explainers import as_it_stands
-from lcrp.api.networks import architecture_of, weights_sha256, widest_layer
+from lcrp.api.networks import architecture_of, weights_sha256
+from lcrp.attribution.layers import widest_layer
 from lcrp.errors import CheckpointError, ConfigError, LayerError
 from lcrp.models.checkpoint import embedded_checkpoint
 
@@ -149,10 +150,15 @@ def test_a_wrong_answer_is_refused(answer: object, message: str) -> None:
         lcrp.load(Scaled(answer=answer), **OWN)
 
 
-def test_one_channel_is_no_choice_between_classes() -> None:
+def test_one_channel_is_told_by_a_sigmoid() -> None:
     """argmax over one channel would call the whole picture the object."""
-    with pytest.raises(ConfigError, match=r"has one channel"):
-        lcrp.load(Scaled(answer=torch.zeros(1, 1, 8, 8)), task="segmentation", class_names=["boat"])
+    network = nn.Sequential(nn.Conv2d(3, 1, 1))
+    for names in (["boat"], ["background", "boat"]):
+        explainer = lcrp.load(network, task="segmentation", class_names=names, input=8, threshold=0.4)
+        assert explainer.class_names == ("background", "boat")
+        assert explainer.task.identity()["threshold"] == 0.4
+    with pytest.raises(ConfigError, match=r"threshold=0\.4 says nothing to a softmax"):
+        lcrp.load(network, task="segmentation", class_names=["boat"], input=8, activation="softmax", threshold=0.4)
 
 
 def test_a_module_that_fails_is_named() -> None:

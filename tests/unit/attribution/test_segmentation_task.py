@@ -185,3 +185,80 @@ def test_class_confidences_are_means_over_the_mask():
     part = replace(horse, within=(0.0, 0.0, 4.0, 1.0))
     expected = scene().softmax(dim=1)[0, :, 0, :2].mean(dim=1).tolist()
     assert task.class_confidences(found, part).tolist() == pytest.approx(expected)
+
+
+def sigmoids(*, names=("boat",), threshold=None, seed="positive_logit"):
+    return SegmentationTask(names, seed=seed, activation="sigmoid", threshold=threshold)
+
+
+def boat():
+    """Logits [1, 1, 2, 4] of one channel: a boat on the left half, but for one pixel."""
+    return torch.tensor([[[[1.0, 3.0, -2.0, -4.0], [2.0, -1.0, -2.0, -3.0]]]], dtype=torch.float64)
+
+
+def test_one_channel_is_the_object_where_its_sigmoid_is_above_the_threshold():
+    """argmax over one channel would make it the whole picture, with a probability of 1."""
+    task = sigmoids()
+    assert task.class_names == ("background", "boat")
+    (found,) = task.predictions(boat())
+    assert found.labels.tolist() == [[1, 1, 0, 0], [1, 0, 0, 0]]
+    ((one,), skipped) = task.predicted_targets(found, named(5, "val/5"))
+    assert (one.target.class_id, one.area, skipped) == (1, 3, [])
+    assert one.score == pytest.approx(2)
+    assert one.confidence == pytest.approx(torch.tensor([1.0, 3.0, 2.0]).sigmoid().mean().item())
+    assert task.class_confidences(found, one).tolist() == pytest.approx([1 - one.confidence, one.confidence])
+    assert task.object_mask(found, one, (2, 4)).sum() == 3
+    logits, seed = task.seed(boat(), [one])
+    assert torch.equal(logits, boat())
+    assert seed.flatten().tolist() == pytest.approx([1 / 6, 3 / 6, 0, 0, 2 / 6, 0, 0, 0])
+    assert task.logits(boat(), [one], found.mask(1)[None]).tolist() == pytest.approx([2])
+    assert task.match_box(found, named(5, "val/5"), (0.0, 0.0, 2.0, 2.0)).area == 3
+
+
+def test_a_background_without_a_logit_is_no_target():
+    task = sigmoids()
+    (found,) = task.predictions(boat())
+    explained, skipped = task.annotated_targets(found, sample([[1, 1, 0, 0]] * 2))
+    assert [one.target.class_id for one in explained] == [1]
+    assert skipped == []
+    with pytest.raises(TargetError, match=r"no 'background' .*no logit of its own\): predicted are 'background' 62.5%"):
+        task.find(found, named(5, "val/5"), 0)
+    masks = torch.ones(1, 2, 4, dtype=torch.bool)
+    readouts = [task.readout(boat(), torch.tensor([one]), torch.zeros(1, 4), masks).item() for one in (0, 1)]
+    assert sum(readouts) == pytest.approx(1)
+
+
+def test_a_threshold_of_sigmoids_is_a_setting_and_part_of_the_identity():
+    (found,) = sigmoids(threshold=0.9).predictions(boat())
+    assert found.mask(1).sum() == 1
+    assert sigmoids().identity() == SegmentationTask(NAMES).identity() | {"activation": "sigmoid", "threshold": 0.5}
+    with pytest.raises(ConfigError, match="threshold=2 is out of range"):
+        sigmoids(threshold=2)
+    with pytest.raises(ConfigError, match="threshold=0.5 says nothing to a softmax"):
+        SegmentationTask(NAMES, threshold=0.5)
+    with pytest.raises(ConfigError, match="activation='tanh' is unknown; nearest: 's"):
+        SegmentationTask(NAMES, activation="tanh")
+    with pytest.raises(ConfigError, match="the segmenter has one channel, .*; write activation=sigmoid"):
+        SegmentationTask(("boat",)).predictions(boat())
+
+
+@pytest.mark.parametrize("names", [("horse", "kite"), ("background", "horse", "kite")])
+def test_several_sigmoids_may_overlap(names):
+    """A pixel is of both classes, of one or of none; a softmax would give it to one."""
+    task = sigmoids(names=names)
+    logits = torch.tensor([[[[2.0, 1.0, -1.0]], [[3.0, -1.0, -3.0]]]], dtype=torch.float64)
+    (found,) = task.predictions(logits)
+    explained, _ = task.predicted_targets(found, named(5, "val/5"))
+    assert [(one.target.class_id, one.area) for one in explained] == [(1, 2), (2, 1)]
+    assert [found.mask(class_id).flatten().tolist() for class_id in (0, 1, 2)] == [
+        *([False, False, True], [True, True, False], [True, False, False]),
+    ]
+    _, seed = task.seed(logits, explained[:1])
+    assert seed[0, :, 0].tolist() == [pytest.approx([2 / 3, 1 / 3, 0]), [0, 0, 0]]
+
+
+def test_a_background_with_a_sigmoid_of_its_own_is_a_class_like_others():
+    task = sigmoids(names=("background", "boat"))
+    (found,) = task.predictions(torch.cat([-boat(), boat()], dim=1))
+    explained, _ = task.predicted_targets(found, named(5, "val/5"))
+    assert [(one.target.class_id, one.area) for one in explained] == [(0, 5), (1, 3)]
