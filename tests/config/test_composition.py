@@ -51,7 +51,7 @@ def raw(*overrides: str) -> DictConfig:
 PAIRS = list(itertools.product(choices("model"), choices("dataset")))
 UNSUITED = {
     *itertools.product(("unet", "deeplabv3plus", "smp"), ("coco2014", "coco2017")),
-    *itertools.product(("yolov5", "yolov6", "ssd"), ("voc2012", "cityscapes")),
+    *itertools.product(("yolov5", "yolov6", "ssd", "torchvision"), ("voc2012", "cityscapes")),
 }
 
 
@@ -117,6 +117,7 @@ OFFICIAL = {  # of every model but on scenes: checkpoint, input, layer, composit
         *("official:deeplabv3plus", (513, 513, "shorter_crop"), "backbone.layer4.0.conv3", "epsilon_plus_flat"),
     ),
     "smp": ("random", (512, 512, "letterbox"), "widest", "epsilon_plus_flat"),
+    "torchvision": ("official", (800, 800, "letterbox"), "widest", "epsilon_plus_flat"),
 }
 EMBEDDED = {
     "yolov5": ("embedded:yolov5_scenes", SCENES, "model.6.cv3.conv", "epsilon_plus_flat"),
@@ -135,12 +136,12 @@ def test_what_alters_numbers_is_what_was_published(model: str, dataset: str) -> 
     config = composed(f"model={model}", f"dataset={dataset}", *given, *GIVEN.get(dataset, []))
     size = (config.model.input.height, config.model.input.width, config.model.input.resize)
     found = (config.model.checkpoint, size, config.model.layer, config.composite["name"])
-    assert found == (EMBEDDED if dataset == "scenes" else OFFICIAL)[model]
+    assert found == (EMBEDDED if dataset == "scenes" and model in EMBEDDED else OFFICIAL)[model]
     assert config.statistics.targets == ("predicted" if given or dataset == "folder" else "annotated")
     thresholds = (config.model.confidence, config.model.iou, config.model.max_detections, config.model.min_area)
-    assert thresholds == (
-        (None, None, None, 1) if model in ("unet", "deeplabv3plus", "smp") else (0.25, 0.45, 25, None)
-    )
+    own_iou = None if model == "torchvision" else 0.45  # the network's own NMS
+    is_segmenter = model in ("unet", "deeplabv3plus", "smp")
+    assert thresholds == ((None, None, None, 1) if is_segmenter else (0.25, own_iou, 25, None))
 
 
 def test_the_composite_follows_the_model() -> None:

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import NetworkOutput
+from lcrp.values.prediction import KeptOutput
 
 Ablation = Literal["zero", "mean", "resample"]
 
@@ -34,6 +35,9 @@ def ablated_outputs(
     Returns:
         The network's output for V variants.
     """
+    if attributor.takes_one and len(keep) > 1:
+        outputs = [ablated_outputs(attributor, image, layer, one[None], fill) for one in keep]
+        return KeptOutput(pictures=tuple(one.pictures[0] for one in outputs if isinstance(one, KeptOutput)))
 
     def ablate(output: torch.Tensor, axis: int) -> torch.Tensor:
         channels = output.movedim(axis, 1)
@@ -72,6 +76,8 @@ def _of_batch(output: NetworkOutput, size: int) -> NetworkOutput:
 
     if isinstance(output, torch.Tensor):
         return expanded(output)
+    if isinstance(output, KeptOutput):
+        return output
     objectness = output.objectness_logits
     return replace(
         output,

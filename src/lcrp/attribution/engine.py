@@ -20,7 +20,7 @@ from lcrp.composites.operations.mode import OperationRules
 from lcrp.composites.operations.origin import picture
 from lcrp.composites.spec import BuildComposite
 from lcrp.composites.table import RuleTable
-from lcrp.errors import LayerError, nearest
+from lcrp.errors import ConfigError, LayerError, nearest
 from lcrp.values.ledger import Unaccounted
 from lcrp.values.normalisation import Normalisation
 
@@ -114,12 +114,15 @@ class Attributor:
 
         Raises:
             LayerError: a recorded layer is not used, or one use of it lies behind another.
+            ConfigError: several images are given to a network that takes one.
         """
         self._close_trace()
+        if self.takes_one and len(images) != 1:
+            raise ConfigError(f"{type(self.network).__name__} is explained one picture at a time, not {len(images)}")
         if read is not None and self._recorder.counts is None:
             self._recorder.start()
             self._run(images[:1])  # which layers run how often
-        self._recorder.start(read, self._told)
+        self._recorder.start(read, self._told, num_pictures=len(images))
         self._trace = self._run(images, is_for_few=is_for_few)
         return self._trace
 
@@ -171,6 +174,11 @@ class Attributor:
                 self._rules.begin()
                 stack.enter_context(self._rules)
             yield
+
+    @property
+    def takes_one(self) -> bool:
+        """Whether pictures go through the network one by one, when they are explained."""
+        return bool(getattr(self.network, "takes_one_picture", False))
 
     @property
     def device(self) -> torch.device:

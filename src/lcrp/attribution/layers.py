@@ -40,5 +40,5 @@ def widest_layer(network: nn.Module) -> str:
         name: one.out_channels for name, one in network.named_modules() if isinstance(one, nn.Conv2d)
     }
     if not channels:
-        raise LayerError(f"{type(network).__name__} has no Conv2d: there are no concepts to show")
+        raise LayerError(f"the network {type(network).__name__} has no Conv2d: there are no concepts to show")
     return max(reversed(channels), key=lambda name: channels[name])

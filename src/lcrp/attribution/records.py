@@ -1,6 +1,6 @@
 """Outputs of the layers that are analysed, as concepts and their places.
 
-Axes: B batch, C concept, h w feature map, P place.
+Axes: B batch, N region of interest, C concept, h w feature map, P place.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +22,12 @@ class Record:
 
     Attributes:
         axis: of the concepts.
+        num_pictures: B of the pass; a first axis of another size is that of regions, all of them of one picture.
         calls: an output of every call.
     """
 
     axis: int
+    num_pictures: int = 1
     calls: list[torch.Tensor] = field(default_factory=list)
 
     def activation(self) -> torch.Tensor:
@@ -33,18 +35,49 @@ class Record:
         return self.joined([call.detach() for call in self.calls])
 
     def joined(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Parts in the shapes of the calls as [B, C, h, w] of a single map, or [B, C, P] of everything else."""
-        if len(parts) == 1 and parts[0].ndim == 4:
-            return parts[0].movedim(self.axis, 1)
-        return torch.cat([part.movedim(self.axis, 1).flatten(2) for part in parts], dim=2)
+        """Parts in the shapes of the calls as maps of concepts.
+
+        Returns:
+            [B, C, h, w] of a single map, [1, C, N, h * w] of the regions of one picture, [B, C, 1, P] of all else.
+        """
+        maps = [self._maps(part) for part in parts]
+        if len(maps) == 1:
+            return maps[0]
+        return torch.cat([one.flatten(2)[:, :, None] for one in maps], dim=3)
 
     def split(self, maps: torch.Tensor) -> list[torch.Tensor]:
         """What `joined` joined, in the shapes of the calls."""
-        if len(self.calls) == 1 and self.calls[0].ndim == 4:
-            return [maps.movedim(1, self.axis)]
-        shapes = [call.movedim(self.axis, 1).shape for call in self.calls]
-        parts = torch.split(maps, [shape[2:].numel() for shape in shapes], dim=2)
-        return [part.reshape(shape).movedim(1, self.axis) for part, shape in zip(parts, shapes, strict=True)]
+        sizes = [max(1, self._num_places(call)) for call in self.calls]
+        parts = torch.split(maps.flatten(2), sizes, dim=2)  # [B, C, P]
+        return [self._part(part, call) for part, call in zip(parts, self.calls, strict=True)]
+
+    def has_regions(self) -> bool:
+        """Whether a call's first axis is not that of the pictures."""
+        return any(len(call) != self.num_pictures for call in self.calls)
+
+    def _num_places(self, call: torch.Tensor) -> int:
+        """Places of a picture in a call."""
+        return call.numel() // call.shape[self.axis] // self.num_pictures
+
+    def _maps(self, part: torch.Tensor) -> torch.Tensor:
+        """A part in the shape of a call as [B, C, h, w]; one place without relevance where there are no regions."""
+        maps = part.movedim(self.axis, 1)
+        if len(maps) != self.num_pictures:
+            num_places = maps.shape[2:].numel()
+            if not len(maps):
+                return maps.new_zeros(1, maps.shape[1], 1, 1)
+            return maps.movedim(0, 1).reshape(1, maps.shape[1], len(maps), num_places)
+        return maps if maps.ndim == 4 else maps.reshape(*maps.shape[:2], 1, -1)
+
+    def _part(self, places: torch.Tensor, call: torch.Tensor) -> torch.Tensor:
+        """Places [B, C, P] in the shape of a call."""
+        shape = call.movedim(self.axis, 1).shape
+        if len(call) == self.num_pictures:
+            return places.reshape(shape).movedim(1, self.axis)
+        if not len(call):
+            return torch.zeros_like(call)
+        by_region = places.reshape(shape[1], shape[0], *shape[2:]).movedim(0, 1)  # [N, C, ...]
+        return by_region.movedim(1, self.axis)
 
 
 class Arrivals:
@@ -52,13 +85,13 @@ class Arrivals:
 
     Args:
         record: of the layer; its calls get hooks and are not kept.
-        tell: called with the relevance of the layer, [B, C, h, w] or [B, C, P], once all of it is there.
+        tell: called with the relevance of the layer, as `Record.joined`, once all of it is there.
     """
 
     def __init__(self, record: Record, tell: Callable[[torch.Tensor], None]) -> None:
         self._tell = tell
         self._empty = [call.new_empty(()).expand(call.shape) for call in record.calls]
-        self._record = Record(axis=record.axis, calls=self._empty)
+        self._record = Record(axis=record.axis, num_pictures=record.num_pictures, calls=self._empty)
         self._parts: dict[int, torch.Tensor] = {}
         for number, call in enumerate(record.calls):
             if call.requires_grad:
@@ -104,15 +137,24 @@ class Recorder:
         self._records: dict[str, Record] = {}
         self._arrivals: list[Arrivals] = []
         self._open: str | None = None
+        self._num_pictures = 1
         self._by_operation: set[str] = set()
 
-    def start(self, read: ReadMaps | None = None, told: Callable[[str, torch.Tensor], None] | None = None) -> None:
+    def start(
+        self,
+        read: ReadMaps | None = None,
+        told: Callable[[str, torch.Tensor], None] | None = None,
+        *,
+        num_pictures: int = 1,
+    ) -> None:
         """A forward pass begins.
 
         Args:
             read: called with the activation of a layer as soon as it is known, which then is not kept.
             told: called with the relevance of such a layer in every backward round.
+            num_pictures: that go through the network together.
         """
+        self._num_pictures = num_pictures
         self._read, self._told = read, told or self._told
         self._records, self._arrivals, self._open = {}, [], None
         self._by_operation.clear()
@@ -159,9 +201,11 @@ class Recorder:
             What was recorded, by layer, and what waits for the relevance of what was read.
 
         Raises:
-            LayerError: a layer did not run, or one use of it lies behind another.
+            LayerError: a layer did not run, one use of it lies behind another, or it is of regions of several pictures.
         """
         self._settle()
+        for name, record in self._records.items():
+            _check_regions(name, record)
         check_side_by_side(self._records)
         counts = {name: len(record.calls) for name, record in self._records.items()}
         self.counts = counts if self._read is None else self.counts
@@ -172,7 +216,7 @@ class Recorder:
     def _note(self, layer: str, y: torch.Tensor, axis: int, *, is_again: bool) -> None:
         if self._open != layer:
             self._settle()
-        record = self._records.setdefault(layer, Record(axis=axis))
+        record = self._records.setdefault(layer, Record(axis=axis, num_pictures=self._num_pictures))
         if is_again and record.calls:
             record.calls.pop()
         record.calls.append(y)
@@ -186,9 +230,19 @@ class Recorder:
         record = self._records[name]
         if self.counts is None or len(record.calls) < self.counts.get(name, 1):
             return
+        _check_regions(name, record)
         self._read(name, record.activation())
         self._arrivals.append(Arrivals(record, lambda maps: self._told(name, maps)))
-        self._records[name] = Record(axis=record.axis)
+        self._records[name] = Record(axis=record.axis, num_pictures=record.num_pictures)
+
+
+def _check_regions(name: str, record: Record) -> None:
+    """Whether every row of a layer is known to be of a picture."""
+    if record.num_pictures > 1 and record.has_regions():
+        raise LayerError(
+            f"layer '{name}' has {len(record.calls[0])} rows for {record.num_pictures} pictures: whose they are is not "
+            "known; give one picture at a time"
+        )
 
 
 def check_side_by_side(records: Mapping[str, Record]) -> None:

@@ -10,12 +10,12 @@ import torch
 
 from lcrp.errors import TargetError
 from lcrp.values.geometry import Box as Box
-from lcrp.values.prediction import ClassMap, Detections, DetectorOutput
+from lcrp.values.prediction import ClassMap, Detections, DetectorOutput, KeptOutput
 from lcrp.values.region import Region
 from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, SkippedTarget
 
-NetworkOutput = DetectorOutput | torch.Tensor
+NetworkOutput = DetectorOutput | KeptOutput | torch.Tensor
 Prediction = Detections | ClassMap
 Targets = tuple[list[ExplainedTarget], list[SkippedTarget]]
 
@@ -27,7 +27,7 @@ class TaskOf(Protocol[Output, Predicted]):
     """How decisions are read from a network's output, and how each is seeded.
 
     Only a task looks into outputs and predictions, and it is only ever given those of its own kind: `DetectorOutput`
-    and `Detections`, or logits [B, K, H, W] and `ClassMap`. Everybody else passes them on, and asks.
+    or `KeptOutput` and `Detections`, or logits [B, K, H, W] and `ClassMap`. Everybody else passes them on, and asks.
     """
 
     @property

@@ -44,7 +44,9 @@ def is_zero(values: torch.Tensor) -> bool:
 
 
 def _glance_first(values: torch.Tensor) -> Iterator[torch.Tensor]:
-    """On CPUs the row in the middle, which mostly settles a question; then everything."""
+    """On CPUs the row in the middle, which mostly settles a question; then everything; nothing of what is empty."""
+    if values.numel() == 0:
+        return
     if values.ndim > 1 and not values.is_cuda:
         yield values.select(-2, values.shape[-2] // 2)
     yield values

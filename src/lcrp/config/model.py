@@ -75,8 +75,10 @@ class Model:
         own = TASKS[self.task].settings
         for name in own:
             if getattr(self, name) is None:
-                yield f"'model.{name}' has no value, but {self.task} needs it; write model.{name}=..."
+                yield f"'model.{name}' has no value, but {TASKS[self.task].predicts} needs it; write model.{name}=..."
         own += TASKS[self.task].options
-        for name in (name for kind in TASKS.values() for name in kind.settings + kind.options if name not in own):
+        every = (name for kind in TASKS.values() for name in kind.settings + kind.options)
+        reason = "which selects its boxes itself" if "kept" in self.task else f"which does {self.task}"
+        for name in dict.fromkeys(name for name in every if name not in own):
             if getattr(self, name) is not None:
-                yield f"'model.{name}' says nothing to model '{self.name}', which does {self.task}; leave it out"
+                yield f"'model.{name}' says nothing to model '{self.name}', {reason}; leave it out"

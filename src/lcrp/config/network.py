@@ -16,6 +16,7 @@ from lcrp.models.checkpoint import Checkpoint, load_state
 
 log = logging.getLogger(__name__)
 
+OF_LIBRARY = "official"  # the weights that the network's own library publishes
 RANDOM_SEED = 0  # of the weights of model.checkpoint=random
 
 
@@ -65,7 +66,7 @@ def trained_network(
             f"model.checkpoint has no value: with this dataset, model '{model.name}' has no weights of its own; "
             "write model.checkpoint=PATH, official:NAME, embedded:NAME or random"
         )
-    checkpoint = find_checkpoint(model.checkpoint, origin)
+    checkpoint = _published(model) or find_checkpoint(model.checkpoint, origin)
     names = _known_names(model, checkpoint, dataset_names)
     kind = locate(str(model.network["_target_"]), "model.network._target_")
     told = None
@@ -110,6 +111,23 @@ def fresh_network(model: Model, class_names: tuple[str, ...], seed: int, device:
     return network.to(device)
 
 
+def _published(model: Model) -> Checkpoint | None:
+    """The weights that the network's library publishes, if they are asked for.
+
+    Raises:
+        ConfigError: there is no such library.
+    """
+    if model.checkpoint != OF_LIBRARY:
+        return None
+    kind = locate(str(model.network["_target_"]), "model.network._target_")
+    if not hasattr(kind, "official"):
+        raise ConfigError(
+            f"model.checkpoint={OF_LIBRARY} says nothing to model '{model.name}'; write model.checkpoint=official:NAME"
+        )
+    found: Checkpoint = kind.official(str(model.network["name"]))
+    return found
+
+
 def _network(
     model: Model, checkpoint: Checkpoint | None, names: tuple[str, ...] | None
 ) -> tuple[nn.Module, dict[str, object]]:
@@ -118,9 +136,11 @@ def _network(
     arguments = {key: value for key, value in model.network.items() if key != "_target_"}
     if checkpoint is not None and hasattr(kind, "arguments_of"):
         arguments |= kind.arguments_of(checkpoint.state)
-    elif names is not None and "num_classes" not in arguments and takes(kind, "num_classes"):
+    if names is not None and "num_classes" not in arguments and takes(kind, "num_classes"):
         is_bare = model.activation == "sigmoid" and names[0] == BACKGROUND  # which needs no channel of its own
         arguments["num_classes"] = len(names) - is_bare
+    if model.checkpoint == OF_LIBRARY:
+        arguments["is_official"] = True
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)
         network = call(kind, arguments, "model.network")

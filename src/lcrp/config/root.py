@@ -150,11 +150,14 @@ class Config:
 
     def _annotation_problems(self) -> Problems:
         """Whether the annotation can tell of such decisions, where targets are to be the annotated ones."""
+        from lcrp.config.tasks import TASKS
+
         annotation, suited = self.dataset.annotates
+        predicted = TASKS[self.model.task].predicts if self.model.task in TASKS else self.model.task
         is_asked = self.stage.explains and self.statistics.targets == "annotated"
-        if is_asked and suited and self.model.task != suited:
+        if is_asked and suited and predicted != suited:
             yield (
-                f"dataset '{self.dataset.name}' annotates {annotation}, which '{self.model.name}' ({self.model.task}) "
+                f"dataset '{self.dataset.name}' annotates {annotation}, which '{self.model.name}' ({predicted}) "
                 "does not predict; write statistics.targets=predicted to explain whatever it does predict"
             )
 

@@ -7,10 +7,12 @@ from lcrp.config.dataset import DATASETS
 from lcrp.config.root import Config
 from lcrp.config.stages import STAGES
 from lcrp.config.stages.own import OwnStage
+from lcrp.config.torchvision import register_resolver
 
 
 def register_schemas() -> None:
     """Tell Hydra of the types; a second time changes nothing."""
+    register_resolver()
     store = ConfigStore.instance()
     store.store(name="lcrp_schema", node=Config)
     for group, kinds in (("dataset", DATASETS), ("stage", STAGES)):

@@ -1,9 +1,10 @@
-"""What the words 'detection' and 'segmentation' of the configuration stand for."""
+"""What the words 'detection', 'kept_detection' and 'segmentation' of the configuration stand for."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lcrp.attribution.detection import DetectionTask
+from lcrp.attribution.kept import KeptDetectionTask
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.attribution.task import Task
 from lcrp.config.root import Config
@@ -14,6 +15,7 @@ from lcrp.training.trainer import Objective
 ClassNames = Sequence[str]
 
 DETECTION = ("score", "confidence", "iou", "max_detections")
+KEPT_DETECTION = ("confidence", "max_detections")
 SEGMENTATION = ("min_area",)
 HEADS = ("activation", "threshold")  # of segmenters; null is read off the network
 
@@ -30,6 +32,7 @@ class TaskKind:
         objective: what training makes small.
         quality: how good predictions are.
         has_background: whether class 0 is the background.
+        predicts: 'detection' or 'segmentation', what datasets say that they annotate.
     """
 
     settings: tuple[str, ...]
@@ -39,6 +42,7 @@ class TaskKind:
     objective: Objective
     quality: Callable[[ClassNames], Quality]
     has_background: bool
+    predicts: str
 
 
 def build_task(config: Config, class_names: ClassNames) -> Task:
@@ -48,6 +52,10 @@ def build_task(config: Config, class_names: ClassNames) -> Task:
 
 def _detection(config: Config, class_names: ClassNames) -> Task:
     return DetectionTask(class_names, **{key: getattr(config.model, key) for key in DETECTION})
+
+
+def _kept_detection(config: Config, class_names: ClassNames) -> Task:
+    return KeptDetectionTask(class_names, **{key: getattr(config.model, key) for key in KEPT_DETECTION})
 
 
 def _segmentation(config: Config, class_names: ClassNames) -> Task:
@@ -65,6 +73,17 @@ TASKS: Mapping[str, TaskKind] = {
         objective=detection_objective,
         quality=BoxQuality,
         has_background=False,
+        predicts="detection",
+    ),
+    "kept_detection": TaskKind(
+        settings=KEPT_DETECTION,
+        options=(),
+        task=_kept_detection,
+        examined=lambda names: KeptDetectionTask(names, confidence=0.0, max_detections=100),
+        objective=detection_objective,
+        quality=BoxQuality,
+        has_background=False,
+        predicts="detection",
     ),
     "segmentation": TaskKind(
         settings=SEGMENTATION,
@@ -74,5 +93,6 @@ TASKS: Mapping[str, TaskKind] = {
         objective=segmentation_objective,
         quality=MaskQuality,
         has_background=True,
+        predicts="segmentation",
     ),
 }

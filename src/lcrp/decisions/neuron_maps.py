@@ -129,7 +129,7 @@ class NeuronMaps:
         computed: dict[int, dict[NeuronKey, Heatmap]] = {}
         with start(len(missing), "references", "heatmaps") as counting:
             counting.advance(num_unreadable)
-            for part in few_samples(readable, itemgetter(0), self._batch_size, self._attributor.device):
+            for part in few_samples(readable, itemgetter(0), self._batch_size, self._attributor):
                 samples, queues_of_batch = zip(*part, strict=True)
                 batch = _Batch(samples=list(samples), queues=list(queues_of_batch))
                 for one, heatmap in self._of_batch(batch):

@@ -87,24 +87,31 @@ class Chunk:
     activations: Activations
 
 
-def images_at_once(shape: Sequence[int], device: torch.device) -> int:
+def images_at_once(shape: Sequence[int], device: torch.device, *, takes_one: bool = False) -> int:
     """How many images of a batch [B, 3, H, W] go through the network together.
 
     CPUs are as fast with few, which bounds the memory: what all rounds share is kept for these alone.
+
+    Args:
+        shape: [B, 3, H, W].
+        device: where the network lies.
+        takes_one: whether the network takes one at a time (`Attributor.takes_one`).
     """
     num_images, _, height, width = shape
+    if takes_one:
+        return 1
     if device.type != "cpu":
         return num_images
     return max(1, min(num_images, PIXELS_AT_ONCE // (height * width)))
 
 
-def few_images(images: torch.Tensor, device: torch.device) -> tuple[torch.Tensor, ...]:
-    """Images [B, 3, H, W] in parts that go through the network together on a device."""
-    return torch.split(images, images_at_once(images.shape, device))
+def few_images(images: torch.Tensor, attributor: Attributor) -> tuple[torch.Tensor, ...]:
+    """Images [B, 3, H, W] in parts that go through the network together."""
+    return torch.split(images, images_at_once(images.shape, attributor.device, takes_one=attributor.takes_one))
 
 
 def few_samples(
-    members: Sequence[Member], sample_of: Callable[[Member], Sample], most: int, device: torch.device
+    members: Sequence[Member], sample_of: Callable[[Member], Sample], most: int, attributor: Attributor
 ) -> Iterator[Sequence[Member]]:
     """What comes with one sample each, in parts whose pictures, all of one size, go through the network together.
 
@@ -112,17 +119,24 @@ def few_samples(
         members: what is cut into parts.
         sample_of: the sample that one comes with.
         most: of a part.
-        device: where the network lies.
+        attributor: of the network.
     """
     if members:
-        count = images_at_once((most, *sample_of(members[0]).image.shape), device)
+        shape = (most, *sample_of(members[0]).image.shape)
+        count = images_at_once(shape, attributor.device, takes_one=attributor.takes_one)
         for start in range(0, len(members), count):
             yield members[start : start + count]
 
 
-def parts_of(batch: Batch, device: torch.device) -> Iterator[Batch]:
-    """The parts of a batch that go through the network together; those without a sample are left out."""
-    size = images_at_once(batch.images.shape, device)
+def parts_of(batch: Batch, device: torch.device, *, takes_one: bool = False) -> Iterator[Batch]:
+    """The parts of a batch that go through the network together; those without a sample are left out.
+
+    Args:
+        batch: of samples.
+        device: as of `images_at_once`.
+        takes_one: as of `images_at_once`.
+    """
+    size = images_at_once(batch.images.shape, device, takes_one=takes_one)
     for start in range(0, len(batch.images), size):
         pairs = zip(batch.samples, batch.rows, strict=True)
         members = [(sample, row - start) for sample, row in pairs if start <= row < start + size]

@@ -1,6 +1,6 @@
 """Predictions: what a network says, raw and selected.
 
-Axes: B batch, M box of the raw output, D detection, K class, H W picture.
+Axes: B batch, M box of the raw output, D detection, R row of class logits, K class, L column of logits, H W picture.
 """
 
 from dataclasses import dataclass
@@ -52,6 +52,7 @@ class Detections:
         labels: [D] int64, the best class.
         probabilities: [D, K] class probabilities.
         objectness: [D] objectness (ones for detectors without).
+        beside: [D, K] probabilities of all classes where a box was found, if `probabilities` are of its label alone.
     """
 
     rows: torch.Tensor
@@ -60,6 +61,44 @@ class Detections:
     labels: torch.Tensor
     probabilities: torch.Tensor
     objectness: torch.Tensor
+    beside: torch.Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptBoxes:
+    """What a detector that selects its boxes itself decided about one picture, and the logits behind it.
+
+    Attributes:
+        boxes: [D, 4] xyxy in input pixels, detached, by descending score.
+        class_ids: [D] int64.
+        scores: [D], detached.
+        rows: [D] int64, the row of class logits from which each score came.
+        logits: [R, L] class logits before any selection, differentiable.
+        columns: [K] int64, the column of every class.
+        probabilities: [R, K] of the classes, detached.
+        places: [M, 4] xyxy in input pixels, the proposals of the first M rows; None if a row is the same anchor in
+            every picture.
+    """
+
+    boxes: torch.Tensor
+    class_ids: torch.Tensor
+    scores: torch.Tensor
+    rows: torch.Tensor
+    logits: torch.Tensor
+    columns: torch.Tensor
+    probabilities: torch.Tensor
+    places: torch.Tensor | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptOutput:
+    """Output of a detector that selects its boxes itself.
+
+    Attributes:
+        pictures: B of them.
+    """
+
+    pictures: tuple[KeptBoxes, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -306,8 +306,8 @@ def test_a_layer_that_is_used_side_by_side_is_one(images):
     with torch.no_grad():
         x = network.stem(normalised(images)).relu()
         expected = [network.head(level).flatten(2) for level in (x, nn.functional.avg_pool2d(x, 2))]
-    torch.testing.assert_close(activation, torch.cat(expected, dim=2), rtol=1e-12, atol=1e-14)
-    assert relevance.shape == (2, 3, 144 + 36)
+    torch.testing.assert_close(activation, torch.cat(expected, dim=2)[:, :, None], rtol=1e-12, atol=1e-14)
+    assert relevance.shape == (2, 3, 1, 144 + 36)
     assert relevance[..., :144].any()
     assert relevance[..., 144:].any()
     torch.testing.assert_close(total, found.heatmap, rtol=1e-9, atol=1e-14)

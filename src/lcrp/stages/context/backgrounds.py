@@ -134,7 +134,7 @@ class Sensitivities:
         """Relevance [V, C] of every layer's concepts in the variants."""
         images = variants(found, self._seed)
         parts: list[list[Array]] = [[] for _ in self._layers]
-        for part in few_images(images, self._attributor.device):
+        for part in few_images(images, self._attributor):
             trace = self._attributor.forward(part)
             predictions = self._attributor.task.predictions(trace.output)
             explained = [self._attributor.task.again(prediction, found.explained) for prediction in predictions]

@@ -128,7 +128,7 @@ class ContextScores:
     ) -> Iterator[tuple[list[tuple[Found, float]], list[ConceptMap]]]:
         """Decisions with their shares outside, and the maps of their concepts, batch by batch."""
         readable = [(sample, target) for target in queues if (sample := read(self._dataset, target.sample)) is not None]
-        for batch in few_samples(readable, itemgetter(0), len(readable), self._attributor.device):
+        for batch in few_samples(readable, itemgetter(0), len(readable), self._attributor):
             trace = self._attributor.forward(torch.stack([sample.image for sample, _ in batch]))
             predictions = self._attributor.task.predictions(trace.output)
             found = [

@@ -93,10 +93,20 @@ def _seeds(explainer: Explainer, images: torch.Tensor, found: Sequence[Drawn]) -
 def _scores(explainer: Explainer, network: nn.Module, images: torch.Tensor, found: Sequence[Drawn]) -> torch.Tensor:
     """Relevance scores [T, C] of the model's layer, the same outputs seeded whatever the network makes of them."""
     layer, seeds = explainer.layer, _seeds(explainer, images, found)
+    scores, start = [], 0
     with explainer.attributor([layer], network=network) as attributor:
-        trace = attributor.forward(images)
-        relevance = trace.attribute(explainer.task.seeded(trace.output), seeds).relevance[layer]
-        return relevance_scores(relevance).score.double().cpu()
+        for part in _parts(images, attributor):
+            trace = attributor.forward(part)
+            seed = seeds[start : start + len(part)]
+            relevance = trace.attribute(explainer.task.seeded(trace.output), seed).relevance[layer]
+            scores.append(relevance_scores(relevance).score.double().cpu())
+            start += len(part)
+    return torch.cat(scores)
+
+
+def _parts(images: torch.Tensor, attributor: Attributor) -> tuple[torch.Tensor, ...]:
+    """All images [B, 3, H, W], or one by one where the network takes one at a time."""
+    return torch.split(images, 1 if attributor.takes_one else len(images))
 
 
 def _conservation(explainer: Explainer, images: torch.Tensor, found: Sequence[Drawn]) -> Check:
@@ -107,6 +117,8 @@ def _conservation(explainer: Explainer, images: torch.Tensor, found: Sequence[Dr
     """
     network = explainer.network
     names = layer_names(network)
+    with explainer.reader() as attributor:
+        images = _parts(images, attributor)[0]
     inputs: dict[str, list[torch.Tensor]] = {name: [] for name in names}
     leaks = {}
     with explainer.attributor(names) as attributor:
@@ -114,13 +126,18 @@ def _conservation(explainer: Explainer, images: torch.Tensor, found: Sequence[Dr
         trace = attributor.forward(images)
         for handle in handles:
             handle.remove()
-        relevance = trace.attribute(*explainer.task.seed(trace.output, [one.explained for one in found])).relevance
+        relevance = trace.attribute(
+            *explainer.task.seed(trace.output, [one.explained for one in found[: len(images)]])
+        ).relevance
     once = {name: its[0] for name, its in inputs.items() if len(its) == 1}  # a layer of several uses has no one input
     with explainer.attributor(()) as attributor:
         for name, x in once.items():
             module = network.get_submodule(name)
             assert isinstance(module, nn.Conv2d)
-            given = relevance[name] * _is_supported(module, x)
+            supported = _is_supported(module, x)
+            if supported.shape != relevance[name].shape:  # regions of interest
+                continue
+            given = relevance[name] * supported
             total = float(given.double().sum())
             if abs(total) > LEAST:
                 leaks[name] = abs(_received(attributor, module, x, given) - total) / abs(total)
@@ -172,8 +189,13 @@ def _output(explainer: Explainer, images: torch.Tensor, found: Sequence[Drawn]) 
     explained, masks = [one.explained for one in found], torch.stack([one.mask for one in found])
     with explainer.reader() as attributor:
         plain = explainer.task.logits(attributor.output(images), explained, masks).double()
+    parts, start = [], 0
     with explainer.attributor(()) as attributor:
-        altered = explainer.task.logits(attributor.forward(images).output, explained, masks).detach().double()
+        for part in _parts(images, attributor):
+            output, chosen = attributor.forward(part).output, slice(start, start + len(part))
+            parts.append(explainer.task.logits(output, explained[chosen], masks[chosen]).detach().double())
+            start += len(part)
+    altered = torch.cat(parts)
     value = float((plain - altered).abs().max() / plain.abs().max())
     return Check(name="unaltered output", value=value, bound=DRIFT, is_fine=value <= DRIFT, note="change of the logits")
 

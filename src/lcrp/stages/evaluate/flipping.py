@@ -138,7 +138,7 @@ class Flipping:
         """One target of every picture that has any, drawn at random from all it has but the background."""
         predictions: list[Prediction] = []
         with self.subject.explainer.reader() as attributor:
-            for part in few_images(images, images.device):
+            for part in few_images(images, attributor):
                 predictions += self.subject.explainer.task.predictions(attributor.output(part))
         drawn = (self._drawn(prediction, sample) for prediction, sample in zip(predictions, samples, strict=True))
         return [Drawn(image=image, explained=one[0], mask=one[1]) for image, one in enumerate(drawn) if one]
@@ -179,7 +179,7 @@ class Flipping:
         """One backward round for every image, few of them at once."""
         parts, start = [], 0
         with self.subject.explainer.attributor(self._layers, composite=method.composite) as attributor:
-            for part in few_images(images, images.device):
+            for part in few_images(images, attributor):
                 parts.append(attributor.forward(part).explain(queue[start : start + len(part)]))
                 start += len(part)
         return Attribution(

@@ -170,7 +170,7 @@ def _explain(
     advance: Callable[[int], None],
 ) -> None:
     """Explain all targets of a chunk; `advance` is told of samples as they are done."""
-    for part in parts_of(batch, subject.explainer.device):
+    for part in parts_of(batch, subject.explainer.device, takes_one=attributor.takes_one):
         chunk = chunk_of(attributor, part.images.to(subject.explainer.device, non_blocking=True))
         queues, skipped = _queues(subject, statistics, chunk.trace, part)
         found.skip(skipped, ())

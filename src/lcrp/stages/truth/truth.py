@@ -158,13 +158,14 @@ def _unit(
     first: dict[CompositeSpec, list[Method]] = {own: []}  # since it explains the concepts
     for composite, methods in (first | by_composite(settings.methods)).items():
         with subject.explainer.attributor([subject.explainer.layer], composite=composite) as attributor:
-            for start in range(0, len(targets), batch_size):
-                batch = targets[start : start + batch_size]
+            at_once = 1 if attributor.takes_one else batch_size
+            for start in range(0, len(targets), at_once):
+                batch = targets[start : start + at_once]
                 trace = attributor.forward(torch.stack([one.planned.sample.image for one in batch]))
                 attribution = trace.explain([one.explained for one in batch])
                 for method in methods:
                     values = _shares(method, attribution, subject.explainer.layer, batch, settings.seed)
-                    for one, shared in zip(found[start : start + batch_size], values, strict=True):
+                    for one, shared in zip(found[start : start + at_once], values, strict=True):
                         one[method.name] = shared
                 if composite == own:
                     concepts += _concept_rows(trace, attribution, subject.explainer.layer, batch, settings.n_concepts)

@@ -1,0 +1,185 @@
+"""Decisions that are boxes: which are targets, and how they are found, named and compared.
+
+Axes: D detection, K class, H W picture.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torchvision.ops import box_iou
+
+from lcrp.attribution.pixels import annotated_object, content_mask, touched_pixels
+from lcrp.attribution.task import Box, Targets, annotation_of, check_class
+from lcrp.attribution.wording import corners, listed_detections, near_detections
+from lcrp.errors import TargetError
+from lcrp.values.prediction import Detections
+from lcrp.values.region import Region
+from lcrp.values.sample import Annotation, Sample
+from lcrp.values.target import ExplainedTarget, SkippedTarget, Target
+
+
+class BoxDecisions:
+    """What tasks share whose decisions are boxes, however a network's output tells of them.
+
+    Args:
+        class_names: index = class id.
+        confidence: above which a class probability must be for the box to be an item of the class.
+        by_objectness: whether objectness ranks the boxes of a class.
+    """
+
+    def __init__(self, class_names: Sequence[str], *, confidence: float, by_objectness: bool = False) -> None:
+        self.class_names = tuple(class_names)
+        self.confidence = confidence
+        self._by_objectness = by_objectness
+
+    def present_classes(self, annotation: Annotation) -> list[int]:
+        """Class ids of the annotated boxes, ascending."""
+        return sorted(set(annotation.labels.tolist()))
+
+    def annotated_targets(self, prediction: Detections, sample: Sample) -> Targets:
+        """Best item of every annotated class; the classes that are not detected are skipped.
+
+        Raises:
+            TargetError: the sample has no annotation.
+        """
+        explained, skipped = [], []
+        for class_id in self.present_classes(annotation_of(sample)):
+            target = Target(sample=sample.index, class_id=class_id)
+            members = self._members(prediction, class_id)
+            if members:
+                explained.append(self._explained(prediction, members[0], target, sample.key))
+            else:
+                reason = f"not detected: no kept box has a class probability above {self.confidence:g}"
+                skipped.append(SkippedTarget(target=target, key=sample.key, reason=reason))
+        return explained, skipped
+
+    def predicted_targets(self, prediction: Detections, sample: Sample) -> Targets:
+        """Every kept detection, most confident first: its best class, and its rank among the boxes of that class."""
+        labels = prediction.labels.tolist()
+        members = {class_id: self._members(prediction, class_id) for class_id in set(labels)}
+        explained = []
+        for place, class_id in enumerate(labels):
+            target = Target(sample=sample.index, class_id=class_id, item=members[class_id].index(place))
+            explained.append(self._explained(prediction, place, target, sample.key))
+        return explained, []
+
+    def is_background(self, class_id: int) -> bool:  # noqa: ARG002
+        """Never: what no box holds is no class."""
+        return False
+
+    def found(self, prediction: Detections, sample: Sample, class_id: int, item: int = 0) -> ExplainedTarget | None:
+        """Item `item` (0 = best) of class `class_id`, or None if there are fewer detections of it."""
+        members = self._members(prediction, class_id)
+        if not 0 <= item < len(members):
+            return None
+        target = Target(sample=sample.index, class_id=class_id, item=item)
+        return self._explained(prediction, members[item], target, sample.key)
+
+    def find(self, prediction: Detections, sample: Sample, class_id: int, item: int = 0) -> ExplainedTarget:
+        """Item `item` (0 = best) of class `class_id`.
+
+        Raises:
+            TargetError: no such class, or fewer detections of it; the message says what is detected instead.
+        """
+        check_class(class_id, self.class_names)
+        found = self.found(prediction, sample, class_id, item)
+        if found is None:
+            count, name = len(self._members(prediction, class_id)), f"'{self.class_names[class_id]}'"
+            wanted = f"no item {item} of {name} (there are {count})" if count else f"no {name}"
+            raise TargetError(f"{wanted} in {sample.key}: {self._listed(prediction)}")
+        return found
+
+    def again(self, prediction: Detections, explained: ExplainedTarget) -> ExplainedTarget | None:  # noqa: ARG002
+        """The same row, whatever is detected there now."""
+        return explained
+
+    def at_object(self, prediction: Detections, sample: Sample, class_id: int, box: Box) -> ExplainedTarget | None:
+        """The detection with the highest IoU with the object's box, if it is of its class."""
+        if not self._overlaps(prediction, sample, box).any():
+            return None
+        explained = self.match_box(prediction, sample, box)
+        return explained if explained.target.class_id == class_id else None
+
+    def of_class(self, prediction: Detections, sample: Sample, class_id: int) -> list[ExplainedTarget]:
+        """All items of a class, best first."""
+        members = self._members(prediction, class_id)
+        targets = [Target(sample=sample.index, class_id=class_id, item=item) for item in range(len(members))]
+        pairs = zip(members, targets, strict=True)
+        return [self._explained(prediction, place, target, sample.key) for place, target in pairs]
+
+    def match_box(self, prediction: Detections, sample: Sample, box: Box, min_iou: float = 0.0) -> ExplainedTarget:
+        """The detection with the highest IoU with `box`; its best class.
+
+        Raises:
+            TargetError: no detection overlaps the box, or none by `min_iou`.
+        """
+        overlap = self._overlaps(prediction, sample, box)
+        if not ((overlap > 0) & (overlap >= min_iou)).any():
+            least = f" by an IoU of at least {min_iou:g}" if min_iou > 0 else ""
+            seen = _seen(prediction, sample)
+            near = near_detections(prediction, self.class_names, seen, overlap) or self._listed(prediction)
+            raise TargetError(f"no detection overlaps the box {corners(box)}{least} in {sample.key}: {near}")
+        place = int(overlap.argmax())
+        class_id = int(prediction.labels[place])
+        item = self._members(prediction, class_id).index(place)
+        target = Target(sample=sample.index, class_id=class_id, item=item)
+        return self._explained(prediction, place, target, sample.key)
+
+    def class_confidences(self, prediction: Detections, explained: ExplainedTarget) -> torch.Tensor:
+        """Objectness times class probability of a detection, [K]."""
+        row = prediction.rows == explained.row
+        return (prediction.objectness[row, None] * prediction.probabilities[row])[0]
+
+    def object_mask(self, prediction: Detections, explained: ExplainedTarget, size: tuple[int, int]) -> torch.Tensor:  # noqa: ARG002
+        """[H, W] bool, every pixel that the target's box touches, in a picture of `size` (height, width)."""
+        assert explained.box is not None
+        return touched_pixels(explained.box, size)
+
+    def region(
+        self, prediction: Detections, explained: ExplainedTarget, sample: Sample, *, is_exact: bool = False
+    ) -> Region:
+        """The annotated box that overlaps most (IoU), or its object's mask; the target's own box if none overlaps."""
+        assert explained.box is not None
+        size = (sample.image.shape[1], sample.image.shape[2])
+        annotated = None
+        if sample.annotation is not None:
+            annotated = annotated_object(sample.annotation, explained.box, size, is_exact=is_exact)
+        inside = self.object_mask(prediction, explained, size) if annotated is None else annotated
+        return Region(inside=inside, counted=content_mask(sample))
+
+    def _overlaps(self, prediction: Detections, sample: Sample, box: Box) -> torch.Tensor:
+        """IoU [D] of the detections with a box, in pixels of the picture."""
+        seen = _seen(prediction, sample)
+        overlaps: torch.Tensor = box_iou(seen, torch.tensor([box], dtype=seen.dtype))[:, 0]
+        return overlaps
+
+    def _members(self, prediction: Detections, class_id: int) -> list[int]:
+        """Places of a class's detections among the kept ones, best first."""
+        probability = prediction.probabilities[:, class_id]
+        rank_by = prediction.objectness if self._by_objectness else probability
+        order = rank_by.argsort(descending=True, stable=True)  # detections lie by confidence, then row
+        return [place for place in order.tolist() if probability[place] > self.confidence]
+
+    def _explained(self, prediction: Detections, place: int, target: Target, key: str) -> ExplainedTarget:
+        probability, objectness = prediction.probabilities[place, target.class_id], prediction.objectness[place]
+        left, top, right, bottom = prediction.boxes[place].tolist()
+        confidence = objectness * probability
+        score = objectness if self._by_objectness else probability
+        if len(self.class_names) == 1:  # one of the two factors is 1
+            score = confidence
+        return ExplainedTarget(
+            target=target,
+            key=key,
+            score=float(score),
+            confidence=float(confidence),
+            box=(left, top, right, bottom),
+            row=int(prediction.rows[place]),
+        )
+
+    def _listed(self, prediction: Detections) -> str:
+        return listed_detections(prediction, self.class_names, self.confidence)
+
+
+def _seen(prediction: Detections, sample: Sample) -> torch.Tensor:
+    """Boxes [D, 4] in pixels of the picture."""
+    return torch.from_numpy(sample.geometry.boxes_to_picture(prediction.boxes.double().numpy()))
