@@ -11,7 +11,8 @@ from torch import nn
 from lcrp.api.door import python_words
 from lcrp.api.explainers import LIKE, MODULE, as_it_stands, with_layer
 from lcrp.api.given import ClassNames, InputSize, channel_values, class_names_of, input_settings
-from lcrp.api.networks import check_answer, placed_network
+from lcrp.api.networks import placed_network
+from lcrp.attribution.answers import check_answer
 from lcrp.attribution.layers import widest_layer
 from lcrp.attribution.segmentation import BACKGROUND, Activation
 from lcrp.config.build import build_explainer, find_device
@@ -103,8 +104,8 @@ def load(
     with python_words():
         if isinstance(model, Explainer):
             given = (task, checkpoint, composite, layer, input, mean, std, class_names, confidence, iou, device)
-            given += (activation, threshold)
-            if any(one is not None for one in given) or precision != "float32":
+            given_of_masks = (activation, threshold)
+            if any(one is not None for one in (*given, *given_of_masks)) or precision != "float32":
                 raise ConfigError("an explainer has its settings already: load the model anew with other ones")
             return model
         settings = _overrides(

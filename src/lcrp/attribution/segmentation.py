@@ -71,7 +71,7 @@ class SegmentationTask:
 
     def identity(self) -> dict[str, object]:
         """What decisions and seeds depend on, as plain values."""
-        common = {"name": "segmentation", "seed": self.seed_values, "min_area": self.min_area}
+        common: dict[str, object] = {"name": "segmentation", "seed": self.seed_values, "min_area": self.min_area}
         return common if self.threshold is None else common | {"activation": "sigmoid", "threshold": self.threshold}
 
     def predictions(self, output: torch.Tensor) -> list[ClassMap]:
@@ -149,6 +149,7 @@ class SegmentationTask:
         found = self.found(prediction, sample, class_id)
         if found is None:
             reason, areas = self._missing(prediction, class_id), class_areas(prediction)
+            areas = {one: area for one, area in areas.items() if prediction.has_logit(one)}
             there = listed_classes(areas, prediction.labels.numel(), self.class_names)
             raise TargetError(f"no '{name}' in {sample.key} ({reason}): predicted are {there}")
         return found
@@ -286,7 +287,7 @@ class SegmentationTask:
     def _missing(self, prediction: ClassMap, class_id: int) -> str:
         """Why a class is no target; empty if it is one."""
         if not prediction.has_logit(class_id):
-            return "it is what no class is found in, and has no logit of its own"
+            return "it has no logit of its own that could be explained"
         area = int(prediction.mask(class_id).sum())
         if area < self.min_area:
             return f"its mask has {area} pixels, at least {self.min_area} are needed"

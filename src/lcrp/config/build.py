@@ -10,9 +10,11 @@ from typing import cast
 
 import torch
 
+from lcrp.attribution.answers import check_answer
 from lcrp.attribution.layers import WIDEST, widest_layer
 from lcrp.config.composite import build_composite
-from lcrp.config.network import trained_network
+from lcrp.config.model import Model
+from lcrp.config.network import TrainedNetwork, trained_network
 from lcrp.config.root import Config, Statistics
 from lcrp.config.samples import build_dataset, dataset_options, has_class_names, input_transform
 from lcrp.config.tasks import build_task
@@ -24,6 +26,7 @@ from lcrp.errors import ConfigError
 from lcrp.values.ledger import Unaccounted
 
 WORKERS_OF_A_GPU = 4
+SMP = "lcrp.models.smp.segmenter"  # whose networks may be made for one size of pictures
 
 
 def build_subject(config: Config, device: torch.device, origin: Path, command: str = "") -> Subject:
@@ -87,6 +90,8 @@ def build_explainer(
     composite = build_composite(config.composite)
     dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
     trained = trained_network(model, dataset_names, device, origin, dtype)
+    if model.network["_target_"] == SMP:
+        _check_size(model, trained)
     if trained.activation is not None:
         config = replace(config, model=replace(model, activation=trained.activation))
     return Explainer(
@@ -104,6 +109,15 @@ def build_explainer(
         precision=cast(Precision, config.precision),
         unaccounted=cast(Unaccounted, config.unaccounted),
     )
+
+
+def _check_size(model: Model, trained: TrainedNetwork) -> None:
+    """Whether a network takes pictures of the size that is set: a library's may be made for one size alone."""
+    num_classes = cast(int, trained.arguments["num_classes"])
+    try:
+        check_answer(trained.network, (model.input.height, model.input.width), model.task, (num_classes,))
+    except ConfigError as error:
+        raise ConfigError(str(error), mend="Set model.input.height and model.input.width, or the network.") from error
 
 
 def statistics_settings(statistics: Statistics) -> StatisticsSettings:

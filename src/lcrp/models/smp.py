@@ -59,7 +59,7 @@ class Segmenter:
     """Builds networks of the library: logits [B, K, H, W] of normalised pictures [B, 3, H, W]."""
 
     __name__ = LIBRARY
-    mend = "model.network.architecture, encoder and options must be those of the file"
+    mend = "model.network.architecture, encoder and options must be those of the file."
 
     def __call__(
         self,
@@ -84,12 +84,13 @@ class Segmenter:
         kinds = library.MODEL_ARCHITECTURES_MAPPING
         if str(architecture).lower() not in kinds:
             raise ConfigError(
-                f"network.architecture='{architecture}' is unknown; nearest: {nearest(architecture, kinds)}"
+                f"model.network.architecture='{architecture}' is unknown; nearest: {nearest(architecture, kinds)}"
             )
         names = library.encoders.get_encoder_names()
         if encoder not in names and not encoder.startswith(("tu-", "timm-")):
             raise ConfigError(
-                f"network.encoder='{encoder}' is unknown; nearest: {nearest(encoder, names)}, and tu-NAME of timm's"
+                f"model.network.encoder='{encoder}' is unknown; nearest: {nearest(encoder, names)}, or "
+                "tu-NAME of timm's"
             )
         try:
             network: nn.Module = library.create_model(
@@ -146,16 +147,16 @@ def with_logits(network: nn.Module) -> tuple[nn.Module, Literal["softmax", "sigm
     Raises:
         ConfigError: it ends in something that tells no classes.
     """
-    head = network.segmentation_head
+    head = network.get_submodule("segmentation_head")
     name, last = next(((name, one) for name, one in head.named_children() if hasattr(one, "activation")), ("", None))
     kind = type(getattr(last, "activation", nn.Identity())).__name__
     if kind not in _OF_OUTPUTS:
         raise ConfigError(
-            f"the network {type(network).__name__} ends in {kind}, which tells no classes: set activation=None"
+            f"the network {type(network).__name__} ends in {kind}, not in logits: build it with activation=None"
         )
     if kind == "Identity" and getattr(network, "classification_head", None) is None:
         return network, None
-    bare = _with_children(head, {name: nn.Identity()} if name else {})  # type: ignore[arg-type]
+    bare = _with_children(head, {name: nn.Identity()} if name else {})
     return _with_children(network, {"segmentation_head": bare, "classification_head": None}), _OF_OUTPUTS[kind]
 
 

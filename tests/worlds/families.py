@@ -1,0 +1,118 @@
+"""Networks of libraries, as they are, with random weights and statistics of data: small ones of every family."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torchvision import models
+from torchvision.models import segmentation
+from torchvision.models.convnext import CNBlockConfig
+
+SIDE = 64
+CLASSES = 3
+LARGER = {"maxvit": 224, "smp dpt tu-vit_tiny_patch16_224": 224, "smp pan resnet18": 128}  # sides of pictures
+
+
+def smp(architecture: str, encoder: str) -> nn.Module:
+    """A segmenter of segmentation_models_pytorch; the test is skipped where the library is missing."""
+    library = pytest.importorskip("segmentation_models_pytorch", reason="pip install lcrp[smp]")
+    return library.create_model(architecture, encoder_name=encoder, encoder_weights=None, classes=CLASSES)
+
+
+def _unloaded(build: Callable[..., nn.Module]) -> Callable[[], nn.Module]:
+    return partial(build, weights=None, weights_backbone=None, num_classes=CLASSES)
+
+
+QUICK: Mapping[str, Callable[[], nn.Module]] = {
+    "resnet18": models.resnet18,
+    "small convnext": lambda: models.ConvNeXt([CNBlockConfig(16, 32, 1), CNBlockConfig(32, None, 1)]),
+    "small vit": lambda: models.VisionTransformer(SIDE, 16, 2, 2, 32, 64),
+    "small swin": lambda: models.SwinTransformer([4, 4], 16, [1, 2], [2, 2], [4, 4]),
+    "smp fpn efficientnet-b0": partial(smp, "fpn", "efficientnet-b0"),
+    "smp unet mit_b0": partial(smp, "unet", "mit_b0"),
+}
+SLOW: Mapping[str, Callable[[], nn.Module]] = {
+    "resnet50": models.resnet50,
+    "resnext": models.resnext50_32x4d,
+    "mobilenet_v2": models.mobilenet_v2,
+    "mobilenet_v3": models.mobilenet_v3_small,
+    "efficientnet": models.efficientnet_b0,
+    "efficientnet_v2": models.efficientnet_v2_s,
+    "densenet": models.densenet121,
+    "regnet": models.regnet_y_400mf,
+    "mnasnet": models.mnasnet0_5,
+    "shufflenet": models.shufflenet_v2_x0_5,
+    "squeezenet": models.squeezenet1_1,
+    "googlenet": partial(models.googlenet, aux_logits=False, init_weights=False),
+    "vgg": models.vgg11_bn,
+    "alexnet": models.alexnet,
+    "convnext": models.convnext_tiny,
+    "vit": partial(models.vit_b_32, image_size=SIDE),
+    "swin": models.swin_t,
+    "swin_v2": models.swin_v2_t,
+    "maxvit": partial(models.maxvit_t, input_size=(224, 224)),
+    "deeplabv3": _unloaded(segmentation.deeplabv3_mobilenet_v3_large),
+    "fcn": _unloaded(segmentation.fcn_resnet50),
+    "lraspp": _unloaded(segmentation.lraspp_mobilenet_v3_large),
+    **{
+        f"smp {architecture} {encoder}": partial(smp, architecture, encoder)
+        for architecture, encoder in (
+            ("unet", "resnet18"),
+            ("unet", "tu-mobilenetv3_small_100"),
+            ("unet", "tu-regnety_002"),
+            ("unet", "densenet121"),
+            ("unet", "xception"),
+            ("unet", "mobileone_s0"),
+            ("unetplusplus", "efficientnet-b0"),
+            ("manet", "mobilenet_v2"),
+            ("linknet", "resnet18"),
+            ("linknet", "tu-convnext_tiny"),
+            ("fpn", "tu-resnest14d"),
+            ("pspnet", "resnet18"),
+            ("pan", "resnet18"),
+            ("deeplabv3", "mobilenet_v2"),
+            ("deeplabv3plus", "mobilenet_v2"),
+            ("upernet", "tu-convnext_tiny"),
+            ("upernet", "resnet18"),
+            ("segformer", "mit_b0"),
+            ("dpt", "tu-vit_tiny_patch16_224"),
+        )
+    },
+}
+
+
+def network_and_picture(name: str, dtype: torch.dtype) -> tuple[nn.Module, torch.Tensor]:
+    """A network in evaluation mode with parameters that are all in play, and a picture [1, 3, H, W] around zero."""
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries
+        network = (QUICK | SLOW)[name]().to(dtype)
+    side = LARGER.get(name, SIDE)
+    x = torch.rand(1, 3, side, side, dtype=dtype) - 0.45
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1 and not parameter.any():  # such heads would answer zero
+                parameter.normal_(0, 0.05)
+        _calibrate(network, x)
+        for key, parameter in network.named_parameters():
+            if key.endswith(("bias", "class_token", "pos_embedding", "cls_token", "pos_embed")):
+                parameter.normal_(0, 0.1)
+    return network.eval().requires_grad_(False), x
+
+
+def _calibrate(network: nn.Module, x: torch.Tensor) -> None:
+    """Statistics of two pictures for every BatchNorm."""
+    norms = [one for one in network.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
+    network.train()
+    for module in network.modules():
+        if isinstance(module, nn.Dropout | torchvision.ops.StochasticDepth):
+            module.eval()
+    for norm in norms:
+        norm.momentum = None
+        norm.reset_running_stats()
+    if norms:
+        network(torch.cat([x, x.flip(3)]))
