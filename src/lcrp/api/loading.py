@@ -12,6 +12,7 @@ from lcrp.api.door import python_words
 from lcrp.api.explainers import LIKE, MODULE, as_it_stands, with_layer
 from lcrp.api.given import ClassNames, InputSize, channel_values, class_names_of, input_settings
 from lcrp.api.networks import placed_network
+from lcrp.api.torchvision import torchvision_explainer
 from lcrp.attribution.answers import check_answer
 from lcrp.attribution.layers import widest_layer
 from lcrp.attribution.segmentation import BACKGROUND, Activation
@@ -30,6 +31,7 @@ from lcrp.models.checkpoint import checkpoint_state
 from lcrp.models.pretrained import config_of, is_pretrained
 from lcrp.models.recognition import FAMILIES, looks_like
 from lcrp.models.smp import is_of_library, with_logits
+from lcrp.models.torchvision import recognised
 
 TaskName = Literal["detection", "segmentation"]
 Model = str | os.PathLike[str] | nn.Module | Explainer
@@ -126,6 +128,11 @@ def load(
         if isinstance(model, nn.Module):
             if checkpoint is not None:
                 raise ConfigError("a module has its weights already: leave checkpoint out, or load_state_dict them")
+            reader = recognised(model)
+            if reader is not None:
+                return torchvision_explainer(
+                    model, reader, settings, task=task, class_names=names, layer=layer, device=device
+                )
             return _own(model, settings, task=task, class_names=names, layer=layer, device=device)
         if isinstance(model, str | os.PathLike):
             config = _family(os.fspath(model), None if checkpoint is None else os.fspath(checkpoint), settings)

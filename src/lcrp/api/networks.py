@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from lcrp.attribution.answers import probed
 from lcrp.attribution.plain import alone_with
 from lcrp.errors import ConfigError
+from lcrp.models.library import library_of
 
 OPERATIONS = "operations"  # in the architecture of a network that came as an object
 
@@ -62,8 +63,9 @@ def architecture_of(network: nn.Module, size: tuple[int, int]) -> dict[str, obje
     with calls:
         probed(network, size)
     listed = "\n".join(calls.found)
+    kind = type(library_of(network))
     return {
-        "_target_": f"{type(network).__module__}.{type(network).__qualname__}",
+        "_target_": f"{kind.__module__}.{kind.__qualname__}",
         OPERATIONS: hashlib.sha256(listed.encode()).hexdigest(),
     }
 

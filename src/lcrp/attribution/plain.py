@@ -8,6 +8,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from lcrp.models.library import library_of
+
 _LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _LOCKS_LOCK = threading.Lock()
 
@@ -15,7 +17,7 @@ _LOCKS_LOCK = threading.Lock()
 def alone_with(network: nn.Module) -> threading.RLock:
     """A context in which no other thread alters the network; a thread that comes second waits."""
     with _LOCKS_LOCK:
-        return _LOCKS.setdefault(network, threading.RLock())
+        return _LOCKS.setdefault(library_of(network), threading.RLock())
 
 
 @contextmanager

@@ -64,6 +64,11 @@ class LibraryNetwork(nn.Module):
             self.library.training = was_training
 
 
+def library_of(network: nn.Module) -> nn.Module:
+    """The library's own object that a network stands for; the network itself if it is none of a library."""
+    return network.library if isinstance(network, LibraryNetwork) else network
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmenterReader:
     """Reads segmenters that return {'out': logits [B, K, H, W], ...} of normalised pictures."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lcrp.errors import CheckpointError, ConfigError, nearest
 from lcrp.models.checkpoint import Checkpoint, read_checkpoint
-from lcrp.models.library import DetectorReader, LibraryNetwork, Reader, SegmenterReader, num_columns_of
+from lcrp.models.library import DetectorReader, LibraryNetwork, SegmenterReader, num_columns_of
 from lcrp.models.torchvision_names import is_segmenter
 
 BACKGROUND = "__background__"
@@ -142,7 +142,7 @@ def class_columns(num_columns: int, num_classes: int) -> tuple[int, ...]:
     )
 
 
-def recognised(network: nn.Module) -> Reader | None:
+def recognised(network: nn.Module) -> DetectorReader | SegmenterReader | None:
     """What reads a network of torchvision, told by its type's module; None for all other networks."""
     modules = [kind.__module__ for kind in type(network).__mro__]
     if any(name.startswith("torchvision.models.segmentation.") for name in modules):
@@ -163,7 +163,7 @@ def _weights(name: str) -> Any:
     from torchvision import models
 
     _check_name(name)
-    return models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    return models.get_model_weights(name).DEFAULT
 
 
 def _built(name: str, options: Mapping[str, Any]) -> nn.Module:
