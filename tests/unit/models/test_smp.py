@@ -13,8 +13,9 @@ from lcrp.config.checkpoints import find_checkpoint
 from lcrp.config.compose import composed
 from lcrp.config.model import Model
 from lcrp.config.network import TrainedNetwork, trained_network
+from lcrp.data.scenes.dataset import ScenesDataset
 from lcrp.errors import CheckpointError, ConfigError
-from lcrp.models.checkpoint import read_checkpoint
+from lcrp.models.checkpoint import embedded_checkpoint, read_checkpoint
 from lcrp.models.smp import is_of_library, segmenter, with_logits
 
 CPU = torch.device("cpu")
@@ -212,3 +213,22 @@ def test_the_example_of_the_page_runs(capsys):
     torch.manual_seed(0)
     exec(compile(block, "smp.md", "exec"), {})
     assert "boat 0." in capsys.readouterr().out
+
+
+def test_a_binary_segmenter_finds_what_its_sigmoid_says(tmp_path):
+    """A softmax of one channel took the whole picture for the object, with confidence 1."""
+    state = dict(read_checkpoint(embedded_checkpoint("unet_scenes")).state)
+    for key in ("segmentation_head.0.weight", "segmentation_head.0.bias"):
+        state[key] = (state[key][1:2] - state[key][:1]).clone()  # boat against background
+    torch.save(state, tmp_path / "binary.pt")
+    explainer = lcrp.load(tmp_path / "binary.pt", class_names=["boat"], input=256)
+    scenes = ScenesDataset("val", segmentation=True)
+    picture = next(one.image for one in map(scenes.__getitem__, range(60)) if (one.annotation.class_mask == 1).any())
+    (found,) = lcrp.explain(explainer, picture)
+    mean, std = (torch.tensor(values)[:, None, None] for values in (explainer.mean, explainer.std))
+    with torch.no_grad():
+        probability = explainer.network(((picture - mean) / std)[None])[0, 0].sigmoid()
+    assert (found.class_name, found.class_id) == ("boat", 1)
+    assert 0 < int(found.mask.sum()) < 65536 / 2
+    assert abs(int(found.mask.sum()) - int((probability > 0.5).sum())) <= 2
+    assert found.confidence == pytest.approx(float(probability[probability > 0.5].mean()), abs=1e-3)
