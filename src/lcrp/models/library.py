@@ -104,7 +104,13 @@ class DetectorReader:
             raise ConfigError(f"class column {wrong[0]} does not exist: there are 0 to {self.num_columns - 1}")
 
     def read(self, library: nn.Module, x: Tensor) -> KeptOutput:
-        """What is kept of pictures [B, 3, H, W]."""
+        """What is kept of pictures [B, 3, H, W].
+
+        Raises:
+            ConfigError: they are in bfloat16, or a score cannot be traced back to a logit.
+        """
+        if x.dtype == torch.bfloat16:
+            raise ConfigError(f"{type(library).__name__} has no NMS in bfloat16: explain it in float32")
         return KeptOutput(pictures=tuple(self._kept(library, x[row]) for row in range(len(x))))
 
     def _kept(self, library: nn.Module, picture: Tensor) -> KeptBoxes:

@@ -185,6 +185,12 @@ def test_several_pictures_at_once_are_refused_where_regions_would_mix():
         one.forward(torch.rand(2, 3, SIDE, SIDE))
 
 
+def test_bfloat16_is_refused_as_its_nms_lacks_it():
+    library = torchvision_network("retinanet_resnet50_fpn", **SMALL).bfloat16()
+    with attributor(library) as one, pytest.raises(ConfigError, match="RetinaNet has no NMS in bfloat16"):
+        one.output(picture())
+
+
 def test_scores_that_come_from_no_logit_are_refused():
     probabilities = torch.rand(3, 4, requires_grad=True)
     noted = [Scored(logits=probabilities, probabilities=probabilities)]
