@@ -21,7 +21,7 @@ _TOLERANCE = {torch.float64: 1e-3, torch.float32: 1e-3}  # of the larger of seed
 _COARSE = 0.1  # of less precise numbers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Accounts:
     """Checks what rounds of a composite did with relevance.
 
@@ -29,11 +29,13 @@ class Accounts:
         bookkeeper: of the operations.
         conserves: whether the composite claims that nothing is made or lost but for constants and stabilisers.
         unaccounted: what happens if something is.
+        num_rounds: that were closed so far.
     """
 
     bookkeeper: Bookkeeper
     conserves: bool
     unaccounted: Unaccounted
+    num_rounds: int = 0
 
     def closed(
         self, seeded: torch.Tensor, seed: torch.Tensor, heatmap: torch.Tensor, layers: Iterable[torch.Tensor]
@@ -49,7 +51,8 @@ class Accounts:
         Raises:
             LayerError: the composite conserves relevance, and it went astray.
         """
-        constants, stabiliser = self.bookkeeper.totals()
+        self.num_rounds += 1
+        constants, stabiliser = (column.cpu() for column in self.bookkeeper.totals())
         columns = [_per_picture(seed), _per_picture(heatmap), constants, stabiliser]
         largest = torch.stack([_per_picture(maps.abs()) for maps in (heatmap, *layers)]).amax(dim=0)
         rows = torch.stack([column.cpu() for column in (*columns, largest)], dim=1)
@@ -60,7 +63,8 @@ class Accounts:
             for a, b, c, d, e in rows.tolist()
         )
         if self.conserves:
-            _tell_once(_unruled(seeded))
+            if self.num_rounds == 1:
+                _tell_once(_unruled(seeded))
             if self.unaccounted == "error":
                 _check(ledgers, seeded)
         return () if self.bookkeeper.is_mixed else ledgers

@@ -18,6 +18,8 @@ from lcrp.values.ledger import Ledger
 from lcrp.values.prediction import at_least_float32
 from lcrp.values.target import ExplainedTarget
 
+ROUNDS_LOOKED_AT = 16  # of those that are read as they arise: what has no rule shows in the first
+
 
 class Trace:
     """One forward pass, kept for as many backward rounds as there are targets.
@@ -81,7 +83,9 @@ class Trace:
         """
         calls = [call for record in self._recorded.values() for call in record.calls]
         names = ["input", *(name for name, record in self._recorded.items() for _ in record.calls)]
-        heatmap, *relevance = self._backward([explained_output], [seed], names, [self._input, *calls])
+        heatmap, *relevance = self._backward(
+            [explained_output], [seed], names, [self._input, *calls], is_accounted=True
+        )
         by_layer = {}
         for name, record in self._recorded.items():
             parts, relevance = relevance[: len(record.calls)], relevance[len(record.calls) :]
@@ -116,16 +120,17 @@ class Trace:
         Raises:
             LayerError: the relevance of a layer is NaN or infinite.
         """
+        is_accounted = self._accounts is not None and self._accounts.num_rounds < ROUNDS_LOOKED_AT
         self._read, self._sums = read, {}
         explained_output, seed = self._task.seed(self.output, explained)
         try:
-            heatmap = self._backward([explained_output], [seed], ["input"], [self._input])[0]
+            heatmap = self._backward([explained_output], [seed], ["input"], [self._input], is_accounted=is_accounted)[0]
             for arrivals in self._arrivals:
                 arrivals.end()
         finally:
             self._read = None
         check_finite(list(reversed(self._sums.items())))
-        if self._accounts is None:
+        if self._accounts is None or not is_accounted:
             return None
         return self._accounts.closed(explained_output, seed, at_least_float32(heatmap).sum(dim=1), ())
 
@@ -174,12 +179,14 @@ class Trace:
         seeds: Sequence[torch.Tensor],
         names: Sequence[str],
         ends: Sequence[torch.Tensor],
+        *,
+        is_accounted: bool = False,
     ) -> list[torch.Tensor]:
         """Relevance of the named `ends`, in their shapes, from relevance `seeds` of `starts`."""
         for start in starts:
             check_differentiable(start)
         if self._accounts is not None:
-            self._accounts.bookkeeper.begin(len(self._input))
+            self._accounts.bookkeeper.begin(len(seeds[0]), is_open=is_accounted)
         placed = [seed.to(start) for start, seed in zip(starts, seeds, strict=True)]
         gradients = torch.autograd.grad(starts, ends, placed, retain_graph=True, allow_unused=True)
         relevance = [

@@ -7,29 +7,35 @@ operation whose derivative is no relevance, or by a fault of ours.
 Axes: B picture, C channel.
 """
 
+from collections.abc import Sequence
+
 import torch
 
-from lcrp.composites.windowed import pieces_of
+from lcrp.composites.windowed import Windowed
 
 
 class Bookkeeper:
     """Adds up what operations keep of relevance, per picture.
 
     Attributes:
+        is_open: whether the round is kept account of.
         is_mixed: whether an operation had another first axis than the pictures, so that only totals are known.
     """
 
     def __init__(self) -> None:
-        self.begin(1)
+        self.begin(1, is_open=False)
 
-    def begin(self, num_pictures: int) -> None:
+    def begin(self, num_pictures: int, *, is_open: bool) -> None:
         """A backward round of so many pictures begins."""
         self._num_pictures = num_pictures
-        self._kept: list[torch.Tensor] = []
-        self._by_constants: list[torch.Tensor] = []
-        self.is_mixed = False
+        self._came: list[torch.Tensor] = []  # relevance of outputs, [B] or of all pictures []
+        self._left: list[torch.Tensor] = []  # of inputs
+        self._constants: list[torch.Tensor] = []
+        self._given: list[torch.Tensor] = []  # what inputs took where constants keep the rest
+        self._of_rows: list[tuple[int, torch.Tensor]] = []  # what constants took of single pictures
+        self.is_open, self.is_mixed = is_open, False
 
-    def kept(self, upper: torch.Tensor, lower: tuple[torch.Tensor, ...], *, by_constants: bool) -> None:
+    def kept(self, upper: torch.Tensor, lower: Sequence[torch.Tensor], *, by_constants: bool) -> None:
         """An operation passed relevance on.
 
         Args:
@@ -37,12 +43,12 @@ class Bookkeeper:
             lower: of its inputs.
             by_constants: whether constants keep all that is missing.
         """
-        amount = self._sums(upper)
-        for one in lower:
-            amount = amount - self._sums(one)
-        self._kept.append(amount)
+        came, left = self._sums(upper), [self._sums(one) for one in lower]
+        self._came.append(came)
+        self._left.extend(left)
         if by_constants:
-            self._by_constants.append(amount)
+            self._constants.append(came)
+            self._given.extend(left)
 
     def by_bias(self, scaled: torch.Tensor, offset: torch.Tensor, axis: int, row: int | None) -> None:
         """A bias takes its share of relevance.
@@ -53,29 +59,35 @@ class Bookkeeper:
             axis: of the channels.
             row: the picture; None for all.
         """
-        taken = scaled @ offset if axis == -1 else scaled.flatten(2).sum(dim=2) @ offset
+        taken = scaled @ offset if axis == -1 else scaled.sum(dim=tuple(range(2, scaled.ndim))) @ offset
         if row is None:
-            self._by_constants.append(self._sums(taken))
+            self._constants.append(self._sums(taken))
         else:
-            one = taken.sum()
-            self._by_constants.append(torch.nn.functional.pad(one.double()[None], (row, self._num_pictures - 1 - row)))
+            self._of_rows.append((row, taken.sum()))
 
     def totals(self) -> tuple[torch.Tensor, torch.Tensor]:
         """What constants took, and what stabilisers kept, [B] each in float64."""
-        constants, kept = (_added(amounts, self._num_pictures) for amounts in (self._by_constants, self._kept))
-        return constants, kept - constants
+        constants = self._added(self._constants) - self._added(self._given)
+        for row, amount in self._of_rows:
+            constants[row] += amount.double()
+        return constants, self._added(self._came) - self._added(self._left) - constants
 
     def _sums(self, relevance: torch.Tensor) -> torch.Tensor:
-        """Relevance of every picture [B], in float64."""
-        pieces = [piece.sum() for piece, part in pieces_of(relevance)] if type(relevance) is not torch.Tensor else None
-        if pieces is not None:
-            return torch.stack(pieces).double()
-        if relevance.ndim > 0 and len(relevance) == self._num_pictures:
-            return relevance.flatten(1).sum(dim=1).double() if relevance.ndim > 1 else relevance.double()
-        if self._num_pictures > 1:
-            self.is_mixed = True
-        return torch.nn.functional.pad(relevance.sum().double()[None], (0, self._num_pictures - 1))
+        """Relevance of every picture [B]; of all of them [] where the first axis is another one."""
+        if isinstance(relevance, Windowed):
+            return torch.stack([piece.sum() for piece in relevance.pieces])
+        if self._num_pictures == 1 or relevance.ndim == 0 or relevance.shape[0] != self._num_pictures:
+            self.is_mixed = self.is_mixed or self._num_pictures > 1
+            return relevance.sum()
+        return relevance.sum(dim=tuple(range(1, relevance.ndim))) if relevance.ndim > 1 else relevance
 
-
-def _added(amounts: list[torch.Tensor], count: int) -> torch.Tensor:
-    return torch.stack(amounts).sum(dim=0) if amounts else torch.zeros(count, dtype=torch.float64)
+    def _added(self, amounts: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Sum of amounts [B] or [], which is put down to the first picture."""
+        if not amounts:
+            return torch.zeros(self._num_pictures, dtype=torch.float64)
+        total = torch.zeros(self._num_pictures, dtype=torch.float64, device=amounts[0].device)
+        whole = [amount for amount in amounts if amount.ndim == 0]
+        if whole:
+            total[0] += torch.stack(whole).double().sum()
+        per_picture = [amount for amount in amounts if amount.ndim > 0]
+        return total + torch.stack(per_picture).double().sum(dim=0) if per_picture else total

@@ -207,7 +207,7 @@ class Step(ABC):
             scaled: relevance over denominators, in the shape of the output.
             offset: [C] bias in the denominators; None for the linear map's own.
         """
-        if self.bookkeeper is not None and self.map.bias is not None:
+        if self.bookkeeper is not None and self.bookkeeper.is_open and self.map.bias is not None:
             self.bookkeeper.by_bias(scaled, self.map.bias if offset is None else offset, self.map.axis, self.row)
 
     def weight(self, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
@@ -266,7 +266,7 @@ class _Relevance(torch.autograd.Function):
             return tuple([None] * (2 + len(ctx.ends)))
         step: Step = ctx.step
         lower = _several(step.relevance(upper))
-        if step.bookkeeper is not None and step.keeps != "nothing":
+        if step.bookkeeper is not None and step.bookkeeper.is_open and step.keeps != "nothing":
             step.bookkeeper.kept(upper, lower, by_constants=step.keeps == "for constants")
         ends = zip(lower, ctx.ends, strict=True)
         return None, None, *(whole(one) if is_end else one for one, is_end in ends)
