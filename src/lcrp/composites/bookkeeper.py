@@ -25,8 +25,8 @@ class Bookkeeper:
     def __init__(self) -> None:
         self.begin(1, is_open=False)
 
-    def begin(self, num_pictures: int, *, is_open: bool) -> None:
-        """A backward round of so many pictures begins."""
+    def begin(self, num_pictures: int, *, is_open: bool = True) -> None:
+        """A backward round of so many pictures begins; it is kept account of if it is open."""
         self._num_pictures = num_pictures
         self._came: list[torch.Tensor] = []  # relevance of outputs, [B] or of all pictures []
         self._left: list[torch.Tensor] = []  # of inputs

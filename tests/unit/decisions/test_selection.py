@@ -185,7 +185,8 @@ def test_a_picture_without_detections_says_so() -> None:
 
 def test_what_is_not_found_says_which_threshold_hides_it() -> None:
     task = DetectionTask(NAMES, confidence=0.5)
-    empty = Detections(**{entry.name: getattr(detections(), entry.name)[:0] for entry in fields(Detections)})
+    found = {entry.name: getattr(detections(), entry.name) for entry in fields(Detections)}
+    empty = Detections(**{name: None if values is None else values[:0] for name, values in found.items()})
     with pytest.raises(TargetError, match=r"^nothing to explain in k: the model predicts nothing above 0.5") as refused:
         chosen_targets(task, empty, sample(), selection(), None)
     assert refused.value.mend == "Write stage.confidence=0.1 to take weaker decisions, too."

@@ -116,8 +116,19 @@ def test_json_holds_the_numbers() -> None:
     content = json.loads(json.dumps(explanation_json(explanation()), allow_nan=False))
     assert list(content) == [
         *("title", "source", "sample", "key", "mode", "class", "class_id", "item", "rank", "score", "confidence"),
-        *("box", "area", "picture_size", "input", "outside", "outside_area", "layer", "layer_share", "coverage"),
-        *("concepts", "others", "runners_up", "annotated"),
+        *(
+            "box",
+            "area",
+            "picture_size",
+            "input",
+            "outside",
+            "outside_area",
+            "layer",
+            "layer_share",
+            "coverage",
+            "ledger",
+        ),
+        *("ledger", "concepts", "others", "runners_up", "annotated"),
     ]
     assert (content["class"], content["class_id"], content["item"], content["area"]) == ("Käfer", 1, 2, None)
     assert [concept["concept"] for concept in content["concepts"]] == [17, 16]

@@ -6,7 +6,7 @@ Axes: B image, T target, C concept, H W picture, h w feature map.
 import copy
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -60,6 +60,7 @@ def sanity_checks(explainer: Explainer, images: torch.Tensor, found: Sequence[Dr
         images: [B, 3, H, W] in [0, 1].
         found: targets in them, one per image at most, one in all at least.
     """
+    explainer = replace(explainer, unaccounted="accept")  # the check of conservation tells
     images = images[[one.image for one in found]]
     found = [Drawn(image=row, explained=one.explained, mask=one.mask) for row, one in enumerate(found)]
     reference = _scores(explainer, explainer.network, images, found)
