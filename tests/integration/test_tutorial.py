@@ -28,4 +28,4 @@ def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum("image/png" in output.get("data", {}) for output in shown) == 4  # the picture and three figures
     told = [output.text for output in shown if output.get("name") == "stderr"]
     assert not [text for text in told if text.strip() and not re.search(r": \d+/\d+ ", text)], "progress alone"
-    assert (tmp_path / "explained.png").is_file()
+    assert (tmp_path / "decision_0.png").is_file()

@@ -72,4 +72,4 @@ def test_readme_draws_a_figure_from_the_wheel(installed: Path, tmp_path: Path) -
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("boat 0.55: 2 % of the relevance lies outside; concepts 21, 17, 27")
-    assert (tmp_path / "boat.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "decision_0.png").read_bytes().startswith(b"\x89PNG")

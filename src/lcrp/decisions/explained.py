@@ -74,7 +74,11 @@ def _warn_of_layer(explainer: Explainer, sample: Sample, found: Sequence[Explana
     weak = [one for one in found if abs(one.layer_share) < LEAST_LAYER_SHARE]
     if not weak:
         return
-    for explanation, better in zip(weak, _better_layers(explainer, sample, weak), strict=True):
+    try:
+        named = _better_layers(explainer, sample, weak)
+    except LayerError:  # advice alone: some layer runs twice, or not at all, or holds no finite relevance
+        named = [[] for _ in weak]
+    for explanation, better in zip(weak, named, strict=True):
         share = explanation.layer_share
         log.warning(
             "%s: %s of the relevance of '%s' passes through layer '%s', the rest takes other ways; choose a layer that "

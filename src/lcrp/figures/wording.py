@@ -133,7 +133,11 @@ def missing_note(found: int, asked: int) -> str:
     """Why a grid of references has gaps; empty if it has none."""
     if found >= asked:
         return ""
-    return f"{found} of {asked} references found: the dataset holds no more" if found else "no reference samples"
+    return (
+        f"{found} of {asked} references found; the others are not in the dataset or cannot be read"
+        if found
+        else "no reference samples"
+    )
 
 
 def percent(share: float) -> str:

@@ -190,8 +190,10 @@ class YOLOv5(nn.Module):
     @staticmethod
     def derived(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The anchors in pixels, which files of release 6.0 and trainers up to it hold too."""
-        strides = torch.tensor(STRIDES, dtype=torch.float32)
-        return {"model.24.anchor_grid": (state["model.24.anchors"] * strides[:, None, None])[:, None, :, None, None]}
+        anchors, strides = state.get("model.24.anchors"), torch.tensor(STRIDES, dtype=torch.float32)
+        if anchors is None or anchors.ndim != 3 or len(anchors) != len(strides):
+            return {}  # they do not fit the network either
+        return {"model.24.anchor_grid": (anchors * strides[:, None, None])[:, None, :, None, None]}
 
     @staticmethod
     def arguments_of(state: Mapping[str, Tensor]) -> dict[str, int | float]:

@@ -13,6 +13,7 @@ from PIL import Image, PngImagePlugin
 from hostile.case import Item, Other
 
 UNREADABLE = "cannot be read"
+FLOATING = "it holds floating point numbers"
 ORIENTATION = 0x0112  # tag of EXIF
 FORMATS = {"jpg": "JPEG", "png": "PNG", "gif": "GIF", "bmp": "BMP", "tif": "TIFF", "webp": "WEBP", "ppm": "PPM"}
 
@@ -36,8 +37,8 @@ def cases() -> list[Item]:
         _item("grey JPEG", "grey.jpg", _mode("L", "JPEG")),
         _item("16-bit grey PNG", "grey16.png", _saved(Image.fromarray(np.full((9, 9), 40_000, np.uint16)), "PNG")),
         _item("32-bit grey TIFF", "grey32.tif", _saved(Image.fromarray(np.full((9, 9), 70_000, np.int32)), "TIFF")),
-        _item("floating point TIFF", "float.tif", _saved(Image.fromarray(np.full((9, 9), 0.5, np.float32)), "TIFF")),
-        _item("floating point TIFF that is not numbers", "nan.tif", _saved(_nothing(), "TIFF")),
+        _item("floating point TIFF", "float.tif", _saved(_floating(0.5), "TIFF"), FLOATING),
+        _item("floating point TIFF that is not numbers", "nan.tif", _saved(_nothing(), "TIFF"), FLOATING),
         _item("black and white PNG", "bits.png", _mode("1", "PNG")),
         _item("palette PNG", "palette.png", _mode("P", "PNG")),
         _item("palette GIF with transparency", "clear.gif", _transparent),
@@ -127,6 +128,10 @@ def _of(kind: str, size: tuple[int, int]) -> Callable[[Path], object]:
 
 def _mode(mode: str, kind: str) -> Callable[[Path], object]:
     return _saved(_picture().convert("RGBA" if mode == "RGBA" else "RGB").convert(mode), kind)
+
+
+def _floating(value: float) -> Image.Image:
+    return Image.fromarray(np.full((9, 9), value, np.float32))
 
 
 def _nothing() -> Image.Image:

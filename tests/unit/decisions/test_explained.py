@@ -6,7 +6,9 @@ import colour_world
 import numpy as np
 import pytest
 import torch
+import toy
 from colour_world import Squares
+from torch import nn
 
 from lcrp.composites.spec import GRADIENT
 from lcrp.decisions import explained as seam
@@ -15,6 +17,7 @@ from lcrp.decisions.explained import explained, layer_of
 from lcrp.decisions.references import ReferenceSource
 from lcrp.decisions.selection import Selection
 from lcrp.errors import LayerError
+from lcrp.models.layers import Sum
 from lcrp.values.explanation import Annotated
 from lcrp.values.statistics import TopTable
 
@@ -73,6 +76,29 @@ def test_a_layer_that_hardly_takes_part_is_told(
     assert few.startswith("squares/01: 2.8% of the relevance of 'boat' passes through layer '2', the rest takes other")
     assert few.endswith("choose a layer that leads to this decision: '2' (100%)")
     assert none.startswith("squares/01: nothing of the relevance of 'boat' passes")
+
+
+def test_layers_that_cannot_be_looked_at_cost_only_the_advice(caplog: pytest.LogCaptureFixture) -> None:
+    """One that runs twice, in the half where better layers are looked for."""
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.faint = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1)
+            self.add, self.twice, self.head = Sum(), nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1)
+            for convolution in (self.first, self.faint, self.twice, self.head):
+                nn.init.constant_(convolution.weight, 1.0 if convolution is not self.faint else 1e-4)
+                nn.init.zeros_(convolution.bias)
+            with torch.no_grad():
+                self.head.weight[1] *= 2  # the second class everywhere
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.twice(self.twice(self.add(self.first(x), self.faint(x)))))
+
+    explainer = toy.explainer(Twice(), ("sky", "boat"), colour_world.SIDE, layer="faint")
+    (found,) = explained(explainer, Squares()[1], selection(), CHOICE)
+    assert 0 < found.layer_share < 0.1
+    assert caplog.messages[0].endswith("choose a layer that leads to this decision")
 
 
 def test_gradients_have_no_share_of_the_layer() -> None:

@@ -126,5 +126,7 @@ def test_ordinals(item: int, text: str) -> None:
 
 def test_missing_references_are_told() -> None:
     assert wording.missing_note(12, 12) == ""
-    assert wording.missing_note(5, 12) == "5 of 12 references found: the dataset holds no more"
+    assert (
+        wording.missing_note(5, 12) == "5 of 12 references found; the others are not in the dataset or cannot be read"
+    )
     assert wording.missing_note(0, 12) == "no reference samples"

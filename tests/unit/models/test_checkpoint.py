@@ -94,6 +94,14 @@ def test_the_buffer_of_release_6_0_that_follows_from_the_anchors_is_left_out(
             load_state(network, other)
 
 
+@pytest.mark.parametrize("anchors", [torch.zeros(4, 3, 2), torch.zeros(6)])
+def test_anchors_of_another_shape_are_told_as_such(anchors: torch.Tensor, saved: Callable[[object], Path]) -> None:
+    network = YOLOv5(num_classes=2, depth=0.1, width=0.05)
+    read = read_checkpoint(saved(network.state_dict() | {"model.24.anchors": anchors}))
+    with pytest.raises(CheckpointError, match=r"'model.24.anchors'"):
+        load_state(network, read)
+
+
 @pytest.mark.parametrize("file", ["yolov8n_ul8.4.190.pt", "yolo26n_ul8.4.190.pt", "yolov8n-seg_ul8.4.190.pt"])
 def test_files_of_ultralytics_are_called_what_they_are(shared: Path, file: str) -> None:
     known = r"is of the package ultralytics \(YOLOv8 or newer\), whose networks lcrp does not read yet"
