@@ -17,7 +17,6 @@ from lcrp.decisions.explained import explained, layer_of
 from lcrp.decisions.references import ReferenceSource
 from lcrp.decisions.selection import Selection
 from lcrp.errors import LayerError
-from lcrp.models.layers import Sum
 from lcrp.values.explanation import Annotated
 from lcrp.values.statistics import TopTable
 
@@ -85,7 +84,7 @@ def test_layers_that_cannot_be_looked_at_cost_only_the_advice(caplog: pytest.Log
         def __init__(self) -> None:
             super().__init__()
             self.first, self.faint = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1)
-            self.add, self.twice, self.head = Sum(), nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1)
+            self.twice, self.head = nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1)
             for convolution in (self.first, self.faint, self.twice, self.head):
                 nn.init.constant_(convolution.weight, 1.0 if convolution is not self.faint else 1e-4)
                 nn.init.zeros_(convolution.bias)
@@ -93,7 +92,7 @@ def test_layers_that_cannot_be_looked_at_cost_only_the_advice(caplog: pytest.Log
                 self.head.weight[1] *= 2  # the second class everywhere
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.head(self.twice(self.twice(self.add(self.first(x), self.faint(x)))))
+            return self.head(self.twice(self.twice(self.first(x) + self.faint(x))))
 
     explainer = toy.explainer(Twice(), ("sky", "boat"), colour_world.SIDE, layer="faint")
     (found,) = explained(explainer, Squares()[1], selection(), CHOICE)
