@@ -126,7 +126,6 @@ def test_json_holds_the_numbers() -> None:
             "layer",
             "layer_share",
             "coverage",
-            "ledger",
         ),
         *("ledger", "concepts", "others", "runners_up", "annotated"),
     ]
