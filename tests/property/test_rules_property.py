@@ -10,8 +10,7 @@ from ruled import zennits
 from torch import nn
 from zennit import rules as zennit_rules
 
-from lcrp.composites.flat import Flat
-from lcrp.composites.rules import Epsilon, Norm, Pass, ZPlus
+from lcrp.composites.rules import Epsilon, Flat, Norm, Pass, ZPlus
 
 MANY = repeatable(40)
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}  # relative L2 error

@@ -7,8 +7,7 @@ import torch
 from ruled import ruled
 from torch import nn
 
-from lcrp.composites.flat import Flat
-from lcrp.composites.rules import Epsilon, GeneralisedGamma, ZPlus
+from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, ZPlus
 
 GAMMA = 0.25
 LAYERS = {

@@ -2,22 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import get_args
 
 import torch
 from torch import nn
 from zennit.core import Hook
 
 from lcrp.composites.closed_form import Rule
+from lcrp.composites.families import FAMILIES
 from lcrp.composites.operations.mode import OperationRules
-from lcrp.composites.table import Family, RuleTable
+from lcrp.composites.table import RuleTable
 
 Tensors = tuple[torch.Tensor, ...]
 
 
 def everywhere(rule: Rule) -> RuleTable:
-    """A composite that explains every operation by the same rule."""
-    return RuleTable(families=dict.fromkeys(get_args(Family), rule))
+    """A composite that explains every operation by the same rule, if it can."""
+    return RuleTable(families={family: rule for family in FAMILIES if family in rule.explains})
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from lcrp.composites.bookkeeper import Bookkeeper
+from lcrp.composites.families import EVERY, Family
 from lcrp.composites.operations.linear_map import LinearMap
 from lcrp.composites.operations.values import Operation
 from lcrp.composites.windowed import Part, cut, everywhere, is_nothing, joined, pieces_of, whole
@@ -28,7 +29,15 @@ Tensors = tuple[torch.Tensor, ...]
 
 
 class Rule(ABC):
-    """How relevance passes an operation."""
+    """How relevance passes an operation.
+
+    Attributes:
+        explains: the families of operations that it knows a way through.
+        conserves: whether it makes and loses no relevance but for constants and stabilisers.
+    """
+
+    explains: ClassVar[frozenset[Family]] = EVERY
+    conserves: ClassVar[bool] = True
 
     @abstractmethod
     def step_type(self, operation: Operation) -> "type[Step]":

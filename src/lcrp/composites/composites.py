@@ -11,8 +11,7 @@ from torch import nn
 
 from lcrp.composites.arithmetic import STABILIZER
 from lcrp.composites.closed_form import Rule
-from lcrp.composites.flat import Flat
-from lcrp.composites.rules import Epsilon, GeneralisedGamma, Halves, Norm, Pass, PositiveGradient, ZPlus
+from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, Halves, Norm, Pass, PositiveGradient, ZPlus
 from lcrp.composites.table import RuleTable
 
 

@@ -8,9 +8,8 @@ from ruled import relevance, ruled
 from torch import nn
 
 from lcrp.composites import composites
-from lcrp.composites.flat import Flat
 from lcrp.composites.operations.origin import picture
-from lcrp.composites.rules import Epsilon, GeneralisedGamma, Halves, Norm, Pass, PositiveGradient, ZPlus
+from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, Halves, Norm, Pass, PositiveGradient, ZPlus
 from lcrp.composites.table import RuleTable
 from lcrp.models.layers import Concat, L2Norm
 
@@ -121,9 +120,9 @@ def test_settings_of_every_rule(name):
 
 def test_layers_by_name_come_first():
     """Before their family's rule and that of the first layer; the first pattern that fits counts."""
-    layers = {"first": Pass(), "co*": Epsilon(), "c*": Flat()}
+    layers = {"first": ZPlus(), "co*": Epsilon(), "c*": Flat()}
     found = rules(lambda network: replace(composites.epsilon_plus_flat(network), layers=layers))
-    assert found == EXPECTED["epsilon_plus_flat"] | {"first": Pass, "conv": Epsilon, "merged": Epsilon}
+    assert found == EXPECTED["epsilon_plus_flat"] | {"first": ZPlus, "conv": Epsilon, "merged": Epsilon}
 
 
 def test_every_layer_that_the_picture_reaches_first_is_a_first_one():

@@ -12,10 +12,9 @@ from zennit import rules as zennit_rules
 
 from lcrp.composites.arithmetic import stabilised
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus, epsilon_plus_flat
-from lcrp.composites.flat import Flat
 from lcrp.composites.operations.linear_map import Geometry, LinearMap
 from lcrp.composites.operations.origin import picture
-from lcrp.composites.rules import Epsilon, GeneralisedGamma, Norm, Pass, ZPlus
+from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, Norm, Pass, ZPlus
 
 PADDINGS = [{"padding": "same"}, {"padding": 1, "padding_mode": "reflect"}, {"padding": 1, "padding_mode": "circular"}]
 

@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from lcrp.composites.bookkeeper import Bookkeeper
 from lcrp.composites.closed_form import Rule, Tensors, passed_on
+from lcrp.composites.families import Family
 from lcrp.composites.operations.audit import moves_values
 from lcrp.composites.operations.catalogue import HANDLERS, IN_PLACE, KNOWN, OPENED
 from lcrp.composites.operations.linear_map import Geometry, LinearMap
@@ -25,7 +26,7 @@ from lcrp.composites.operations.signals import is_signal
 from lcrp.composites.operations.values import Local, Operation
 from lcrp.composites.operations.written import Written
 from lcrp.composites.rules import Epsilon
-from lcrp.composites.table import Family, RuleTable
+from lcrp.composites.table import RuleTable
 
 Function = Callable[..., Any]
 Made = TypeVar("Made")

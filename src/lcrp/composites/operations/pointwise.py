@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from lcrp.composites.families import Family
 from lcrp.composites.operations.origin import Origin, note
 from lcrp.composites.operations.signals import (
     Arguments,
@@ -11,7 +12,6 @@ from lcrp.composites.operations.signals import (
     without_gradient,
 )
 from lcrp.composites.operations.values import Elementwise
-from lcrp.composites.table import Family
 
 if TYPE_CHECKING:
     from lcrp.composites.operations.mode import OperationRules

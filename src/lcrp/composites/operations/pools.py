@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lcrp.composites.families import Family
 from lcrp.composites.operations.signals import (
     Arguments,
     Function,
@@ -12,7 +13,6 @@ from lcrp.composites.operations.signals import (
     without_gradient,
 )
 from lcrp.composites.operations.values import Local
-from lcrp.composites.table import Family
 
 if TYPE_CHECKING:
     from lcrp.composites.operations.mode import OperationRules

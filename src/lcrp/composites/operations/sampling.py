@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from lcrp.composites.families import Family
 from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal, without_gradient
 from lcrp.composites.operations.values import Local
-from lcrp.composites.table import Family
 
 if TYPE_CHECKING:
     from lcrp.composites.operations.mode import OperationRules

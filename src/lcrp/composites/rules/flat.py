@@ -1,16 +1,19 @@
-"""The flat rule in closed form; notation as in `rules`."""
+"""The flat rule in closed form; notation as in `lcrp.composites.rules`."""
 
 import torch
 from typing_extensions import override
 
 from lcrp.composites.arithmetic import STABILIZER, stabilised
 from lcrp.composites.closed_form import Rule, Step, Tensors
+from lcrp.composites.families import Family
 from lcrp.composites.operations.linear_map import LinearMap
 from lcrp.composites.operations.values import Local, Operation, Sum
 
 
 class Flat(Rule):
     """Flat rule (Lapuschkin et al., Nature Communications 10, 2019): every input of an output gets the same share."""
+
+    explains = frozenset[Family](["convolution", "linear", "sum", "pool", "max_pool", "resize", "sampling"])
 
     @override
     def step_type(self, operation: Operation) -> type[Step]:
