@@ -1,5 +1,6 @@
 """Explainers as they stand, and with other settings than they were loaded with."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from lcrp.api.networks import architecture_of, weights_sha256
@@ -7,10 +8,11 @@ from lcrp.attribution.layers import layer_names
 from lcrp.config.compose import composed
 from lcrp.config.composite import build_composite
 from lcrp.decisions.explainer import Explainer
-from lcrp.errors import LayerError, nearest
+from lcrp.errors import ConfigError, LayerError, nearest
 from lcrp.models.recognition import FAMILIES
 
 MODULE = "module"  # in place of a checkpoint's name
+Rules = str | Mapping[str, object]  # a composite by its name, or by its name and settings
 LIKE = {"detection": "yolov5", "segmentation": "unet"}  # whose thresholds a person's own network takes
 
 
@@ -39,14 +41,36 @@ def with_layer(explainer: Explainer, layer: str | None) -> Explainer:
     return replace(explainer, layer=name)
 
 
-def with_composite(explainer: Explainer, name: str) -> Explainer:
+def with_composite(explainer: Explainer, composite: Rules) -> Explainer:
     """The same, with other rules.
 
     Raises:
-        ConfigError: there is no such composite.
+        ConfigError: there is no such composite, or it takes other settings.
     """
-    config = composed([f"model={configured_like(explainer)}", "dataset=scenes", f"composite={name}"])
+    chosen = [f"{key}={value}" for key, value in composite_settings(composite).items()]
+    config = composed([f"model={configured_like(explainer)}", "dataset=scenes", *chosen])
     return replace(explainer, composite=build_composite(config.composite))
+
+
+def composite_settings(composite: Rules | None) -> dict[str, object]:
+    """Rules as settings of the command line.
+
+    Args:
+        composite: its name; or its name and settings, {"name": "epsilon_plus_flat", "attention": "attn"}.
+
+    Raises:
+        ConfigError: there is no name, or a setting is neither a word nor a number.
+    """
+    if composite is None or isinstance(composite, str):
+        return {"composite": composite} if composite else {}
+    if not isinstance(composite, Mapping) or not isinstance(composite.get("name"), str):
+        example = "{'name': 'epsilon_plus_flat', 'attention': 'attn'}"
+        raise ConfigError(f"composite={composite!r} has no name: give one, such as 'epsilon_plus_flat', or {example}")
+    for key, value in composite.items():
+        if not isinstance(value, int | float) and not (isinstance(value, str) and value.isidentifier()):
+            raise ConfigError(f"composite: {key}={value!r} is neither a word nor a number")
+    own = {f"composite.{key}": value for key, value in composite.items() if key != "name"}
+    return {"composite": composite["name"], **own}
 
 
 def configured_like(explainer: Explainer) -> str:

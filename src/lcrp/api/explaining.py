@@ -7,7 +7,7 @@ from typing import Any, TypedDict, Unpack, overload
 
 from lcrp.api.asking import Asked, Explanations, references_of
 from lcrp.api.door import python_words
-from lcrp.api.explainers import with_composite, with_layer
+from lcrp.api.explainers import Rules, with_composite, with_layer
 from lcrp.api.explanation import Explanation
 from lcrp.api.given import plain_number
 from lcrp.api.loading import Model, load
@@ -37,7 +37,7 @@ class ExplainSettings(TypedDict, total=False):
     rank: int | None
     box: Sequence[float] | None
     layer: str | None
-    composite: str | None
+    composite: Rules | None
     mode: Mode
     n_concepts: int
     concepts: Sequence[int] | None
@@ -75,7 +75,7 @@ def explain(
     rank: int | None = None,
     box: Sequence[float] | None = None,
     layer: str | None = None,
-    composite: str | None = None,
+    composite: Rules | None = None,
     mode: Mode = "relevance",
     n_concepts: int = 3,
     concepts: Sequence[int] | None = None,
@@ -106,7 +106,7 @@ def explain(
         box: (left, top, right, bottom) in pixels of the photograph: the detection that overlaps most, or the part
             within it of the class mask that covers most of it.
         layer: whose concepts are shown; None takes the explainer's.
-        composite: rules; None takes the explainer's.
+        composite: rules, as `load` takes them; None takes the explainer's.
         mode: 'relevance' or 'activation': how concepts and their references are chosen.
         n_concepts: the highest-ranked so many, 1 to 8.
         concepts: these instead, in this order.

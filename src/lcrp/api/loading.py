@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lcrp.api.door import python_words
-from lcrp.api.explainers import LIKE, MODULE, as_it_stands, with_layer
+from lcrp.api.explainers import LIKE, MODULE, Rules, as_it_stands, composite_settings, with_layer
 from lcrp.api.given import ClassNames, InputSize, channel_values, class_names_of, input_settings
 from lcrp.api.networks import placed_network
 from lcrp.api.torchvision import torchvision_explainer
@@ -46,7 +46,7 @@ def load(
     *,
     task: TaskName | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
-    composite: str | None = None,
+    composite: Rules | None = None,
     layer: str | None = None,
     input: InputSize | None = None,  # noqa: A002
     mean: Sequence[float] | None = None,
@@ -73,7 +73,8 @@ def load(
             of their save_pretrained, are known.
         task: 'detection' or 'segmentation'; needed for a module, known for the families and libraries.
         checkpoint: weights of the family that `model` names, where the file does not tell the family.
-        composite: name of the rules: epsilon_plus_flat, epsilon_gamma_flat, ...; None takes the family's own.
+        composite: name of the rules: epsilon_plus_flat, epsilon_gamma_flat, ...; or name and settings, such as
+            ``{"name": "epsilon_plus_flat", "attention": "attn"}``; None takes the family's own.
         layer: whose concepts are shown by default. For a module None takes the convolution with the most channels, the
             last of several.
         input: side of the input in pixels, or (height, width), or (height, width, resize) with resize one of
@@ -112,7 +113,7 @@ def load(
             return model
         settings = _overrides(
             {
-                "composite": composite,
+                **composite_settings(composite),
                 "model.mean": channel_values("mean", mean),
                 "model.std": channel_values("std", std),
                 "model.confidence": confidence,

@@ -27,13 +27,15 @@ class Accounts:
 
     Attributes:
         bookkeeper: of the operations.
-        conserves: whether the composite claims that nothing is made or lost but for constants and stabilisers.
+        claims: whether the composite says that nothing is made or lost but for constants and stabilisers.
+        losing: names of its rules that make or lose relevance all the same; then ledgers only tell of it.
         unaccounted: what happens if something is.
         num_rounds: that were closed so far.
     """
 
     bookkeeper: Bookkeeper
-    conserves: bool
+    claims: bool
+    losing: tuple[str, ...]
     unaccounted: Unaccounted
     num_rounds: int = 0
 
@@ -58,15 +60,15 @@ class Accounts:
         rows = torch.stack([column.cpu() for column in (*columns, largest)], dim=1)
         if self.bookkeeper.is_mixed:  # only totals are known
             rows = rows.sum(dim=0, keepdim=True)
+        conserves = self.claims and not self.losing
         ledgers = tuple(
-            Ledger(seed=a, reached=b, constants=c, stabiliser=d, largest=e, conserves=self.conserves)
+            Ledger(seed=a, reached=b, constants=c, stabiliser=d, largest=e, conserves=conserves)
             for a, b, c, d, e in rows.tolist()
         )
-        if self.conserves:
-            if self.num_rounds == 1:
-                _tell_once(_unruled(seeded))
-            if self.unaccounted == "error":
-                _check(ledgers, seeded)
+        if self.claims and self.num_rounds == 1:
+            _tell_once(_unruled(seeded), self.losing)
+        if conserves and self.unaccounted == "error":
+            _check(ledgers, seeded)
         return () if self.bookkeeper.is_mixed else ledgers
 
 
@@ -95,9 +97,11 @@ def _unruled(seeded: torch.Tensor) -> str:
 
 
 @cache
-def _tell_once(unruled: str) -> None:
+def _tell_once(unruled: str, losing: tuple[str, ...]) -> None:
     if unruled:
         log.warning("relevance%s", unruled)
+    if losing:
+        log.info("%s makes or loses relevance: ledgers say how much is missing, none is refused", ", ".join(losing))
 
 
 def _per_picture(values: torch.Tensor) -> torch.Tensor:

@@ -76,7 +76,8 @@ class Attributor:
                 self._rules = OperationRules(self.network, built, self._recorder.operation)
                 self._accounts = Accounts(
                     bookkeeper=self._rules.bookkeeper,
-                    conserves=getattr(self.composite, "conserves", False),
+                    claims=getattr(self.composite, "conserves", False),
+                    losing=built.losing,
                     unaccounted=self._unaccounted,
                 )
                 stack.enter_context(self._rules.running)

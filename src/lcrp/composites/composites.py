@@ -4,35 +4,73 @@ The mappings are those of L-CRP (Dreyer et al. 2023, section 3.2 and supplement)
 (max pooling, upsampling, concatenation) propagate as the gradient does. Wherever constants scale the channels of a
 linear map, as BatchNorm does in evaluation mode, they are merged into it, exactly.
 
-`gamma` and `epsilon` are those of the rules. Every function takes the network first, for composites that look at it.
+`gamma` and `epsilon` are those of the rules; `attention` and `resize` are told of at `lrp`. Every function takes the
+network first, for composites that look at it.
 """
 
 from torch import nn
 
 from lcrp.composites.arithmetic import STABILIZER
 from lcrp.composites.closed_form import Rule
-from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, Halves, Norm, Pass, PositiveGradient, ZPlus
+from lcrp.composites.families import Family
+from lcrp.composites.rules import (
+    AttentionSoftmax,
+    Epsilon,
+    Flat,
+    GeneralisedGamma,
+    Halves,
+    Norm,
+    Pass,
+    PositiveGradient,
+    ZPlus,
+)
+from lcrp.composites.settings import Attention, Resize, attention_by, resize_by
 from lcrp.composites.table import RuleTable
 
 
-def epsilon_plus_flat(network: nn.Module, *, epsilon: float = STABILIZER) -> RuleTable:  # noqa: ARG001
+def epsilon_plus_flat(
+    network: nn.Module,  # noqa: ARG001
+    *,
+    epsilon: float = STABILIZER,
+    attention: Attention = "cp",
+    resize: Resize = "gradient",
+) -> RuleTable:
     """Flat for the first layer, z+ for convolutions, epsilon for the rest; the default but for YOLOv6."""
-    return lrp(ZPlus(), epsilon=epsilon, first=Flat())
+    return lrp(ZPlus(), epsilon=epsilon, first=Flat(), attention=attention, resize=resize)
 
 
-def epsilon_gamma_flat(network: nn.Module, *, gamma: float = 0.25, epsilon: float = STABILIZER) -> RuleTable:  # noqa: ARG001
+def epsilon_gamma_flat(
+    network: nn.Module,  # noqa: ARG001
+    *,
+    gamma: float = 0.25,
+    epsilon: float = STABILIZER,
+    attention: Attention = "cp",
+    resize: Resize = "gradient",
+) -> RuleTable:
     """Flat for the first layer, generalised gamma for convolutions, epsilon for the rest; YOLOv6's default."""
-    return lrp(GeneralisedGamma(gamma), epsilon=epsilon, first=Flat())
+    return lrp(GeneralisedGamma(gamma), epsilon=epsilon, first=Flat(), attention=attention, resize=resize)
 
 
-def epsilon_flat(network: nn.Module, *, epsilon: float = STABILIZER) -> RuleTable:  # noqa: ARG001
+def epsilon_flat(
+    network: nn.Module,  # noqa: ARG001
+    *,
+    epsilon: float = STABILIZER,
+    attention: Attention = "cp",
+    resize: Resize = "gradient",
+) -> RuleTable:
     """Flat for the first layer, epsilon for the rest, convolutions included."""
-    return lrp(Epsilon(epsilon), epsilon=epsilon, first=Flat())
+    return lrp(Epsilon(epsilon), epsilon=epsilon, first=Flat(), attention=attention, resize=resize)
 
 
-def epsilon_plus(network: nn.Module, *, epsilon: float = STABILIZER) -> RuleTable:  # noqa: ARG001
+def epsilon_plus(
+    network: nn.Module,  # noqa: ARG001
+    *,
+    epsilon: float = STABILIZER,
+    attention: Attention = "cp",
+    resize: Resize = "gradient",
+) -> RuleTable:
     """z+ for convolutions, the first too, epsilon for the rest."""
-    return lrp(ZPlus(), epsilon=epsilon)
+    return lrp(ZPlus(), epsilon=epsilon, attention=attention, resize=resize)
 
 
 def all_flat(network: nn.Module) -> RuleTable:  # noqa: ARG001
@@ -66,14 +104,34 @@ def guided_backprop(network: nn.Module) -> RuleTable:  # noqa: ARG001
     return RuleTable(families={"relu": PositiveGradient(), "l2_norm": Pass()})
 
 
-def lrp(convolution: Rule, *, epsilon: float = STABILIZER, first: Rule | None = None) -> RuleTable:
+def lrp(
+    convolution: Rule,
+    *,
+    epsilon: float = STABILIZER,
+    first: Rule | None = None,
+    attention: Attention = "cp",
+    resize: Resize = "gradient",
+) -> RuleTable:
     """The rules of every composite of L-CRP.
 
     Args:
         convolution: the rule of convolutions.
         epsilon: stabiliser of the epsilon rule, for fully connected layers and norms.
         first: the rule of the linear maps that the picture reaches first; None for that of their kind.
+        attention: 'cp' for CP-LRP (Ali et al. 2022), where the weights of attention are constants and the values take
+            all relevance; 'attn' for AttnLRP (Achtibat et al. 2024), where both factors of every product of matrices
+            take half, and softmax passes it on by its first-order expansion, which makes or loses some.
+        resize: 'gradient' for interpolations as zennit passes them, 'contribution' for the share that every value has
+            in what it is interpolated to.
+
+    Raises:
+        ConfigError: a setting makes no sense.
     """
+    chosen: dict[Family, Rule] = {}
+    if attention_by(attention) == "attn":
+        chosen["softmax"] = AttentionSoftmax()
+    if resize_by(resize) == "contribution":
+        chosen["resize"] = Norm()
     return RuleTable(
         families={
             "convolution": convolution,
@@ -91,6 +149,7 @@ def lrp(convolution: Rule, *, epsilon: float = STABILIZER, first: Rule | None = 
             "quotient": Pass(),
             "l2_norm": Pass(),
             "product": Halves(),
+            **chosen,
         },
         first=first,
     )

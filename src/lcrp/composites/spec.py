@@ -23,7 +23,8 @@ class CompositeSpec:
         build: takes a network and the settings.
         settings: arguments of `build` by name, plain values.
         is_lrp: whether it passes relevance on by rules of LRP, and does not compute a gradient.
-        conserves: whether relevance is neither made nor lost but for biases and stabilisers.
+        conserves: whether relevance is neither made nor lost but for biases and stabilisers, as far as its rules allow:
+            that of AttnLRP for softmax does not.
     """
 
     name: str

@@ -18,7 +18,7 @@ class Ledger:
         constants: what biases and other constants took.
         stabiliser: what denominators kept, above all where next to nothing speaks for an output.
         largest: the largest sum of absolute relevance at the input or at a layer that was looked at.
-        conserves: whether the composite claims that nothing else happens; gradients do not.
+        conserves: whether the composite claims that nothing else happens; gradients do not, nor does AttnLRP.
     """
 
     seed: float
@@ -30,7 +30,7 @@ class Ledger:
 
     @property
     def missing(self) -> float:
-        """What is accounted for by nothing of these; rounding alone, if every operation has its rule."""
+        """What is accounted for by nothing of these; rounding alone, if every operation has a rule that conserves."""
         return self.seed - self.reached - self.constants - self.stabiliser
 
     @property

@@ -11,7 +11,7 @@ from colour_world import CLASS_NAMES, SIDE
 from torch import nn
 
 import lcrp
-from lcrp.api.explainers import as_it_stands
+from lcrp.api.explainers import as_it_stands, with_composite
 from lcrp.api.networks import architecture_of, weights_sha256
 from lcrp.attribution.layers import widest_layer
 from lcrp.errors import CheckpointError, ConfigError, LayerError
@@ -125,6 +125,12 @@ def test_the_hash_of_weights_knows_names_types_and_bytes() -> None:
         (OWN | {"input": 64.5}, r"input=64.5 is no size"),
         (OWN | {"std": (1, 1)}, r"std has 2 values"),
         (OWN | {"composite": "epsilon"}, r"composite 'epsilon' does not exist; nearest: 'epsilon_"),
+        (OWN | {"composite": {"attention": "attn"}}, r"composite=.'attention': 'attn'. has no name: give one, such as"),
+        (OWN | {"composite": {"name": "all_flat", "attention": "attn"}}, r"attention"),
+        (
+            OWN | {"composite": {"name": "epsilon_flat", "epsilon": [1]}},
+            r"epsilon=\[1\] is neither a word nor a number",
+        ),
         (OWN | {"precision": "half"}, r"precision"),
         (OWN | {"checkpoint": "best.pt"}, r"a module has its weights already"),
     ],
@@ -259,3 +265,13 @@ def test_a_detector_of_ones_own_is_explained_as_that_of_lcrp_is() -> None:
     pair = [lcrp.explain(one, picture, confidence=1e-6, max_targets=1)[0] for one in (known, own)]
     assert pair[0].box == pair[1].box
     assert np.array_equal(pair[0].heatmap, pair[1].heatmap)
+
+
+def test_rules_are_chosen_with_their_settings() -> None:
+    """As on the command line, and they identify what is made with them."""
+    chosen = {"name": "epsilon_plus_flat", "attention": "attn", "epsilon": 1e-5}
+    explainer = lcrp.load("embedded:unet_scenes", composite=chosen)
+    assert explainer.composite.settings == {"epsilon": 1e-5, "attention": "attn", "resize": "gradient"}
+    plain = lcrp.load("embedded:unet_scenes", composite="epsilon_plus_flat")
+    assert plain.identity() != explainer.identity()
+    assert with_composite(plain, chosen).identity() == explainer.identity()

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 
 
 def matrices(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
-    """Products of matrices: by contribution; weights of attention are constants, other two signals take half each."""
+    """Products of matrices, by contribution: two signals take half each, but for weights of attention.
+
+    These are constants (CP-LRP), unless softmax has a rule (AttnLRP).
+    """
     signals = [number for number, arg in enumerate(args) if is_signal(arg)]
     rule = mode.rule("matrix_product")
     if not signals or rule is None:
         return mode.native(func, args, kwargs)
-    factors = [number for number in signals if not origin_of(args[number]).is_gate] or signals
+    factors = signals
+    if mode.rule("softmax") is None:
+        factors = [number for number in signals if not origin_of(args[number]).is_gate] or signals
 
     def product(*values: torch.Tensor) -> torch.Tensor:
         placed = list(args)
@@ -49,15 +54,16 @@ def einsum(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opti
 
 
 def softmax(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
-    """Softmax: a gate where it is a factor; relevance goes through it only if there is a rule for that."""
+    """Softmax: a gate where it is a factor; relevance goes on to its input only if there is a rule for that."""
     x = args[0] if args else kwargs.get("input")
     if not isinstance(x, torch.Tensor) or not is_signal(x):
         return mode.native(func, args, kwargs)
     rule = mode.rule("softmax")
     if rule is None:
         y = mode.native(func, args, kwargs)
-        return note(y, Origin(is_gate=True))
-    return mode.explained(rule, Softmax(dim=_dim(args, kwargs)), (x,), without_gradient(func, args, kwargs))
+    else:
+        y = mode.explained(rule, Softmax(dim=_dim(args, kwargs)), (x,), without_gradient(func, args, kwargs))
+    return note(y, Origin(is_gate=True))
 
 
 def scaled_dot_product(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:

@@ -9,7 +9,10 @@ from lcrp.composites.operations.values import Operation, Softmax
 
 
 class AttentionSoftmax(Rule):
-    """Softmax by its first-order expansion (Achtibat et al., AttnLRP, 2024, proposition 3.1): x . (R - y sum R)."""
+    """Softmax by its first-order expansion (Achtibat et al., AttnLRP, 2024, proposition 3.1): x . (R - y sum R).
+
+    The bias of the expansion takes or gives what is missing; nothing bounds it.
+    """
 
     explains = frozenset[Family](["softmax"])
     conserves = False
@@ -20,6 +23,7 @@ class AttentionSoftmax(Rule):
 
 
 class _AttentionSoftmaxStep(Step):
+    keeps = "nothing"  # neither a constant nor the stabiliser has what is missing
     operation: Softmax
     reads_output = True
 
