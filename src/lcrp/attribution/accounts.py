@@ -4,8 +4,9 @@ Axes: B picture.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import torch
@@ -30,6 +31,7 @@ class Accounts:
         claims: whether the composite says that nothing is made or lost but for constants and stabilisers.
         losing: names of its rules that make or lose relevance all the same; then ledgers only tell of it.
         unaccounted: what happens if something is.
+        cuts: how often the network takes a value out of what depends on the picture, by how it does.
         num_rounds: that were closed so far.
     """
 
@@ -37,6 +39,7 @@ class Accounts:
     claims: bool
     losing: tuple[str, ...]
     unaccounted: Unaccounted
+    cuts: Counter[str] = field(default_factory=Counter)
     num_rounds: int = 0
 
     def closed(
@@ -66,40 +69,42 @@ class Accounts:
             for a, b, c, d, e in rows.tolist()
         )
         if self.claims and self.num_rounds == 1:
-            _tell_once(_unruled(seeded), self.losing)
+            _tell_once("; ".join(_remarks(seeded, self.cuts)), self.losing)
         if conserves and self.unaccounted == "error":
-            _check(ledgers, seeded)
+            _check(ledgers, seeded, self.cuts)
         return () if self.bookkeeper.is_mixed else ledgers
 
 
-def _check(ledgers: tuple[Ledger, ...], seeded: torch.Tensor) -> None:
+def _check(ledgers: tuple[Ledger, ...], seeded: torch.Tensor, cuts: Counter[str]) -> None:
     worst = max(ledgers, key=lambda ledger: ledger.missing_share)
     if worst.missing_share <= _TOLERANCE.get(seeded.dtype, _COARSE):
         return
+    remarks = "".join(f"; {remark}" for remark in _remarks(seeded, cuts))
     raise LayerError(
         f"{worst.missing_share:.1%} of the relevance is unaccounted for, so heatmap and concepts may be wrong"
-        f"{_unruled(seeded)}.",
+        f"{remarks}.",
         mend="Write such operations with torch's own functions, or set unaccounted=accept.",
     )
 
 
-def _unruled(seeded: torch.Tensor) -> str:
-    """Operations without a rule on the way of a decision, in words; empty if there are none."""
-    found = [
-        f"{way}: {', '.join(f'{name} ({count})' for name, count in names.most_common(5))}"
-        for way, names in (
-            ("passed as gradient", passed_as_gradient(seeded)),
-            ("passed by contribution", passed_by_contribution(seeded)),
-        )
+def _remarks(seeded: torch.Tensor, cuts: Counter[str]) -> list[str]:
+    """Operations without a rule on the way of a decision, and where relevance does not pass, in words."""
+    found = (
+        ("operations without a rule passed as gradient", passed_as_gradient(seeded)),
+        ("operations without a rule passed by contribution", passed_by_contribution(seeded)),
+        ("relevance is cut", cuts),
+    )
+    return [
+        f"{what}: {', '.join(f'{name} ({count})' for name, count in names.most_common(5))}"
+        for what, names in found
         if names
     ]
-    return f"; operations without a rule {'; '.join(found)}" if found else ""
 
 
 @cache
-def _tell_once(unruled: str, losing: tuple[str, ...]) -> None:
-    if unruled:
-        log.warning("relevance%s", unruled)
+def _tell_once(remarks: str, losing: tuple[str, ...]) -> None:
+    if remarks:
+        log.warning("%s", remarks)
     if losing:
         log.info("%s makes or loses relevance: ledgers say how much is missing, none is refused", ", ".join(losing))
 

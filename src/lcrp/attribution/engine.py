@@ -12,12 +12,14 @@ import torch
 from torch import nn
 
 from lcrp.attribution.accounts import Accounts
+from lcrp.attribution.own_state import OwnState
 from lcrp.attribution.plain import alone_with, plain
 from lcrp.attribution.records import Alter, ReadMaps, Recorder
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.attribution.trace import Trace
 from lcrp.composites.operations.mode import OperationRules
 from lcrp.composites.operations.origin import picture
+from lcrp.composites.operations.written import CopiesNeededError
 from lcrp.composites.spec import BuildComposite
 from lcrp.composites.table import RuleTable
 from lcrp.errors import ConfigError, LayerError, nearest
@@ -63,6 +65,8 @@ class Attributor:
         self._recorder = Recorder(layers)
         self._rules: OperationRules | None = None
         self._accounts: Accounts | None = None
+        self._own_state: OwnState | None = None
+        self._copies = False  # whether rules keep copies, since the network overwrites what they would keep
         self._unaccounted = unaccounted
         self._trace: Trace | None = None
         self._undo = ExitStack()
@@ -71,11 +75,14 @@ class Attributor:
         with ExitStack() as stack:
             stack.enter_context(alone_with(self.network))
             built = self.composite(self.network)
+            self._own_state = OwnState(self.network)
+            stack.callback(self._own_state.give_back)
             stack.enter_context(plain(self.network, out_of_place=not isinstance(built, RuleTable)))
             if isinstance(built, RuleTable):
                 self._rules = OperationRules(self.network, built, self._recorder.operation)
                 self._accounts = Accounts(
                     bookkeeper=self._rules.bookkeeper,
+                    cuts=self._rules.cuts,
                     claims=getattr(self.composite, "conserves", False),
                     losing=built.losing,
                     unaccounted=self._unaccounted,
@@ -146,7 +153,7 @@ class Attributor:
         handle = None if layer in self._layers else module.register_forward_hook(hook)
         try:
             with torch.enable_grad(), _without_memory(), self.ruled():
-                output: NetworkOutput = self.network(picture(inputs))
+                output: NetworkOutput = self.network(picture(inputs.clone()))
         finally:
             self._recorder.alter = {}
             self._recorder.start()
@@ -172,7 +179,8 @@ class Attributor:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
             if self._rules is not None:
                 self._rules.few_rounds = is_for_few
-                self._rules.begin()
+                self._rules.begin(copies=self._copies)
+                self._recorder.kept = self._rules.kept
                 stack.enter_context(self._rules)
             yield
 
@@ -195,8 +203,18 @@ class Attributor:
 
     def _run(self, images: torch.Tensor, *, is_for_few: bool = False) -> Trace:
         inputs = self.normalised(images).requires_grad_()
-        with torch.enable_grad(), self.ruled(is_for_few=is_for_few):
-            output = self.network(picture(inputs))
+        try:
+            with torch.enable_grad(), self.ruled(is_for_few=is_for_few):
+                output = self.network(picture(inputs.clone()))  # networks may write into what they get
+            is_overwritten = self._rules is not None and self._rules.kept.is_overwritten()
+        except CopiesNeededError:
+            is_overwritten = True
+        if is_overwritten:
+            assert self._own_state is not None
+            self._own_state.give_back()
+            self._recorder.again()
+            self._copies = True
+            return self._run(images, is_for_few=is_for_few)
         recorded, arrivals = self._recorder.finish()
         for name in self._layers:
             if name not in recorded:

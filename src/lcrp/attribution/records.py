@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from lcrp.composites.operations.written import Kept
 from lcrp.composites.windowed import whole
 from lcrp.errors import LayerError
 
@@ -126,12 +127,14 @@ class Recorder:
     Attributes:
         alter: replaces the output of layers, by name.
         counts: how often every layer runs in a forward pass; None before the first.
+        kept: of the forward pass; outputs of layers are kept too.
     """
 
     def __init__(self, layers: Sequence[str]) -> None:
         self.layers = tuple(layers)
         self.alter: Mapping[str, Alter] = {}
         self.counts: Mapping[str, int] | None = None
+        self.kept = Kept()
         self._read: ReadMaps | None = None
         self._told: Callable[[str, torch.Tensor], None] = _tell_nobody
         self._records: dict[str, Record] = {}
@@ -158,6 +161,18 @@ class Recorder:
         self._read, self._told = read, told or self._told
         self._records, self._arrivals, self._open = {}, [], None
         self._by_operation.clear()
+        self._done: set[str] = set()
+
+    def again(self) -> None:
+        """The forward pass begins anew; what was read of it is not read again."""
+        read = self._read
+        done = self._done
+
+        def rest(name: str, maps: torch.Tensor) -> None:
+            if name not in done and read is not None:
+                read(name, maps)
+
+        self.start(None if read is None else rest, num_pictures=self._num_pictures)
 
     def operation(self, layer: str, y: torch.Tensor, axis: int, *, is_again: bool) -> torch.Tensor:
         """An operation of a layer has run.
@@ -177,7 +192,7 @@ class Recorder:
             y = self.alter[layer](y, axis)
         self._by_operation.add(layer)
         self._note(layer, y, axis, is_again=is_again)
-        return y
+        return self.kept.own(y)
 
     def module(self, layer: str) -> Callable[[nn.Module, object, object], object]:
         """Forward hook of a module: records its output, unless an operation of its own was."""
@@ -190,7 +205,7 @@ class Recorder:
             if layer in self.alter:
                 output = self.alter[layer](output, axis)
             self._note(layer, output, axis, is_again=False)
-            return output
+            return self.kept.own(output)
 
         return record
 
@@ -220,6 +235,7 @@ class Recorder:
         if is_again and record.calls:
             record.calls.pop()
         record.calls.append(y)
+        self.kept.note(y)
         self._open = layer
 
     def _settle(self) -> None:
@@ -232,6 +248,7 @@ class Recorder:
             return
         _check_regions(name, record)
         self._read(name, record.activation())
+        self._done.add(name)
         self._arrivals.append(Arrivals(record, lambda maps: self._told(name, maps)))
         self._records[name] = Record(axis=record.axis, num_pictures=record.num_pictures)
 

@@ -121,6 +121,17 @@ class Step(ABC):
     def prepare(self) -> None:  # noqa: B027
         """Compute what all rounds share, if there is anything."""
 
+    def kept(self) -> list[torch.Tensor]:
+        """What this step reads in backward rounds of the memory of the network."""
+        of_operation = (getattr(self.operation, name, None) for name in ("factor", "weight", "bias"))
+        tensors = (*self.inputs, self._y, *of_operation)
+        return [one for one in tensors if isinstance(one, torch.Tensor)]
+
+    def keep_copies(self) -> None:
+        """Keep copies of them, but for what the operation holds."""
+        self.inputs = tuple(x.clone() for x in self.inputs)
+        self._y = None if self._y is None else self._y.clone()
+
     @abstractmethod
     def lower(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
         """Relevance of the input, or of each, after `prepare`."""

@@ -1,6 +1,7 @@
 """Products of matrices, and attention, which is made of them."""
 
 import math
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,9 +32,10 @@ def matrices(mode: "OperationRules", func: Function, args: Arguments, kwargs: Op
     factors = signals
     if mode.rule("softmax") is None:
         factors = [number for number in signals if not origin_of(args[number]).is_gate] or signals
+    kept = [None if number in factors else mode.kept.values(arg) for number, arg in enumerate(args)]
 
     def product(*values: torch.Tensor) -> torch.Tensor:
-        placed = list(args)
+        placed = list(kept)
         for number, value in zip(factors, values, strict=True):
             placed[number] = value
         out: torch.Tensor = func(*(_constant(arg) for arg in placed), **kwargs)
@@ -43,6 +45,40 @@ def matrices(mode: "OperationRules", func: Function, args: Arguments, kwargs: Op
     operation = Local(function=product, shares=(share,) * len(factors))
     inputs = tuple(args[number] for number in factors)
     return mode.explained(rule, operation, inputs, without_gradient(func, args, kwargs))
+
+
+def added(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Sums beta x + alpha a @ b, taken apart so that every part has its rule."""
+    if mode.rule("matrix_product") is None or not any(map(is_signal, (*args, *kwargs.values()))):
+        return mode.native(func, args, kwargs)
+    with mode:
+        return _added(_PRODUCTS[func.__name__], *args, **kwargs)
+
+
+def _added(
+    product: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    input: torch.Tensor,  # noqa: A002
+    one: torch.Tensor | None = None,
+    other: torch.Tensor | None = None,
+    *,
+    beta: float = 1,
+    alpha: float = 1,
+    **named: torch.Tensor,
+) -> torch.Tensor:
+    """Named arguments are mat1 and mat2, or the like, in this order."""
+    given = (*(value for value in (one, other) if value is not None), *named.values())
+    made = product(*given)
+    made = made if alpha == 1 else made * alpha
+    return made if beta == 0 else made + (input if beta == 1 else input * beta)
+
+
+_PRODUCTS: Mapping[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "addmm": torch.matmul,
+    "addmv": torch.matmul,
+    "baddbmm": torch.matmul,
+    "addbmm": lambda one, other: torch.matmul(one, other).sum(0),
+    "addr": torch.outer,
+}
 
 
 def einsum(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:

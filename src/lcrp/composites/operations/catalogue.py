@@ -5,6 +5,7 @@ which it is found. What is not here is no operation that a rule knows.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -13,7 +14,19 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision import ops as _registered  # noqa: F401 (its operations)
 
-from lcrp.composites.operations import attention, linear, moves, norms, pointwise, pools, products, sampling, sums
+from lcrp.composites.operations import (
+    attention,
+    cuts,
+    linear,
+    moves,
+    norms,
+    pointwise,
+    pools,
+    products,
+    sampling,
+    sums,
+    written,
+)
 from lcrp.models.layers import l2_norm
 
 Handler = Callable[..., Any]  # the mode, the function, its positional and its named arguments
@@ -41,9 +54,15 @@ _FAMILIES: tuple[tuple[Handler, str], ...] = (
     (norms.instance_norm, "instance_norm"),
     (sums.add, "add __add__ __radd__"),
     (sums.subtract, "sub subtract __sub__"),
+    (sums.subtract_from, "rsub"),
+    (sums.add_product, "addcmul"),
+    (sums.add_quotient, "addcdiv"),
+    (sums.between, "lerp"),
+    (sums.scattered, "index_add scatter_add"),
     (products.multiply, "mul multiply __mul__ __rmul__"),
     (products.divide, "div divide true_divide __truediv__"),
-    (attention.matrices, "matmul __matmul__ __rmatmul__ mm bmm baddbmm addmm"),
+    (attention.matrices, "matmul __matmul__ __rmatmul__ mm bmm mv dot vdot inner outer ger"),
+    (attention.added, "addmm addmv baddbmm addbmm addr"),
     (attention.softmax, "softmax"),
     (attention.scaled_dot_product, "scaled_dot_product_attention"),
     (pools.average, "mean sum cumsum"),
@@ -54,6 +73,18 @@ _FAMILIES: tuple[tuple[Handler, str], ...] = (
     (sampling.sample, "grid_sampler"),
     (moves.joined, "cat concat concatenate stack hstack vstack dstack"),
     (moves.chosen, "pad constant_pad_nd where masked_fill index_put scatter"),
+    (
+        moves.parted,
+        "chunk unsafe_chunk split unsafe_split split_with_sizes unsafe_split_with_sizes tensor_split unbind",
+    ),
+    (written.booked, "tril triu maximum minimum fmax fmin masked_scatter index_fill index_copy"),
+    (written.booked, "select_scatter slice_scatter diagonal_scatter im2col"),
+    (written.written, "copy_ fill_ zero_ fill_diagonal_ __setitem__"),
+    (written.renamed_axes, "transpose_ t_ swapaxes_ swapdims_ squeeze_ unsqueeze_"),
+    (cuts.detached, "detach"),
+    (cuts.detached_in_place, "detach_"),
+    (cuts.array, "numpy"),
+    (cuts.number, "item tolist __float__ __int__ __bool__ __index__ __complex__"),
     (pointwise.relu, "relu"),
     (pointwise.gate, "sigmoid tanh hardsigmoid"),
     (pointwise.gated, "glu"),
@@ -63,11 +94,25 @@ _FAMILIES: tuple[tuple[Handler, str], ...] = (
 )
 
 
+_NO_VALUES = ("requires_grad_", "resize_", "resize_as_", "set_", "share_memory_", "as_strided_", "rename_")  # written
+
+
 def _handlers() -> Mapping[Any, Handler]:
     found = {func: handler for handler, names in _FAMILIES for func in _found(names)}
     named = {l2_norm: norms.l2_norm, torch.einsum: attention.einsum, torch._VF.einsum: attention.einsum}  # type: ignore[attr-defined]
     sampled = (torch.ops.torchvision.roi_align, torch.ops.torchvision.roi_align.default)
-    return {**found, **named, **dict.fromkeys(sampled, sampling.sample)}
+    others = {Tensor.data.__get__: cuts.detached}  # type: ignore[attr-defined]
+    return {**found, **named, **others, **_each(), **dict.fromkeys(sampled, sampling.sample)}
+
+
+def _each() -> Mapping[Any, Handler]:
+    """Functions that do the same to every tensor of a list."""
+    names = [name.removeprefix("_foreach_") for name in dir(torch) if name.startswith("_foreach_")]
+    return {
+        getattr(torch, f"_foreach_{name}"): partial(written.each, getattr(Tensor, name))
+        for name in names
+        if callable(getattr(Tensor, name, None))
+    }
 
 
 def _in_place() -> Mapping[Any, tuple[Any, Handler]]:
@@ -80,7 +125,17 @@ def _in_place() -> Mapping[Any, tuple[Any, Handler]]:
                 writing = getattr(space, f"{name}_", None)
                 if callable(writing) and plain is not None and not isinstance(writing, FunctionType):
                     found[writing] = (plain, handler)
+    for name in dir(Tensor):
+        writing, plain = getattr(Tensor, name), getattr(Tensor, name[:-1], None)
+        if name[-1] == "_" != name[0] and callable(plain) and writing not in HANDLERS and name not in _NO_VALUES:
+            for one in (writing, getattr(torch, name, writing)):
+                found.setdefault(one, (plain, HANDLERS.get(plain, _native)))
     return found
+
+
+def _native(mode: Any, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Without a rule."""
+    return mode.native(func, args, kwargs)
 
 
 HANDLERS: Mapping[Any, Handler] = _handlers()

@@ -6,7 +6,9 @@ gradient, while weights and other constants do not. Python functions of torch ar
 seen; every other operation passes relevance on as its gradient.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import FunctionType
 from typing import Any, Protocol, TypeVar
 
@@ -19,12 +21,13 @@ from lcrp.composites.closed_form import Rule, Tensors, passed_on
 from lcrp.composites.families import Family
 from lcrp.composites.operations.audit import moves_values
 from lcrp.composites.operations.catalogue import HANDLERS, IN_PLACE, KNOWN, OPENED
+from lcrp.composites.operations.cuts import without_grad
 from lcrp.composites.operations.linear_map import Geometry, LinearMap
 from lcrp.composites.operations.origin import NOTHING, LinearOutput, Origin, note, origin_of
 from lcrp.composites.operations.running import RunningModules, owners_of_weights
 from lcrp.composites.operations.signals import is_signal
 from lcrp.composites.operations.values import Local, Operation
-from lcrp.composites.operations.written import Written
+from lcrp.composites.operations.written import Kept, Written, into_others
 from lcrp.composites.rules import Epsilon
 from lcrp.composites.table import RuleTable
 
@@ -52,6 +55,8 @@ class OperationRules(TorchFunctionMode):
         few_rounds: whether few backward rounds follow the next forward pass, as of `Step`.
         running: which module runs.
         bookkeeper: what operations keep of relevance, in backward rounds.
+        kept: what rules keep of the forward pass.
+        cuts: how often the network takes a value out of what depends on the picture, by how it does.
     """
 
     def __init__(self, network: nn.Module, table: RuleTable, seen: Seen | None = None) -> None:
@@ -60,8 +65,9 @@ class OperationRules(TorchFunctionMode):
         self._seen = seen
         self.few_rounds = False
         self.running = RunningModules(network)
-        self._written = Written()
+        self.cuts: Counter[str] = Counter()
         self.bookkeeper = Bookkeeper()
+        self.begin()
         self._owners = owners_of_weights(network)
         self._maps: dict[int, tuple[torch.Tensor, int, int, dict[Geometry | None, LinearMap]]] = {}
         self._made: dict[tuple[object, ...], Any] = {}
@@ -74,25 +80,31 @@ class OperationRules(TorchFunctionMode):
         """One call of a function of torch."""
         named = kwargs or {}
         before = args
-        if self._written.any:
-            args, named = self._written.current(args), self._written.current(named)
+        if self.written.any:
+            args, named = self.written.current(args), self.written.current(named)
+        if not torch.is_grad_enabled():
+            return without_grad(self, func, args, named)
+        if "out" in named:
+            return into_others(self, func, args, named)
         handle = HANDLERS.get(func)
         if handle is not None:
             return handle(self, func, args, named)
         if func in IN_PLACE and any(map(is_signal, args)):
             plain, handle = IN_PLACE[func]
-            return self._written.write(before[0], args[0], handle(self, plain, args, named))
+            return self.written.write(before[0], args[0], handle(self, plain, args, named))
         if isinstance(func, FunctionType) and func.__module__ in OPENED:
             return self.open(func, args, named)
         return self.native(func, args, named)
 
-    def begin(self) -> None:
-        """A forward pass begins."""
-        self._written = Written()
+    def begin(self, *, copies: bool = False) -> None:
+        """A forward pass begins, in which rules keep copies or not."""
+        self.written = self.running.written = Written()
+        self.kept = Kept(copies=copies)
+        self.cuts.clear()
 
     def current(self, output: Any) -> Any:
         """An output of the network or of a module, as it is after what was written into it."""
-        return self._written.current(output) if self._written.any else output
+        return self.written.output(output)
 
     def rule(self, family: Family) -> Rule | None:
         """The rule of an operation that runs now; None for the gradient."""
@@ -118,7 +130,7 @@ class OperationRules(TorchFunctionMode):
         elif isinstance(out, list | tuple):
             for part in out:
                 if is_signal(part):
-                    self._written.note(part)
+                    self.written.note(part)
                     self.inherit(part, args)
         return out
 
@@ -128,12 +140,13 @@ class OperationRules(TorchFunctionMode):
         rule = None if func in KNOWN or moves_values(out) else self.rule("unknown")
         inputs = tuple(value for value in args if is_signal(value) and value is not out)
         if rule is None or not inputs or not out.is_floating_point() or any(out is value for value in args):
-            self._written.note(out)
+            self.written.note(out)
             return self.inherit(out, args)
         places = [number for number, value in enumerate(args) if is_signal(value)]
+        constants = self.kept.values(args)
 
         def again(*values: torch.Tensor) -> torch.Tensor:
-            placed = list(args)
+            placed = list(constants)
             for number, value in zip(places, values, strict=True):
                 placed[number] = value
             found: torch.Tensor = func(*placed, **kwargs)
@@ -164,7 +177,10 @@ class OperationRules(TorchFunctionMode):
             "few_rounds": self.few_rounds,
             "bookkeeper": self.bookkeeper,
         }
+        if y._is_view():
+            y = y.clone()
         out = passed_on(rule, operation, inputs, y, **options)
+        self.kept.by(out.grad_fn.step)  # type: ignore[union-attr]
         if not isinstance(operation, LinearMap) and any(origin_of(x).is_picture for x in inputs):
             note(out, Origin(is_picture=True))
         return out
@@ -180,6 +196,7 @@ class OperationRules(TorchFunctionMode):
     ) -> torch.Tensor:
         """The output of a linear map of constants."""
         layer = self._layer(weight)
+        x = self.kept.own(x)
         rule = self.table.rule(family, layer, is_first=origin_of(x).is_picture)
         linear = self._map(weight, bias, geometry)
         if rule is None:
@@ -188,7 +205,7 @@ class OperationRules(TorchFunctionMode):
             with torch.no_grad():
                 y = run()
             y = self.explained(rule, linear, (x,), y)
-        output = LinearOutput(map=linear, x=x, rule=rule, layer=layer, call=self.running.call)
+        output = LinearOutput(map=linear, x=x, rule=rule, layer=layer, call=self.running.call, version=x._version)
         return self._told(y, output, is_again=False)
 
     def merged(self, y: torch.Tensor, before: LinearOutput, linear: LinearMap, *, is_norm: bool) -> torch.Tensor:
@@ -201,15 +218,17 @@ class OperationRules(TorchFunctionMode):
             is_norm: whether the scaling has the rule of norms, which is absorbed if it is epsilon.
         """
         rule = before.rule
+        self.kept.check(before.x, before.version)
         if rule is not None:
             norm = self.table.families.get("norm") if is_norm else None
             y = self.explained(rule, linear, (before.x,), y, norm.epsilon if isinstance(norm, Epsilon) else None)
-        output = LinearOutput(map=linear, x=before.x, rule=rule, layer=before.layer, call=before.call)
+        output = replace(before, map=linear)
         return self._told(y, output, is_again=True)
 
     def _told(self, y: torch.Tensor, output: LinearOutput, *, is_again: bool) -> torch.Tensor:
         if self._seen is not None:
             y = self._seen(output.layer, y, output.map.axis, is_again=is_again)
+        output.own_version = y._version
         return note(y, Origin(linear=output))
 
     def _layer(self, weight: torch.Tensor) -> str:
@@ -237,11 +256,14 @@ class OperationRules(TorchFunctionMode):
 
     def _map(self, weight: torch.Tensor, bias: torch.Tensor | None, geometry: Geometry | None) -> LinearMap:
         """The linear map of a weight; the same as in the pass before if the weight is."""
-        made = LinearMap(weight=weight.detach(), bias=None if bias is None else bias.detach(), geometry=geometry)
-        if id(weight) not in self._owners:
+        of, offset = weight.detach(), None if bias is None else bias.detach()
+        if self.kept.copies:
+            of, offset = of.clone(), None if offset is None else offset.clone()
+        made = LinearMap(weight=of, bias=offset, geometry=geometry)
+        if self.kept.copies or id(weight) not in self._owners:
             return made
-        of, version, address, maps = self._maps.get(id(weight), (None, 0, 0, {}))
-        if of is not weight or (version, address) != (weight._version, weight.data_ptr()):
+        before, version, address, maps = self._maps.get(id(weight), (None, 0, 0, {}))
+        if before is not weight or (version, address) != (weight._version, weight.data_ptr()):
             maps = {}
             self._maps[id(weight)] = (weight, weight._version, weight.data_ptr(), maps)
         known = maps.setdefault(geometry, made)

@@ -28,15 +28,27 @@ def chosen(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opti
     return _moved(mode, func, list(args), lambda values: func(*values, **kwargs), args, kwargs)
 
 
+def parted(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Parts of a tensor; where rules keep copies, as torch lets them be written into: each a view of its own."""
+    x = args[0]
+    if not mode.kept.copies or not is_signal(x):
+        return mode.native(func, args, kwargs)
+    with torch.no_grad():
+        parts = func(*args, **kwargs)
+    views = ((x, part.shape, part.stride(), part.storage_offset()) for part in parts)
+    return type(parts)(mode.native(torch.Tensor.as_strided, view, {}) for view in views)
+
+
 def _moved(
     mode: "OperationRules", func: Function, parts: list[Any], again: Function, args: Arguments, kwargs: Options
 ) -> Any:
     if mode.rule("unknown") is None:  # the gradient knows what to do
         return mode.native(func, args, kwargs)
     places = [number for number, part in enumerate(parts) if is_signal(part)]
+    constants = [None if is_signal(part) else part for part in mode.kept.values(parts)]
 
     def moved(*values: torch.Tensor) -> torch.Tensor:
-        placed = list(parts)
+        placed = list(constants)
         for number, value in zip(places, values, strict=True):
             placed[number] = value
         out: torch.Tensor = again(placed)
@@ -45,4 +57,4 @@ def _moved(
     inputs = tuple(parts[number] for number in places)
     operation = Local(function=moved, shares=(1.0,) * len(inputs))
     y = without_gradient(func, args, kwargs)
-    return mode.inherit(mode.explained(Moved(), operation, inputs, y.clone() if y._is_view() else y), (inputs,))
+    return mode.inherit(mode.explained(Moved(), operation, inputs, y), (inputs,))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lcrp.composites.operations.origin import LinearOutput, origin_of
+from lcrp.composites.operations.origin import LinearOutput, linear_before
 from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal, without_gradient
 from lcrp.composites.operations.values import Elementwise, Local, Scaling
 
@@ -61,7 +61,7 @@ def _layer_norm(
     cudnn_enable: bool = True,
 ) -> Any:
     args = (input, normalized_shape, weight, bias, eps, cudnn_enable)
-    dims = tuple(range(-len(normalized_shape), 0))
+    dims, weight = tuple(range(-len(normalized_shape), 0)), mode.kept.values(weight)
     return _normalised(mode, func, args, lambda x: _standardised(x, dims, eps) * (1 if weight is None else weight))
 
 
@@ -74,7 +74,7 @@ def _rms_norm(
     eps: float | None = None,
 ) -> Any:
     args = (input, normalized_shape, weight, eps)
-    dims = tuple(range(-len(normalized_shape), 0))
+    dims, weight = tuple(range(-len(normalized_shape), 0)), mode.kept.values(weight)
     least = torch.finfo(input.dtype).eps if eps is None else eps
 
     def normalised(x: torch.Tensor) -> torch.Tensor:
@@ -95,6 +95,7 @@ def _group_norm(
     cudnn_enabled: bool = True,
 ) -> Any:
     args = (input, num_groups, weight, bias, eps, cudnn_enabled)
+    weight = mode.kept.values(weight)
 
     def normalised(x: torch.Tensor) -> torch.Tensor:
         grouped = x.reshape(len(x), num_groups, -1)
@@ -121,6 +122,7 @@ def _instance_norm(
     if not use_input_stats:
         plain = (input, weight, bias, running_mean, running_var, False, momentum, eps, cudnn_enabled)
         return _batch_norm(mode, torch.batch_norm, *plain)
+    weight = mode.kept.values(weight)
 
     def normalised(x: torch.Tensor) -> torch.Tensor:
         scaled = _standardised(x, tuple(range(2, x.ndim)), eps)
@@ -167,7 +169,7 @@ def _batch_norm(
         return _normalised(
             mode, func, call, lambda x: _standardised(x, dims, eps) * (1 if weight is None else _along(weight, x))
         )
-    before = origin_of(input).linear
+    before = linear_before(input)
     known = (weight, bias, running_mean, running_var)
     scale, shift = mode.constants((*known, eps), lambda: _scaling(weight, bias, running_mean, running_var, eps))
     if before is not None and _fits(before, input, scale):

@@ -20,6 +20,8 @@ class LinearOutput:
         rule: passes relevance from the output to x; None for the gradient.
         layer: in which it ran.
         call: number of the module's call.
+        version: of x, as it was read.
+        own_version: of the output itself, as it was made.
     """
 
     map: LinearMap
@@ -27,6 +29,8 @@ class LinearOutput:
     rule: Rule | None
     layer: str
     call: int
+    version: int
+    own_version: int = 0
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -38,12 +42,16 @@ class SumOutput:
         signs: theirs.
         has_constant: whether a constant was added too.
         call: number of the module's call in which they were added.
+        versions: of the summands, as they were read.
+        own_version: of the sum itself, as it was made.
     """
 
     inputs: tuple[torch.Tensor, ...]
     signs: tuple[int, ...]
     has_constant: bool
     call: int
+    versions: tuple[int, ...]
+    own_version: int
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -72,6 +80,18 @@ def origin_of(tensor: object) -> Origin:
     """What is known of a tensor."""
     found: Origin = getattr(tensor, _NAME, NOTHING)
     return found
+
+
+def linear_before(x: torch.Tensor) -> LinearOutput | None:
+    """The linear map of which a tensor is the output; None if it was written into since."""
+    found = origin_of(x).linear
+    return found if found is not None and found.own_version == x._version else None
+
+
+def sum_before(x: torch.Tensor) -> SumOutput | None:
+    """The sum that a tensor is; None if it was written into since."""
+    found = origin_of(x).sum
+    return found if found is not None and found.own_version == x._version else None
 
 
 def note(tensor: torch.Tensor, origin: Origin) -> torch.Tensor:

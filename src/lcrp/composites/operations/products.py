@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lcrp.composites.operations.origin import origin_of
+from lcrp.composites.operations.origin import linear_before, origin_of
 from lcrp.composites.operations.signals import (
     Arguments,
     Function,
@@ -54,7 +54,7 @@ def divide(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opti
 
 def _scaled(mode: "OperationRules", func: Function, args: Arguments, x: torch.Tensor, constant: Any) -> Any:
     """A signal times a constant: merged into the linear map before it, if it is one number per channel."""
-    before = origin_of(x).linear
+    before = linear_before(x)
     scale = None if before is None else per_channel(constant, x, before.map.axis, before.map.num_outputs)
     if before is not None and scale is not None:
         linear = before.map.scaled(scale, torch.zeros_like(scale))
@@ -63,6 +63,7 @@ def _scaled(mode: "OperationRules", func: Function, args: Arguments, x: torch.Te
     rule = mode.rule("scale")
     if rule is None:
         return mode.native(func, args, {})
+    constant = mode.kept.values(constant)
     operation = Masked(factor=constant) if isinstance(constant, torch.Tensor) else Elementwise()
     y = mode.explained(rule, operation, (x,), without_gradient(func, args, {}))
     return mode.inherit(y, args)

@@ -6,6 +6,8 @@ from types import TracebackType
 
 from torch import nn
 
+from lcrp.composites.operations.written import Written
+
 
 class RunningModules:
     """Knows the innermost module that runs, within its context.
@@ -13,6 +15,7 @@ class RunningModules:
     Attributes:
         calls: number of calls of modules so far; the innermost call is the last of `stack`.
         stack: (name, number of the call) of every module that runs, the innermost last.
+        written: what is written in place meanwhile; modules return what it has become.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -20,6 +23,7 @@ class RunningModules:
         self._undo = ExitStack()
         self.calls = 0
         self.stack: list[tuple[str, int]] = []
+        self.written = Written()
 
     def __enter__(self) -> "RunningModules":
         for name, module in self._network.named_modules():
@@ -52,9 +56,10 @@ class RunningModules:
 
         return enter
 
-    def _leave(self, module: nn.Module, inputs: object, output: object) -> None:  # noqa: ARG002
+    def _leave(self, module: nn.Module, inputs: object, output: object) -> object:  # noqa: ARG002
         if self.stack:
             self.stack.pop()
+        return self.written.output(output)
 
 
 def owners_of_weights(network: nn.Module) -> Mapping[int, str]:

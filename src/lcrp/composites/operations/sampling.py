@@ -25,7 +25,8 @@ def _sampled(mode: "OperationRules", func: Function, args: Arguments, kwargs: Op
     rule = mode.rule(family)
     if x is None or not is_signal(x) or rule is None:
         return mode.native(func, args, kwargs)
-    rest = tuple(value.detach() if is_signal(value) else value for value in args[1:])
-    named = {name: value.detach() if is_signal(value) else value for name, value in kwargs.items() if name != "input"}
+    rest = tuple(mode.kept.values(value.detach() if is_signal(value) else value) for value in args[1:])
+    given = ((name, value) for name, value in kwargs.items() if name != "input")
+    named = {name: mode.kept.values(value.detach() if is_signal(value) else value) for name, value in given}
     operation = Local(function=lambda values: func(values, *rest, **named))
     return mode.explained(rule, operation, (x,), without_gradient(func, args, kwargs))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lcrp.composites.operations.origin import Origin, SumOutput, note, origin_of
+from lcrp.composites.operations.origin import Origin, SumOutput, linear_before, note, origin_of, sum_before
 from lcrp.composites.operations.signals import (
     Arguments,
     Function,
@@ -13,7 +13,7 @@ from lcrp.composites.operations.signals import (
     per_channel,
     without_gradient,
 )
-from lcrp.composites.operations.values import Elementwise, Sum
+from lcrp.composites.operations.values import Elementwise, Local, Sum
 
 if TYPE_CHECKING:
     from lcrp.composites.operations.mode import OperationRules
@@ -29,9 +29,76 @@ def subtract(mode: "OperationRules", func: Function, args: Arguments, kwargs: Op
     return _sum(mode, func, args, kwargs, sign=-1)
 
 
-def _sum(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options, *, sign: int) -> Any:
-    if len(args) != 2 or kwargs:  # alpha, out
+def subtract_from(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:  # noqa: ARG001
+    """Difference of two, the second less the first."""
+    one, other, factor = _two(args, kwargs)
+    with mode:
+        return other - (one if factor == 1 else one * factor)
+
+
+def add_product(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Sums x + value a b."""
+    if mode.rule("sum") is None or not any(map(is_signal, args)):
         return mode.native(func, args, kwargs)
+    x, one, other = args
+    value = kwargs.get("value", 1)
+    with mode:
+        product = one * other
+        return x + (product if value == 1 else product * value)
+
+
+def add_quotient(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Sums x + value a / b."""
+    if mode.rule("sum") is None or not any(map(is_signal, args)):
+        return mode.native(func, args, kwargs)
+    x, one, other = args
+    value = kwargs.get("value", 1)
+    with mode:
+        quotient = one / other
+        return x + (quotient if value == 1 else quotient * value)
+
+
+def between(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Mixtures (1 - weight) a + weight b."""
+    if mode.rule("sum") is None or not any(map(is_signal, args)):
+        return mode.native(func, args, kwargs)
+    one, other = args[:2]
+    weight = args[2] if len(args) > 2 else kwargs["weight"]
+    with mode:
+        return one * (1 - weight) + other * weight
+
+
+def scattered(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Sums of x and summands at some of its places; by contribution."""
+    signals = [number for number, arg in enumerate(args) if is_signal(arg)]
+    rule = mode.rule("matrix_product")
+    if not signals or rule is None:
+        return mode.native(func, args, kwargs)
+    kept = [None if number in signals else mode.kept.values(arg) for number, arg in enumerate(args)]
+
+    def summed(*values: torch.Tensor) -> torch.Tensor:
+        placed = list(kept)
+        for number, value in zip(signals, values, strict=True):
+            placed[number] = value
+        out: torch.Tensor = func(*placed, **kwargs)
+        return out
+
+    operation = Local(function=summed, shares=(1.0,) * len(signals), has_constant=len(signals) == 1)
+    inputs = tuple(args[number] for number in signals)
+    return mode.explained(rule, operation, inputs, without_gradient(func, args, kwargs))
+
+
+def _two(args: Arguments, kwargs: Options) -> tuple[Any, Any, Any]:
+    """What is added, and alpha, a factor of the second."""
+    one, other = (*args, *(kwargs[name] for name in ("input", "other") if name in kwargs))
+    return one, other, kwargs.get("alpha", 1)
+
+
+def _sum(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options, *, sign: int) -> Any:
+    if kwargs or len(args) != 2:
+        one, other, factor = _two(args, kwargs)
+        with mode:
+            return func(one, other if factor == 1 else other * factor)
     signals = [(value, one) for value, one in zip(args, (1, sign), strict=True) if is_signal(value)]
     if not signals:
         return mode.native(func, args, kwargs)
@@ -44,11 +111,19 @@ def _sum(mode: "OperationRules", func: Function, args: Arguments, kwargs: Option
         return mode.native(func, args, kwargs)
     y = without_gradient(func, args, kwargs)
     inputs, signs = _summands(mode, signals)
-    sums = [before for value, _ in signals if (before := origin_of(value).sum) is not None]
+    sums = [before for value, _ in signals if (before := sum_before(value)) is not None]
     has_constant = len(signals) == 1 or any(before.has_constant for before in sums)
     broadcasts = any(x.shape != y.shape for x in inputs)
     y = mode.explained(rule, Sum(signs=signs, broadcasts=broadcasts, has_constant=has_constant), inputs, y)
-    made = SumOutput(inputs=inputs, signs=signs, has_constant=has_constant, call=mode.running.call)
+    versions = tuple(x._version for x in inputs)
+    made = SumOutput(
+        inputs=inputs,
+        signs=signs,
+        has_constant=has_constant,
+        call=mode.running.call,
+        versions=versions,
+        own_version=y._version,
+    )
     return note(y, Origin(sum=made))
 
 
@@ -59,11 +134,13 @@ def _summands(
     inputs: list[torch.Tensor] = []
     signs: list[int] = []
     for value, sign in signals:
-        before = origin_of(value).sum
+        before = sum_before(value)
         if before is None or before.call != mode.running.call:
-            inputs.append(value)
+            inputs.append(mode.kept.own(value))
             signs.append(sign)
         else:
+            for x, version in zip(before.inputs, before.versions, strict=True):
+                mode.kept.check(x, version)
             inputs += before.inputs
             signs += [sign * one for one in before.signs]
     return tuple(inputs), tuple(signs)
@@ -72,10 +149,9 @@ def _summands(
 def _with_constant(mode: "OperationRules", func: Function, args: Arguments, sign: int) -> torch.Tensor | None:
     """A signal and a constant, where that is no sum: the picture's own offset, and the bias of a linear map."""
     x, constant = args if is_signal(args[0]) else (args[1], args[0])
-    origin = origin_of(x)
-    if origin.is_picture:
+    if origin_of(x).is_picture:
         return _offset(mode, func, args, x)
-    before = origin.linear
+    before = linear_before(x)
     if before is None or (sign < 0 and x is args[1]):
         return None
     offset = per_channel(constant, x, before.map.axis, before.map.num_outputs)

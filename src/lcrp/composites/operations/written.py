@@ -1,10 +1,79 @@
-"""What a network writes in place: computed out of place, since rules keep what was there before."""
+"""What a network writes in place: computed out of place where it can be, since rules keep what was there before.
+
+What cannot (a view, or a tensor that has views) is written natively. Rules keep memory as it is; whether any of it was
+overwritten is looked up once the pass is over, by the version that torch counts for all memory. Then the pass is
+done again, and rules keep copies.
+"""
 
 import weakref
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils._pytree import tree_map_only
+
+from lcrp.composites.closed_form import Step
+from lcrp.composites.operations.origin import note, origin_of
+from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal
+
+if TYPE_CHECKING:
+    from lcrp.composites.operations.mode import OperationRules
+
+
+class CopiesNeededError(Exception):
+    """A pass cannot go on unless rules keep copies."""
+
+
+class Kept:
+    """What rules keep of one forward pass.
+
+    Attributes:
+        copies: whether they keep copies, into which no network writes.
+    """
+
+    def __init__(self, *, copies: bool = False) -> None:
+        self.copies = copies
+        self._versions: list[tuple[weakref.ref[torch.Tensor], int]] = []
+        self._is_overwritten = False
+
+    def note(self, *tensors: torch.Tensor) -> None:
+        """Tensors are kept as they are now; for as long as whoever keeps them lives."""
+        self._versions += [(weakref.ref(one), one._version) for one in tensors]
+
+    def by(self, step: Step) -> None:
+        """A step keeps what it keeps."""
+        if self.copies:
+            step.keep_copies()
+        else:
+            self.note(*step.kept())
+
+    def check(self, tensor: torch.Tensor, version: int) -> None:
+        """A tensor is kept as it was at a version."""
+        self._is_overwritten = self._is_overwritten or tensor._version != version
+
+    def own(self, x: torch.Tensor) -> torch.Tensor:
+        """A signal; where copies are kept, one of its own that differs in nothing else."""
+        return note(x.clone(), origin_of(x)) if self.copies else x
+
+    def values(self, values: Any) -> Any:
+        """Arguments that are kept, each as it is now; of lists, tuples and mappings, their members."""
+        if isinstance(values, torch.Tensor):
+            if self.copies:
+                return note(values.clone(), origin_of(values))
+            self.note(values)
+            return values
+        if isinstance(values, list | tuple) and not hasattr(values, "_fields"):
+            return type(values)(self.values(value) for value in values)
+        if isinstance(values, Mapping):
+            return {name: self.values(value) for name, value in values.items()}
+        return values
+
+    def is_overwritten(self) -> bool:
+        """Whether anything that is kept has changed since."""
+        if self.copies:
+            return False
+        tensors = ((kept(), version) for kept, version in self._versions)
+        return self._is_overwritten or any(one is not None and one._version != version for one, version in tensors)
 
 
 class Written:
@@ -23,7 +92,17 @@ class Written:
         """An output may be a view: what is written into one of the two changes the other."""
         base = out._base
         if base is not None:
-            self._viewed[id(base)] = weakref.ref(base)
+            self.shares(base)
+
+    def shares(self, tensor: torch.Tensor) -> None:
+        """Another tensor has the memory of this one."""
+        self._viewed[id(tensor)] = weakref.ref(tensor)
+
+    def output(self, output: Any) -> Any:
+        """What a module returns, every tensor in it as it is now."""
+        if not self.any:
+            return output
+        return tree_map_only(torch.Tensor, self.current, output)
 
     def write(self, written: torch.Tensor, now: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """A value is written into a tensor.
@@ -40,8 +119,13 @@ class Written:
             return written
         viewed = self._viewed.get(id(now))
         if now._is_view() or (viewed is not None and viewed() is now):
+            check_writable(now)
             with torch.no_grad() if not value.requires_grad else torch.enable_grad():
                 return now.copy_(value)
+        return self.instead(now, value if value.dtype == now.dtype else value.to(now.dtype))
+
+    def instead(self, now: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """A value stands for a tensor from now on, which is kept so that no other gets its id."""
         self.any = True
         self._instead[id(now)] = (now, value)
         return value
@@ -57,3 +141,83 @@ class Written:
         if isinstance(values, Mapping):
             return {name: self.current(value) for name, value in values.items()}
         return values
+
+
+def check_writable(target: torch.Tensor) -> None:
+    """Whether torch lets a tensor be written into: not if it is one of several views that one operation returned.
+
+    Raises:
+        CopiesNeededError: it does not; where rules keep copies, such an operation is done as several.
+    """
+    if target._is_view():
+        made = torch._C._autograd._get_creation_meta(target)
+        if made == torch._C._autograd.CreationMeta.MULTI_OUTPUT_NODE:
+            raise CopiesNeededError
+
+
+def into_others(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """An operation that writes its output into a tensor that is there already; torch has no derivative of that."""
+    named = dict(kwargs)
+    targets = named.pop("out")
+    several = isinstance(targets, list | tuple)
+    if targets is None or not any(map(is_signal, args)):
+        return func(*args, **kwargs)
+    with mode:
+        values = func(*args, **named)
+        for target, value in zip(targets, values, strict=True) if several else ((targets, values),):
+            target.copy_(value)
+    return targets
+
+
+def written(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Values written into a tensor by nothing but moving them there: what lies on constants stays there."""
+    target, *rest = args
+    if not is_signal(target) and not any(map(is_signal, (*rest, *kwargs.values()))):
+        return func(*args, **kwargs)
+    check_writable(target)
+    out = func(*args, **kwargs)
+    base = target if target._base is None else target._base
+    mode.written.note(target)
+    book(mode, base)
+    return out
+
+
+def each(func: Function, mode: "OperationRules", _: Function, args: Arguments, kwargs: Options) -> Any:
+    """The same function for every tensor of a list; further lists hold what goes with each."""
+    tensors, *others = args
+    with mode:
+        found = [
+            func(one, *(other[number] if isinstance(other, list | tuple) else other for other in others), **kwargs)
+            for number, one in enumerate(tensors)
+        ]
+    return None if func.__name__[-1] == "_" else tuple(found)
+
+
+def renamed_axes(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """A tensor becomes a view of itself."""
+    target = args[0]
+    if not is_signal(target):
+        return func(*args, **kwargs)
+    plain = getattr(torch.Tensor, func.__name__.removesuffix("_"))
+    return mode.written.instead(target, mode.native(plain, args, kwargs))
+
+
+def booked(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Values of signals beside constants: what lies on constants stays there."""
+    out = mode.native(func, args, kwargs)
+    if is_signal(out):
+        book(mode, out)
+    return out
+
+
+def book(mode: "OperationRules", out: torch.Tensor) -> None:
+    """What the derivative of an output, which moves values, passes to no input is that of constants."""
+    node, bookkeeper = out.grad_fn, mode.bookkeeper
+    if node is None or mode.rule("unknown") is None:
+        return
+
+    def keep(lower: Sequence[torch.Tensor | None], upper: Sequence[torch.Tensor | None]) -> None:
+        if bookkeeper.is_open and upper[0] is not None:
+            bookkeeper.kept(upper[0], [one for one in lower if one is not None], by_constants=True)
+
+    node.register_hook(keep)
