@@ -116,8 +116,8 @@ OFFICIAL = {  # of every model but on scenes: checkpoint, input, layer, composit
     "deeplabv3plus": (
         *("official:deeplabv3plus", (513, 513, "shorter_crop"), "backbone.layer4.0.conv3", "epsilon_plus_flat"),
     ),
-    "smp": ("random", (512, 512, "letterbox"), "widest", "epsilon_plus_flat"),
-    "torchvision": ("official", (800, 800, "letterbox"), "widest", "epsilon_plus_flat"),
+    "smp": ("random", (512, 512, "letterbox"), "auto", "epsilon_plus_flat"),
+    "torchvision": ("official", (800, 800, "letterbox"), "auto", "epsilon_plus_flat"),
 }
 EMBEDDED = {
     "yolov5": ("embedded:yolov5_scenes", SCENES, "model.6.cv3.conv", "epsilon_plus_flat"),
@@ -125,7 +125,7 @@ EMBEDDED = {
     "ssd": ("embedded:ssd_scenes", SCENES, "backbone.vgg.21", "epsilon_plus_flat"),
     "unet": ("embedded:unet_scenes", SCENES, "encoder.features.15", "epsilon_plus_flat"),
     "deeplabv3plus": ("embedded:deeplabv3plus_scenes", SCENES, "backbone.layer4.0.conv3", "epsilon_plus_flat"),
-    "smp": ("random", SCENES, "widest", "epsilon_plus_flat"),
+    "smp": ("random", SCENES, "auto", "epsilon_plus_flat"),
 }
 
 

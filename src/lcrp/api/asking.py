@@ -1,7 +1,7 @@
 """What is asked of every picture, and how it is answered."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lcrp.api.door import computing
@@ -10,6 +10,8 @@ from lcrp.api.explanation import Explanation
 from lcrp.api.pictures import PictureList, given_picture
 from lcrp.api.statistics import Statistics
 from lcrp.api.targets import target_boxes
+from lcrp.attribution.layers import layer_names
+from lcrp.decisions.auto import chosen_layer, is_auto, undecided, with_chosen
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.explained import explained
 from lcrp.decisions.explainer import Explainer
@@ -17,7 +19,10 @@ from lcrp.decisions.references import ReferenceSource, reference_source
 from lcrp.decisions.selection import Selection
 from lcrp.errors import StoreError, TargetError
 from lcrp.runs.run import Run
+from lcrp.stages.settled import choice as choice_of
+from lcrp.stages.settled import tell
 from lcrp.storage.location import differences
+from lcrp.values.chosen_layer import ChosenLayer
 from lcrp.values.sample import Sample
 
 log = logging.getLogger(__name__)
@@ -58,8 +63,24 @@ class Asked:
             return [self.selection]
         return [replace(self.selection, box=box) for box in target_boxes(target)]
 
+    def settled(self, samples: Iterable[Sample]) -> "Asked":
+        """The same, 'auto' being the layer that the first decisions about these samples choose, if there are any."""
+        if not is_auto(self.explainer, [None]):
+            return self
+        task = self.selection.thresholds.of(self.explainer.task)
+        with computing(self.explainer.precision):
+            chosen = chosen_layer(replace(self.explainer, task=task), samples)
+        if chosen is None:
+            return self
+        tell(chosen)
+        explainer = with_chosen(self.explainer, chosen)
+        return replace(self, explainer=explainer, choice=replace(self.choice, layer=explainer.layer))
+
     def answer(self, sample: Sample, selections: Sequence[Selection]) -> Explanations:
         """Explanations of the decisions about a picture; before and after it the network is as it was."""
+        choice = self.choice
+        if is_auto(self.explainer, [None]):  # nothing was decided that could choose: any layer tells what is there
+            choice = replace(choice, layer=layer_names(self.explainer.network)[-1])
         with computing(self.explainer.precision):
             found = [
                 one
@@ -68,7 +89,7 @@ class Asked:
                     self.explainer,
                     sample,
                     selection,
-                    self.choice,
+                    choice,
                     title=self.title,
                     references=self.references,
                     start_counting=self.run.progress,
@@ -83,6 +104,23 @@ class Asked:
         except TargetError as error:
             log.info("%s", error)
             return ()
+
+
+def chosen_by(statistics: Statistics) -> ChosenLayer:
+    """The layer that 'auto' stands for in the data of statistics.
+
+    Raises:
+        LayerError: nothing is decided there.
+    """
+    subject = statistics.subject
+    chosen = subject.explainer.chosen or statistics.value.chosen
+    if chosen is None:
+        with computing(subject.explainer.precision):
+            chosen = choice_of(subject, statistics.settings)
+    if chosen is None:
+        raise undecided(subject.explainer, subject.dataset.name)
+    tell(chosen)
+    return chosen
 
 
 def references_of(statistics: Statistics | None, explainer: Explainer, choice: ConceptChoice) -> ReferenceSource | None:

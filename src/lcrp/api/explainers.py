@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lcrp.api.networks import architecture_of, weights_sha256
-from lcrp.attribution.layers import layer_names
+from lcrp.attribution.layers import AUTO, check_layers, layer_names
 from lcrp.config.compose import composed
 from lcrp.config.composite import build_composite
 from lcrp.decisions.explainer import Explainer
@@ -35,7 +35,8 @@ def with_layer(explainer: Explainer, layer: str | None) -> Explainer:
         LayerError: it is not in the network.
     """
     name = explainer.layer if layer is None else layer
-    names = layer_names(explainer.network)
+    check_layers(explainer.network)
+    names = [*layer_names(explainer.network), AUTO]
     if name not in names:
         raise LayerError(f"layer '{name}' is not in {explainer.name}; nearest: {nearest(name, names)}")
     return replace(explainer, layer=name)

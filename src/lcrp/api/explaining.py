@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from operator import index
 from typing import Any, TypedDict, Unpack, overload
 
-from lcrp.api.asking import Asked, Explanations, references_of
+from lcrp.api.asking import Asked, Explanations, chosen_by, references_of
 from lcrp.api.door import python_words
 from lcrp.api.explainers import Rules, with_composite, with_layer
 from lcrp.api.explanation import Explanation
@@ -14,6 +14,7 @@ from lcrp.api.loading import Model, load
 from lcrp.api.pictures import UNNAMED, GivenPicture, pictures_of
 from lcrp.api.runs import shared_run
 from lcrp.api.statistics import Statistics
+from lcrp.decisions.auto import is_auto, read_samples, with_chosen
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.explained import title_of
 from lcrp.decisions.neuron_maps import Mode
@@ -105,7 +106,8 @@ def explain(
         rank: rank among the decisions of the class by confidence, 0 = the most confident; instead of `item`.
         box: (left, top, right, bottom) in pixels of the photograph: the detection that overlaps most, or the part
             within it of the class mask that covers most of it.
-        layer: whose concepts are shown; None takes the explainer's.
+        layer: whose concepts are shown; None takes the explainer's. 'auto' is what the statistics say, else the layer
+            through which most of the relevance of the first 16 decisions about these pictures passes.
         composite: rules, as `load` takes them; None takes the explainer's.
         mode: 'relevance' or 'activation': how concepts and their references are chosen.
         n_concepts: the highest-ranked so many, 1 to 8.
@@ -144,6 +146,8 @@ def explain(
         explainer = load(model)
         explainer = explainer if composite is None else with_composite(explainer, composite)
         explainer = with_layer(explainer, layer)
+        if statistics is not None and is_auto(explainer, [None]):
+            explainer = with_chosen(explainer, chosen_by(statistics))
         choice = ConceptChoice(
             mode=mode,
             layer=explainer.layer,
@@ -191,6 +195,7 @@ def _of_one(asked: Asked, image: Any, target: object) -> Explanations:
     with python_words():
         explainer, selections = asked.explainer, asked.selections(target)
         pictures = pictures_of(image, explainer.transform, explainer.class_names, bgr=asked.bgr)
+        asked = asked.settled(read_samples(pictures, None))
         if len(pictures) == 1:
             return asked.answer(pictures[0], selections)
         found: list[Explanation] = []
@@ -217,6 +222,7 @@ def _of_list(asked: Asked, images: Sequence[object], target: object) -> list[Exp
             targets = target
         selections = [asked.selections(one) for one in targets]
         samples = [asked.sample(image, f"{UNNAMED} {number}") for number, image in enumerate(images)]
+        asked = asked.settled(samples)
         with asked.run.progress(len(images), *COUNTED) as progress:
             pairs = progress.counted(zip(samples, selections, strict=True))
             return [asked.answer_if_there(*pair) for pair in pairs]
@@ -226,7 +232,9 @@ def _of_stream(asked: Asked, images: Iterator[object]) -> Iterator[Explanations]
     """Explanations of pictures as they come."""
     for number, image in enumerate(images):
         with python_words():
-            found = asked.answer_if_there(asked.sample(image, f"{UNNAMED} {number}"), asked.selections(None))
+            sample = asked.sample(image, f"{UNNAMED} {number}")
+            asked = asked.settled([sample])
+            found = asked.answer_if_there(sample, asked.selections(None))
         yield found
 
 

@@ -14,7 +14,7 @@ from lcrp.api.given import ClassNames, InputSize, channel_values, class_names_of
 from lcrp.api.networks import placed_network
 from lcrp.api.torchvision import torchvision_explainer
 from lcrp.attribution.answers import check_answer
-from lcrp.attribution.layers import widest_layer
+from lcrp.attribution.layers import AUTO
 from lcrp.attribution.segmentation import BACKGROUND, Activation
 from lcrp.config.build import build_explainer, find_device
 from lcrp.config.checkpoints import EMBEDDED, OFFICIAL
@@ -75,8 +75,8 @@ def load(
         checkpoint: weights of the family that `model` names, where the file does not tell the family.
         composite: name of the rules: epsilon_plus_flat, epsilon_gamma_flat, ...; or name and settings, such as
             ``{"name": "epsilon_plus_flat", "attention": "attn"}``; None takes the family's own.
-        layer: whose concepts are shown by default. For a module None takes the convolution with the most channels, the
-            last of several.
+        layer: whose concepts are shown by default. For a module None is 'auto': the layer through which most of the
+            relevance of the first 16 decisions passes, by which it is chosen when something is explained.
         input: side of the input in pixels, or (height, width), or (height, width, resize) with resize one of
             letterbox, stretch, shorter_crop, none. For a module None is a letterboxed square of 640 pixels for
             detection, of 512 for segmentation.
@@ -242,7 +242,7 @@ def _own(
         transform=transform,
         mean=tuple(model.mean),
         std=tuple(model.std),
-        layer=widest_layer(placed),
+        layer=AUTO,
         checkpoint=MODULE,
         checkpoint_sha256="",
         precision=config.precision,  # type: ignore[arg-type]

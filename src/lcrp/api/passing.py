@@ -16,6 +16,7 @@ from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.subject import StatisticsSettings, Subject, TargetChoice
 from lcrp.runs.progress import OnProgress
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
+from lcrp.stages.settled import settled
 from lcrp.storage.statistics import read_header
 
 Layers = str | Sequence[str]  # a name or pattern, or several
@@ -51,6 +52,7 @@ def statistics(
         targets: 'annotated' explains the annotated classes that are detected, the best item of each; 'predicted' all
             that is detected. None takes the former where there are annotations.
         layers: names or patterns ('backbone.*') of those whose concepts are ranked; all convolutions by default.
+            'auto' is the one through which most of the decisions passes.
         num_samples: only the first so many samples of the data.
         top_n: samples kept per concept.
         top_n_per_class: samples kept per concept and class.
@@ -106,8 +108,10 @@ def _made(
 ) -> Statistics:
     """The statistics that fit, made if there are none."""
     if subject.dataset.fingerprint():
-        path = glocal(subject, settings, how, shared_run(progress))
+        run = shared_run(progress)
+        path = glocal(subject, settings, how, run)
     else:
         with own_run("statistics", subject, progress) as run:
             path = glocal(subject, settings, replace(how, output=run.folder / OWN_FILE), run)
+    subject = settled(subject, settings, run, [None, *settings.layers], path=path)
     return Statistics(path=path, value=read_header(path), subject=subject, settings=settings)

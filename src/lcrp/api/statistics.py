@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from lcrp.api.door import python_words
 from lcrp.api.frames import frame
+from lcrp.decisions.auto import named
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import LayerError, at_least, is_whole, refuse
@@ -126,7 +127,7 @@ class Statistics:
             StoreError: the layer was not ranked.
             ConfigError: `n` is no number from 1 on.
         """
-        name = self.subject.explainer.layer if layer is None else layer
+        name = named(self.subject.explainer, layer)
         refuse(at_least("n", n, 1))
         with python_words():
             class_id = class_id_of(class_name, self.class_names)
@@ -148,6 +149,7 @@ class Statistics:
             StoreError: the layer was not ranked.
             LayerError: the layer has no such concept.
         """
+        layer = named(self.subject.explainer, layer)
         found = self._read(layer)
         num_concepts = len(found.relevance.filled)
         if not is_whole(concept) or not 0 <= concept < num_concepts:
@@ -167,7 +169,7 @@ class Statistics:
             StoreError: the layer was not ranked.
         """
         rows: list[dict[str, object]] = []
-        for name in self.layers if layer is None else (layer,):
+        for name in self.layers if layer is None else (named(self.subject.explainer, layer),):
             moments = self._read(name).moments
             mean, deviation = moments.mean(), np.sqrt(moments.variance())
             for row, class_id in enumerate(moments.class_ids.tolist()):

@@ -9,7 +9,7 @@ from torch import nn
 from lcrp.api.explainers import MODULE, as_it_stands, with_layer
 from lcrp.api.networks import placed_network
 from lcrp.attribution.answers import probed
-from lcrp.attribution.layers import widest_layer
+from lcrp.attribution.layers import AUTO
 from lcrp.config.build import find_device
 from lcrp.config.compose import composed
 from lcrp.config.composite import build_composite
@@ -77,7 +77,7 @@ def torchvision_explainer(
         transform=transform,
         mean=tuple(config.model.mean),
         std=tuple(config.model.std),
-        layer=widest_layer(placed),
+        layer=AUTO,
         checkpoint=MODULE,
         checkpoint_sha256="",
         precision=config.precision,  # type: ignore[arg-type]

@@ -168,6 +168,23 @@ class Attributor:
             output: NetworkOutput = self.network(self.normalised(images))
         return output
 
+    def readable(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Outputs of the recorded layers at which relevance can be read, by name, in the order in which they run.
+
+        Left out is what `forward` refuses: layers that take no part, or of which one use lies behind another.
+
+        Args:
+            images: [B, 3, H, W] RGB in [0, 1].
+
+        Returns:
+            Maps [B, C, h, w], detached.
+        """
+        self._close_trace()
+        self._recorder.start(num_pictures=len(images))
+        with torch.enable_grad(), self.ruled():
+            self.network(picture(self.normalised(images).requires_grad_()))
+        return self._recorder.readable()
+
     @contextmanager
     def ruled(self, *, is_for_few: bool = False) -> Iterator[None]:
         """Operations within the block follow the composite's rules, as in a forward pass.

@@ -7,7 +7,7 @@ from torch import nn
 
 from lcrp.errors import LayerError, nearest
 
-WIDEST = "widest"  # in place of a layer's name
+AUTO = "auto"  # in place of a layer's name: that through which most of the decisions passes
 
 
 def layer_names(network: nn.Module, patterns: Sequence[str] = ()) -> list[str]:
@@ -30,15 +30,11 @@ def layer_names(network: nn.Module, patterns: Sequence[str] = ()) -> list[str]:
     return [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def widest_layer(network: nn.Module) -> str:
-    """Name of the convolution with the most channels, the last of several: usually where a backbone ends.
+def check_layers(network: nn.Module) -> None:
+    """Whether a network has layers with concepts.
 
     Raises:
         LayerError: there is no convolution.
     """
-    channels: dict[str, int] = {
-        name: one.out_channels for name, one in network.named_modules() if isinstance(one, nn.Conv2d)
-    }
-    if not channels:
+    if not layer_names(network):
         raise LayerError(f"the network {type(network).__name__} has no Conv2d: there are no concepts to show")
-    return max(reversed(channels), key=lambda name: channels[name])

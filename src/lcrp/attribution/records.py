@@ -3,7 +3,7 @@
 Axes: B batch, N region of interest, C concept, h w feature map, P place.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -228,6 +228,15 @@ class Recorder:
         arrivals, self._records, self._arrivals = self._arrivals, {}, []
         return recorded, arrivals
 
+    def readable(self) -> dict[str, torch.Tensor]:
+        """The forward pass is over: the outputs, as `Record.activation`, of layers that relevance can be read at.
+
+        In the order in which they ran; those that did not, or whose uses lie behind each other, are left out.
+        """
+        records, self._records = self._records, {}
+        behind = set(behind_themselves(records))
+        return {name: record.activation() for name, record in records.items() if name not in behind and record.calls}
+
     def _note(self, layer: str, y: torch.Tensor, axis: int, *, is_again: bool) -> None:
         if self._open != layer:
             self._settle()
@@ -268,13 +277,18 @@ def check_side_by_side(records: Mapping[str, Record]) -> None:
     Raises:
         LayerError: one does. The relevance of the first would count again what went through the second.
     """
+    for name in behind_themselves(records):
+        raise LayerError(
+            f"layer '{name}' is used more than once in a forward pass, and one use lies behind the other; leave it out"
+        )
+
+
+def behind_themselves(records: Mapping[str, Record]) -> Iterator[str]:
+    """Names of layers of which one call lies behind another."""
     for name, record in records.items():
         nodes = {call.grad_fn for call in record.calls if call.grad_fn is not None}
         if len(record.calls) > 1 and any(_reaches(call, nodes) for call in record.calls):
-            raise LayerError(
-                f"layer '{name}' is used more than once in a forward pass, and one use lies behind the other; leave it "
-                "out"
-            )
+            yield name
 
 
 def _reaches(call: torch.Tensor, nodes: set[torch.autograd.graph.Node]) -> bool:

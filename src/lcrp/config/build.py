@@ -11,7 +11,7 @@ from typing import cast
 import torch
 
 from lcrp.attribution.answers import check_answer
-from lcrp.attribution.layers import WIDEST, widest_layer
+from lcrp.attribution.layers import AUTO, check_layers
 from lcrp.config.composite import build_composite
 from lcrp.config.model import Model
 from lcrp.config.network import TrainedNetwork, trained_network
@@ -92,6 +92,8 @@ def build_explainer(
     trained = trained_network(model, dataset_names, device, origin, dtype)
     if model.network["_target_"] == SMP:
         _check_size(model, trained)
+    if model.layer == AUTO:
+        check_layers(trained.network)
     if trained.activation is not None:
         config = replace(config, model=replace(model, activation=trained.activation))
     return Explainer(
@@ -102,7 +104,7 @@ def build_explainer(
         transform=input_transform(model),
         mean=tuple(model.mean),
         std=tuple(model.std),
-        layer=widest_layer(trained.network) if model.layer == WIDEST else model.layer,
+        layer=model.layer,
         checkpoint=trained.checkpoint,
         checkpoint_sha256=trained.checkpoint_sha256,
         architecture={"_target_": model.network["_target_"], **trained.arguments},

@@ -20,9 +20,11 @@ from lcrp.config.stages.train import TrainStage
 from lcrp.config.targets import call, check_arguments, is_own, locate, takes
 from lcrp.config.tasks import TASKS
 from lcrp.data.dataset import Dataset
+from lcrp.decisions.subject import Subject
 from lcrp.errors import ConfigError
 from lcrp.runs.provenance import read_provenance
 from lcrp.runs.run import Run
+from lcrp.stages.settled import settled
 from lcrp.stages.train import Pupil, TrainSubject
 from lcrp.values.normalisation import Normalisation
 
@@ -79,13 +81,17 @@ def _own(config: Config, stage: Callable[..., Written], origin: Path, command: C
     assert isinstance(config.stage, OwnStage)
     subject = build_subject(config, _device(config), origin, command.statistics())
     statistics = statistics_settings(config.statistics)
-    given = {"subject": subject, "explainer": subject.explainer, "statistics": statistics, "run": None}
     settings = config.stage.settings(config, origin)
-    arguments = settings | {name: value for name, value in given.items() if takes(stage, name)}
-    check_arguments(stage, arguments, "stage")
+
+    def arguments(known: Subject, run: Run | None) -> dict[str, object]:
+        given = {"subject": known, "explainer": known.explainer, "statistics": statistics, "run": run}
+        return settings | {name: value for name, value in given.items() if takes(stage, name)}
+
+    check_arguments(stage, arguments(subject, None), "stage")
 
     def work(run: Run) -> Written:
-        written: Written = call(stage, arguments | ({"run": run} if "run" in arguments else {}), "stage")
+        known = settled(subject, statistics, run, [None, *statistics.layers])
+        written: Written = call(stage, arguments(known, run), "stage")
         return written
 
     return Job(stage=work, facts=subject.identity)

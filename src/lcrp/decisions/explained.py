@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lcrp.attribution.layers import layer_names
+from lcrp.decisions.auto import deeper_half, layer_shares, layers_with_places, named
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.decision import explained_decisions
 from lcrp.decisions.explainer import Explainer
@@ -16,7 +17,6 @@ from lcrp.values.explanation import Explanation, Reference
 from lcrp.values.sample import Sample
 
 LEAST_LAYER_SHARE = 0.1  # of a decision; below, the layer is not what to look at
-NEARLY_ALL = 0.99  # of a layer's relevance
 MOST_BETTER = 3  # layers that are named instead
 
 log = logging.getLogger(__name__)
@@ -92,34 +92,24 @@ def _warn_of_layer(explainer: Explainer, sample: Sample, found: Sequence[Explana
 
 
 def _better_layers(explainer: Explainer, sample: Sample, found: Sequence[Explanation]) -> list[list[str]]:
-    """For every decision the layers of the deeper half through which most of it passes, with their shares.
-
-    Where a single channel holds all relevance it is the output that is explained: that layer shows no concepts.
-    """
-    names = layer_names(explainer.network)
-    deep = names[len(names) // 2 :]
-    better = []
+    """For every decision the layers of the deeper half through which most of it passes, with their shares."""
+    deep = deeper_half(layers_with_places(explainer, sample))
     with explainer.attributor(deep) as attributor:
         trace = attributor.forward(sample.image[None])
-        for one in found:
-            attribution = trace.explain([one.explained])
-            shares = {}
-            for layer in deep:
-                by_channel = attribution.relevance[layer][0].double().sum(dim=(1, 2))  # [C]
-                if by_channel.abs().max() < NEARLY_ALL * by_channel.abs().sum():
-                    shares[layer] = float(by_channel.sum())
+        better = []
+        for shares in layer_shares(trace, [one.explained for one in found]):
             best = sorted(shares, key=lambda layer: -shares[layer])[:MOST_BETTER]
             better.append([f"'{layer}' ({shares[layer]:.0%})" for layer in best if shares[layer] >= LEAST_LAYER_SHARE])
     return better
 
 
 def layer_of(explainer: Explainer, name: str | None) -> str:
-    """The layer that is asked for, or the explainer's own.
+    """The layer that is asked for, or the explainer's own; 'auto' is the one that was chosen.
 
     Raises:
-        LayerError: the network has no such layer.
+        LayerError: the network has no such layer, or none was chosen.
     """
-    layer = explainer.layer if name is None else name
+    layer = named(explainer, name)
     names = layer_names(explainer.network)
     if layer not in names:
         raise LayerError(

@@ -11,6 +11,7 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Task
 from lcrp.composites.spec import GRADIENT, BuildComposite, CompositeSpec
 from lcrp.data.transforms import InputTransform
+from lcrp.values.chosen_layer import ChosenLayer
 from lcrp.values.ledger import Unaccounted
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -28,12 +29,13 @@ class Explainer:
         transform: how a picture becomes its input.
         mean: [3] subtracted from an RGB image in [0, 1].
         std: [3] divided by afterwards.
-        layer: whose concepts are shown by default.
+        layer: whose concepts are shown by default; 'auto' is the one through which most of the decisions passes.
         checkpoint: file name of its weights, or 'random'.
         checkpoint_sha256: of the file; empty for random weights.
         architecture: which network it is and how it was built, plain values.
         precision: how its numbers are multiplied.
         unaccounted: what happens where relevance went astray, though the composite conserves it.
+        chosen: the layer that 'auto' stands for, once it is known.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Explainer:
     architecture: Mapping[str, object] = field(default_factory=dict)
     precision: Precision = "float32"
     unaccounted: Unaccounted = "error"
+    chosen: ChosenLayer | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -95,4 +95,5 @@ def statistics_header(
         dataset_fingerprint=subject.dataset.fingerprint(),
         num_samples=num_samples,
         coverage=joined([(0, num_samples)] if coverage is None else coverage),
+        chosen=subject.explainer.chosen,
     )

@@ -16,10 +16,12 @@ import numpy as np
 import torch
 
 from lcrp.attribution.layers import layer_names
+from lcrp.decisions.auto import layers_of
 from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_header, statistics_key
 from lcrp.errors import StoreError, nearest
 from lcrp.ranking.entries import class_row, matched_classes, ranked_table, stacked, table_entries
 from lcrp.runs.run import Run
+from lcrp.stages.settled import settled
 from lcrp.storage.crp_folder import (
     BY_CLASS,
     OVERALL,
@@ -93,6 +95,7 @@ def import_statistics(subject: Subject, statistics: StatisticsSettings, settings
     limit, length = statistics.num_samples, len(subject.dataset)
     num_samples = length if limit is None else min(limit, length)
     num_classes = len(subject.explainer.class_names)
+    subject = settled(subject, statistics, run, statistics.layers)
     folder = CrpFolder(settings.folder, settings.convention, num_samples=num_samples, num_classes=num_classes)
     names = _imported_layers(subject, statistics, folder)
     stated = _stated(subject, statistics, folder, names)
@@ -171,7 +174,7 @@ def _imported_layers(subject: Subject, statistics: StatisticsSettings, folder: C
                 f"nearest: {nearest(name, known)}. Choose the folder's model, or what is put in front of its layers.",
                 mend="Set stage.layer_prefix.",
             )
-    wanted = layer_names(subject.explainer.network, statistics.layers)
+    wanted = layers_of(subject.explainer, statistics.layers)
     lacking = [name for name in wanted if name not in folder.layer_names]
     if lacking and statistics.layers:
         raise StoreError(

@@ -5,7 +5,7 @@ The result is byte for byte that of one pass over all samples, whatever the orde
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -70,7 +70,8 @@ def merge(subject: Subject, statistics: StatisticsSettings, settings: MergeSetti
         _check(shards, key)
         first = next(iter(shards.values()))
         coverage = [span for header in shards.values() for span in header.coverage]
-        header = statistics_header(subject, key, first.num_samples, coverage)
+        chosen = next((one.chosen for one in shards.values() if one.chosen is not None), None)
+        header = replace(statistics_header(subject, key, first.num_samples, coverage), chosen=chosen)
         _check_replaced(path, header)
         layers, recorded = _layers_of(shards)
         logs = StoredLogs({shard: one.coverage for shard, one in shards.items()}, recorded)

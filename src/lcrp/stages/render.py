@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lcrp.attribution.layers import AUTO
 from lcrp.data.dataset import Dataset
 from lcrp.data.folder import FolderDataset
 from lcrp.decisions.concept_choice import ConceptChoice
@@ -16,7 +17,8 @@ from lcrp.errors import DataError, TargetError, one_of, refuse
 from lcrp.figures.explanation import draw_explanation
 from lcrp.figures.saving import FORMATS
 from lcrp.runs.run import Run
-from lcrp.stages.glocal.statistics_file import statistics_file
+from lcrp.stages.glocal.statistics_file import layers_and_statistics
+from lcrp.stages.settled import settled
 from lcrp.storage.atomic import write_json
 from lcrp.storage.explanation import write_explanation
 from lcrp.storage.explanation_json import explanation_json
@@ -85,12 +87,22 @@ def render(subject: Subject, statistics: StatisticsSettings, settings: RenderSet
     Raises:
         LcrpError: nothing was explained; the message says what is there instead, or what is missing.
     """
-    layer = layer_of(subject.explainer, settings.choice.layer)
-    settings = replace(settings, choice=replace(settings.choice, layer=layer))
-    class_id_of(settings.selection.class_name, subject.explainer.class_names)  # refused before statistics are made
+    if (settings.choice.layer or subject.explainer.layer) != AUTO:
+        layer_of(subject.explainer, settings.choice.layer)  # refused before statistics are made
+    class_id_of(settings.selection.class_name, subject.explainer.class_names)  # likewise
     pictures = _pictures(subject, settings.selection)
     indices = _indices(pictures, settings.selection)
-    references = _ranking(subject, statistics, settings, run) if settings.choice.n_references else None
+    path: Path | None = None
+    if settings.choice.n_references:
+        given, is_made = settings.statistics, settings.make_statistics
+        layers = [settings.choice.layer or subject.explainer.layer]
+        subject, _, path = layers_and_statistics(subject, statistics, run, layers=layers, given=given, is_made=is_made)
+    else:
+        own = pictures if settings.selection.image is not None else None
+        subject = settled(subject, statistics, run, [settings.choice.layer], pictures=own)
+    choice = replace(settings.choice, layer=layer_of(subject.explainer, settings.choice.layer))
+    settings = replace(settings, choice=choice)
+    references = None if path is None else _ranking(subject, statistics, settings, path)
     return _rendered(_Work(subject=subject, settings=settings, references=references, run=run), pictures, indices)
 
 
@@ -173,11 +185,8 @@ def _indices(pictures: Dataset, selection: Selection) -> Sequence[int]:
     return range(len(pictures) if selection.image is not None else min(SEARCHED, len(pictures)))
 
 
-def _ranking(subject: Subject, statistics: StatisticsSettings, settings: RenderSettings, run: Run) -> ReferenceSource:
-    """The ranking of the layer's concepts, from the statistics file that fits."""
-    given, is_made = settings.statistics, settings.make_statistics
-    layers = [layer_of(subject.explainer, settings.choice.layer)]
-    path = statistics_file(subject, statistics, run, layers=layers, given=given, is_made=is_made)
+def _ranking(subject: Subject, statistics: StatisticsSettings, settings: RenderSettings, path: Path) -> ReferenceSource:
+    """The ranking of the layer's concepts, from a statistics file."""
     log.info("references from %s", path)
     return reference_source(
         path,

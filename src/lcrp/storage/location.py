@@ -17,6 +17,7 @@ from typing import cast
 
 from lcrp.errors import InaccessibleError, StoreError, VersionError
 from lcrp.storage.statistics import incomplete, read_header
+from lcrp.values.chosen_layer import ChosenLayer
 from lcrp.values.paths import shown
 from lcrp.values.statistics import StatisticsHeader
 
@@ -153,6 +154,25 @@ def find_statistics(root: Path, key: StatisticsKey, *, given: Path | None = None
     if refused and not complete:
         raise StoreError(str(refused[0]), mend=key.mend("Make them"))
     raise _none(_folder(root, key), complete, key)
+
+
+def chosen_layer(root: Path, key: StatisticsKey, *, is_exact: bool) -> ChosenLayer | None:
+    """The layer that earlier statistics say 'auto' stands for; None if none do.
+
+    Args:
+        root: folder of what runs share.
+        key: what is asked for; parts and checkpoints of the very same statistics tell, too.
+        is_exact: whether only these count; else also complete ones of the same identity that were made otherwise.
+    """
+    headers = list(_readable(_folder(root, key))[0].values())
+    wanted = content_hash(key.config())
+    same = (header for header in headers if header.config_hash == wanted)
+    others = (header for header in headers if header.complete and not _identity_differences(header, key))
+    for header in (*same, *(() if is_exact else others)):
+        if header.chosen is not None:
+            chosen: ChosenLayer = header.chosen
+            return chosen
+    return None
 
 
 def differences_from(header: StatisticsHeader, key: StatisticsKey) -> str:

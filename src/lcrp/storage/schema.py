@@ -1,7 +1,8 @@
 """Layout of a statistics file: every name, dtype and version in one place.
 
 /                      format, format_version, complete, config (YAML), config_hash, class_names,
-                       dataset_fingerprint, num_samples, coverage; in a checkpoint also threads
+                       dataset_fingerprint, num_samples, coverage; in a checkpoint also threads; where 'auto'
+                       stands for a layer also auto_layer, auto_share, auto_decisions
 /targets               one row per explained target, ordered by (sample, class, item); boxes (left, top, right, bottom)
                        and areas of masks are in pixels of the network's input, as its attribute `frame` says
 /skipped_targets       one row per target that was not there, and why

@@ -1,9 +1,9 @@
 """Statistics files: concept statistics of one pass over a dataset, in HDF5. The layout is in `schema`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -15,6 +15,7 @@ from lcrp.storage import schema
 from lcrp.storage.hdf5 import open_file, read_array, read_texts, reading
 from lcrp.storage.new_file import NewGroup, new_file
 from lcrp.storage.target_log import KnownLog, Records, StoredLogs, read_log, write_log, write_records
+from lcrp.values.chosen_layer import ChosenLayer
 from lcrp.values.statistics import LayerStatistics, StatisticsHeader, TargetLog
 
 _MAX_SETTINGS = 100_000
@@ -179,6 +180,10 @@ def _write_header(file: NewGroup, header: StatisticsHeader) -> None:
     file.attrs["coverage"] = np.array(header.coverage, dtype=np.int64).reshape(-1, 2)
     if header.threads is not None:
         file.attrs["threads"] = header.threads
+    if header.chosen is not None:
+        file.attrs["auto_layer"] = header.chosen.name
+        file.attrs["auto_share"] = header.chosen.share
+        file.attrs["auto_decisions"] = header.chosen.num_decisions
 
 
 def _header(file: h5py.File, path: Path) -> StatisticsHeader:
@@ -198,11 +203,22 @@ def _header(file: h5py.File, path: Path) -> StatisticsHeader:
             num_samples=int(attributes["num_samples"]),
             coverage=tuple((int(start), int(end)) for start, end in attributes["coverage"]),
             threads=int(attributes["threads"]) if "threads" in attributes else None,
+            chosen=_chosen(attributes),
         )
         ends = [0, *(place for span in header.coverage for place in span), header.num_samples]
         if ends != sorted(ends):
             raise ValueError(f"its samples {header.coverage} are not spans of {header.num_samples}")
         return header
+
+
+def _chosen(attributes: Mapping[str, Any]) -> ChosenLayer | None:
+    if "auto_layer" not in attributes:
+        return None
+    return ChosenLayer(
+        name=str(attributes["auto_layer"]),
+        share=float(attributes["auto_share"]),
+        num_decisions=int(attributes["auto_decisions"]),
+    )
 
 
 def _num_values(value: object, limit: int) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lcrp.values.chosen_layer import ChosenLayer
 from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget
 
 FloatArray = npt.NDArray[np.floating]
@@ -128,6 +129,7 @@ class StatisticsHeader:
         num_samples: samples of the pass, whose statistics these are or will be.
         coverage: spans of samples that were seen, ascending and apart.
         threads: CPU threads of a pass that is not at its end; None in a file that is.
+        chosen: the layer that 'auto' stands for; None where a layer was named.
     """
 
     config: Mapping[str, object]
@@ -137,6 +139,7 @@ class StatisticsHeader:
     num_samples: int
     coverage: tuple[Span, ...]
     threads: int | None = None
+    chosen: ChosenLayer | None = None
 
     @property
     def complete(self) -> bool:

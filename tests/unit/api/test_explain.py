@@ -1,9 +1,11 @@
 """``lcrp.explain``: what it takes, what it gives, and that nothing else changes."""
 
+import logging
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 import torch
@@ -239,3 +241,40 @@ def test_statistics_of_another_network_are_refused(
         module[0].weight[0, 0, 1, 1] *= 1.01  # type: ignore[index]
     with pytest.raises(StoreError, match=r"the statistics are those of another network: model.checkpoint_sha256"):
         lcrp.explain(explainer, squares[1], statistics=found)
+
+
+def own_forked(**settings: object) -> lcrp.Explainer:
+    own = {"task": "segmentation", "class_names": forked.CLASS_NAMES, "input": (forked.SIDE, forked.SIDE, "none")}
+    return lcrp.load(forked.Forked(), **own, **settings)  # type: ignore[arg-type]
+
+
+def test_the_layer_is_chosen_by_the_pictures_where_there_are_no_data(
+    squares: list[np.ndarray], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    explainer = own_forked()
+    (one,) = lcrp.explain(explainer, squares[1], class_name="boat")
+    assert (one.layer, explainer.layer) == ("strong", "auto")
+    assert one.layer_share == pytest.approx(1 - forked.FAINT, abs=1e-4)
+    assert caplog.messages == ["layer auto: 'strong', through which 97% of the relevance of the decision passes"]
+    assert {found.layer for several in lcrp.explain(explainer, squares[:3]) for found in several} == {"strong"}
+    assert {found.layer for several in lcrp.explain(explainer, iter(squares[:3])) for found in several} == {"strong"}
+    (named,) = lcrp.explain(explainer, squares[1], class_name="boat", layer="wide")
+    assert (named.layer, round(named.layer_share, 2)) == ("wide", forked.FAINT)
+    (again,) = lcrp.explain(own_forked(layer="wide"), squares[1], class_name="boat", layer="auto")
+    assert again.layer == "strong"
+    assert caplog.messages[-2].startswith(
+        "picture: 3.0% of the relevance of 'boat' passes through layer 'wide', the rest"
+    )
+
+
+def test_statistics_know_the_layer_that_explanations_take(
+    squares: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    explainer = own_forked()
+    found = lcrp.statistics(explainer, squares, layers=explainer.layer)
+    assert found.layers == ("strong",)
+    assert found.top("boat", n=1)[0].layer == "strong"
+    assert found.concept("auto", 0).layer == "strong"
+    assert lcrp.explain(explainer, squares[1], class_name="boat", statistics=found)[0].layer == "strong"

@@ -13,7 +13,7 @@ from torch import nn
 import lcrp
 from lcrp.api.explainers import as_it_stands, with_composite
 from lcrp.api.networks import architecture_of, weights_sha256
-from lcrp.attribution.layers import widest_layer
+from lcrp.attribution.layers import check_layers
 from lcrp.errors import CheckpointError, ConfigError, LayerError
 from lcrp.models.checkpoint import embedded_checkpoint
 
@@ -176,12 +176,12 @@ def test_a_module_without_parameters_or_convolutions_has_nothing_to_explain() ->
     with pytest.raises(ConfigError, match=r"Identity has no parameters"):
         lcrp.load(nn.Identity(), **OWN)
     with pytest.raises(LayerError, match=r"Linear has no Conv2d"):
-        widest_layer(nn.Linear(3, 3))
+        check_layers(nn.Linear(3, 3))
 
 
-def test_the_widest_convolution_is_shown_the_last_of_several(module: nn.Module) -> None:
-    assert widest_layer(module) == "2"
-    assert lcrp.load(module, **OWN).layer == "2"
+def test_the_layer_of_a_module_is_chosen_when_something_is_decided(module: nn.Module) -> None:
+    assert lcrp.load(module, **OWN).layer == "auto"
+    assert lcrp.load(module, layer="0", **OWN).layer == "0"
 
 
 def test_an_explainer_is_taken_as_it_is(explainer: lcrp.Explainer) -> None:

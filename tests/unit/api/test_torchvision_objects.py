@@ -22,7 +22,9 @@ def test_five_lines_explain_retinanet():
     explanations = lcrp.explain(explainer, photograph(), n_concepts=1)
     assert len(explanations) == 5
     assert explainer.class_names == tuple(map(str, range(1, NUM_CLASSES + 1)))
-    assert explainer.layer == "backbone.body.layer4.2.conv3"
+    assert explainer.layer == "auto"
+    assert {one.layer for one in explanations} == {"head.classification_head.conv.3.0"}  # carries all, the deepest
+    assert all(one.layer_share == pytest.approx(1, abs=0.02) for one in explanations)
     assert explanations[0].class_name in explainer.class_names
     assert explanations[0].heatmap.shape == (96, 96)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())

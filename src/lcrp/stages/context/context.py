@@ -14,7 +14,6 @@ from typing import Any
 import numpy.typing as npt
 
 from lcrp.attribution.engine import Attributor
-from lcrp.attribution.layers import layer_names
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import TargetError, at_least, nearest, refuse
@@ -34,7 +33,7 @@ from lcrp.stages.context.report import (
 from lcrp.stages.context.scores import ContextScores, context_terms
 from lcrp.stages.context.views import write_figures
 from lcrp.stages.context.wording import log_findings
-from lcrp.stages.glocal.statistics_file import statistics_file
+from lcrp.stages.glocal.statistics_file import layers_and_statistics
 from lcrp.storage.evidence import write_evidence
 from lcrp.storage.units import Units
 from lcrp.values.target import Target
@@ -128,11 +127,12 @@ def context(subject: Subject, statistics: StatisticsSettings, settings: ContextS
         LcrpError: there are no statistics, layers or classes as asked for, or nothing is found again.
     """
     model, task = subject.explainer, subject.explainer.task
-    layers = layer_names(model.network, settings.layers) if settings.layers else [model.layer]
     wanted = class_id_of(settings.class_name, task.class_names)
     context_id = class_id_of(settings.context_class, subject.dataset.class_names, setting="stage.context_class")
     given, is_made = settings.statistics, settings.make_statistics
-    path = statistics_file(subject, statistics, run, layers=layers, given=given, is_made=is_made)
+    subject, layers, path = layers_and_statistics(
+        subject, statistics, run, layers=settings.layers or (model.layer,), given=given, is_made=is_made
+    )
     counts = (settings.n_concepts, settings.n_references)
     work = _Work(subject=subject, settings=settings, run=run, ranked=ranked(path, layers, task, counts))
     log.info("concepts and references from %s", path)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from lcrp.attribution.layers import layer_names
+from lcrp.decisions.auto import layers_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import ConfigError, TargetError
 from lcrp.figures.curves import draw_curves
@@ -17,6 +17,7 @@ from lcrp.stages.evaluate.checks import Check, checks_table, sanity_checks
 from lcrp.stages.evaluate.comparison import Comparison, Curves
 from lcrp.stages.evaluate.flipping import Flipping
 from lcrp.stages.evaluate.settings import EvaluateSettings
+from lcrp.stages.settled import settled
 from lcrp.storage.evidence import write_evidence
 from lcrp.storage.units import Units
 
@@ -46,7 +47,8 @@ def evaluate(subject: Subject, statistics: StatisticsSettings, settings: Evaluat
     """
     if statistics.batch_size < 2 and settings.needs_others:
         raise ConfigError("ablations 'mean' and 'resample' need other pictures", mend="Write statistics.batch_size=2.")
-    layers = layer_names(subject.explainer.network, statistics.layers)
+    subject = settled(subject, statistics, run, [*statistics.layers, *([None] if settings.checks else [])])
+    layers = layers_of(subject.explainer, statistics.layers)
     if settings.num_layers is not None:
         layers = spread(Flipping(subject, statistics, settings, layers).leading(), settings.num_layers)
     flipping = Flipping(subject, statistics, settings, layers)

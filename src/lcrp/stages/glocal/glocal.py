@@ -6,15 +6,16 @@ Axes: B image of a chunk, T target, C concept, h w feature map.
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
 from lcrp.attribution.engine import Attributor
-from lcrp.attribution.layers import layer_names
+from lcrp.attribution.layers import AUTO
 from lcrp.attribution.task import Targets
 from lcrp.attribution.trace import Trace
 from lcrp.data.loader import OnError, Shard, chunks, num_chunks
+from lcrp.decisions.auto import is_auto, layers_of, undecided
 from lcrp.decisions.rounds import chunk_of, parts_of
 from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_header, statistics_key
 from lcrp.errors import ConfigError, InaccessibleError, Interrupted, StoreError, at_least, one_of, refuse
@@ -25,6 +26,8 @@ from lcrp.stages.glocal.checkpoint import Job, beginning, keep, stopped
 from lcrp.stages.glocal.estimate import tell_cost
 from lcrp.stages.glocal.findings import Findings
 from lcrp.stages.glocal.wording import nothing_explained, summary
+from lcrp.stages.settled import choice, knowing, tell
+from lcrp.storage.location import chosen_layer as known_layer
 from lcrp.storage.location import shard_path, statistics_path
 from lcrp.storage.lock import sole_writer
 from lcrp.storage.statistics import read_header
@@ -89,6 +92,7 @@ def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSet
             return job.path
         if statistics.targets == "annotated":
             _check_classes(subject)
+        subject, job = _settled(subject, statistics, run, job)
         found = _passed(subject, statistics, settings, run, job, stop=stop)
         if found.accumulator is None and settings.shard.count == 1:
             job.checkpoint.unlink(missing_ok=True)
@@ -114,6 +118,24 @@ def _job(subject: Subject, statistics: StatisticsSettings, settings: GlocalSetti
     return Job(path=path, header=statistics_header(subject, key, num_samples, [span]), span=span)
 
 
+def _settled(subject: Subject, statistics: StatisticsSettings, run: Run, job: Job) -> tuple[Subject, Job]:
+    """Subject and job that know what 'auto' stands for, if it is asked for: the same in all parts of a pass.
+
+    Raises:
+        LayerError: it stands for nothing, and no other layer is asked for.
+    """
+    explainer = subject.explainer
+    if is_auto(explainer, (None, *statistics.layers)):
+        key = statistics_key(subject, statistics)
+        chosen = known_layer(run.output_root, key, is_exact=True) or choice(subject, statistics)
+        if chosen is None and AUTO in statistics.layers:
+            raise undecided(explainer, subject.dataset.name)
+        if chosen is not None:
+            tell(chosen)
+            subject = knowing(subject, chosen)
+    return subject, replace(job, header=replace(job.header, chosen=subject.explainer.chosen))
+
+
 def _passed(
     subject: Subject,
     statistics: StatisticsSettings,
@@ -128,7 +150,7 @@ def _passed(
     found, first = begun.found, begun.first
     if first == job.span[1]:
         return found
-    attributor = subject.explainer.attributor(layer_names(subject.explainer.network, statistics.layers))
+    attributor = subject.explainer.attributor(layers_of(subject.explainer, statistics.layers))
     pause, written = settings.checkpoint_minutes * 60, time.monotonic()
     total, done, is_told = job.span[1] - job.span[0], first - job.span[0], False
     line = run.progress(total, "glocal", "samples", done=done, stop=stop)

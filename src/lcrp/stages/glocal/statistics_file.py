@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from lcrp.decisions.auto import is_auto, layers_of
 from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_key
 from lcrp.errors import StoreError
 from lcrp.runs.run import Run
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
+from lcrp.stages.settled import settled
 from lcrp.storage.location import find_statistics
 from lcrp.storage.statistics import StatisticsFile
 
@@ -42,6 +44,31 @@ def statistics_file(
         if given is not None or not is_made or _holds(path, layers):
             return path
     return glocal(subject, statistics, GlocalSettings(), run)
+
+
+def layers_and_statistics(
+    subject: Subject,
+    statistics: StatisticsSettings,
+    run: Run,
+    *,
+    layers: Sequence[str],
+    given: Path | None,
+    is_made: bool,
+) -> tuple[Subject, list[str], Path]:
+    """The same where 'auto' may be among the patterns of layers: it is what the statistics say that it is.
+
+    Returns:
+        The subject that knows what 'auto' stands for, the names of the layers, and the file.
+    """
+    if is_auto(subject.explainer, layers):
+        path = statistics_file(subject, statistics, run, layers=(), given=given, is_made=is_made)
+        subject = settled(subject, statistics, run, layers, path=path)
+    names = layers_of(subject.explainer, layers)
+    return (
+        subject,
+        names,
+        statistics_file(subject, statistics, run, layers=names, given=given, is_made=is_made),
+    )
 
 
 def _holds(path: Path, layers: Sequence[str]) -> bool:

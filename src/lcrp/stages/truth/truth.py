@@ -27,6 +27,7 @@ from lcrp.evidence.localisation import areas, rank_accuracy, shares
 from lcrp.figures.truth import draw_truth
 from lcrp.runs.kept_units import kept_units
 from lcrp.runs.run import Run
+from lcrp.stages.settled import settled
 from lcrp.stages.truth.contexts import ContextFall, context_fall
 from lcrp.stages.truth.interventions import Mask, TruthTarget, truth_targets
 from lcrp.stages.truth.tables import Row, joined_tables, packed, sentences, summary_tables
@@ -84,6 +85,8 @@ def truth(subject: Subject, statistics: StatisticsSettings, settings: TruthSetti
     dataset, model = subject.dataset, subject.explainer
     if not isinstance(dataset, ScenesDataset):
         raise ConfigError(f"stage=truth draws pictures anew, which {dataset.name} cannot; use dataset=scenes")
+    subject = settled(subject, statistics, run, [None])
+    model = subject.explainer
     names = [method.name for method in settings.methods]
     order = np.random.default_rng(settings.seed).permutation(len(dataset))
     identity = _identity(subject, statistics, settings)

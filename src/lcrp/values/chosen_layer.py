@@ -1,0 +1,22 @@
+"""The layer that model.layer=auto stands for."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenLayer:
+    """A layer that was chosen by where the relevance of decisions passes.
+
+    Attributes:
+        name: of the layer.
+        share: of the relevance of these decisions, on average, in [0, 1].
+        num_decisions: that were looked at.
+    """
+
+    name: str
+    share: float
+    num_decisions: int
+
+    def __str__(self) -> str:
+        several = f"the first {self.num_decisions} decisions" if self.num_decisions > 1 else "the decision"
+        return f"'{self.name}', through which {self.share:.0%} of the relevance of {several} passes"

@@ -1,0 +1,142 @@
+"""model.layer=auto: the layer where most of the decisions passes, however the network is built."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import colour_world
+import forked
+import pytest
+import torch
+import toy
+from colour_world import CLASS_NAMES, SIDE, Squares
+from torch import nn
+
+from lcrp.composites.spec import GRADIENT
+from lcrp.decisions.auto import NUM_DECISIONS, chosen_layer, layers_of, layers_with_places, named, read_samples
+from lcrp.decisions.auto import with_chosen as knowing
+from lcrp.errors import LayerError
+from lcrp.values.chosen_layer import ChosenLayer
+from lcrp.values.sample import Sample
+
+
+def samples(length: int = 20, broken: tuple[int, ...] = ()) -> Iterator[Sample]:
+    return read_samples(Squares(length, broken), None)
+
+
+def test_the_deep_wide_layer_that_hardly_takes_part_is_not_chosen() -> None:
+    found = chosen_layer(forked.explainer(), samples())
+    assert found is not None
+    assert (found.name, found.num_decisions) == ("strong", NUM_DECISIONS)
+    assert found.share == pytest.approx(1 - forked.FAINT, abs=1e-4)
+    assert str(found) == "'strong', through which 97% of the relevance of the first 16 decisions passes"
+
+
+def test_the_first_decisions_by_index_choose_whatever_comes_after() -> None:
+    shorter = chosen_layer(forked.explainer(), samples(17))
+    assert shorter == chosen_layer(forked.explainer(), samples(20))
+    dataset = Squares(40)
+    assert chosen_layer(forked.explainer(), read_samples(dataset, None)) == shorter
+    assert dataset.num_read <= NUM_DECISIONS + 2
+
+
+def test_pictures_that_cannot_be_read_are_passed_over() -> None:
+    found = chosen_layer(forked.explainer(), samples(4, broken=(1,)))
+    assert found is not None
+    assert (found.name, found.num_decisions) == ("strong", 3)  # the first picture is background alone
+
+
+def test_of_layers_that_carry_all_the_one_with_most_channels_is_chosen_then_the_deepest() -> None:
+    def chain(*channels: int) -> nn.Module:
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip((3, *channels), (*channels, 3), strict=True):
+            layers += [nn.Conv2d(inputs, outputs, 1, bias=False), nn.ReLU()]
+        network = nn.Sequential(*layers[:-1])
+        for parameter in network.parameters():
+            nn.init.uniform_(parameter, 0.1, 1.0, generator=torch.Generator().manual_seed(0))
+        return network
+
+    def choice(*channels: int) -> str:
+        found = chosen_layer(toy.explainer(chain(*channels), CLASS_NAMES, SIDE), samples(4))
+        assert found is not None
+        assert found.share == pytest.approx(1, abs=1e-4)
+        return found.name
+
+    assert choice(4, 8, 8, 4) == "4"  # the deeper half begins there
+    assert choice(4, 4, 5, 6, 6, 4) == "8"
+
+
+def test_layers_without_places_or_of_one_channel_are_not_chosen() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.gate = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1)
+            self.one, self.last = nn.Conv2d(4, 1, 1), nn.Conv2d(1, 3, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.first(x).relu()
+            x = x * self.gate(x.mean(dim=(2, 3), keepdim=True)).sigmoid()
+            out: torch.Tensor = self.last(self.one(x).relu())
+            return out
+
+    explainer = toy.explainer(Gated(), CLASS_NAMES, SIDE)
+    assert list(layers_with_places(explainer, next(samples()))) == ["first", "last"]
+
+
+def test_layers_that_run_behind_themselves_or_not_at_all_are_passed_over() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused, self.twice = nn.Conv2d(3, 9, 1), nn.Conv2d(3, 3, 1)
+            self.good, self.last = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 3, 1)
+            for parameter in self.parameters():
+                nn.init.uniform_(parameter, 0.1, 1.0, generator=torch.Generator().manual_seed(0))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.last(self.good(self.twice(self.twice(x))))
+            return out
+
+    found = chosen_layer(toy.explainer(Odd(), CLASS_NAMES, SIDE), samples(3))
+    assert found is not None
+    assert found.name == "good"
+
+
+def test_gradients_choose_by_relevance() -> None:
+    found = chosen_layer(replace(forked.explainer(), composite=GRADIENT), samples())
+    assert found == chosen_layer(forked.explainer(), samples())
+
+
+def test_the_network_is_left_as_it_was() -> None:
+    explainer = forked.explainer()
+    before = {name: value.clone() for name, value in explainer.network.state_dict().items()}
+    chosen_layer(explainer, samples(3))
+    assert all(torch.equal(before[name], value) for name, value in explainer.network.state_dict().items())
+    assert not any(module._forward_hooks for module in explainer.network.modules())
+
+
+def test_where_nothing_is_decided_nothing_is_chosen() -> None:
+    assert chosen_layer(forked.explainer(), iter(())) is None
+
+
+def test_a_network_without_places_is_refused_with_its_layers() -> None:
+    class Whole(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.all = nn.Conv2d(3, 3, SIDE)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.all(x).expand(-1, -1, SIDE, SIDE)
+            return out
+
+    with pytest.raises(LayerError, match="no layer of Whole shows concepts at places of a map; its layers: 'all'"):
+        chosen_layer(toy.explainer(Whole(), CLASS_NAMES, SIDE), samples())
+
+
+def test_auto_in_lists_is_the_chosen_layer() -> None:
+    chosen = ChosenLayer(name="strong", share=0.97, num_decisions=16)
+    explainer = knowing(forked.explainer(), chosen)
+    assert explainer.layer == "strong"
+    assert layers_of(explainer, ["auto", "w*"]) == ["strong", "wide"]
+    assert named(knowing(forked.explainer("wide"), chosen), "auto") == "strong"
+    assert named(knowing(forked.explainer("wide"), chosen), None) == "wide"
+    with pytest.raises(LayerError, match="layer 'auto' goes by decisions, and colours decides nothing in no decisions"):
+        layers_of(toy.explainer(colour_world.network(), CLASS_NAMES, SIDE, name="colours"), ["auto"])
