@@ -22,7 +22,12 @@ LAYERS = {
         lambda: nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2),
         (4, 4, 3),
     ),
+    "one axis": (lambda: nn.Conv1d(4, 6, 3, stride=2, padding=1, groups=2), (4, 9)),
+    "three axes": (lambda: nn.Conv3d(2, 3, (1, 2, 3), padding=(0, 1, 1)), (2, 3, 4, 4)),
+    "transposed, one axis": (lambda: nn.ConvTranspose1d(4, 3, 3, stride=2, padding=1), (4, 5)),
+    "transposed, three axes": (lambda: nn.ConvTranspose3d(2, 3, 2, stride=(1, 2, 2)), (2, 2, 3, 3)),
     "fully connected": (lambda: nn.Linear(9, 5), (9,)),
+    "fully connected, of tokens": (lambda: nn.Linear(6, 5), (4, 6)),
 }
 
 

@@ -84,7 +84,7 @@ class OperationRules(TorchFunctionMode):
             args, named = self.written.current(args), self.written.current(named)
         if not torch.is_grad_enabled():
             return without_grad(self, func, args, named)
-        if "out" in named:
+        if named.get("out") is not None:
             return into_others(self, func, args, named)
         handle = HANDLERS.get(func)
         if handle is not None:
