@@ -97,14 +97,14 @@ def network_and_picture(name: str, dtype: torch.dtype) -> tuple[nn.Module, torch
         for parameter in network.parameters():
             if parameter.ndim > 1 and not parameter.any():  # such heads would answer zero
                 parameter.normal_(0, 0.05)
-        _calibrate(network, x)
+        calibrate(network, x)
         for key, parameter in network.named_parameters():
             if key.endswith(("bias", "class_token", "pos_embedding", "cls_token", "pos_embed")):
                 parameter.normal_(0, 0.1)
     return network.eval().requires_grad_(False), x
 
 
-def _calibrate(network: nn.Module, x: torch.Tensor) -> None:
+def calibrate(network: nn.Module, x: torch.Tensor) -> None:
     """Statistics of two pictures for every BatchNorm."""
     norms = [one for one in network.modules() if isinstance(one, nn.modules.batchnorm._BatchNorm)]
     network.train()
