@@ -18,6 +18,7 @@ from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import LayerError, at_least, is_whole, refuse
 from lcrp.storage.statistics import StatisticsFile
+from lcrp.values.ledger import LedgerSummary
 from lcrp.values.statistics import LayerStatistics, StatisticsHeader, TopTable
 
 if TYPE_CHECKING:
@@ -111,6 +112,20 @@ class Statistics:
         """Names of the layers whose concepts were ranked."""
         with StatisticsFile(self.path) as file:
             return file.layer_names
+
+    def ledger(self, class_name: str | int | None = None) -> LedgerSummary | None:
+        """What became of the relevance of the decisions that the pass looked at; None where no ledger was kept.
+
+        Args:
+            class_name: name or id of the class of these decisions; None for all.
+
+        Raises:
+            TargetError: the network has no such class.
+        """
+        with python_words(), StatisticsFile(self.path) as file:
+            class_id = None if class_name is None else class_id_of(class_name, self.class_names)
+            found = file.ledger()
+        return None if found is None else found.summary(class_id)
 
     def top(self, class_name: str | int, *, layer: str | None = None, n: int = 10) -> tuple[ConceptStatistics, ...]:
         """The concepts that count most in decisions for a class, by mean share of the relevance, highest first.

@@ -110,17 +110,24 @@ class Trace:
         record = self._at(layer)
         return record.joined(self._backward([explained_output], [seed], [layer] * len(record.calls), record.calls))
 
-    def read_relevance(self, explained: Sequence[ExplainedTarget | None], read: ReadMaps) -> tuple[Ledger, ...] | None:
+    def read_relevance(
+        self, explained: Sequence[ExplainedTarget | None], read: ReadMaps, *, is_accounted: bool = False
+    ) -> tuple[Ledger, ...]:
         """One backward round whose maps are read as they arise, so that they need not lie in memory side by side.
 
         Args:
             explained: B targets; images without one get zeros.
             read: called with the name of every layer that relevance reaches, and its relevance [B, C, h, w].
+            is_accounted: whether the round is kept account of, which the first ones always are.
+
+        Returns:
+            The ledgers of the images, where they are known.
 
         Raises:
             LayerError: the relevance of a layer is NaN or infinite.
         """
-        is_accounted = self._accounts is not None and self._accounts.num_rounds < ROUNDS_LOOKED_AT
+        accounts = self._accounts
+        is_accounted = accounts is not None and (is_accounted or accounts.num_rounds < ROUNDS_LOOKED_AT)
         self._read, self._sums = read, {}
         explained_output, seed = self._task.seed(self.output, explained)
         try:
@@ -130,9 +137,9 @@ class Trace:
         finally:
             self._read = None
         check_finite(list(reversed(self._sums.items())))
-        if self._accounts is None or not is_accounted:
-            return None
-        return self._accounts.closed(explained_output, seed, at_least_float32(heatmap).sum(dim=1), ())
+        if accounts is None or not is_accounted:
+            return ()
+        return accounts.closed(explained_output, seed, at_least_float32(heatmap).sum(dim=1), ())
 
     def conditional(self, layer: str, relevance: torch.Tensor) -> torch.Tensor:
         """Heatmaps of relevance that restarts at one layer; every path around the layer is excluded.

@@ -5,7 +5,7 @@ Axes: B image, T target, C concept, h w feature map.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 
@@ -14,8 +14,9 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.trace import Trace
 from lcrp.ranking.accumulator import LayerShape
 from lcrp.values.attribution import ConceptScores
+from lcrp.values.ledger import Ledger
 from lcrp.values.sample import Batch, Sample
-from lcrp.values.target import ExplainedTarget
+from lcrp.values.target import ExplainedTarget, Target
 
 Member = TypeVar("Member")
 
@@ -23,6 +24,7 @@ PIXELS_AT_ONCE = 1 << 18  # that go through a network together, on CPUs
 FORWARD_COST = 1.5  # of a forward pass and what its rounds share, in rounds; measured on all five networks
 
 Queue = Sequence[ExplainedTarget]
+LookedAt = int | Literal["all"] | None
 LeastScores = Callable[[Sequence[int]], Mapping[str, torch.Tensor]]
 
 
@@ -47,11 +49,13 @@ class ChunkScores:
         explained: T targets, in the order of the rounds.
         images: T rows of the chunk that the targets belong to.
         relevance: of every layer, scores [T, C].
+        ledgers: what became of the relevance of those targets that were looked at.
     """
 
     explained: list[ExplainedTarget]
     images: list[int]
     relevance: dict[str, ConceptScores]
+    ledgers: list[tuple[Target, Ledger]]
 
 
 class Activations:
@@ -178,7 +182,9 @@ def planned_passes(counts: Sequence[int]) -> list[Pass]:
     return passes
 
 
-def explained_chunk(attributor: Attributor, chunk: Chunk, queues: Sequence[Queue], least: LeastScores) -> ChunkScores:
+def explained_chunk(
+    attributor: Attributor, chunk: Chunk, queues: Sequence[Queue], least: LeastScores, *, looked_at: LookedAt = None
+) -> ChunkScores:
     """Relevance scores of all targets of a chunk, of which there is at least one.
 
     Args:
@@ -186,8 +192,11 @@ def explained_chunk(attributor: Attributor, chunk: Chunk, queues: Sequence[Queue
         chunk: the images.
         queues: the targets of every image.
         least: scores [T, C] per layer that relevance must reach to be ranked, for targets of the given classes.
+        looked_at: the round whose ledgers are kept, counted on from 0 after the last one; or all, or None for none.
     """
-    found = ChunkScores(explained=[], images=[], relevance={})
+    found = ChunkScores(explained=[], images=[], relevance={}, ledgers=[])
+    num_rounds = max(map(len, queues))
+    kept = {looked_at % num_rounds} if isinstance(looked_at, int) else set(range(num_rounds) if looked_at else ())
     rounds: list[dict[str, ConceptScores]] = []
     trace = chunk.trace
     for planned in planned_passes([len(queue) for queue in queues]):
@@ -195,11 +204,15 @@ def explained_chunk(attributor: Attributor, chunk: Chunk, queues: Sequence[Queue
             trace = attributor.forward(chunk.images[list(planned.images)], read=_leave)
         for number in planned.rounds:
             chosen = [queues[row][number] if number < len(queues[row]) else None for row in planned.images]
-            rounds.append(_round(trace, chosen, chunk.activations.scores, least))
+            scores, ledgers = _round(trace, chosen, chunk.activations.scores, least, is_accounted=number in kept)
+            rounds.append(scores)
+            if number in kept and ledgers:
+                pairs = zip(chosen, ledgers, strict=True)
+                found.ledgers.extend((one.target, ledger) for one, ledger in pairs if one is not None)
             found.explained.extend(one for one in chosen if one is not None)
             found.images.extend(row for row, one in zip(planned.images, chosen, strict=True) if one is not None)
     for name in chunk.activations.shapes:
-        parts = [scores[name] for scores in rounds]
+        parts = [one[name] for one in rounds]
         found.relevance[name] = ConceptScores(
             score=torch.cat([part.score for part in parts]), peak=torch.cat([part.peak for part in parts])
         )
@@ -207,9 +220,14 @@ def explained_chunk(attributor: Attributor, chunk: Chunk, queues: Sequence[Queue
 
 
 def _round(
-    trace: Trace, chosen: Sequence[ExplainedTarget | None], active: Mapping[str, ConceptScores], least: LeastScores
-) -> dict[str, ConceptScores]:
-    """Scores [T, C] of the targets of one round; zero for layers that do not lead to them."""
+    trace: Trace,
+    chosen: Sequence[ExplainedTarget | None],
+    active: Mapping[str, ConceptScores],
+    least: LeastScores,
+    *,
+    is_accounted: bool,
+) -> tuple[dict[str, ConceptScores], tuple[Ledger, ...]]:
+    """Scores [T, C] of the targets of one round, zero for layers that do not lead to them; and ledgers [B]."""
     rows = [row for row, one in enumerate(chosen) if one is not None]
     bounds = least([one.target.class_id for one in chosen if one is not None])
     scores: dict[str, ConceptScores] = {}
@@ -217,12 +235,12 @@ def _round(
     def read(name: str, maps: torch.Tensor) -> None:
         scores[name] = relevance_scores(maps if len(rows) == len(maps) else maps[rows], bounds[name])
 
-    trace.read_relevance(chosen, read)
+    ledgers = trace.read_relevance(chosen, read, is_accounted=is_accounted)
     for name, layer in active.items():
         if name not in scores:
             nothing = layer.score.new_zeros(len(rows), layer.score.shape[1])
             scores[name] = ConceptScores(score=nothing, peak=nothing.long())
-    return scores
+    return scores, ledgers
 
 
 def _leave(name: str, maps: torch.Tensor) -> None:

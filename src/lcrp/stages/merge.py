@@ -16,6 +16,7 @@ from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_heade
 from lcrp.errors import InaccessibleError, StoreError, TargetError
 from lcrp.ranking.accumulator import StatisticsAccumulator
 from lcrp.runs.run import Run
+from lcrp.stages.glocal.wording import tell_ledger
 from lcrp.storage.location import StatisticsKey, differences_from, shard_path, shard_paths, statistics_path
 from lcrp.storage.lock import sole_writer
 from lcrp.storage.statistics import StatisticsFile, read_header, write_statistics
@@ -80,6 +81,7 @@ def merge(subject: Subject, statistics: StatisticsSettings, settings: MergeSetti
             found = merged([partial(_layer_of, shard) for shard in shards], layers, sizes)
             write_statistics(path, header, logs, progress.counted(found))
     log.info("%s", _summary(len(shards), header, path))
+    tell_ledger(path)
     return path
 
 

@@ -7,6 +7,9 @@
                        and areas of masks are in pixels of the network's input, as its attribute `frame` says
 /skipped_targets       one row per target that was not there, and why
 /skipped               one row per sample that could not be read, and why
+/ledger                moments of what became of the relevance of the decisions looked at, per class: class_ids, count,
+                       total and square of the shares that its attribute `shares` names, largest_missing, cancelling
+/ledger/decisions      one row per decision looked at: seed, reached, constants, stabiliser, largest, conserves
 /layer_names           in the order of the network
 /layers/<name>         map_size; moments; four top tables
 /records/<name>        [targets, concepts] float16, relevance of every target of /targets (statistics.record)
@@ -23,6 +26,7 @@ import numpy as np
 
 from lcrp.storage.hdf5 import Array, read_array
 from lcrp.storage.new_file import NewGroup
+from lcrp.values.ledger import SHARES, LedgerMoments
 from lcrp.values.statistics import MAX_ITEM, IntArray, LayerStatistics, Moments, TopTable
 
 FORMAT: Final = "lcrp-statistics"
@@ -31,6 +35,8 @@ VERSION: Final = 3  # 3: the composite's settings are part of what is explained
 TARGETS: Final = "targets"
 SKIPPED_TARGETS: Final = "skipped_targets"
 SKIPPED_SAMPLES: Final = "skipped"
+LEDGER: Final = "ledger"
+LEDGERS: Final = "ledger/decisions"
 LAYER_NAMES: Final = "layer_names"
 LAYERS: Final = "layers"
 RECORDS: Final = "records"
@@ -43,6 +49,14 @@ _MOMENT_COLUMNS: Final = {
     "total": np.int64,
     "square_high": np.int64,
     "square_low": np.int64,
+}
+_LEDGER_COLUMNS: Final = {
+    "class_ids": np.int32,
+    "count": np.int64,
+    "total": np.float64,
+    "square": np.float64,
+    "largest_missing": np.float64,
+    "cancelling": np.int64,
 }
 _TOP_COLUMNS: Final = {  # dtype on disk: ranking holds samples below 2^31
     "score": np.float32,
@@ -69,7 +83,34 @@ def write_layer(group: NewGroup, layer: LayerStatistics, *, compress: bool) -> N
         _write_columns(group.create_group(name), getattr(layer, name), columns, compress)
 
 
-def _write_columns(group: NewGroup, table: TopTable | Moments, columns: Mapping[str, type], compress: bool) -> None:
+def write_ledger(group: NewGroup, ledger: LedgerMoments) -> None:
+    """Write what became of relevance, in sum."""
+    group.attrs["shares"] = np.array(SHARES, dtype=h5py.string_dtype())
+    _write_columns(group, ledger, _LEDGER_COLUMNS, compress=True)
+
+
+def read_ledger(group: h5py.Group, *, num_classes: int) -> LedgerMoments:
+    """The same.
+
+    Raises:
+        ValueError: columns do not fit each other, or name what is not there.
+    """
+    found = {column: read_array(group, column) for column in _LEDGER_COLUMNS}
+    classes = found["class_ids"]
+    rows = classes.shape
+    shapes = {column: (*rows, len(SHARES)) if column in ("total", "square") else rows for column in found}
+    if len(rows) != 1 or any(found[column].shape != shape for column, shape in shapes.items()):
+        raise ValueError(f"columns of '{group.name}' are of different shapes")
+    if any(found[column].dtype.kind != np.dtype(dtype).kind for column, dtype in _LEDGER_COLUMNS.items()):
+        raise ValueError(f"columns of '{group.name}' are no numbers")
+    if (np.diff(classes) <= 0).any() or not _is_within(classes, 0, num_classes):
+        raise ValueError(f"'{group.name}' names the classes {classes.tolist()[:5]}, of {num_classes}")
+    return LedgerMoments(**found)
+
+
+def _write_columns(
+    group: NewGroup, table: TopTable | Moments | LedgerMoments, columns: Mapping[str, type], compress: bool
+) -> None:
     for column, dtype in columns.items():
         group.write_array(column, getattr(table, column).astype(dtype), compress=compress)
 

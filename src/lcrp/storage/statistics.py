@@ -16,6 +16,7 @@ from lcrp.storage.hdf5 import open_file, read_array, read_texts, reading
 from lcrp.storage.new_file import NewGroup, new_file
 from lcrp.storage.target_log import KnownLog, Records, StoredLogs, read_log, write_log, write_records
 from lcrp.values.chosen_layer import ChosenLayer
+from lcrp.values.ledger import LedgerMoments
 from lcrp.values.statistics import LayerStatistics, StatisticsHeader, TargetLog
 
 _MAX_SETTINGS = 100_000
@@ -130,6 +131,17 @@ class StatisticsFile:
         """Every explained target by (sample, class, item), and everything that was skipped."""
         with reading(self.path):
             return read_log(self._file)
+
+    def ledger(self) -> LedgerMoments | None:
+        """What became of the relevance of the decisions that were looked at; None in files that do not say.
+
+        Raises:
+            StoreError: the file is damaged there.
+        """
+        with reading(self.path):
+            if schema.LEDGER not in self._file:
+                return None
+            return schema.read_ledger(self._file[schema.LEDGER], num_classes=len(self.header.class_names))
 
     @property
     def recorded(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ item; equal rows give equal bytes, wherever they come from.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from lcrp.storage import schema
 from lcrp.storage.hdf5 import Array, encoded_texts, open_file, read_array, read_texts, reading, text_dtype
 from lcrp.storage.new_file import NewGroup, Rows
+from lcrp.values.ledger import Ledger, LedgerMoments
 from lcrp.values.statistics import Span, TargetLog
 from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget, Target
 
@@ -38,6 +39,17 @@ _COLUMNS: Final[Mapping[str, Mapping[str, type | None]]] = {
     },
     schema.SKIPPED_TARGETS: {"sample": np.int64, "class_id": np.int32, "item": np.int32, "key": _TEXT, "reason": _TEXT},
     schema.SKIPPED_SAMPLES: {"sample": np.int64, "key": _TEXT, "reason": _TEXT},
+    schema.LEDGERS: {
+        "sample": np.int64,
+        "class_id": np.int32,
+        "item": np.int32,
+        "seed": np.float64,
+        "reached": np.float64,
+        "constants": np.float64,
+        "stabiliser": np.float64,
+        "largest": np.float64,
+        "conserves": np.bool_,
+    },
 }
 
 
@@ -66,6 +78,7 @@ class KnownLog:
             schema.TARGETS: _explained_columns([log.explained[row] for row in order]),
             schema.SKIPPED_TARGETS: _skipped_target_columns(log.skipped_targets),
             schema.SKIPPED_SAMPLES: _skipped_sample_columns(log.skipped_samples),
+            schema.LEDGERS: _ledger_columns(log.ledgers),
             schema.RECORDS: {name: record[order] for name, record in records.items()},
         }
         self.records = tuple(records)
@@ -90,6 +103,8 @@ class StoredLogs:
         for table in _COLUMNS:
             found = []
             for path, spans in coverage.items():
+                if not _has(path, table):
+                    continue
                 sample = _StoredColumn.of(path, table, "sample")[:]
                 ends = [np.searchsorted(sample, span).tolist() for span in spans]
                 found += [(span, path, start, stop) for span, (start, stop) in zip(spans, ends, strict=True)]
@@ -125,6 +140,12 @@ class _StoredColumn:
             return np.asarray(file[self.name][rows])
 
 
+def _has(path: Path, table: str) -> bool:
+    """Whether a file has a table; those of earlier versions have none of ledgers."""
+    with _opened(path) as file, reading(path):
+        return table in file
+
+
 _opened = partial(open_file, kind=schema.FORMAT, version=schema.VERSION)
 
 
@@ -135,9 +156,10 @@ def write_log(file: NewGroup, source: LogSource) -> None:
         if table == schema.TARGETS:
             group.attrs["frame"] = _FRAME
         for column, number in columns.items():
-            parts = source.parts(table, column)
+            parts = source.parts(table, column) or [Rows(np.empty(0), 0, 0)]
             dtype = text_dtype([part.source for part in parts]) if number is _TEXT else number
             group.write_rows(column, parts, dtype, compress=True)
+    schema.write_ledger(NewGroup(group=file.group[schema.LEDGER], disk=file.disk), _ledger_moments(source))
 
 
 def write_records(file: NewGroup, source: LogSource, *, compress: bool) -> None:
@@ -153,16 +175,20 @@ def read_log(file: h5py.File) -> TargetLog:
         explained=_explained(file[schema.TARGETS]),
         skipped_targets=_skipped_targets(file[schema.SKIPPED_TARGETS]),
         skipped_samples=_skipped_samples(file[schema.SKIPPED_SAMPLES]),
+        ledgers=_ledgers(file[schema.LEDGERS]) if schema.LEDGERS in file else (),
     )
 
 
-def _target_columns(targets: Sequence[Target], keys: Sequence[str]) -> dict[str, Array]:
+def _numbers(targets: Sequence[Target]) -> dict[str, Array]:
     return {
         "sample": np.array([target.sample for target in targets], dtype=np.int64),
         "class_id": np.array([target.class_id for target in targets], dtype=np.int32),
         "item": np.array([target.item for target in targets], dtype=np.int32),
-        "key": encoded_texts(keys),
     }
+
+
+def _target_columns(targets: Sequence[Target], keys: Sequence[str]) -> dict[str, Array]:
+    return _numbers(targets) | {"key": encoded_texts(keys)}
 
 
 def _explained_columns(explained: Sequence[ExplainedTarget]) -> dict[str, Array]:
@@ -192,11 +218,49 @@ def _skipped_sample_columns(skipped: Sequence[SkippedSample]) -> dict[str, Array
     }
 
 
-def _targets(group: h5py.Group) -> tuple[list[Target], list[str]]:
+def _ledger_columns(ledgers: Sequence[tuple[Target, Ledger]]) -> dict[str, Array]:
+    ordered = sorted(ledgers, key=lambda pair: pair[0])
+    columns = _numbers([target for target, _ in ordered])
+    for name, dtype in _COLUMNS[schema.LEDGERS].items():
+        if name not in columns:
+            columns[name] = np.array([getattr(ledger, name) for _, ledger in ordered], dtype=dtype)
+    return columns
+
+
+def _ledger_moments(source: LogSource) -> LedgerMoments:
+    """In sum, what the rows of a source say."""
+    columns = {
+        name: [
+            value
+            for part in source.parts(schema.LEDGERS, name)
+            for value in part.source[part.start : part.stop].tolist()
+        ]
+        for name in _COLUMNS[schema.LEDGERS]
+    }
+    class_ids = columns.pop("class_id")
+    return LedgerMoments.of(class_ids, _ledgers_of(columns))
+
+
+def _ledgers_of(columns: Mapping[str, Sequence[Any]]) -> list[Ledger]:
+    names = [field.name for field in fields(Ledger)]
+    return [
+        Ledger(**dict(zip(names, row, strict=True))) for row in zip(*(columns[name] for name in names), strict=True)
+    ]
+
+
+def _ledgers(group: h5py.Group) -> tuple[tuple[Target, Ledger], ...]:
+    columns = {name: read_array(group, name).tolist() for name in _COLUMNS[schema.LEDGERS]}
+    return tuple(zip(_numbered(group), _ledgers_of(columns), strict=True))
+
+
+def _numbered(group: h5py.Group) -> list[Target]:
     columns = (read_array(group, column).tolist() for column in ("sample", "class_id", "item"))
     numbers = zip(*columns, strict=True)
-    targets = [Target(sample=sample, class_id=class_id, item=item) for sample, class_id, item in numbers]
-    return targets, read_texts(group, "key")
+    return [Target(sample=sample, class_id=class_id, item=item) for sample, class_id, item in numbers]
+
+
+def _targets(group: h5py.Group) -> tuple[list[Target], list[str]]:
+    return _numbered(group), read_texts(group, "key")
 
 
 def _explained(group: h5py.Group) -> tuple[ExplainedTarget, ...]:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.values.chosen_layer import ChosenLayer
-from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget
+from lcrp.values.ledger import Ledger
+from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget, Target
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.integer]
@@ -167,8 +168,16 @@ def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetLog:
-    """Every target that was explained or skipped, and every sample that could not be read."""
+    """Every target that was explained or skipped, and every sample that could not be read.
+
+    Attributes:
+        explained: what was explained.
+        skipped_targets: what was not there.
+        skipped_samples: what could not be read.
+        ledgers: what became of the relevance of some of the targets.
+    """
 
     explained: tuple[ExplainedTarget, ...]
     skipped_targets: tuple[SkippedTarget, ...]
     skipped_samples: tuple[SkippedSample, ...]
+    ledgers: tuple[tuple[Target, Ledger], ...] = ()

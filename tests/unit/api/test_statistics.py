@@ -76,6 +76,18 @@ def test_the_concepts_that_count_most_for_a_class(found: lcrp.Statistics) -> Non
         found.top("bot")
 
 
+def test_what_became_of_the_relevance_is_told_of_all_and_of_a_class(found: lcrp.Statistics) -> None:
+    whole, boat = found.ledger(), found.ledger("boat")
+    assert whole is not None
+    assert boat is not None
+    assert whole.count == 11  # decisions about six squares, all of them looked at
+    assert 0 < boat.count < whole.count
+    assert sum(whole.mean.values()) == pytest.approx(1)
+    assert whole.largest_missing < 1e-3
+    with pytest.raises(TargetError, match="goat"):
+        found.ledger("goat")
+
+
 def test_a_concept_tells_where_it_counts(found: lcrp.Statistics) -> None:
     green = found.concept("2", 1)
     assert {sample.class_name for sample in green.references[:2]} == {"car"}

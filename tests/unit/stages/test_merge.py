@@ -13,6 +13,7 @@ from lcrp.data.loader import Shard
 from lcrp.decisions.subject import Subject
 from lcrp.errors import StoreError, TargetError
 from lcrp.runs.run import Run
+from lcrp.stages.glocal.findings import _looked_at
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.stages.merge import MergeSettings, merge
 from lcrp.storage import new_file
@@ -64,6 +65,25 @@ def test_merged_shards_are_the_whole(
     random.Random(count).shuffle(made)
     again = merge(subject, STATISTICS, MergeSettings(shards=tuple(made), output=run.folder / "again.h5"), run)
     assert again.read_bytes() == whole
+
+
+def test_shards_of_before_there_were_ledgers_merge(subject: Subject, run: Run) -> None:
+    made = shards(subject, run, 2)
+    with StatisticsFile(made[0], is_part=True) as file:
+        num_before = len(file.targets().ledgers)
+    with h5py.File(made[1], "r+") as file:
+        del file["ledger"]
+    with StatisticsFile(merge(subject, STATISTICS, MergeSettings(), run)) as file:
+        ledger = file.ledger()
+    assert ledger is not None
+    assert 0 < num_before == ledger.count.sum()
+
+
+def test_every_sixteenth_sample_is_looked_at_after_the_first_ones(subject: Subject, run: Run) -> None:
+    with StatisticsFile(glocal(subject, STATISTICS, GlocalSettings(), run)) as file:
+        looked_at = {target.sample // 3 for target, _ in file.targets().ledgers}  # chunks of 3
+    assert looked_at == {0, 1, 2, 3, 4, 5}
+    assert [_looked_at([sample]) for sample in (0, 5, 15, 16, 17, 31, 32)] == ["all"] * 3 + [1, None, None, 2]
 
 
 def test_merging_in_steps_gives_the_same(subject: Subject, run: Run, whole: bytes) -> None:

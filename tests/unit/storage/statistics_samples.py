@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lcrp.storage.statistics import write_statistics
+from lcrp.values.ledger import Ledger
 from lcrp.values.statistics import LayerStatistics, Moments, StatisticsHeader, TargetLog, TopTable
 from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget, Target
 
@@ -39,7 +40,20 @@ def log() -> TargetLog:
     mask = ExplainedTarget(target=Target(sample=3, class_id=0), key="3.jpg", score=1.0, confidence=1.0, area=77)
     skipped = SkippedTarget(target=Target(sample=1, class_id=1), key="1.jpg", reason="not detected")
     broken = SkippedSample(sample=8, key="caf\udce9.jpg", reason="truncated")  # a file name that is no UTF-8
-    return TargetLog(explained=(box, mask), skipped_targets=(skipped,), skipped_samples=(broken,))
+    one, other = (ledger(seed=seed, reached=seed / 4) for seed in (2.0, 3.0))
+    return TargetLog(
+        explained=(box, mask),
+        skipped_targets=(skipped,),
+        skipped_samples=(broken,),
+        ledgers=((box.target, one), (mask.target, other)),
+    )
+
+
+def ledger(*, seed: float = 2.0, reached: float = 0.5, largest: float = 5.0) -> Ledger:
+    constants, stabiliser = seed / 2, seed / 8
+    return Ledger(
+        seed=seed, reached=reached, constants=constants, stabiliser=stabiliser, largest=largest, conserves=True
+    )
 
 
 def table(rng: np.random.Generator, shape: tuple[int, ...], class_id: np.ndarray | None, *, item: bool) -> TopTable:

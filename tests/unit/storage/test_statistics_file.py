@@ -1,7 +1,7 @@
 """Statistics files: what comes back, equal bytes, and one line for everything that can be wrong with a file."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import h5py
@@ -45,6 +45,28 @@ def test_targets_come_back_in_order_and_records_follow_them(path: Path) -> None:
             file.record("neck.conv")
 
 
+def test_ledgers_come_back_row_by_row_and_in_sum(path: Path) -> None:
+    with StatisticsFile(path) as file:
+        assert file.targets().ledgers == tuple(sorted(samples.log().ledgers, key=lambda pair: pair[0]))
+        moments = file.ledger()
+    assert moments is not None
+    assert moments.class_ids.tolist() == [0, 2]
+    found = moments.summary()
+    assert found is not None
+    assert (found.count, found.cancelling) == (2, 0)
+    assert found.mean == {"reached": 0.25, "constants": 0.5, "stabiliser": 0.125, "missing": 0.125}
+    assert found.deviation["reached"] == 0
+    assert found.largest_missing == 0.375 / 5
+
+
+def test_a_file_without_ledgers_still_reads(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["ledger"]
+    with StatisticsFile(path) as file:
+        assert file.ledger() is None
+        assert file.targets().ledgers == ()
+
+
 def test_the_frame_of_boxes_is_told(path: Path) -> None:
     with h5py.File(path) as file:
         assert "pixels of the network's input" in file["targets"].attrs["frame"]
@@ -62,9 +84,7 @@ def test_a_layer_without_a_class_and_an_empty_log_come_back(tmp_path: Path) -> N
 def test_equal_content_gives_equal_bytes(tmp_path: Path, path: Path) -> None:
     assert samples.write(tmp_path / "again.h5").read_bytes() == path.read_bytes()
     log = samples.log()
-    turned = TargetLog(
-        explained=log.explained[::-1], skipped_targets=log.skipped_targets, skipped_samples=log.skipped_samples
-    )
+    turned = replace(log, explained=log.explained[::-1], ledgers=log.ledgers[::-1])
     layers = [("neck.conv", samples.layer(0)), ("head.conv", samples.layer(1, num_concepts=2))]
     records = {"head.conv": np.array([[0.125, -1.0], [0.5, 0.25]], dtype=np.float16)}
     write_statistics(tmp_path / "turned.h5", samples.header(), turned, layers, records=records)
@@ -160,6 +180,17 @@ def without_layers(path: Path) -> None:
         del file["layers"]
 
 
+def unknown_class_in_ledger(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["ledger/class_ids"][...] = [0, 99]
+
+
+def ledger_of_one_share(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["ledger/total"]
+        file["ledger/total"] = np.zeros((2, 1))
+
+
 def corrupted_chunk(path: Path) -> None:
     with h5py.File(path) as file:
         dataset = file["layers/neck.conv/relevance/score"]
@@ -174,6 +205,7 @@ def read_all(path: Path) -> None:
         for name in file.layer_names:
             file.layer(name)
         file.targets()
+        file.ledger()
 
 
 @pytest.mark.parametrize(
@@ -189,6 +221,8 @@ def read_all(path: Path) -> None:
         (damaged_yaml, "its config is no YAML"),
         (without_layers, "cannot be read"),
         (corrupted_chunk, "cannot be read"),
+        (unknown_class_in_ledger, "names the classes .0, 99., of 3"),
+        (ledger_of_one_share, "of different shapes"),
     ],
 )
 def test_what_is_wrong_is_one_line(path: Path, damage: Callable[[Path], None], message: str) -> None:

@@ -11,12 +11,15 @@ import numpy.typing as npt
 import torch
 
 from lcrp.attribution.engine import Attributor
-from lcrp.decisions.rounds import Chunk, Queue, explained_chunk
+from lcrp.decisions.rounds import Chunk, LookedAt, Queue, explained_chunk
 from lcrp.decisions.subject import StatisticsSettings
 from lcrp.ranking.accumulator import StatisticsAccumulator
 from lcrp.storage.statistics import StatisticsFile, write_statistics
+from lcrp.values.ledger import Ledger
 from lcrp.values.statistics import StatisticsHeader, TargetLog
-from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget
+from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget, Target
+
+LOOKED_AT = 16  # samples that are looked at, and then one of so many
 
 
 class Findings:
@@ -32,6 +35,7 @@ class Findings:
         self._explained: list[ExplainedTarget] = []
         self._skipped_targets: list[SkippedTarget] = []
         self._skipped_samples: list[SkippedSample] = []
+        self._ledgers: list[tuple[Target, Ledger]] = []
         self._records: dict[str, list[npt.NDArray[np.float16]]] = {}
 
     @classmethod
@@ -43,6 +47,7 @@ class Findings:
         """
         found, log = cls(statistics), file.targets()
         found._explained += log.explained
+        found._ledgers += log.ledgers
         found.skip(log.skipped_targets, log.skipped_samples)
         found._records = {name: [file.record(name)] for name in file.layer_names if name in file.recorded}
         if file.layer_names:
@@ -64,8 +69,15 @@ class Findings:
         self._skipped_targets += targets
         self._skipped_samples += samples
 
-    def add(self, attributor: Attributor, chunk: Chunk, queues: Sequence[Queue]) -> None:
-        """Explain the targets of every image of a chunk."""
+    def add(self, attributor: Attributor, chunk: Chunk, queues: Sequence[Queue], samples: Sequence[int]) -> None:
+        """Explain the targets of every image of a chunk, and look at what becomes of the relevance of some.
+
+        Args:
+            attributor: within its context.
+            chunk: the images.
+            queues: the targets of every image.
+            samples: which are in the chunk; whether they are looked at depends on nothing else.
+        """
         if not any(queues):
             return
         if self.accumulator is None:
@@ -75,10 +87,12 @@ class Findings:
                 top_n_per_class=self._statistics.top_n_per_class,
                 device=chunk.images.device,
             )
-        scores = explained_chunk(attributor, chunk, queues, self.accumulator.least_relevance)
+        least = self.accumulator.least_relevance
+        scores = explained_chunk(attributor, chunk, queues, least, looked_at=_looked_at(samples))
         targets = [one.target for one in scores.explained]
         self.accumulator.update(targets, scores.relevance, chunk.activations.scores, scores.images)
         self._explained += scores.explained
+        self._ledgers += scores.ledgers
         if self._statistics.record:
             for name, layer in scores.relevance.items():
                 self._records.setdefault(name, []).append(layer.score.to(torch.float16).cpu().numpy())
@@ -89,6 +103,7 @@ class Findings:
             explained=tuple(self._explained),
             skipped_targets=tuple(self._skipped_targets),
             skipped_samples=tuple(self._skipped_samples),
+            ledgers=tuple(self._ledgers),
         )
 
     def write(self, path: Path, header: StatisticsHeader, *, compress: bool = True) -> None:
@@ -100,3 +115,15 @@ class Findings:
         layers = () if self.accumulator is None else self.accumulator.results()
         records = {name: np.concatenate(parts) for name, parts in self._records.items()}
         write_statistics(path, header, self.log(), layers, records=records, compress=compress)
+
+
+def _looked_at(samples: Sequence[int]) -> LookedAt:
+    """Rounds in which relevance is accounted for.
+
+    Accounts of every round would take a tenth of the time. What is looked at depends on the samples alone: not on
+    where a pass was stopped, nor on its shards.
+    """
+    if any(sample < LOOKED_AT for sample in samples):
+        return "all"
+    chosen = [sample // LOOKED_AT for sample in samples if sample % LOOKED_AT == 0]
+    return chosen[0] if chosen else None

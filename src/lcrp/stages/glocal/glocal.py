@@ -25,7 +25,7 @@ from lcrp.runs.threads import torch_threads
 from lcrp.stages.glocal.checkpoint import Job, beginning, keep, stopped
 from lcrp.stages.glocal.estimate import tell_cost
 from lcrp.stages.glocal.findings import Findings
-from lcrp.stages.glocal.wording import nothing_explained, summary
+from lcrp.stages.glocal.wording import nothing_explained, summary, tell_ledger
 from lcrp.stages.settled import choice, knowing, tell
 from lcrp.storage.location import chosen_layer as known_layer
 from lcrp.storage.location import shard_path, statistics_path
@@ -100,6 +100,7 @@ def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSet
         found.write(job.path, job.header)
         job.checkpoint.unlink(missing_ok=True)
     log.info("%s", summary(found.log(), job.span[1] - job.span[0], statistics.targets, job.path))
+    tell_ledger(job.path)
     if stop.signal is not None:
         raise Interrupted(
             f"stopped by {stop.signal.name} after all samples; they are in '{job.path}'", signal=stop.signal
@@ -196,7 +197,7 @@ def _explain(
         chunk = chunk_of(attributor, part.images.to(subject.explainer.device, non_blocking=True))
         queues, skipped = _queues(subject, statistics, chunk.trace, part)
         found.skip(skipped, ())
-        found.add(attributor, chunk, queues)
+        found.add(attributor, chunk, queues, [sample.index for sample in part.samples])
         advance(len(part.samples))
     found.skip((), batch.broken)
     advance(len(batch.broken))

@@ -1,14 +1,18 @@
 """What a pass says at its end."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import DataError, LcrpError, TargetError
+from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.paths import shown
 from lcrp.values.statistics import TargetLog
 from lcrp.values.target import SkippedSample
+
+log = logging.getLogger(__name__)
 
 _LISTED_REASONS = 3
 _LISTED_SAMPLES = 3
@@ -50,6 +54,15 @@ def summary(target_log: TargetLog, num_samples: int, targets: str, path: Path) -
     if target_log.skipped_samples:
         parts.append(_unreadable(target_log.skipped_samples))
     return f"glocal: {', '.join(parts)}; written to {shown(path)}"
+
+
+def tell_ledger(path: Path) -> None:
+    """Log what became of relevance in the decisions that were looked at, as a file says."""
+    with StatisticsFile(path, is_part=True) as file:
+        moments = file.ledger()
+    found = None if moments is None else moments.summary()
+    if found is not None:
+        log.info("%s", found)
 
 
 def _unreadable(samples: Sequence[SkippedSample]) -> str:
