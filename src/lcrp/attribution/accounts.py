@@ -5,9 +5,8 @@ Axes: B picture.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 
 import torch
 
@@ -20,6 +19,9 @@ log = logging.getLogger(__name__)
 
 _TOLERANCE = {torch.float64: 1e-3, torch.float32: 1e-3}  # of the larger of seed and the largest sum of |R|
 _COARSE = 0.1  # of less precise numbers
+_LISTED = 5  # operations of a kind
+
+Found = Mapping[str, Counter[str]]  # what is said of operations, and how many of each there are
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,7 +34,9 @@ class Accounts:
         losing: names of its rules that make or lose relevance all the same; then ledgers only tell of it.
         unaccounted: what happens if something is.
         cuts: how often the network takes a value out of what depends on the picture, by how it does.
+        told: what the log has said of the network so far; it says so once.
         num_rounds: that were closed so far.
+        is_audited: whether it was looked which operations have no rule.
     """
 
     bookkeeper: Bookkeeper
@@ -40,7 +44,27 @@ class Accounts:
     losing: tuple[str, ...]
     unaccounted: Unaccounted
     cuts: Counter[str] = field(default_factory=Counter)
+    told: set[str] = field(default_factory=set)
     num_rounds: int = 0
+    is_audited: bool = False
+
+    def audit(self, seeded: torch.Tensor) -> None:
+        """Warn, in one line, of what has no rule on the way of the first decision, unless that was told before.
+
+        Args:
+            seeded: the output that is explained.
+        """
+        if self.is_audited or not self.claims:
+            return
+        self.is_audited = True
+        found = _found(seeded, self.cuts)
+        names = {f"{what}: {name}" for what, names in found.items() for name in names}
+        if names - self.told:
+            log.warning("%s", "; ".join(_remarks(found)))
+        losing = ", ".join(self.losing)
+        if losing and losing not in self.told:
+            log.info("%s makes or loses relevance: ledgers say how much is missing, none is refused", losing)
+        self.told |= names | {losing}
 
     def closed(
         self, seeded: torch.Tensor, seed: torch.Tensor, heatmap: torch.Tensor, layers: Iterable[torch.Tensor]
@@ -68,8 +92,6 @@ class Accounts:
             Ledger(seed=a, reached=b, constants=c, stabiliser=d, largest=e, conserves=conserves)
             for a, b, c, d, e in rows.tolist()
         )
-        if self.claims and self.num_rounds == 1:
-            _tell_once("; ".join(_remarks(seeded, self.cuts)), self.losing)
         if conserves and self.unaccounted == "error":
             _check(ledgers, seeded, self.cuts)
         return () if self.bookkeeper.is_mixed else ledgers
@@ -79,7 +101,7 @@ def _check(ledgers: tuple[Ledger, ...], seeded: torch.Tensor, cuts: Counter[str]
     worst = max(ledgers, key=lambda ledger: ledger.missing_share)
     if worst.missing_share <= _TOLERANCE.get(seeded.dtype, _COARSE):
         return
-    remarks = "".join(f"; {remark}" for remark in _remarks(seeded, cuts))
+    remarks = "".join(f"; {remark}" for remark in _remarks(_found(seeded, cuts)))
     raise LayerError(
         f"{worst.missing_share:.1%} of the relevance is unaccounted for, so heatmap and concepts may be wrong"
         f"{remarks}.",
@@ -87,26 +109,21 @@ def _check(ledgers: tuple[Ledger, ...], seeded: torch.Tensor, cuts: Counter[str]
     )
 
 
-def _remarks(seeded: torch.Tensor, cuts: Counter[str]) -> list[str]:
+def _remarks(found: Found) -> list[str]:
     """Operations without a rule on the way of a decision, and where relevance does not pass, in words."""
-    found = (
-        ("operations without a rule passed as gradient", passed_as_gradient(seeded)),
-        ("operations without a rule passed by contribution", passed_by_contribution(seeded)),
-        ("relevance is cut", cuts),
-    )
     return [
-        f"{what}: {', '.join(f'{name} ({count})' for name, count in names.most_common(5))}"
-        for what, names in found
+        f"{what}: {', '.join(f'{name} ({count})' for name, count in names.most_common(_LISTED))}"
+        for what, names in found.items()
         if names
     ]
 
 
-@cache
-def _tell_once(remarks: str, losing: tuple[str, ...]) -> None:
-    if remarks:
-        log.warning("%s", remarks)
-    if losing:
-        log.info("%s makes or loses relevance: ledgers say how much is missing, none is refused", ", ".join(losing))
+def _found(seeded: torch.Tensor, cuts: Counter[str]) -> Found:
+    return {
+        "operations without a rule passed as gradient": passed_as_gradient(seeded),
+        "operations without a rule passed by contribution": passed_by_contribution(seeded),
+        "relevance is cut": cuts,
+    }
 
 
 def _per_picture(values: torch.Tensor) -> torch.Tensor:

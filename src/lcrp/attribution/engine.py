@@ -41,6 +41,7 @@ class Attributor:
         mean: subtracted from RGB images in [0, 1], per channel.
         std: divided by afterwards, per channel.
         unaccounted: what happens where relevance went astray though the composite conserves it.
+        told: what the log has said of the network's operations, which it says once; kept from context to context.
 
     Raises:
         LayerError: a layer is not in the network.
@@ -56,6 +57,7 @@ class Attributor:
         mean: Sequence[float],
         std: Sequence[float],
         unaccounted: Unaccounted = "error",
+        told: set[str] | None = None,
     ) -> None:
         self.network = network
         self.composite = composite
@@ -68,6 +70,7 @@ class Attributor:
         self._own_state: OwnState | None = None
         self._copies = False  # whether rules keep copies, since the network overwrites what they would keep
         self._unaccounted = unaccounted
+        self._told_of: set[str] = set() if told is None else told
         self._trace: Trace | None = None
         self._undo = ExitStack()
 
@@ -86,6 +89,7 @@ class Attributor:
                     claims=getattr(self.composite, "conserves", False),
                     losing=built.losing,
                     unaccounted=self._unaccounted,
+                    told=self._told_of,
                 )
                 stack.enter_context(self._rules.running)
             else:

@@ -155,7 +155,9 @@ class Trace:
             LayerError: the layer is not recorded, or the relevance of the input is NaN or infinite.
         """
         record = self._at(layer)
-        heatmap = self._backward(record.calls, record.split(relevance), ["input"], [self._input])[0]
+        heatmap = self._backward(record.calls, record.split(relevance), ["input"], [self._input], is_from_output=False)[
+            0
+        ]
         return at_least_float32(heatmap).sum(dim=1)
 
     def told(self, name: str, maps: torch.Tensor) -> None:
@@ -188,12 +190,15 @@ class Trace:
         ends: Sequence[torch.Tensor],
         *,
         is_accounted: bool = False,
+        is_from_output: bool = True,
     ) -> list[torch.Tensor]:
         """Relevance of the named `ends`, in their shapes, from relevance `seeds` of `starts`."""
         for start in starts:
             check_differentiable(start)
         if self._accounts is not None:
             self._accounts.bookkeeper.begin(len(seeds[0]), is_open=is_accounted)
+            if is_from_output:
+                self._accounts.audit(starts[0])
         placed = [seed.to(start) for start, seed in zip(starts, seeds, strict=True)]
         gradients = torch.autograd.grad(starts, ends, placed, retain_graph=True, allow_unused=True)
         relevance = [

@@ -36,6 +36,7 @@ class Explainer:
         precision: how its numbers are multiplied.
         unaccounted: what happens where relevance went astray, though the composite conserves it.
         chosen: the layer that 'auto' stands for, once it is known.
+        told: what the log has said of the network's operations, so that it says so once in a run.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Explainer:
     precision: Precision = "float32"
     unaccounted: Unaccounted = "error"
     chosen: ChosenLayer | None = None
+    told: set[str] = field(default_factory=set, compare=False)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -86,6 +88,7 @@ class Explainer:
             mean=self.mean,
             std=self.std,
             unaccounted=self.unaccounted,
+            told=self.told,
         )
 
     def reader(self) -> Attributor:

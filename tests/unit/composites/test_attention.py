@@ -8,7 +8,6 @@ from ruled import relevance, ruled
 from torch import nn
 from torch.nn import functional
 
-from lcrp.attribution import accounts
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.composites import composites
@@ -130,7 +129,6 @@ def test_resizes_by_gradient_or_by_contribution() -> None:
 @pytest.mark.parametrize("way", ["cp", "attn"])
 def test_ledgers_say_whether_attention_conserves(way: str, caplog: pytest.LogCaptureFixture) -> None:
     """Softmax by AttnLRP loses relevance: that is said, put down to nothing else, and no error."""
-    accounts._tell_once.cache_clear()
     network = Attention(is_fused=True).double()
     spec = CompositeSpec(name="mine", build=composites.epsilon_plus, settings={"attention": way})
     task = SegmentationTask(("a", "b"))

@@ -139,7 +139,12 @@ class OperationRules(TorchFunctionMode):
     ) -> torch.Tensor:
         rule = None if func in KNOWN or moves_values(out) else self.rule("unknown")
         inputs = tuple(value for value in args if is_signal(value) and value is not out)
-        if rule is None or not inputs or not out.is_floating_point() or any(out is value for value in args):
+        if (
+            rule is None
+            or not inputs
+            or not all(one.is_floating_point() for one in (out, *inputs))
+            or any(out is value for value in args)
+        ):
             self.written.note(out)
             return self.inherit(out, args)
         places = [number for number, value in enumerate(args) if is_signal(value)]

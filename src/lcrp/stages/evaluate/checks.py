@@ -237,8 +237,8 @@ def _stability(
         network = copy.deepcopy(explainer.network).to(device=device, dtype=dtype)
         try:
             scores = _scores(explainer, network, images.to(device), found)
-        except ConfigError as error:  # the network has operations that this format lacks
-            log.info("stability in %s is not checked: %s", name, error)
+        except (ConfigError, RuntimeError) as error:  # the network has operations that this format lacks
+            log.info("stability in %s is not checked: %s", name, str(error).partition("\n")[0])
             continue
         value = _kept_share(reference, scores)
         note = f"share of the {TOP} top concepts that are among them in {name} too"
