@@ -1,15 +1,23 @@
 """The examples of docs/examples, as their pages say to run them."""
 
+import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from PIL import Image
+from torchvision.ops import box_iou
 
 from conftest import TINY, Outcome
 from lcrp.data.scenes import CLASS_NAMES, draw, plan
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+
+MADE = ("stage=render", "stage.make_statistics=true")
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +33,11 @@ def own(lcrp: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> Callab
     return run
 
 
+def python_blocks(page: str) -> list[str]:
+    text = (EXAMPLES.parent / "how-to" / f"{page}.md").read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+
+
 def test_a_network_from_elsewhere_is_explained(own: Callable[..., Outcome]) -> None:
     common = ("own_network", "model=mobile_deeplab", "statistics.targets=predicted")
     few = ("statistics.num_samples=2", "statistics.batch_size=2", "statistics.layers=[network.backbone.12.*]")
@@ -32,6 +45,56 @@ def test_a_network_from_elsewhere_is_explained(own: Callable[..., Outcome]) -> N
     outcome = own(*common, *few, "stage=render", "stage.n_references=2")
     assert (outcome.code, outcome.err) == (0, [])
     assert any(line.endswith("network.backbone.12.block.0.0.png") for line in outcome.out)
+
+
+@pytest.mark.parametrize("model", ["dense", "two_stage"])
+def test_a_detector_from_elsewhere_is_explained(own: Callable[..., Outcome], model: str) -> None:
+    few = ("statistics.num_samples=2", "statistics.batch_size=2", "model.max_detections=2", "stage.n_references=1")
+    outcome = own("own_network", f"model={model}", "statistics.targets=predicted", *few, *MADE)
+    assert (outcome.code, outcome.err) == (0, [])
+    assert "backbone." in outcome.out[-1]
+    assert outcome.out[-1].endswith(".png")
+
+
+def test_the_examples_of_the_page_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES / "own_network"))
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(draw(plan("val", 8)).image).save("photo.jpg")
+    names: dict[str, object] = {}
+    torch.manual_seed(0)
+    for block in python_blocks("own_network"):
+        exec(compile(block, "own_network.md", "exec"), names)
+        assert "of the relevance lies outside" in capsys.readouterr().out
+
+
+def test_a_foreign_detector_finds_what_is_annotated(own: Callable[..., Outcome], shared: Path, tmp_path: Path) -> None:
+    checkpoint, coco = shared / "checkpoints" / "fastestdet_coco.pth", shared / "data" / "coco2017"
+    if not checkpoint.exists():
+        pytest.skip("FastestDet's checkpoint is not here")
+    photograph = coco / "val2017" / "000000011760.jpg"
+    shutil.copy(photograph, tmp_path / "photo.jpg")
+    shutil.copy(checkpoint, tmp_path)
+    settings = ("model=fastestdet", "model.checkpoint=fastestdet_coco.pth", "dataset=folder", "dataset.path=.")
+    outcome = own("fastestdet", *settings, "stage=render", "stage.image=photo.jpg", "stage.n_references=0")
+    assert (outcome.code, outcome.err) == (0, [])
+    annotations = json.loads((coco / "annotations" / "instances_val2017.json").read_text(encoding="utf-8"))
+    zebras = [one["bbox"] for one in annotations["annotations"] if one["image_id"] == 11760]
+    annotated = torch.tensor([[x, y, x + width, y + height] for x, y, width, height in zebras])
+    found = [
+        json.loads(path.read_text(encoding="utf-8")) for path in sorted(tmp_path.glob("outputs/runs/*/photo*.json"))
+    ]
+    assert len(found) == len(annotated) == 3
+    assert {one["class"] for one in found} == {"zebra"}
+    overlap = box_iou(torch.tensor([one["box"] for one in found]), annotated)
+    assert overlap.amax(dim=1).min() > 0.7, "boxes sit on the animals"
+    assert overlap.argmax(dim=1).unique().numel() == 3
+    (block,) = python_blocks("fastestdet")
+    names: dict[str, Any] = {}
+    exec(compile(block, "fastestdet.md", "exec"), names)
+    assert (tmp_path / "decision.png").exists()
+    assert names["explanation"].box == pytest.approx(max(found, key=lambda one: one["confidence"])["box"], abs=0.01)
 
 
 def test_a_dataset_from_elsewhere_is_read(own: Callable[..., Outcome], tmp_path: Path) -> None:

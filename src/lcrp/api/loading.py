@@ -13,14 +13,14 @@ from lcrp.api.explainers import LIKE, MODULE, Rules, as_it_stands, composite_set
 from lcrp.api.given import ClassNames, InputSize, channel_values, class_names_of, input_settings
 from lcrp.api.networks import placed_network
 from lcrp.api.torchvision import torchvision_explainer
-from lcrp.attribution.answers import check_answer
+from lcrp.attribution.answers import check_answer, probed
 from lcrp.attribution.layers import AUTO
 from lcrp.attribution.segmentation import BACKGROUND, Activation
 from lcrp.config.build import build_explainer, find_device
 from lcrp.config.checkpoints import EMBEDDED, OFFICIAL
 from lcrp.config.compose import composed
 from lcrp.config.composite import build_composite
-from lcrp.config.network import activation_of
+from lcrp.config.network import KEPT, activation_of
 from lcrp.config.paths import absolute
 from lcrp.config.root import Config
 from lcrp.config.samples import input_transform
@@ -28,6 +28,7 @@ from lcrp.config.tasks import build_task
 from lcrp.decisions.explainer import Explainer, Precision
 from lcrp.errors import CheckpointError, ConfigError, nearest
 from lcrp.models.checkpoint import checkpoint_state
+from lcrp.models.kept import keeps_boxes, kept_detector
 from lcrp.models.pretrained import config_of, is_pretrained
 from lcrp.models.recognition import FAMILIES, looks_like
 from lcrp.models.smp import is_of_library, with_logits
@@ -68,9 +69,10 @@ def load(
     Args:
         model: path of a checkpoint (YOLOv5, YOLOv6 0.1.0, SSD, UNet, DeepLabV3+), ``official:NAME``,
             ``embedded:NAME``, the name of a family (``yolov6``), or any `torch.nn.Module` whose `forward` takes
-            pictures [B, 3, H, W], normalised, and returns logits [B, K, H, W] (segmentation) or a
-            `lcrp.values.prediction.DetectorOutput` (detection). Networks of segmentation_models_pytorch, and folders
-            of their save_pretrained, are known.
+            pictures [B, 3, H, W], normalised, and returns logits [B, K, H, W] (segmentation), a
+            `lcrp.values.prediction.DetectorOutput` (detection), or the boxes that it keeps itself, {'boxes': [D, 4],
+            'scores': [D], 'labels': [D]} of one picture. Networks of torchvision and segmentation_models_pytorch, and
+            folders of their save_pretrained, are known.
         task: 'detection' or 'segmentation'; needed for a module, known for the families and libraries.
         checkpoint: weights of the family that `model` names, where the file does not tell the family.
         composite: name of the rules: epsilon_plus_flat, epsilon_gamma_flat, ...; or name and settings, such as
@@ -231,9 +233,16 @@ def _own(
     is_bare = task == "segmentation" and class_names[0] == BACKGROUND
     is_bare = is_bare and ("sigmoid" in (model.activation, told) or len(class_names) == 2)
     allowed = (len(class_names), len(class_names) - 1) if is_bare else (len(class_names),)
-    num_classes = check_answer(placed, (transform.height, transform.width), task, allowed)
-    if task == "segmentation":
-        model.activation = activation_of(model, told, num_classes)
+    size = (transform.height, transform.width)
+    if task == "detection" and keeps_boxes(probed(placed, size)):
+        if any(one.startswith("model.iou=") for one in overrides):
+            raise ConfigError(f"{type(network).__name__} selects its boxes itself: leave iou out")
+        placed = kept_detector(placed, len(class_names))
+        model.task, model.score, model.iou = KEPT, None, None
+    else:
+        num_classes = check_answer(placed, size, task, allowed)
+        if task == "segmentation":
+            model.activation = activation_of(model, told, num_classes)
     explainer = Explainer(
         name=type(network).__name__,
         network=placed,

@@ -71,7 +71,10 @@ def _segmented(output: object) -> tuple[str, str, int | None]:
 
 
 def _detected(output: object) -> tuple[str, str, int | None]:
-    wanted = "lcrp.values.prediction.DetectorOutput: boxes and logits before any selection"
+    wanted = (
+        "lcrp.values.prediction.DetectorOutput: boxes and logits before any selection; or a mapping with boxes, scores "
+        "and labels of the detections that are kept"
+    )
     columns = output.class_logits.shape[-1] - output.has_background if isinstance(output, DetectorOutput) else None
     return wanted, _described(output), columns
 

@@ -13,10 +13,13 @@ from lcrp.config.model import Model
 from lcrp.config.targets import call, locate, takes
 from lcrp.errors import CheckpointError, ConfigError
 from lcrp.models.checkpoint import Checkpoint, load_state
+from lcrp.models.kept import kept_detector
+from lcrp.models.library import LibraryNetwork
 
 log = logging.getLogger(__name__)
 
 OF_LIBRARY = "official"  # the weights that the network's own library publishes
+KEPT = "kept_detection"  # the task of detectors that select their boxes themselves
 RANDOM_SEED = 0  # of the weights of model.checkpoint=random
 
 
@@ -84,10 +87,13 @@ def trained_network(
     if callable(prepare):
         prepare()
     network.eval().requires_grad_(False).to(device, dtype)
+    class_names = _checked_names(names, arguments, activation)
+    if model.task == KEPT and not isinstance(network, LibraryNetwork):
+        network = kept_detector(network, len(class_names))
     return TrainedNetwork(
         network=network,
         arguments=arguments,
-        class_names=_checked_names(names, arguments, activation),
+        class_names=class_names,
         checkpoint=RANDOM if checkpoint is None else checkpoint.path.name,
         checkpoint_sha256="" if checkpoint is None else checkpoint.sha256,
         activation=activation,

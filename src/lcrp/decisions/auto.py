@@ -38,9 +38,9 @@ def chosen_layer(
     """The layer that 'auto' stands for, by the first 16 decisions about samples.
 
     Of the layers whose output has places, and that lie in the deeper half of these by the order in which they run, the
-    one that carries most of the decisions' relevance, on average. Of those that carry as much (90 % of it) the one with
-    the most channels, of these the deepest. Earlier layers take part where none of these carries half
-    of the relevance, the output that is explained where there is nothing else.
+    one that carries most of the decisions' relevance: the mean of min(|R|, 1) of seeds of 1. Of those that carry as
+    much (90 % of it) the one with the most channels, of these the deepest. Earlier layers take part where none of these
+    carries half of the relevance, the output that is explained where there is nothing else.
 
     Args:
         explainer: the network; gradients are no relevance, so epsilon_plus_flat takes their place.
@@ -71,7 +71,7 @@ def chosen_layer(
         kept, found = _measured(explainer, part, islice(looked_at, NUM_PICTURES), targets, with_output=with_output)
         if not found:
             return None
-        mean = {name: sum(min(max(one.get(name, 0.0), 0.0), 1.0) for one in found) / len(found) for name in part}
+        mean = {name: sum(min(abs(one.get(name, 0.0)), 1.0) for one in found) / len(found) for name in part}
         most = max(mean.values())
         if most > least:
             as_much = [name for name in part if mean[name] >= AS_MUCH * most]

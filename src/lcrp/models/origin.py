@@ -46,14 +46,14 @@ class ScoresSeen(TorchFunctionMode):
     What follows them can be traced back to them, even in a forward pass without derivatives.
 
     Args:
-        num_columns: L of class logits.
+        num_columns: L of class logits; several where it may be one of these.
 
     Attributes:
         noted: what was seen so far.
         is_noting: whether it looks; a gate within a backbone is no score.
     """
 
-    def __init__(self, num_columns: int) -> None:
+    def __init__(self, *num_columns: int) -> None:
         super().__init__()
         self.noted: list[Scored] = []
         self.is_noting = False
@@ -81,7 +81,7 @@ class ScoresSeen(TorchFunctionMode):
         out = func(*args, **(kwargs or {}))
         if not self.is_noting or func not in _SCORING or not isinstance(out, Tensor):
             return out
-        if out.ndim == 0 or out.shape[-1] != self._num_columns:
+        if out.ndim == 0 or out.shape[-1] not in self._num_columns:
             return out
         if not self.noted:
             self._undo.enter_context(torch.enable_grad())
@@ -90,6 +90,26 @@ class ScoresSeen(TorchFunctionMode):
         logits = args[0] if args else (kwargs or {})["input"]
         self.noted.append(Scored(logits=logits, probabilities=probabilities))
         return probabilities
+
+
+def last_of(noted: Sequence[Scored]) -> list[Scored]:
+    """Of what was noted what no other came from: a gate within the network is no score.
+
+    Args:
+        noted: in the order in which it was seen.
+    """
+    last = []
+    for number, one in enumerate(noted):
+        later = [other.logits for other in noted[number + 1 :] if other.logits.requires_grad]
+        seeds = [torch.ones_like(logits) for logits in later]
+        used = (
+            torch.autograd.grad(later, [one.probabilities], seeds, retain_graph=True, allow_unused=True)
+            if later
+            else (None,)
+        )
+        if used[0] is None:
+            last.append(one)
+    return last
 
 
 def rows_of(scores: Tensor, columns: Tensor, noted: Sequence[Scored]) -> Tensor:
