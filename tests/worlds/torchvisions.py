@@ -29,6 +29,32 @@ def torchvision_network(name: str, **options: Any) -> nn.Module:
     return network
 
 
+def regional_detector() -> nn.Module:
+    """A small Faster R-CNN with a convolution in its box head, which sees every region of interest by itself."""
+    detection = torchvision.models.detection
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        backbone = nn.Sequential(
+            nn.Conv2d(3, 16, 3, stride=4, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, stride=4, padding=1), nn.ReLU()
+        )
+        backbone.out_channels = 16  # type: ignore[assignment]
+        network = detection.FasterRCNN(
+            backbone,
+            min_size=64,
+            max_size=96,
+            rpn_anchor_generator=detection.rpn.AnchorGenerator(((16, 32),), ((1.0,),)),
+            rpn_post_nms_top_n_test=12,
+            box_roi_pool=torchvision.ops.MultiScaleRoIAlign(["0"], 7, 2),
+            box_head=detection.faster_rcnn.FastRCNNConvFCHead((16, 7, 7), [16], [32]),
+            box_predictor=detection.faster_rcnn.FastRCNNPredictor(32, NUM_CLASSES + 1),
+            box_score_thresh=0.0,
+        )
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.normal_(module.weight, std=0.1)
+    return network.eval()
+
+
 def calibrate(network: nn.Module, pictures: torch.Tensor) -> None:
     """Take BatchNorm's statistics from pictures, the network else in evaluation mode."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]

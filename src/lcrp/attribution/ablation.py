@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import NetworkOutput
+from lcrp.errors import LayerError
 from lcrp.values.prediction import KeptOutput
 
 Ablation = Literal["zero", "mean", "resample"]
@@ -34,6 +35,9 @@ def ablated_outputs(
 
     Returns:
         The network's output for V variants.
+
+    Raises:
+        LayerError: the layer has no places where `fill` could lie.
     """
     if attributor.takes_one and len(keep) > 1:
         outputs = [ablated_outputs(attributor, image, layer, one[None], fill) for one in keep]
@@ -41,6 +45,12 @@ def ablated_outputs(
 
     def ablate(output: torch.Tensor, axis: int) -> torch.Tensor:
         channels = output.movedim(axis, 1)
+        if fill.shape[2:] not in ((1, 1), channels.shape[2:]):  # regions, or several calls, side by side
+            raise LayerError(
+                f"layer '{layer}' sees regions of interest, or runs more than once in a picture: values of another "
+                "picture have no place there; leave the layer out, or ablate otherwise",
+                mend="Set stage.ablations=[zero,mean].",
+            )
         kept = keep.view(*keep.shape, *[1] * (channels.ndim - 2))
         return torch.where(kept, channels, fill.to(output)).movedim(1, axis)
 

@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 
 from lcrp.attribution.concepts import activation_scores, relevance_scores
 from lcrp.composites.spec import CompositeSpec
+from lcrp.errors import LayerError
 from lcrp.values.attribution import Attribution
 from lcrp.values.prediction import at_least_float32
 from lcrp.values.target import ExplainedTarget
@@ -85,7 +86,16 @@ def positive_heatmaps(method: Method, attribution: Attribution, layer: str, nois
         attribution: of T targets.
         layer: name of a recorded layer.
         noise: [T, h, w] random numbers in [0, 1], the map of 'random'.
+
+    Raises:
+        LayerError: the method resizes the layer's map, and the layer has none.
     """
+    if layer in attribution.without_map and method.reading in ("activation", "gradcam"):
+        raise LayerError(
+            f"layer '{layer}' has no map of the picture, as {method.name} needs it: it sees regions of interest, or "
+            "runs more than once; choose another layer, or leave the method out",
+            mend="Set model.layer or stage.methods.",
+        )
     heatmap = at_least_float32(attribution.heatmap)
     match method.reading:
         case "relevance":

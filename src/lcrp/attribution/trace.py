@@ -94,7 +94,13 @@ class Trace:
         ledgers = None
         if self._accounts is not None:
             ledgers = self._accounts.closed(explained_output, seed, heatmap, by_layer.values())
-        return Attribution(heatmap=heatmap, relevance=by_layer, activation=self.activation, ledgers=ledgers)
+        return Attribution(
+            heatmap=heatmap,
+            relevance=by_layer,
+            activation=self.activation,
+            ledgers=ledgers,
+            without_map=frozenset(name for name, record in self._recorded.items() if not _is_map(record)),
+        )
 
     def relevance(self, layer: str, explained: Sequence[ExplainedTarget | None]) -> torch.Tensor:
         """Relevance [B, C, h, w] of one recorded layer, by a round that goes no further.
@@ -207,3 +213,8 @@ class Trace:
         ]
         check_finite([(name, tensor.sum()) for name, tensor in zip(names, relevance, strict=True)])
         return relevance
+
+
+def _is_map(record: Record) -> bool:
+    """Whether the places of a layer are those of one map of the picture."""
+    return len(record.calls) == 1 and record.calls[0].ndim == 4 and not record.has_regions()

@@ -20,12 +20,14 @@ class Attribution:
         relevance: layer name to [T, C, h, w], relevance at the layer's output.
         activation: layer name to [T, C, h, w], the layer's output.
         ledgers: of every target, where it was kept; None where rules on modules keep none.
+        without_map: layers whose h and w are no places of the picture: regions of interest, or several maps in a row.
     """
 
     heatmap: torch.Tensor
     relevance: Mapping[str, torch.Tensor]
     activation: Mapping[str, torch.Tensor]
     ledgers: tuple[Ledger, ...] | None = None
+    without_map: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

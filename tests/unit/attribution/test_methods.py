@@ -1,10 +1,13 @@
 """What every reading makes of one round, worked out by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from lcrp.attribution.methods import Method, Reading, concept_vectors, noise_for, plays_part, positive_heatmaps
 from lcrp.composites.spec import GRADIENT
+from lcrp.errors import LayerError
 from lcrp.values.attribution import Attribution
 from lcrp.values.target import ExplainedTarget, Target
 
@@ -51,6 +54,15 @@ def test_heatmaps_by_hand(reading: Reading, expected: list[list[float]]) -> None
     noise = torch.tensor([[[0.2, 0.6]], [[0.8, 0.0]]])
     found = positive_heatmaps(method(reading), ROUND, "layer", noise)
     torch.testing.assert_close(found, torch.tensor(expected)[:, None])
+
+
+@pytest.mark.parametrize("reading", ["activation", "gradcam"])
+def test_layers_without_a_map_have_no_heatmap(reading: Reading) -> None:
+    """The places of regions of interest, resized to the picture, would look like a heatmap."""
+    regions = replace(ROUND, without_map=frozenset(["layer"]))
+    with pytest.raises(LayerError, match=f"layer 'layer' has no map of the picture, as {reading} needs it"):
+        positive_heatmaps(method(reading), regions, "layer", torch.zeros(2, 1, 2))
+    assert positive_heatmaps(method("relevance"), regions, "layer", torch.zeros(2, 1, 2)).shape == (2, 1, 4)
 
 
 def test_gradients_that_cancel_lead_to_the_target_all_the_same() -> None:
