@@ -1,5 +1,6 @@
 """Explainers of torchvision's own objects: detectors and segmenters, as they are."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from lcrp.decisions.explainer import Explainer
 from lcrp.errors import ConfigError
 from lcrp.models.library import DetectorReader, LibraryNetwork, SegmenterReader
 from lcrp.models.torchvision import detector_reader
+
+log = logging.getLogger(__name__)
 
 _LIKE = {"segmentation": "deeplabv3_resnet50", "detection": "fasterrcnn_resnet50_fpn"}  # whose settings are taken
 
@@ -68,6 +71,13 @@ def torchvision_explainer(
         numbers = range(1, reader.num_columns)
         reader = detector_reader(library, len(class_names or numbers))
     names = tuple(class_names or map(str, numbers))
+    if not class_names:
+        log.info(
+            "%s does not keep the names of its classes: they are called %s to %s; give class_names=[...]",
+            type(network).__name__,
+            names[0],
+            names[-1],
+        )
     placed = LibraryNetwork(library, reader)
     explainer = Explainer(
         name=type(network).__name__,

@@ -3,9 +3,10 @@
 Axes: B batch, D detection, R row of class logits, K class, L column of logits, H W picture.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -15,6 +16,8 @@ from torch.nn.functional import pad
 from lcrp.errors import ConfigError
 from lcrp.models.origin import Scored, ScoresSeen, rows_of
 from lcrp.values.prediction import KeptBoxes, KeptOutput, at_least_float32
+
+log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
@@ -92,11 +95,13 @@ class DetectorReader:
     Attributes:
         num_columns: L of the class logits.
         columns: that of every class; index = class id. Detections of other columns are left out.
+        told: columns of which it was said that they are.
     """
 
     num_columns: int
     columns: tuple[int, ...]
     takes_one: bool = True
+    told: set[int] = field(default_factory=set, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         wrong = [column for column in self.columns if not 0 <= column < self.num_columns]
@@ -123,6 +128,7 @@ class DetectorReader:
         class_ids = torch.full((self.num_columns,), -1, device=labels.device)
         class_ids[columns] = torch.arange(len(columns), device=labels.device)
         is_named = class_ids[labels] >= 0
+        self._tell_unnamed(labels[~is_named])
         with torch._C.DisableTorchFunction():
             rows = rows_of(found["scores"], labels, seen.noted)
         probabilities = [at_least_float32(one.probabilities.detach()).flatten(0, -2) for one in seen.noted]
@@ -136,6 +142,14 @@ class DetectorReader:
             probabilities=torch.cat(probabilities)[:, columns],
             places=proposed.in_picture(picture.shape[-2:]),
         )
+
+    def _tell_unnamed(self, labels: Tensor) -> None:
+        """Say, once for each column, that detections are left out since their class has no name."""
+        new = sorted(set(labels.tolist()) - self.told)
+        if new:
+            listed = ", ".join(map(str, new))
+            log.warning("detections of classes without a name are left out: columns %s of the class logits", listed)
+            self.told.update(new)
 
 
 def _all_logits(library: nn.Module, noted: Sequence[Scored]) -> Tensor:

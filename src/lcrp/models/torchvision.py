@@ -3,6 +3,7 @@
 The library is imported only where a network of it is built or recognised.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,14 @@ _ROWS = {  # key of a state dict whose tensor has a row per column of class logi
 }
 _CENTRENESS = "head.regression_head.bbox_ctrness.weight"  # FCOS has one anchor per cell
 _AUXILIARY = "aux_classifier."
+_VARIANCE = ".running_var"
+_UNKNOWN_EPSILON = (
+    "the file's norms are frozen (FrozenBatchNorm2d), and it does not say what they add to variances: 1e-5 is taken, "
+    "but 0 is right for networks that began as torchvision's COCO_V1 detectors; say which by "
+    "model.network.norm_epsilon=0 or 1e-5"
+)
+
+log = logging.getLogger(__name__)
 
 
 class TorchvisionNetwork(LibraryNetwork):
@@ -41,6 +50,8 @@ class TorchvisionNetwork(LibraryNetwork):
         has_auxiliary: whether a segmenter has the auxiliary classifier that it was trained with.
         min_size: length in pixels to which a detector scales the shorter side of its input; None for the builder's.
         max_size: most pixels of the longer side; None for the builder's.
+        norm_epsilon: that BatchNorm adds to variances; None for the builder's, 1e-5.
+        is_frozen: whether the weights are of norms that were not trained (FrozenBatchNorm2d).
         is_official: take the published weights, and all that belongs to them.
 
     Raises:
@@ -56,6 +67,8 @@ class TorchvisionNetwork(LibraryNetwork):
         has_auxiliary: bool = False,
         min_size: int | None = None,
         max_size: int | None = None,
+        norm_epsilon: float | None = None,
+        is_frozen: bool = False,
         is_official: bool = False,
     ) -> None:
         sizes = {key: side for key, side in (("min_size", min_size), ("max_size", max_size)) if side is not None}
@@ -71,6 +84,10 @@ class TorchvisionNetwork(LibraryNetwork):
         total = num_classes + 1 if num_columns is None else num_columns
         options |= sizes if is_official else {"num_classes": total, **sizes}
         library = _built(name, options)
+        if norm_epsilon is not None:
+            _set_norm_epsilon(library, norm_epsilon)
+        elif is_frozen and not is_official:
+            log.warning("%s", _UNKNOWN_EPSILON)
         super().__init__(library, detector_reader(library, num_classes))
 
     @staticmethod
@@ -81,7 +98,8 @@ class TorchvisionNetwork(LibraryNetwork):
                 rows = state[key].shape[0] // (1 if _CENTRENESS in state else times)
                 if "classifier" in key.split(".")[0]:
                     return {"num_classes": rows, "has_auxiliary": any(one.startswith(_AUXILIARY) for one in state)}
-                return {"num_columns": rows}
+                is_frozen = any(one.endswith(_VARIANCE) for one in state) and not any(map(_is_counter, state))
+                return {"num_columns": rows, **({"is_frozen": True} if is_frozen else {})}
         return {}
 
     @staticmethod
@@ -172,6 +190,19 @@ def _built(name: str, options: Mapping[str, Any]) -> nn.Module:
     _check_name(name)
     network: nn.Module = models.get_model(name, **options)
     return network
+
+
+def _is_counter(key: str) -> bool:
+    """Whether a key is one that norms have that are trained."""
+    return key.endswith(".num_batches_tracked")
+
+
+def _set_norm_epsilon(library: nn.Module, epsilon: float) -> None:
+    from torchvision.ops.misc import FrozenBatchNorm2d
+
+    for module in library.modules():
+        if isinstance(module, nn.BatchNorm2d | FrozenBatchNorm2d):
+            module.eps = epsilon
 
 
 def _check_name(name: str) -> None:
