@@ -93,13 +93,14 @@ class Accounts:
             for a, b, c, d, e in rows.tolist()
         )
         if conserves and self.unaccounted == "error":
-            _check(ledgers, seeded, self.cuts)
+            tolerance = _COARSE if self.bookkeeper.is_coarse else _TOLERANCE.get(seeded.dtype, _COARSE)
+            _check(ledgers, tolerance, seeded, self.cuts)
         return () if self.bookkeeper.is_mixed else ledgers
 
 
-def _check(ledgers: tuple[Ledger, ...], seeded: torch.Tensor, cuts: Counter[str]) -> None:
+def _check(ledgers: tuple[Ledger, ...], tolerance: float, seeded: torch.Tensor, cuts: Counter[str]) -> None:
     worst = max(ledgers, key=lambda ledger: ledger.missing_share)
-    if worst.missing_share <= _TOLERANCE.get(seeded.dtype, _COARSE):
+    if worst.missing_share <= tolerance:
         return
     remarks = "".join(f"; {remark}" for remark in _remarks(_found(seeded, cuts)))
     raise LayerError(

@@ -31,3 +31,16 @@ def check_differentiable(output: torch.Tensor) -> None:
             "the network's output carries no gradient, so relevance cannot go back from it: forward must not use "
             "no_grad, inference_mode, detach or whole numbers"
         )
+
+
+def check_no_checkpoint(error: RuntimeError) -> None:
+    """Say in our words what torch refuses.
+
+    Raises:
+        ConfigError: the network computes a part anew in backward passes, in the one way that torch cannot do here.
+    """
+    if "use_reentrant" in str(error):
+        raise ConfigError(
+            "a part of the network runs under torch.utils.checkpoint with use_reentrant=True, through which no "
+            "relevance passes: give use_reentrant=False"
+        ) from error

@@ -3,12 +3,13 @@
 Axes: B batch, N region of interest, C concept, h w feature map, P place.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
+from lcrp.attribution.side_by_side import check_side_by_side
 from lcrp.composites.operations.written import Kept
 from lcrp.composites.windowed import whole
 from lcrp.errors import LayerError
@@ -221,7 +222,7 @@ class Recorder:
         self._settle()
         for name, record in self._records.items():
             _check_regions(name, record)
-        check_side_by_side(self._records)
+        check_side_by_side({name: record.calls for name, record in self._records.items()})
         counts = {name: len(record.calls) for name, record in self._records.items()}
         self.counts = counts if self._read is None else self.counts
         recorded = {name: self._records[name] for name in self.layers if name in self._records}
@@ -269,41 +270,6 @@ def _check_regions(name: str, record: Record) -> None:
             f"layer '{name}' has {len(record.calls[0])} rows for {record.num_pictures} pictures: whose they are is not "
             "known; give one picture at a time"
         )
-
-
-def check_side_by_side(records: Mapping[str, Record]) -> None:
-    """Whether no call of a layer lies behind another of the same layer.
-
-    Raises:
-        LayerError: one does. The relevance of the first would count again what went through the second.
-    """
-    for name in behind_themselves(records):
-        raise LayerError(
-            f"layer '{name}' is used more than once in a forward pass, and one use lies behind the other; leave it out"
-        )
-
-
-def behind_themselves(records: Mapping[str, Record]) -> Iterator[str]:
-    """Names of layers of which one call lies behind another."""
-    for name, record in records.items():
-        nodes = {call.grad_fn for call in record.calls if call.grad_fn is not None}
-        if len(record.calls) > 1 and any(_reaches(call, nodes) for call in record.calls):
-            yield name
-
-
-def _reaches(call: torch.Tensor, nodes: set[torch.autograd.graph.Node]) -> bool:
-    """Whether any of the nodes lies between a call's output and the picture."""
-    waiting = [] if call.grad_fn is None else [node for node, _ in call.grad_fn.next_functions]
-    seen = set()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        if node in nodes:
-            return True
-        seen.add(node)
-        waiting += [following for following, _ in node.next_functions]
-    return False
 
 
 def _tell_nobody(name: str, maps: torch.Tensor) -> None:

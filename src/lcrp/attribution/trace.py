@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from lcrp.attribution.accounts import Accounts
-from lcrp.attribution.finite import check_differentiable, check_finite
+from lcrp.attribution.finite import check_differentiable, check_finite, check_no_checkpoint
 from lcrp.attribution.records import Arrivals, ReadMaps, Record
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.composites.windowed import whole
@@ -206,7 +206,11 @@ class Trace:
             if is_from_output:
                 self._accounts.audit(starts[0])
         placed = [seed.to(start) for start, seed in zip(starts, seeds, strict=True)]
-        gradients = torch.autograd.grad(starts, ends, placed, retain_graph=True, allow_unused=True)
+        try:
+            gradients = torch.autograd.grad(starts, ends, placed, retain_graph=True, allow_unused=True)
+        except RuntimeError as error:
+            check_no_checkpoint(error)
+            raise
         relevance = [
             torch.zeros_like(tensor) if gradient is None else whole(gradient)
             for tensor, gradient in zip(ends, gradients, strict=True)

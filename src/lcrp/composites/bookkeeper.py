@@ -19,6 +19,7 @@ class Bookkeeper:
 
     Attributes:
         is_open: whether the round is kept account of.
+        is_coarse: whether relevance had less precise numbers somewhere, as where a network casts by itself.
         is_mixed: whether an operation had another first axis than the pictures, so that only totals are known.
     """
 
@@ -33,7 +34,7 @@ class Bookkeeper:
         self._constants: list[torch.Tensor] = []
         self._given: list[torch.Tensor] = []  # what inputs took where constants keep the rest
         self._of_rows: list[tuple[int, torch.Tensor]] = []  # what constants took of single pictures
-        self.is_open, self.is_mixed = is_open, False
+        self.is_open, self.is_mixed, self.is_coarse = is_open, False, False
 
     def kept(self, upper: torch.Tensor, lower: Sequence[torch.Tensor], *, by_constants: bool) -> None:
         """An operation passed relevance on.
@@ -44,6 +45,7 @@ class Bookkeeper:
             by_constants: whether constants keep all that is missing.
         """
         came, left = self._sums(upper), [self._sums(one) for one in lower]
+        self.is_coarse = self.is_coarse or upper.dtype in (torch.bfloat16, torch.float16)
         self._came.append(came)
         self._left.extend(left)
         if by_constants:

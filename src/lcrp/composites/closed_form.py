@@ -69,12 +69,14 @@ class Step(ABC):
         shapes: of the inputs.
         shares: what rounds multiply by, in the shape of the output; made by `prepare`.
         in_windows: whether `prepare` and `lower` use nothing else of these shapes, so that they hold in windows too.
+        dtype: to which relevance of the output is cast first, where it is another one.
         keeps: what relevance that does not reach the inputs is kept for, but for the shares of biases.
     """
 
     reads_input: ClassVar[bool] = True
     reads_output: ClassVar[bool] = False
     in_windows: ClassVar[bool] = False
+    dtype: torch.dtype | None = None
     keeps: Literal["nothing", "for the stabiliser", "for constants"] = "for the stabiliser"
 
     def __init__(
@@ -256,15 +258,20 @@ def passed_on(
         few_rounds: as of `Step`.
         bookkeeper: as of `Step`.
     """
+    kept, kept_y = tuple(x.detach() for x in inputs), y.detach()
+    is_cast = isinstance(operation, LinearMap) and {y.dtype, kept[0].dtype} != {operation.weight.dtype}
+    if is_cast:  # automatically: rules compute in the precision of the weights
+        kept, kept_y = tuple(x.to(operation.weight.dtype) for x in kept), kept_y.to(operation.weight.dtype)
     step = rule.step_type(operation)(
         rule,
         operation,
-        tuple(x.detach() for x in inputs),
-        y.detach(),
+        kept,
+        kept_y,
         norm_epsilon=norm_epsilon,
         few_rounds=few_rounds,
         bookkeeper=bookkeeper,
     )
+    step.dtype = operation.weight.dtype if is_cast else None
     out: torch.Tensor = _Relevance.apply(step, [y], *inputs)
     return out
 
@@ -285,6 +292,8 @@ class _Relevance(torch.autograd.Function):
         if upper is None or is_nothing(upper):  # the other heads of a detector, for example
             return tuple([None] * (2 + len(ctx.ends)))
         step: Step = ctx.step
+        if step.dtype is not None:
+            upper = whole(upper).to(step.dtype)
         lower = _several(step.relevance(upper))
         if step.bookkeeper is not None and step.bookkeeper.is_open and step.keeps != "nothing":
             step.bookkeeper.kept(upper, lower, by_constants=step.keeps == "for constants")

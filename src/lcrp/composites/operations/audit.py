@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -94,6 +94,9 @@ _MOVING = frozenset(
         "Max",
         "MaxPool2DWithIndices",
         "MaxPool3DWithIndices",
+        "MaxUnpool2D",
+        "MaxUnpool3D",
+        "Median",
         "Maximum",
         "Amin",
         "Min",
@@ -118,9 +121,19 @@ def operation_name(node: torch.autograd.graph.Node) -> str:
     return re.sub(r"(Backward)?\d*$", "", node.name().rsplit("::", 1)[-1])
 
 
-def moves_values(out: torch.Tensor) -> bool:
+def moves_values(out: torch.Tensor, inputs: Sequence[torch.Tensor]) -> bool:
     """Whether an output holds values of its inputs, and nothing new."""
-    return out.grad_fn is None or operation_name(out.grad_fn) in _MOVING
+    ends = {x.grad_fn for x in inputs}
+    waiting, seen = [out.grad_fn], set(ends)
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if operation_name(node) not in _MOVING:
+            return False
+        seen.add(node)
+        waiting += [before for before, _ in node.next_functions]
+    return True
 
 
 def passed_as_gradient(explained: torch.Tensor) -> Counter[str]:

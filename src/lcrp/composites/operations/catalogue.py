@@ -37,10 +37,17 @@ OPENED = ("torch.nn.functional", "torch.functional", "torch._tensor")  # modules
 def _found(names: str) -> Iterator[Any]:
     """The functions of these names, wherever torch has them; those in Python are opened, but for maxima."""
     for name in names.split():
-        for space in (torch, Tensor, functional, torch._C._nn):
+        for space in (torch, Tensor, torch._C.TensorBase, functional, torch._C._nn, torch.ops.aten):
             found = getattr(space, name, None)
             if callable(found) and ("max_pool" in name or not isinstance(found, FunctionType)):
                 yield found
+                yield from _overloads(found)
+
+
+def _overloads(found: Any) -> Iterator[Any]:
+    """Of one of torch.ops."""
+    if isinstance(found, torch._ops.OpOverloadPacket):
+        yield from (getattr(found, name) for name in found.overloads())
 
 
 _FAMILIES: tuple[tuple[Handler, str], ...] = (
@@ -61,11 +68,12 @@ _FAMILIES: tuple[tuple[Handler, str], ...] = (
     (sums.scattered, "index_add scatter_add"),
     (products.multiply, "mul multiply __mul__ __rmul__"),
     (products.divide, "div divide true_divide __truediv__"),
+    (products.floored, "floor_divide"),
     (attention.matrices, "matmul __matmul__ __rmatmul__ mm bmm mv dot vdot inner outer ger"),
     (attention.added, "addmm addmv baddbmm addbmm addr"),
     (attention.softmax, "softmax"),
     (attention.scaled_dot_product, "scaled_dot_product_attention"),
-    (pools.average, "mean sum cumsum"),
+    (pools.average, "mean sum cumsum col2im"),
     (pools.average, "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d"),
     (pools.largest, "max_pool1d max_pool2d max_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d"),
     (sampling.resize, "upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d"),
@@ -77,7 +85,10 @@ _FAMILIES: tuple[tuple[Handler, str], ...] = (
         moves.parted,
         "chunk unsafe_chunk split unsafe_split split_with_sizes unsafe_split_with_sizes tensor_split unbind",
     ),
-    (written.booked, "tril triu maximum minimum fmax fmin masked_scatter index_fill index_copy"),
+    (
+        written.booked,
+        "tril triu max min maximum minimum fmax fmin max_unpool2d max_unpool3d masked_scatter index_fill index_copy",
+    ),
     (written.booked, "select_scatter slice_scatter diagonal_scatter im2col"),
     (written.written, "copy_ fill_ zero_ fill_diagonal_ __setitem__"),
     (written.renamed_axes, "transpose_ t_ swapaxes_ swapdims_ squeeze_ unsqueeze_"),
@@ -91,6 +102,8 @@ _FAMILIES: tuple[tuple[Handler, str], ...] = (
     (pointwise.activation, "silu gelu hardswish mish relu6 hardtanh leaky_relu elu selu celu softplus log_sigmoid"),
     (pointwise.activation, "hardshrink softshrink threshold prelu clamp clamp_min clamp_max exp expm1 log log1p sqrt"),
     (pointwise.activation, "rsqrt square pow __pow__ abs neg reciprocal sin cos erf log_softmax"),
+    (pointwise.activation, "round floor ceil trunc fix frac sign sgn nan_to_num exp2 log2 log10 tan asin acos atan"),
+    (pointwise.activation, "sinh cosh asinh acosh atanh erfc erfinv lgamma digamma logit absolute negative clip"),
 )
 
 
@@ -100,9 +113,25 @@ _NO_VALUES = ("requires_grad_", "resize_", "resize_as_", "set_", "share_memory_"
 def _handlers() -> Mapping[Any, Handler]:
     found = {func: handler for handler, names in _FAMILIES for func in _found(names)}
     named = {l2_norm: norms.l2_norm, torch.einsum: attention.einsum, torch._VF.einsum: attention.einsum}  # type: ignore[attr-defined]
-    sampled = (torch.ops.torchvision.roi_align, torch.ops.torchvision.roi_align.default)
-    others = {Tensor.data.__get__: cuts.detached}  # type: ignore[attr-defined]
-    return {**found, **named, **others, **_each(), **dict.fromkeys(sampled, sampling.sample)}
+    vision = torch.ops.torchvision
+    sampled = (vision.roi_align, vision.roi_align.default)
+    deformable = (vision.deform_conv2d, vision.deform_conv2d.default)
+    others = {
+        Tensor.data.__get__: cuts.detached,  # type: ignore[attr-defined]
+        torch._C._set_grad_enabled: cuts.grad_enabled,  # type: ignore[attr-defined]
+        Tensor.__rsub__: sums.subtract_from,
+        Tensor.__floordiv__: products.floored,
+        torch.ops.aten.convolution: linear.either_convolution,
+        torch.ops.aten.convolution.default: linear.either_convolution,
+    }
+    return {
+        **found,
+        **named,
+        **others,
+        **_each(),
+        **dict.fromkeys(sampled, sampling.sample),
+        **dict.fromkeys(deformable, sampling.deformable),
+    }
 
 
 def _each() -> Mapping[Any, Handler]:
@@ -120,14 +149,15 @@ def _in_place() -> Mapping[Any, tuple[Any, Handler]]:
     found = {}
     for handler, names in _FAMILIES:
         for name in names.split():
-            for space in (torch, Tensor, torch._C._nn):
+            for space in (torch, Tensor, torch._C.TensorBase, torch._C._nn, torch.ops.aten):
                 plain = getattr(Tensor, name, None) or getattr(torch._C._nn, name, None)
                 writing = getattr(space, f"{name}_", None)
                 if callable(writing) and plain is not None and not isinstance(writing, FunctionType):
-                    found[writing] = (plain, handler)
+                    found |= dict.fromkeys((writing, *_overloads(writing)), (plain, handler))
     for name in dir(Tensor):
         writing, plain = getattr(Tensor, name), getattr(Tensor, name[:-1], None)
-        if name[-1] == "_" != name[0] and callable(plain) and writing not in HANDLERS and name not in _NO_VALUES:
+        is_writing = name[-1] == "_" != name[0] and callable(plain) and not isinstance(writing, FunctionType)
+        if is_writing and writing not in HANDLERS and name not in _NO_VALUES:
             for one in (writing, getattr(torch, name, writing)):
                 found.setdefault(one, (plain, HANDLERS.get(plain, _native)))
     return found

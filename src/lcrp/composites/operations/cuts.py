@@ -43,10 +43,18 @@ def number(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opti
     return func(*(arg.detach() if is_signal(arg) else arg for arg in args), **kwargs)
 
 
+def grad_enabled(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """The network turns derivatives on or off; what torch does by itself, as for functions of our own, is not seen."""
+    mode.is_cut = not args[0]
+    return func(*args, **kwargs)
+
+
 def without_grad(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
-    """A call where the network turned derivatives off."""
+    """A call without derivatives."""
+    if func is torch._C._set_grad_enabled:  # type: ignore[attr-defined]
+        return grad_enabled(mode, func, args, kwargs)
     out = func(*args, **kwargs)
     is_new = isinstance(out, torch.Tensor) and out.is_floating_point() and not out.requires_grad
-    if is_new and any(map(is_signal, args)):
+    if mode.is_cut and is_new and any(map(is_signal, args)):
         mode.cuts["no_grad"] += 1
     return out

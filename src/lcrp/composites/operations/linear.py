@@ -73,6 +73,19 @@ def _transposed_convolution(
     return mode.linear("convolution", input, weight, bias, geometry, lambda: func(*call))
 
 
+def either_convolution(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """torch.ops.aten.convolution, transposed or not."""
+    if kwargs or len(args) != 9 or not is_signal(args[0]):
+        return mode.native(func, args, kwargs)
+    x, weight, bias, stride, padding, dilation, transposed, output_padding, groups = args
+    axes = weight.ndim - 2
+    if transposed:
+        plain = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)[axes - 1]
+        return _transposed_convolution(mode, plain, x, weight, bias, stride, padding, output_padding, groups, dilation)
+    plain = (functional.conv1d, functional.conv2d, functional.conv3d)[axes - 1]
+    return _convolution(mode, plain, x, weight, bias, stride, padding, dilation, groups)
+
+
 def fully_connected(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
     """Linear."""
     return _fully_connected(mode, func, *args, **kwargs)

@@ -25,7 +25,8 @@ from lcrp.composites.operations.cuts import without_grad
 from lcrp.composites.operations.linear_map import Geometry, LinearMap
 from lcrp.composites.operations.origin import NOTHING, LinearOutput, Origin, note, origin_of
 from lcrp.composites.operations.running import RunningModules, owners_of_weights
-from lcrp.composites.operations.signals import is_signal
+from lcrp.composites.operations.signals import in_order, is_signal, leaves
+from lcrp.composites.operations.unknown import contribution
 from lcrp.composites.operations.values import Local, Operation
 from lcrp.composites.operations.written import Kept, Written, into_others
 from lcrp.composites.rules import Epsilon
@@ -56,6 +57,7 @@ class OperationRules(TorchFunctionMode):
         running: which module runs.
         bookkeeper: what operations keep of relevance, in backward rounds.
         kept: what rules keep of the forward pass.
+        is_cut: whether the network has turned derivatives off.
         cuts: how often the network takes a value out of what depends on the picture, by how it does.
     """
 
@@ -73,6 +75,7 @@ class OperationRules(TorchFunctionMode):
         self._made: dict[tuple[object, ...], Any] = {}
         self._opened: dict[Function, Function] = {}
         self._opening: list[Function] = []
+        self._moving: dict[tuple[Function, str | None], bool] = {}
 
     def __torch_function__(
         self, func: Function, types: object, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -84,8 +87,10 @@ class OperationRules(TorchFunctionMode):
             args, named = self.written.current(args), self.written.current(named)
         if not torch.is_grad_enabled():
             return without_grad(self, func, args, named)
-        if named.get("out") is not None:
-            return into_others(self, func, args, named)
+        if named:
+            if named.get("out") is not None:
+                return into_others(self, func, args, named)
+            args, named = in_order(args, named)
         handle = HANDLERS.get(func)
         if handle is not None:
             return handle(self, func, args, named)
@@ -101,6 +106,7 @@ class OperationRules(TorchFunctionMode):
         self.written = self.running.written = Written()
         self.kept = Kept(copies=copies)
         self.cuts.clear()
+        self.is_cut = False
 
     def current(self, output: Any) -> Any:
         """An output of the network or of a module, as it is after what was written into it."""
@@ -137,30 +143,20 @@ class OperationRules(TorchFunctionMode):
     def _without_rule(
         self, func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: torch.Tensor
     ) -> torch.Tensor:
-        rule = None if func in KNOWN or moves_values(out) else self.rule("unknown")
-        inputs = tuple(value for value in args if is_signal(value) and value is not out)
-        if (
-            rule is None
-            or not inputs
-            or not all(one.is_floating_point() for one in (out, *inputs))
-            or any(out is value for value in args)
-        ):
+        inputs = tuple(value for value in leaves(args, kwargs) if is_signal(value) and value is not out)
+        rule = None if func in KNOWN or self._moves(func, out, inputs) else self.rule("unknown")
+        is_real = all(one.is_floating_point() for one in (out, *inputs))
+        if rule is None or not inputs or not is_real or any(out is value for value in args):
             self.written.note(out)
             return self.inherit(out, args)
-        places = [number for number, value in enumerate(args) if is_signal(value)]
-        constants = self.kept.values(args)
+        return self.explained(rule, *contribution(self.kept, func, args, kwargs), out.detach().clone())
 
-        def again(*values: torch.Tensor) -> torch.Tensor:
-            placed = list(constants)
-            for number, value in zip(places, values, strict=True):
-                placed[number] = value
-            found: torch.Tensor = func(*placed, **kwargs)
-            return found
-
-        share = 1 / len(inputs)
-        name = getattr(func, "__name__", str(func))
-        operation = Local(function=again, shares=(share,) * len(inputs), name=name)
-        return self.explained(rule, operation, inputs, out.detach().clone())
+    def _moves(self, func: Function, out: torch.Tensor, inputs: Tensors) -> bool:
+        """Whether a function holds values of its inputs, and nothing new, as far as its last derivative shows."""
+        kind = (func, None if out.grad_fn is None else out.grad_fn.name())
+        if kind not in self._moving:
+            self._moving[kind] = moves_values(out, inputs)
+        return self._moving[kind]
 
     def inherit(self, out: torch.Tensor, args: tuple[Any, ...]) -> torch.Tensor:
         """Note on an output what does not change by what is done to the inputs: that it is a gate, or the picture."""
@@ -184,6 +180,8 @@ class OperationRules(TorchFunctionMode):
         }
         if y._is_view():
             y = y.clone()
+        if isinstance(operation, Local) and torch.is_autocast_enabled(y.device.type):
+            operation = operation.in_the_same_precision(y.device.type)
         out = passed_on(rule, operation, inputs, y, **options)
         self.kept.by(out.grad_fn.step)  # type: ignore[union-attr]
         if not isinstance(operation, LinearMap) and any(origin_of(x).is_picture for x in inputs):

@@ -46,8 +46,8 @@ def gated(mode: "OperationRules", func: Function, args: Arguments, kwargs: Optio
 
 
 def _pointwise(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options, family: Family) -> Any:
-    x = args[0] if args else kwargs.get("input")
-    if x is None or not is_signal(x):
+    x = next(filter(is_signal, args[:2]), None)  # the second where a constant is raised to a power
+    if x is None:
         return mode.native(func, args, kwargs)
     rule = mode.rule(family)
     if rule is None:

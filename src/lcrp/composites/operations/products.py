@@ -34,6 +34,9 @@ def multiply(mode: "OperationRules", func: Function, args: Arguments, kwargs: Op
 
 def divide(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
     """Quotient of two: what is divided by is a constant, which takes no relevance."""
+    if kwargs.get("rounding_mode") is not None and any(map(is_signal, args)):
+        with mode:
+            return getattr(torch, kwargs["rounding_mode"])(args[0] / args[1])
     if len(args) != 2 or kwargs:
         return mode.native(func, args, kwargs)
     x, divisor = args
@@ -50,6 +53,14 @@ def divide(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opti
         if rule is not None:
             return mode.explained(rule, Elementwise(), (divisor,), without_gradient(func, args, kwargs))
     return mode.native(func, args, kwargs)
+
+
+def floored(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Quotient of two, rounded, of which torch has no derivative."""
+    if not any(map(is_signal, args)):
+        return mode.native(func, args, kwargs)
+    with mode:
+        return torch.floor(args[0] / args[1])
 
 
 def _scaled(mode: "OperationRules", func: Function, args: Arguments, x: torch.Tensor, constant: Any) -> Any:

@@ -20,7 +20,20 @@ def sample(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opti
     return _sampled(mode, func, args, kwargs, "sampling")
 
 
-def _sampled(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options, family: Family) -> Any:
+def deformable(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Deformable convolutions, by contribution too."""
+    return _sampled(mode, func, args, kwargs, "sampling", has_constant=True)
+
+
+def _sampled(
+    mode: "OperationRules",
+    func: Function,
+    args: Arguments,
+    kwargs: Options,
+    family: Family,
+    *,
+    has_constant: bool = False,
+) -> Any:
     x = args[0] if args else kwargs.get("input")
     rule = mode.rule(family)
     if x is None or not is_signal(x) or rule is None:
@@ -28,5 +41,5 @@ def _sampled(mode: "OperationRules", func: Function, args: Arguments, kwargs: Op
     rest = tuple(mode.kept.values(value.detach() if is_signal(value) else value) for value in args[1:])
     given = ((name, value) for name, value in kwargs.items() if name != "input")
     named = {name: mode.kept.values(value.detach() if is_signal(value) else value) for name, value in given}
-    operation = Local(function=lambda values: func(values, *rest, **named))
+    operation = Local(function=lambda values: func(values, *rest, **named), has_constant=has_constant)
     return mode.explained(rule, operation, (x,), without_gradient(func, args, kwargs))

@@ -1,6 +1,6 @@
 """What handlers of operations share: telling signals from constants, and constants per channel from others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -13,6 +13,30 @@ Options = Mapping[str, Any]
 def is_signal(value: object) -> bool:
     """Whether a value depends on the picture."""
     return isinstance(value, torch.Tensor) and value.requires_grad
+
+
+_POSITIONS = (  # of names, one after another
+    *("condition", "tensors", "input", "other", "mat", "mat1", "mat2", "batch1", "batch2", "tensor1", "tensor2"),
+    *("vec", "vec1", "vec2", "end", "exponent"),
+)
+
+
+def in_order(args: Arguments, kwargs: Options) -> tuple[Arguments, Options]:
+    """Arguments that are mostly given by their place, and are so here."""
+    found = [name for name in _POSITIONS if name in kwargs]
+    if not found:
+        return args, kwargs
+    rest = {name: value for name, value in kwargs.items() if name not in found}
+    return (*args, *(kwargs[name] for name in found)), rest
+
+
+def leaves(args: Arguments, kwargs: Options) -> Iterator[Any]:
+    """Arguments, and members of lists of them."""
+    for arg in (*args, *kwargs.values()) if kwargs else args:
+        if isinstance(arg, list | tuple):
+            yield from arg
+        else:
+            yield arg
 
 
 def without_gradient(func: Function, args: Arguments, kwargs: Options) -> torch.Tensor:

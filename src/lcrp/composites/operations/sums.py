@@ -32,8 +32,10 @@ def subtract(mode: "OperationRules", func: Function, args: Arguments, kwargs: Op
 def subtract_from(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:  # noqa: ARG001
     """Difference of two, the second less the first."""
     one, other, factor = _two(args, kwargs)
+    if not isinstance(other, torch.Tensor):
+        other = torch.as_tensor(other, dtype=one.dtype, device=one.device)
     with mode:
-        return other - (one if factor == 1 else one * factor)
+        return torch.sub(other, one if factor == 1 else one * factor)
 
 
 def add_product(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:

@@ -4,7 +4,7 @@ Each is y = f(x, ...) of the inputs that depend on the picture; everything else 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -66,6 +66,16 @@ class Local:
     shares: tuple[float, ...] = (1.0,)
     has_constant: bool = False
     name: str = ""
+
+    def in_the_same_precision(self, device: str) -> "Local":
+        """The same where f runs in the precision to which torch casts automatically now."""
+        dtype, function = torch.get_autocast_dtype(device), self.function
+
+        def cast(*values: torch.Tensor) -> torch.Tensor:
+            with torch.autocast(device, dtype=dtype):
+                return function(*values)
+
+        return replace(self, function=cast)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,0 +1,28 @@
+"""Operations that no family knows: every signal in them takes what it contributes."""
+
+import torch
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from lcrp.composites.closed_form import Tensors
+from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal
+from lcrp.composites.operations.values import Local
+from lcrp.composites.operations.written import Kept
+
+
+def contribution(kept: Kept, func: Function, args: Arguments, kwargs: Options) -> tuple[Local, Tensors]:
+    """A call as an operation of its signals, and the signals, whether they are arguments or members of them."""
+    flat, form = tree_flatten((args, dict(kwargs)))
+    places = [number for number, value in enumerate(flat) if is_signal(value)]
+    constants = [None if number in places else kept.values(value) for number, value in enumerate(flat)]
+
+    def again(*values: torch.Tensor) -> torch.Tensor:
+        placed = list(constants)
+        for number, value in zip(places, values, strict=True):
+            placed[number] = value
+        positional, named = tree_unflatten(placed, form)
+        found: torch.Tensor = func(*positional, **named)
+        return found
+
+    shares = (1 / len(places),) * len(places)
+    operation = Local(function=again, shares=shares, name=getattr(func, "__name__", str(func)))
+    return operation, tuple(flat[number] for number in places)
