@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from lcrp.attribution.side_by_side import check_side_by_side
+from lcrp.attribution.side_by_side import behind_themselves, check_side_by_side
 from lcrp.composites.operations.written import Kept
 from lcrp.composites.windowed import whole
 from lcrp.errors import LayerError
@@ -235,7 +235,7 @@ class Recorder:
         In the order in which they ran; those that did not, or whose uses lie behind each other, are left out.
         """
         records, self._records = self._records, {}
-        behind = set(behind_themselves(records))
+        behind = set(behind_themselves({name: record.calls for name, record in records.items()}))
         return {name: record.activation() for name, record in records.items() if name not in behind and record.calls}
 
     def _note(self, layer: str, y: torch.Tensor, axis: int, *, is_again: bool) -> None:

@@ -1,6 +1,6 @@
 """Layers that run several times in a forward pass."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
@@ -13,7 +13,7 @@ def check_side_by_side(calls_by_layer: Mapping[str, Sequence[torch.Tensor]]) -> 
     Raises:
         LayerError: one does. The relevance of the first would count again what went through the second.
     """
-    for name in behind_themselves(records):
+    for name in behind_themselves(calls_by_layer):
         raise LayerError(
             f"layer '{name}' is used more than once in a forward pass, and one use lies behind the other; leave it out"
         )

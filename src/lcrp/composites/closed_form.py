@@ -259,9 +259,10 @@ def passed_on(
         bookkeeper: as of `Step`.
     """
     kept, kept_y = tuple(x.detach() for x in inputs), y.detach()
-    is_cast = isinstance(operation, LinearMap) and {y.dtype, kept[0].dtype} != {operation.weight.dtype}
+    dtype = operation.weight.dtype if isinstance(operation, LinearMap) else y.dtype
+    is_cast = isinstance(operation, LinearMap) and {y.dtype, kept[0].dtype} != {dtype}
     if is_cast:  # automatically: rules compute in the precision of the weights
-        kept, kept_y = tuple(x.to(operation.weight.dtype) for x in kept), kept_y.to(operation.weight.dtype)
+        kept, kept_y = tuple(x.to(dtype) for x in kept), kept_y.to(dtype)
     step = rule.step_type(operation)(
         rule,
         operation,
@@ -271,7 +272,7 @@ def passed_on(
         few_rounds=few_rounds,
         bookkeeper=bookkeeper,
     )
-    step.dtype = operation.weight.dtype if is_cast else None
+    step.dtype = dtype if is_cast else None
     out: torch.Tensor = _Relevance.apply(step, [y], *inputs)
     return out
 

@@ -246,14 +246,13 @@ def _without_grad(y):
 
 
 @pytest.mark.parametrize("name", CUTS)
-def test_where_relevance_is_cut_it_is_said_once(name, caplog):
-    """detach, data and the like are constants, as they are in training; how often they are used is told in one line."""
+def test_where_relevance_is_cut_it_is_said(name, caplog):
+    """detach, data and the like are constants, as they are in training; how often they are used is told."""
     how, expected = CUTS[name]
     network = Written(between(how))
     plain = plain_output(network)
     with caplog.at_level(logging.WARNING):
         found = explained(network)
-        explained(network)
     torch.testing.assert_close(found.output, plain, rtol=1e-12, atol=1e-14)
     assert found.engine._rules.cuts == expected
     told = [record.getMessage() for record in caplog.records if "cut" in record.getMessage()]
@@ -593,3 +592,16 @@ def test_opening_leaves_torch_as_it_is():
     explained(network)
     assert functional.normalize.__globals__["has_torch_function_variadic"] is before
     assert isinstance(OperationRules(network, RuleTable(families={})), OperationRules)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_torchs_operator_of_all_convolutions(transposed):
+    """It takes its arguments in another order than conv2d does."""
+    inner = (nn.ConvTranspose2d if transposed else nn.Conv2d)(4, 4, 1)
+    rest = ([1, 1], [0, 0], [1, 1], transposed, [0, 0], 1)
+
+    def forward(network, x):
+        y = network.conv(x)
+        return network.head(torch.ops.aten.convolution(y, network.inner.weight, network.inner.bias, *rest))
+
+    assert_the_same(forward, lambda network, x: network.head(network.inner(network.conv(x))), inner=inner)

@@ -47,7 +47,7 @@ def _found(names: str) -> Iterator[Any]:
 def _overloads(found: Any) -> Iterator[Any]:
     """Of one of torch.ops."""
     if isinstance(found, torch._ops.OpOverloadPacket):
-        yield from (getattr(found, name) for name in found.overloads())
+        yield from (getattr(found, name) for name in found.overloads())  # type: ignore[no-untyped-call]
 
 
 _FAMILIES: tuple[tuple[Handler, str], ...] = (
@@ -118,7 +118,7 @@ def _handlers() -> Mapping[Any, Handler]:
     deformable = (vision.deform_conv2d, vision.deform_conv2d.default)
     others = {
         Tensor.data.__get__: cuts.detached,  # type: ignore[attr-defined]
-        torch._C._set_grad_enabled: cuts.grad_enabled,  # type: ignore[attr-defined]
+        torch._C._set_grad_enabled: cuts.grad_enabled,
         Tensor.__rsub__: sums.subtract_from,
         Tensor.__floordiv__: products.floored,
         torch.ops.aten.convolution: linear.either_convolution,
@@ -146,7 +146,7 @@ def _each() -> Mapping[Any, Handler]:
 
 def _in_place() -> Mapping[Any, tuple[Any, Handler]]:
     """Functions that write into their first argument: the one that does not, and its handler."""
-    found = {}
+    found: dict[Any, tuple[Any, Handler]] = {}
     for handler, names in _FAMILIES:
         for name in names.split():
             for space in (torch, Tensor, torch._C.TensorBase, torch._C._nn, torch.ops.aten):

@@ -51,7 +51,7 @@ def grad_enabled(mode: "OperationRules", func: Function, args: Arguments, kwargs
 
 def without_grad(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
     """A call without derivatives."""
-    if func is torch._C._set_grad_enabled:  # type: ignore[attr-defined]
+    if func is torch._C._set_grad_enabled:
         return grad_enabled(mode, func, args, kwargs)
     out = func(*args, **kwargs)
     is_new = isinstance(out, torch.Tensor) and out.is_floating_point() and not out.requires_grad

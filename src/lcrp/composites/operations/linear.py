@@ -80,7 +80,9 @@ def either_convolution(mode: "OperationRules", func: Function, args: Arguments, 
     x, weight, bias, stride, padding, dilation, transposed, output_padding, groups = args
     axes = weight.ndim - 2
     if transposed:
-        plain = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)[axes - 1]
+        plain: Function = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)[
+            axes - 1
+        ]
         return _transposed_convolution(mode, plain, x, weight, bias, stride, padding, output_padding, groups, dilation)
     plain = (functional.conv1d, functional.conv2d, functional.conv3d)[axes - 1]
     return _convolution(mode, plain, x, weight, bias, stride, padding, dilation, groups)
