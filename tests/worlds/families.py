@@ -7,13 +7,21 @@ from functools import partial
 import pytest
 import torch
 import torchvision
+from odd_networks import ODD
 from torch import nn
 from torchvision import models
 from torchvision.models import segmentation
 from torchvision.models.convnext import CNBlockConfig
+from torchvisions import NUM_CLASSES, torchvision_network
+
+from lcrp.models.library import LibraryNetwork
+from lcrp.models.torchvision import detector_reader
 
 SIDE = 64
 CLASSES = 3
+MEAN = 0.45
+SMALL = {"min_size": 64, "max_size": 64}  # to which detectors scale pictures
+LESS_SMALL = {"min_size": 128, "max_size": 128}  # for one that finds nothing in such
 LARGER = {"maxvit": 224, "smp dpt tu-vit_tiny_patch16_224": 224, "smp pan resnet18": 128}  # sides of pictures
 
 
@@ -27,6 +35,12 @@ def _unloaded(build: Callable[..., nn.Module]) -> Callable[[], nn.Module]:
     return partial(build, weights=None, weights_backbone=None, num_classes=CLASSES)
 
 
+def detector(name: str, **options: int) -> nn.Module:
+    """A detector of torchvision, read as lcrp reads them; its own BatchNorms have statistics of data."""
+    library = torchvision_network(name, **options)
+    return LibraryNetwork(library, detector_reader(library, NUM_CLASSES))
+
+
 QUICK: Mapping[str, Callable[[], nn.Module]] = {
     "resnet18": models.resnet18,
     "small convnext": lambda: models.ConvNeXt([CNBlockConfig(16, 32, 1), CNBlockConfig(32, None, 1)]),
@@ -36,6 +50,20 @@ QUICK: Mapping[str, Callable[[], nn.Module]] = {
     "smp unet mit_b0": partial(smp, "unet", "mit_b0"),
 }
 SLOW: Mapping[str, Callable[[], nn.Module]] = {
+    **ODD,
+    **{
+        f"detector {name}": partial(detector, name, **options)
+        for name, options in (
+            ("fasterrcnn_resnet50_fpn", SMALL),
+            ("fasterrcnn_mobilenet_v3_large_320_fpn", SMALL),
+            ("maskrcnn_resnet50_fpn", SMALL),
+            ("retinanet_resnet50_fpn", SMALL),
+            ("retinanet_resnet50_fpn_v2", SMALL),
+            ("fcos_resnet50_fpn", LESS_SMALL),
+            ("ssd300_vgg16", {}),
+            ("ssdlite320_mobilenet_v3_large", {}),
+        )
+    },
     "resnet50": models.resnet50,
     "resnext": models.resnext50_32x4d,
     "mobilenet_v2": models.mobilenet_v2,
@@ -86,22 +114,30 @@ SLOW: Mapping[str, Callable[[], nn.Module]] = {
 
 
 def network_and_picture(name: str, dtype: torch.dtype) -> tuple[nn.Module, torch.Tensor]:
-    """A network in evaluation mode with parameters that are all in play, and a picture [1, 3, H, W] around zero."""
+    """A network in evaluation mode with parameters that are all in play, and a picture [1, 3, H, W] in [0, 1].
+
+    The network takes it less `MEAN`; a detector of a library as it is.
+    """
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries
         network = (QUICK | SLOW)[name]().to(dtype)
     side = LARGER.get(name, SIDE)
-    x = torch.rand(1, 3, side, side, dtype=dtype) - 0.45
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.ndim > 1 and not parameter.any():  # such heads would answer zero
-                parameter.normal_(0, 0.05)
-        calibrate(network, x)
-        for key, parameter in network.named_parameters():
-            if key.endswith(("bias", "class_token", "pos_embedding", "cls_token", "pos_embed")):
-                parameter.normal_(0, 0.1)
+    x = torch.rand(1, 3, side, side, dtype=dtype)
+    if not isinstance(network, LibraryNetwork):
+        _brought_to_life(network, x - MEAN)
     return network.eval().requires_grad_(False), x
+
+
+@torch.no_grad()
+def _brought_to_life(network: nn.Module, x: torch.Tensor) -> None:
+    for parameter in network.parameters():
+        if parameter.ndim > 1 and not parameter.any():  # such heads would answer zero
+            parameter.normal_(0, 0.05)
+    calibrate(network, x)
+    for key, parameter in network.named_parameters():
+        if key.endswith(("bias", "class_token", "pos_embedding", "cls_token", "pos_embed")):
+            parameter.normal_(0, 0.1)
 
 
 def calibrate(network: nn.Module, x: torch.Tensor) -> None:
