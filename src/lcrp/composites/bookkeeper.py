@@ -71,7 +71,7 @@ class Bookkeeper:
         """What constants took, and what stabilisers kept, [B] each in float64."""
         constants = self._added(self._constants) - self._added(self._given)
         for row, amount in self._of_rows:
-            constants[row] += amount.double()
+            constants[row] += amount.cpu().double()
         return constants, self._added(self._came) - self._added(self._left) - constants
 
     def _sums(self, relevance: torch.Tensor) -> torch.Tensor:
@@ -84,12 +84,10 @@ class Bookkeeper:
         return relevance.sum(dim=tuple(range(1, relevance.ndim))) if relevance.ndim > 1 else relevance
 
     def _added(self, amounts: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Sum of amounts [B] or [], which is put down to the first picture."""
-        if not amounts:
-            return torch.zeros(self._num_pictures, dtype=torch.float64)
-        total = torch.zeros(self._num_pictures, dtype=torch.float64, device=amounts[0].device)
+        """Sum of amounts [B] or [], which is put down to the first picture; on the CPU, in float64."""
+        total = torch.zeros(self._num_pictures, dtype=torch.float64)
         whole = [amount for amount in amounts if amount.ndim == 0]
         if whole:
-            total[0] += torch.stack(whole).double().sum()
+            total[0] += torch.stack(whole).cpu().double().sum()
         per_picture = [amount for amount in amounts if amount.ndim > 0]
-        return total + torch.stack(per_picture).double().sum(dim=0) if per_picture else total
+        return total + torch.stack(per_picture).cpu().double().sum(dim=0) if per_picture else total
