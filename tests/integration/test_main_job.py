@@ -67,6 +67,8 @@ def test_evaluation_of_a_detector_and_a_segmenter(lcrp: CommandLine, tmp_path: P
     assert len(found["targets"].columns["flipping"]) == 2 * 3
     assert np.isfinite(found["targets"].columns["flipping"]).all()
     assert np.asarray(found["checks"].columns["holds"]).all()
+    assert np.isfinite(np.asarray(found["ledger"].columns["constants"])).all()
+    assert len(found["ledger"].columns["layer"]) > 20
     assert (tmp_path / "run" / "curves.png").is_file()
 
 

@@ -102,6 +102,24 @@ class Trace:
             without_map=frozenset(name for name, record in self._recorded.items() if not _is_map(record)),
         )
 
+    def ledger_of_layers(self, explained: Sequence[ExplainedTarget | None]) -> list[tuple[str, float, float, float]]:
+        """What every layer did with the relevance of one round, as shares of the seed, from the output on.
+
+        Args:
+            explained: B targets; images without one get none.
+
+        Returns:
+            Of every layer that relevance reaches: its name; what its outputs received, what constants (biases above
+            all) took of it, and what stabilisers did. None where the composite is no table of rules.
+        """
+        if self._accounts is None:
+            return []
+        explained_output, seed = self._task.seed(self.output, explained)
+        self._backward([explained_output], [seed], ["input"], [self._input], is_accounted=True, by_layer=True)
+        whole_seed = float(seed.double().sum())
+        rows = self._accounts.bookkeeper.layers()
+        return [(name, a / whole_seed, b / whole_seed, c / whole_seed) for name, a, b, c in rows]
+
     def relevance(self, layer: str, explained: Sequence[ExplainedTarget | None]) -> torch.Tensor:
         """Relevance [B, C, h, w] of one recorded layer, by a round that goes no further.
 
@@ -196,13 +214,14 @@ class Trace:
         ends: Sequence[torch.Tensor],
         *,
         is_accounted: bool = False,
+        by_layer: bool = False,
         is_from_output: bool = True,
     ) -> list[torch.Tensor]:
         """Relevance of the named `ends`, in their shapes, from relevance `seeds` of `starts`."""
         for start in starts:
             check_differentiable(start)
         if self._accounts is not None:
-            self._accounts.bookkeeper.begin(len(seeds[0]), is_open=is_accounted)
+            self._accounts.bookkeeper.begin(len(seeds[0]), is_open=is_accounted, by_layer=by_layer)
             if is_from_output:
                 self._accounts.audit(starts[0])
         placed = [seed.to(start) for start, seed in zip(starts, seeds, strict=True)]

@@ -8,10 +8,20 @@ Axes: B picture, C channel.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from lcrp.composites.windowed import Windowed
+
+
+@dataclass(slots=True)
+class _OfLayer:
+    """What the operations of a layer received, and kept, of all pictures."""
+
+    received: float = 0.0
+    constants: float = 0.0
+    missing: float = 0.0
 
 
 class Bookkeeper:
@@ -26,23 +36,31 @@ class Bookkeeper:
     def __init__(self) -> None:
         self.begin(1, is_open=False)
 
-    def begin(self, num_pictures: int, *, is_open: bool = True) -> None:
-        """A backward round of so many pictures begins; it is kept account of if it is open."""
+    def begin(self, num_pictures: int, *, is_open: bool = True, by_layer: bool = False) -> None:
+        """A backward round of so many pictures begins.
+
+        Args:
+            num_pictures: that are explained together.
+            is_open: whether the round is kept account of.
+            by_layer: whether of every layer, too.
+        """
         self._num_pictures = num_pictures
         self._came: list[torch.Tensor] = []  # relevance of outputs, [B] or of all pictures []
         self._left: list[torch.Tensor] = []  # of inputs
         self._constants: list[torch.Tensor] = []
         self._given: list[torch.Tensor] = []  # what inputs took where constants keep the rest
         self._of_rows: list[tuple[int, torch.Tensor]] = []  # what constants took of single pictures
+        self._by_layer: dict[str, _OfLayer] | None = {} if by_layer else None
         self.is_open, self.is_mixed, self.is_coarse = is_open, False, False
 
-    def kept(self, upper: torch.Tensor, lower: Sequence[torch.Tensor], *, by_constants: bool) -> None:
+    def kept(self, upper: torch.Tensor, lower: Sequence[torch.Tensor], *, by_constants: bool, layer: str = "") -> None:
         """An operation passed relevance on.
 
         Args:
             upper: of its output.
             lower: of its inputs.
             by_constants: whether constants keep all that is missing.
+            layer: in which it ran.
         """
         came, left = self._sums(upper), [self._sums(one) for one in lower]
         self.is_coarse = self.is_coarse or upper.dtype in (torch.bfloat16, torch.float16)
@@ -51,8 +69,14 @@ class Bookkeeper:
         if by_constants:
             self._constants.append(came)
             self._given.extend(left)
+        if self._by_layer is not None:
+            of_layer = self._by_layer.setdefault(layer, _OfLayer())
+            received, missing = _total(came), _total(came) - sum(map(_total, left))
+            of_layer.received += received
+            of_layer.constants += missing if by_constants else 0.0
+            of_layer.missing += missing
 
-    def by_bias(self, scaled: torch.Tensor, offset: torch.Tensor, axis: int, row: int | None) -> None:
+    def by_bias(self, scaled: torch.Tensor, offset: torch.Tensor, axis: int, row: int | None, layer: str = "") -> None:
         """A bias takes its share of relevance.
 
         Args:
@@ -60,12 +84,15 @@ class Bookkeeper:
             offset: [C] bias in the denominators.
             axis: of the channels.
             row: the picture; None for all.
+            layer: in which it ran.
         """
         taken = scaled @ offset if axis == -1 else scaled.sum(dim=tuple(range(2, scaled.ndim))) @ offset
         if row is None:
             self._constants.append(self._sums(taken))
         else:
             self._of_rows.append((row, taken.sum()))
+        if self._by_layer is not None:
+            self._by_layer.setdefault(layer, _OfLayer()).constants += _total(taken)
 
     def totals(self) -> tuple[torch.Tensor, torch.Tensor]:
         """What constants took, and what stabilisers kept, [B] each in float64."""
@@ -73,6 +100,11 @@ class Bookkeeper:
         for row, amount in self._of_rows:
             constants[row] += amount.cpu().double()
         return constants, self._added(self._came) - self._added(self._left) - constants
+
+    def layers(self) -> list[tuple[str, float, float, float]]:
+        """Of every layer, from the output on: name, relevance of its outputs, what constants took, what stabilisers."""
+        found = self._by_layer or {}
+        return [(name, one.received, one.constants, one.missing - one.constants) for name, one in found.items()]
 
     def _sums(self, relevance: torch.Tensor) -> torch.Tensor:
         """Relevance of every picture [B]; of all of them [] where the first axis is another one."""
@@ -91,3 +123,7 @@ class Bookkeeper:
             total[0] += torch.stack(whole).cpu().double().sum()
         per_picture = [amount for amount in amounts if amount.ndim > 0]
         return total + torch.stack(per_picture).cpu().double().sum(dim=0) if per_picture else total
+
+
+def _total(amounts: torch.Tensor) -> float:
+    return float(amounts.double().sum())

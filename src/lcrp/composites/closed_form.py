@@ -68,6 +68,7 @@ class Step(ABC):
         inputs: what rounds multiply by, in the shape of the input.
         shapes: of the inputs.
         shares: what rounds multiply by, in the shape of the output; made by `prepare`.
+        layer: in which the operation runs.
         in_windows: whether `prepare` and `lower` use nothing else of these shapes, so that they hold in windows too.
         dtype: to which relevance of the output is cast first, where it is another one.
         keeps: what relevance that does not reach the inputs is kept for, but for the shares of biases.
@@ -95,6 +96,7 @@ class Step(ABC):
         self.bookkeeper, self.row = bookkeeper, row
         self.inputs = inputs if self.reads_input else ()
         self.shapes = tuple(x.shape for x in inputs)
+        self.layer = ""
         self.shares: Tensors = ()
         self._y = y if self.reads_output or norm_epsilon is not None else None
         self._is_prepared = self._is_window = False
@@ -180,7 +182,9 @@ class Step(ABC):
         y = None if self._y is None else self._y[rows]
         inputs = tuple(x[rows] for x in self.inputs)
         options: dict[str, Any] = {"norm_epsilon": self.norm_epsilon, "few_rounds": self._prepares_windows}
-        return type(self)(self.rule, self.operation, inputs, y, **options, bookkeeper=self.bookkeeper, row=row)
+        sample = type(self)(self.rule, self.operation, inputs, y, **options, bookkeeper=self.bookkeeper, row=row)
+        sample.layer = self.layer
+        return sample
 
     def _part(self, window: Window) -> "Step":
         """The step within a window; prepared if this one is."""
@@ -230,7 +234,8 @@ class Step(ABC):
             offset: [C] bias in the denominators; None for the linear map's own.
         """
         if self.bookkeeper is not None and self.bookkeeper.is_open and self.map.bias is not None:
-            self.bookkeeper.by_bias(scaled, self.map.bias if offset is None else offset, self.map.axis, self.row)
+            offset = self.map.bias if offset is None else offset
+            self.bookkeeper.by_bias(scaled, offset, self.map.axis, self.row, self.layer)
 
     def weight(self, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """A modified weight of a linear map."""
@@ -297,7 +302,7 @@ class _Relevance(torch.autograd.Function):
             upper = whole(upper).to(step.dtype)
         lower = _several(step.relevance(upper))
         if step.bookkeeper is not None and step.bookkeeper.is_open and step.keeps != "nothing":
-            step.bookkeeper.kept(upper, lower, by_constants=step.keeps == "for constants")
+            step.bookkeeper.kept(upper, lower, by_constants=step.keeps == "for constants", layer=step.layer)
         ends = zip(lower, ctx.ends, strict=True)
         return None, None, *(whole(one) if is_end else one for one, is_end in ends)
 

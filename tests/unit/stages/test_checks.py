@@ -8,9 +8,10 @@ import toy
 from torch import nn
 from zennit.rules import ZPlus
 
-from lcrp.composites.composites import epsilon_plus_flat
+from lcrp.composites.composites import epsilon_plus_flat, lrp
+from lcrp.composites.rules import Epsilon
 from lcrp.composites.spec import BuiltComposite
-from lcrp.stages.evaluate.checks import Check, sanity_checks
+from lcrp.stages.evaluate.checks import Check, ledger_table, sanity_checks
 from lcrp.stages.evaluate.flipping import Drawn
 from lcrp.values.target import ExplainedTarget, Target
 from zennits import zennits_composite
@@ -81,3 +82,20 @@ def test_ranks_that_bfloat16_turns_round_are_found_out(caplog: pytest.LogCapture
     assert "stability in bfloat16 FAILS" in caplog.text
     assert found["stability in float64"].value == 1.0
     assert found["stability in float64"].is_fine
+
+
+def test_every_layer_has_a_ledger(caplog: pytest.LogCaptureFixture) -> None:
+    """Half of the first output, 1 + 1 + 2, is its bias's."""
+    caplog.set_level("INFO")
+    network = nn.Sequential(convolution([[1.0, 1.0, 0.0]]), nn.ReLU(), convolution([[3.0]]))
+    network[0].bias = nn.Parameter(torch.tensor([2.0]))
+    explainer = toy.explainer(network, ("boat",), SIZE, layer="0", build=lambda _: lrp(Epsilon()))
+    explained = ExplainedTarget(target=Target(sample=0, class_id=0), key="ones", score=1.0, confidence=1.0)
+    found = Drawn(image=0, explained=explained, mask=torch.ones(SIZE, SIZE, dtype=torch.bool))
+    table = ledger_table(explainer, torch.ones(1, 3, SIZE, SIZE), [found])
+    assert list(table.columns) == ["layer", "received", "constants", "stabiliser"]
+    assert list(table.columns["layer"]) == ["2", "0"]
+    assert table.columns["received"] == pytest.approx([1.0, 1.0], abs=1e-5)
+    assert table.columns["constants"] == pytest.approx([0.0, 0.5], abs=1e-5)
+    assert table.columns["stabiliser"] == pytest.approx([0.0, 0.0], abs=1e-5)
+    assert "0 keeps 50.0% by constants, 0.0% by stabilisers" in caplog.text

@@ -438,7 +438,7 @@ def test_methods_are_found_by_name_each_once() -> None:
     assert [(one.name, one.reading) for one in found] == [
         ("epsilon_plus_flat", "relevance"), ("gradcam", "gradcam"), ("random", "random"), ("gradient", "relevance")
     ]  # fmt: skip
-    flat = composite(epsilon_plus_flat, epsilon=1e-6)
+    flat = composite(epsilon_plus_flat, epsilon=1e-6, attention="cp", resize="gradient")
     assert [one.composite for one in found] == [flat, GRADIENT, GRADIENT, GRADIENT]
 
 

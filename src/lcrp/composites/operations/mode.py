@@ -170,9 +170,16 @@ class OperationRules(TorchFunctionMode):
         return out
 
     def explained(
-        self, rule: Rule, operation: Operation, inputs: Tensors, y: torch.Tensor, norm_epsilon: float | None = None
+        self,
+        rule: Rule,
+        operation: Operation,
+        inputs: Tensors,
+        y: torch.Tensor,
+        norm_epsilon: float | None = None,
+        *,
+        layer: str | None = None,
     ) -> torch.Tensor:
-        """The output of an operation, whose gradient is relevance by a rule."""
+        """The output of an operation, whose gradient is relevance by a rule; of the layer that runs, or another."""
         options: dict[str, Any] = {
             "norm_epsilon": norm_epsilon,
             "few_rounds": self.few_rounds,
@@ -183,7 +190,9 @@ class OperationRules(TorchFunctionMode):
         if isinstance(operation, Local) and torch.is_autocast_enabled(y.device.type):
             operation = operation.in_the_same_precision(y.device.type)
         out = passed_on(rule, operation, inputs, y, **options)
-        self.kept.by(out.grad_fn.step)  # type: ignore[union-attr]
+        step = out.grad_fn.step  # type: ignore[union-attr]
+        step.layer = self.running.innermost if layer is None else layer
+        self.kept.by(step)
         if not isinstance(operation, LinearMap) and any(origin_of(x).is_picture for x in inputs):
             note(out, Origin(is_picture=True))
         return out
@@ -207,7 +216,7 @@ class OperationRules(TorchFunctionMode):
         else:
             with torch.no_grad():
                 y = run()
-            y = self.explained(rule, linear, (x,), y)
+            y = self.explained(rule, linear, (x,), y, layer=layer)
         output = LinearOutput(map=linear, x=x, rule=rule, layer=layer, call=self.running.call, version=x._version)
         return self._told(y, output, is_again=False)
 
@@ -224,7 +233,8 @@ class OperationRules(TorchFunctionMode):
         self.kept.check(before.x, before.version)
         if rule is not None:
             norm = self.table.families.get("norm") if is_norm else None
-            y = self.explained(rule, linear, (before.x,), y, norm.epsilon if isinstance(norm, Epsilon) else None)
+            norm_epsilon = norm.epsilon if isinstance(norm, Epsilon) else None
+            y = self.explained(rule, linear, (before.x,), y, norm_epsilon, layer=before.layer)
         output = replace(before, map=linear)
         return self._told(y, output, is_again=True)
 

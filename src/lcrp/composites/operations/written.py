@@ -212,12 +212,12 @@ def booked(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opti
 
 def book(mode: "OperationRules", out: torch.Tensor) -> None:
     """What the derivative of an output, which moves values, passes to no input is that of constants."""
-    node, bookkeeper = out.grad_fn, mode.bookkeeper
+    node, bookkeeper, layer = out.grad_fn, mode.bookkeeper, mode.running.innermost
     if node is None or mode.rule("unknown") is None:
         return
 
     def keep(lower: Sequence[torch.Tensor | None], upper: Sequence[torch.Tensor | None]) -> None:
         if bookkeeper.is_open and upper[0] is not None:
-            bookkeeper.kept(upper[0], [one for one in lower if one is not None], by_constants=True)
+            bookkeeper.kept(upper[0], [one for one in lower if one is not None], by_constants=True, layer=layer)
 
     node.register_hook(keep)

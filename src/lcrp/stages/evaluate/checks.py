@@ -25,6 +25,8 @@ from lcrp.values.evidence import Table
 log = logging.getLogger(__name__)
 
 TOP = 10  # concepts that are followed
+MOST_TAKEN = 5  # layers that the log tells of
+LEDGER_COLUMNS = ("layer", "received", "constants", "stabiliser")
 LEAK = 1e-3  # share of relevance that a layer may lose to stabilisers
 LEAST = 1e-6  # relevance of a layer that is looked at
 SUPPORT = 1e-3  # of the largest, from which on an output counts
@@ -77,6 +79,24 @@ def sanity_checks(explainer: Explainer, images: torch.Tensor, found: Sequence[Dr
         level = logging.INFO if check.is_fine else logging.WARNING
         log.log(level, "%s %s: %.2g (bound %.2g), %s", check.name, verdict, check.value, check.bound, check.note)
     return checks
+
+
+def ledger_table(explainer: Explainer, images: torch.Tensor, found: Sequence[Drawn]) -> Table:
+    """A row per layer, from the output on: what it received of the relevance of the targets, and what it kept.
+
+    Args:
+        explainer: model, task and composite.
+        images: [B, 3, H, W] in [0, 1].
+        found: targets in them; those of the first pictures that go through the network together count.
+    """
+    images = images[[one.image for one in found]]
+    with replace(explainer, unaccounted="accept").attributor(()) as attributor:
+        images = _parts(images, attributor)[0]
+        rows = attributor.forward(images).ledger_of_layers([one.explained for one in found[: len(images)]])
+    for name, _, constants, stabiliser in sorted(rows, key=lambda row: -abs(row[2]) - abs(row[3]))[:MOST_TAKEN]:
+        log.info("%s keeps %.1f%% by constants, %.1f%% by stabilisers", name, 100 * constants, 100 * stabiliser)
+    columns = zip(*rows, strict=True) if rows else [()] * len(LEDGER_COLUMNS)
+    return Table(name="ledger", columns=dict(zip(LEDGER_COLUMNS, map(list, columns), strict=True)))
 
 
 def checks_table(checks: Sequence[Check]) -> Table:

@@ -13,13 +13,14 @@ from lcrp.errors import ConfigError, TargetError
 from lcrp.figures.curves import draw_curves
 from lcrp.runs.kept_units import kept_units
 from lcrp.runs.run import Run
-from lcrp.stages.evaluate.checks import Check, checks_table, sanity_checks
+from lcrp.stages.evaluate.checks import checks_table, ledger_table, sanity_checks
 from lcrp.stages.evaluate.comparison import Comparison, Curves
 from lcrp.stages.evaluate.flipping import Flipping
 from lcrp.stages.evaluate.settings import EvaluateSettings
 from lcrp.stages.settled import settled
 from lcrp.storage.evidence import write_evidence
 from lcrp.storage.units import Units
+from lcrp.values.evidence import Table
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def evaluate(subject: Subject, statistics: StatisticsSettings, settings: Evaluat
     title = f"{subject.explainer.name} on {subject.dataset.name}"
     figure = run.folder / FIGURE_FILE
     draw_curves(figure, comparison.panels(), comparison.outcomes(), title=title)
-    tables = [*comparison.tables(), *([checks_table(checks)] if checks else [])]
+    tables = [*comparison.tables(), *checks]
     files = write_evidence(run.folder / EVIDENCE_FILE, tables, title=title, settings=flipping.identity())
     for line in comparison.report(subject.explainer.name):
         log.info("%s", line)
@@ -78,12 +79,13 @@ def _nothing(subject: Subject) -> TargetError:
     )
 
 
-def _checked(flipping: Flipping) -> list[Check]:
-    """Sanity checks on the first chunk that has targets."""
+def _checked(flipping: Flipping) -> list[Table]:
+    """Sanity checks and the ledger of every layer, on the first chunk that has targets."""
     for number in range(flipping.num_chunks):
         images, found = flipping.chunk(number)
         if found:
-            return sanity_checks(flipping.subject.explainer, images, found)
+            checks = sanity_checks(flipping.subject.explainer, images, found)
+            return [checks_table(checks), ledger_table(flipping.subject.explainer, images, found)]
     return []
 
 
