@@ -70,9 +70,9 @@ def rules(builder):
     with ruled(network, builder(network)) as mode:
         explained = mode.explained
 
-        def watched(rule, *rest, **named):
+        def watched(rule, *rest):
             found[mode.running.innermost] = type(rule)
-            return explained(rule, *rest, **named)
+            return explained(rule, *rest)
 
         mode.explained = watched
         network(picture(torch.rand(2, 3, 8, 8, requires_grad=True)))
@@ -141,9 +141,9 @@ def test_every_layer_that_the_picture_reaches_first_is_a_first_one():
     with ruled(network, RuleTable(families={"convolution": ZPlus()}, first=Flat())) as mode:
         explained = mode.explained
 
-        def watched(rule, *rest, **named):
+        def watched(rule, *rest):
             found[mode.running.innermost] = type(rule)
-            return explained(rule, *rest, **named)
+            return explained(rule, *rest)
 
         mode.explained = watched
         network(picture(torch.rand(1, 3, 4, 4, requires_grad=True)))

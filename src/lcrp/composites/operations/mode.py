@@ -170,16 +170,9 @@ class OperationRules(TorchFunctionMode):
         return out
 
     def explained(
-        self,
-        rule: Rule,
-        operation: Operation,
-        inputs: Tensors,
-        y: torch.Tensor,
-        norm_epsilon: float | None = None,
-        *,
-        layer: str | None = None,
+        self, rule: Rule, operation: Operation, inputs: Tensors, y: torch.Tensor, norm_epsilon: float | None = None
     ) -> torch.Tensor:
-        """The output of an operation, whose gradient is relevance by a rule; of the layer that runs, or another."""
+        """The output of an operation, whose gradient is relevance by a rule."""
         options: dict[str, Any] = {
             "norm_epsilon": norm_epsilon,
             "few_rounds": self.few_rounds,
@@ -191,7 +184,7 @@ class OperationRules(TorchFunctionMode):
             operation = operation.in_the_same_precision(y.device.type)
         out = passed_on(rule, operation, inputs, y, **options)
         step = out.grad_fn.step  # type: ignore[union-attr]
-        step.layer = self.running.innermost if layer is None else layer
+        step.layer = self.running.innermost
         self.kept.by(step)
         if not isinstance(operation, LinearMap) and any(origin_of(x).is_picture for x in inputs):
             note(out, Origin(is_picture=True))
@@ -216,7 +209,7 @@ class OperationRules(TorchFunctionMode):
         else:
             with torch.no_grad():
                 y = run()
-            y = self.explained(rule, linear, (x,), y, layer=layer)
+            y = self.explained(rule, linear, (x,), y)
         output = LinearOutput(map=linear, x=x, rule=rule, layer=layer, call=self.running.call, version=x._version)
         return self._told(y, output, is_again=False)
 
@@ -233,12 +226,13 @@ class OperationRules(TorchFunctionMode):
         self.kept.check(before.x, before.version)
         if rule is not None:
             norm = self.table.families.get("norm") if is_norm else None
-            norm_epsilon = norm.epsilon if isinstance(norm, Epsilon) else None
-            y = self.explained(rule, linear, (before.x,), y, norm_epsilon, layer=before.layer)
+            y = self.explained(rule, linear, (before.x,), y, norm.epsilon if isinstance(norm, Epsilon) else None)
         output = replace(before, map=linear)
         return self._told(y, output, is_again=True)
 
     def _told(self, y: torch.Tensor, output: LinearOutput, *, is_again: bool) -> torch.Tensor:
+        if output.rule is not None:
+            y.grad_fn.step.layer = output.layer  # type: ignore[union-attr]
         if self._seen is not None:
             y = self._seen(output.layer, y, output.map.axis, is_again=is_again)
         output.own_version = y._version
