@@ -116,13 +116,13 @@ def _reached(values: torch.Tensor) -> list[tuple[int, int]] | None:
 
 
 def _reached_within(values: torch.Tensor, part: Part | None = None) -> list[tuple[int, int]]:
-    """First and last row, and column, that are not zero in the part [1, C, h, w] of a map; 0 and 0 if all are."""
+    """First and last row, and column, that are not zero in the part [1, C, h, w] of a map; its begin if all are."""
     is_reached = (values.amax(dim=(0, 1)) != 0) | (values.amin(dim=(0, 1)) != 0)  # [h, w]
     ends = []
     for axis in (0, 1):
         places = is_reached.any(dim=1 - axis).nonzero()
         start = 0 if part is None else part[axis].start
-        ends.append((start + int(places[0]), start + int(places[-1])) if len(places) else (0, 0))
+        ends.append((start + int(places[0]), start + int(places[-1])) if len(places) else (start, start))
     return ends
 
 

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from lcrp.composites.windowed import Part, Windowed, whole
+from lcrp.composites.operations.values import Sum
+from lcrp.composites.windowed import Part, Windowed, cut, whole
+from lcrp.composites.windows import window_of
 
 SIZE = (6, 7)
 PARTS: list[Part] = [(slice(1, 3), slice(0, 4)), (slice(2, 6), slice(5, 7))]
@@ -43,3 +45,14 @@ def test_every_other_operation_takes_the_whole_maps() -> None:
 def test_it_cannot_be_written_to() -> None:
     with pytest.raises(TypeError, match=r"windowed relevance cannot be written to .* take whole\(relevance\)"):
         windowed(PARTS, 0).mul_(2)
+
+
+def test_relevance_that_cancelled_out_has_a_window_of_zeros() -> None:
+    """It lies where the part begins, far from the map's first row and column."""
+    part = (slice(40, 60), slice(44, 64))
+    operation = Sum(signs=(1,), broadcasts=False)
+    window = window_of(operation, torch.zeros(1, 2, 20, 20), part, (64, 64), (64, 64))
+    assert window is not None
+    piece = cut(torch.zeros(1, 2, 20, 20), part, window.upper)
+    assert piece.shape == (1, 2, 4, 4)
+    assert not piece.any()

@@ -21,7 +21,7 @@ def detached(mode: "OperationRules", func: Function, args: Arguments, kwargs: Op
 
 
 def detached_in_place(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
-    """Without derivatives from now on, by detach_."""
+    """Without derivatives from now on, by ``detach_``."""
     x = args[0]
     if not is_signal(x):
         return func(*args, **kwargs)
