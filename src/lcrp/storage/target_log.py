@@ -103,7 +103,7 @@ class StoredLogs:
         for table in _COLUMNS:
             found = []
             for path, spans in coverage.items():
-                if not _has(path, table):
+                if table == schema.LEDGERS and not _has(path, table):
                     continue
                 sample = _StoredColumn.of(path, table, "sample")[:]
                 ends = [np.searchsorted(sample, span).tolist() for span in spans]
