@@ -17,7 +17,7 @@ from lcrp.values.ledger import Ledger
 from lcrp.values.prediction import KeptOutput
 
 NAMES = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
-HEAVY = {"detector ssd300_vgg16", "maxvit", "smp dpt tu-vit_tiny_patch16_224"}  # pictures of 224 pixels and more
+HEAVY = {"detector ssd300_vgg16", "smp dpt tu-vit_tiny_patch16_224"}  # pictures of 224 pixels and more
 UNKNOWN: dict[str, set[str]] = {}  # operations that no rule knows, by family: passed by contribution
 PLUS, GAMMA = (
     CompositeSpec(name=build.__name__, build=build)

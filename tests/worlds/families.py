@@ -22,7 +22,7 @@ CLASSES = 3
 MEAN = 0.45
 SMALL = {"min_size": 64, "max_size": 64}  # to which detectors scale pictures
 LESS_SMALL = {"min_size": 128, "max_size": 128}  # for one that finds nothing in such
-LARGER = {"maxvit": 224, "smp dpt tu-vit_tiny_patch16_224": 224, "smp pan resnet18": 128}  # sides of pictures
+LARGER = {"efficientnet_v2": 128, "smp dpt tu-vit_tiny_patch16_224": 224, "smp pan resnet18": 128}  # sides of pictures
 
 
 def smp(architecture: str, encoder: str) -> nn.Module:
@@ -65,24 +65,14 @@ SLOW: Mapping[str, Callable[[], nn.Module]] = {
         )
     },
     "resnet50": models.resnet50,
-    "resnext": models.resnext50_32x4d,
-    "mobilenet_v2": models.mobilenet_v2,
     "mobilenet_v3": models.mobilenet_v3_small,
     "efficientnet": models.efficientnet_b0,
     "efficientnet_v2": models.efficientnet_v2_s,
     "densenet": models.densenet121,
-    "regnet": models.regnet_y_400mf,
-    "mnasnet": models.mnasnet0_5,
     "shufflenet": models.shufflenet_v2_x0_5,
-    "squeezenet": models.squeezenet1_1,
-    "googlenet": partial(models.googlenet, aux_logits=False, init_weights=False),
-    "vgg": models.vgg11_bn,
-    "alexnet": models.alexnet,
     "convnext": models.convnext_tiny,
     "vit": partial(models.vit_b_32, image_size=SIDE),
     "swin": models.swin_t,
-    "swin_v2": models.swin_v2_t,
-    "maxvit": partial(models.maxvit_t, input_size=(224, 224)),
     "deeplabv3": _unloaded(segmentation.deeplabv3_mobilenet_v3_large),
     "fcn": _unloaded(segmentation.fcn_resnet50),
     "lraspp": _unloaded(segmentation.lraspp_mobilenet_v3_large),
@@ -92,20 +82,15 @@ SLOW: Mapping[str, Callable[[], nn.Module]] = {
             ("unet", "resnet18"),
             ("unet", "tu-mobilenetv3_small_100"),
             ("unet", "tu-regnety_002"),
-            ("unet", "densenet121"),
-            ("unet", "xception"),
-            ("unet", "mobileone_s0"),
             ("unetplusplus", "efficientnet-b0"),
             ("manet", "mobilenet_v2"),
             ("linknet", "resnet18"),
-            ("linknet", "tu-convnext_tiny"),
             ("fpn", "tu-resnest14d"),
             ("pspnet", "resnet18"),
             ("pan", "resnet18"),
             ("deeplabv3", "mobilenet_v2"),
             ("deeplabv3plus", "mobilenet_v2"),
             ("upernet", "tu-convnext_tiny"),
-            ("upernet", "resnet18"),
             ("segformer", "mit_b0"),
             ("dpt", "tu-vit_tiny_patch16_224"),
         )
