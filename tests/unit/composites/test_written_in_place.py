@@ -10,6 +10,7 @@ from traps import EPSILON, Everything, Written, assert_the_same, explained, pict
 from lcrp.attribution.engine import Attributor
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus_flat, gradient
 from lcrp.composites.spec import CompositeSpec
+from lcrp.values.prediction import DetectorOutput
 
 ZERO = torch.zeros((), dtype=torch.float64)
 
@@ -442,3 +443,17 @@ def test_the_gradient_of_what_is_written():
     output = network.head(torch.cat([y[:, :2] * 3, y[:, 2:]], dim=1)).sigmoid()
     (expected,) = torch.autograd.grad(output.sum(), x)
     torch.testing.assert_close(found.heatmap, expected.sum(1), rtol=1e-9, atol=1e-13)
+
+
+def test_a_dataclass_holds_what_its_tensors_have_become():
+    """As detectors of one's own return their output."""
+
+    def forward(network, x):
+        z = network.head(network.conv(x))
+        z.mul_(3)
+        return DetectorOutput(boxes=z, class_logits=z, objectness_logits=None)
+
+    network = Written(forward)
+    with Attributor(network, EPSILON, Everything(), layers=(), mean=(0.5,) * 3, std=(1.0,) * 3) as engine:
+        output = engine.forward(pictures()).output
+        torch.testing.assert_close(output.class_logits, engine.output(pictures()).class_logits)

@@ -7,10 +7,11 @@ done again, and rules keep copies.
 
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_map
 
 from lcrp.composites.closed_form import Step
 from lcrp.composites.operations.origin import note, origin_of
@@ -102,7 +103,16 @@ class Written:
         """What a module returns, every tensor in it as it is now."""
         if not self.any:
             return output
-        return tree_map_only(torch.Tensor, self.current, output)
+        return tree_map(self._member, output)
+
+    def _member(self, leaf: Any) -> Any:
+        """A tensor as it is now; of a dataclass, its fields."""
+        if not is_dataclass(leaf) or isinstance(leaf, type):
+            return self.current(leaf) if isinstance(leaf, torch.Tensor) else leaf
+        values = {one.name: getattr(leaf, one.name) for one in fields(leaf) if one.init}
+        now = {name: self.output(value) for name, value in values.items()}
+        changed = {name: value for name, value in now.items() if value is not values[name]}
+        return replace(leaf, **changed) if changed else leaf
 
     def write(self, written: torch.Tensor, now: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """A value is written into a tensor.
