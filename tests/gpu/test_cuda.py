@@ -22,7 +22,8 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device on this machine"),
 ]
 MODELS = ("yolov5", "yolov6", "ssd", "unet", "deeplabv3plus")
-DEVIATION = {"float32": 1e-4, "tf32": 5e-2, "bfloat16": 2e-1}  # relative L2, of heatmaps; tf32: up to 3e-2, YOLOv6
+DEVIATION = {"float32": 1e-4, "tf32": 2e-2, "bfloat16": 2e-1}  # relative L2, of heatmaps
+MEASURED = {("yolov6", "tf32"): 4e-2}  # more than that: 3e-2 on an H200
 
 
 def subject(tmp_path, *overrides: str) -> Subject:
@@ -57,9 +58,10 @@ def test_relevance_is_that_of_the_cpu(tmp_path, model, precision):
         found = attributions(built, {index: target for index, target, *_ in exact})
     finally:
         set_precision("float32")
+    deviation = MEASURED.get((model, precision), DEVIATION[precision])
     for (*_, heatmap, scores), (*_, other, others) in zip(found, exact, strict=True):
-        assert (heatmap - other).norm() <= DEVIATION[precision] * other.norm()
-        assert (scores - others).norm() <= DEVIATION[precision] * others.norm()
+        assert (heatmap - other).norm() <= deviation * other.norm()
+        assert (scores - others).norm() <= deviation * others.norm()
 
 
 @pytest.mark.parametrize("model", MODELS)

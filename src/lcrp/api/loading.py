@@ -33,6 +33,7 @@ from lcrp.models.pretrained import config_of, is_pretrained
 from lcrp.models.recognition import FAMILIES, looks_like
 from lcrp.models.smp import is_of_library, with_logits
 from lcrp.models.torchvision import recognised
+from lcrp.values.ledger import Unaccounted
 
 TaskName = Literal["detection", "segmentation"]
 Model = str | os.PathLike[str] | nn.Module | Explainer
@@ -59,6 +60,7 @@ def load(
     threshold: float | None = None,
     device: str | None = None,
     precision: Precision = "float32",
+    unaccounted: Unaccounted = "error",
 ) -> Explainer:
     """A network with all that is needed to explain what it decides.
 
@@ -93,6 +95,7 @@ def load(
         threshold: probability above which a pixel is of a class, for sigmoids; None is 0.5.
         device: 'cpu', 'cuda' or 'cuda:1'; None is the CPU, for a module where it is.
         precision: 'float32', 'tf32' or 'bfloat16'; the two are faster on GPUs and less exact.
+        unaccounted: 'error' if explanations fail whose relevance went astray, 'accept' if their ledgers only say so.
 
     Returns:
         What `explain`, `statistics` and all others take.
@@ -110,7 +113,8 @@ def load(
         if isinstance(model, Explainer):
             given = (task, checkpoint, composite, layer, input, mean, std, class_names, confidence, iou, device)
             given_of_masks = (activation, threshold)
-            if any(one is not None for one in (*given, *given_of_masks)) or precision != "float32":
+            is_usual = (precision, unaccounted) == ("float32", "error")
+            if not is_usual or any(one is not None for one in (*given, *given_of_masks)):
                 raise ConfigError("an explainer has its settings already: load the model anew with other ones")
             return model
         settings = _overrides(
@@ -124,6 +128,7 @@ def load(
                 "model.threshold": threshold,
                 "device": device,
                 "precision": precision,
+                "unaccounted": unaccounted,
                 **input_settings(input),
             }
         )

@@ -151,13 +151,12 @@ class Attributor:
         """
         self._close_trace()
         module, hook = _layer(self.network, layer), self._recorder.module(layer)
-        inputs = self.normalised(images).requires_grad_()  # layers are known by what depends on the picture
         self._recorder.start()
         self._recorder.alter = {layer: alter}
         handle = None if layer in self._layers else module.register_forward_hook(hook)
         try:
-            with torch.enable_grad(), _without_memory(), self.ruled():
-                output: NetworkOutput = self.network(picture(inputs.clone()))
+            with _without_memory():
+                _, output = self._through(images)
         finally:
             self._recorder.alter = {}
             self._recorder.start()
@@ -185,8 +184,7 @@ class Attributor:
         """
         self._close_trace()
         self._recorder.start(num_pictures=len(images))
-        with torch.enable_grad(), self.ruled():
-            self.network(picture(self.normalised(images).requires_grad_()))
+        self._through(images)
         return self._recorder.readable()
 
     @contextmanager
@@ -222,7 +220,8 @@ class Attributor:
         inputs = self._normalise(images).detach().to(like.dtype)
         return inputs.contiguous(memory_format=torch.channels_last)  # faster on CPUs and GPUs
 
-    def _run(self, images: torch.Tensor, *, is_for_few: bool = False) -> Trace:
+    def _through(self, images: torch.Tensor, *, is_for_few: bool = False) -> tuple[torch.Tensor, NetworkOutput]:
+        """The input of a pass by the rules, and its output; done again where what rules keep was overwritten."""
         inputs = self.normalised(images).requires_grad_()
         try:
             with torch.enable_grad(), self.ruled(is_for_few=is_for_few):
@@ -235,7 +234,11 @@ class Attributor:
             self._own_state.give_back()
             self._recorder.again()
             self._copies = True
-            return self._run(images, is_for_few=is_for_few)
+            return self._through(images, is_for_few=is_for_few)
+        return inputs, output
+
+    def _run(self, images: torch.Tensor, *, is_for_few: bool = False) -> Trace:
+        inputs, output = self._through(images, is_for_few=is_for_few)
         recorded, arrivals = self._recorder.finish()
         for name in self._layers:
             if name not in recorded:

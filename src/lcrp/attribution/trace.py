@@ -110,7 +110,7 @@ class Trace:
 
         Returns:
             Of every layer that relevance reaches: its name; what its outputs received, what constants (biases above
-            all) took of it, and what stabilisers did. None where the composite is no table of rules.
+            all) took of it, and what stabilisers did. Nothing where the composite is no table of rules.
         """
         if self._accounts is None:
             return []

@@ -71,7 +71,8 @@ class Bookkeeper:
             self._given.extend(left)
         if self._by_layer is not None:
             of_layer = self._by_layer.setdefault(layer, _OfLayer())
-            received, missing = _total(came), _total(came) - sum(map(_total, left))
+            received = _total(came)
+            missing = received - sum(map(_total, left))
             of_layer.received += received
             of_layer.constants += missing if by_constants else 0.0
             of_layer.missing += missing

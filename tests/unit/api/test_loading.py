@@ -132,6 +132,7 @@ def test_the_hash_of_weights_knows_names_types_and_bytes() -> None:
             r"epsilon=\[1\] is neither a word nor a number",
         ),
         (OWN | {"precision": "half"}, r"precision"),
+        (OWN | {"unaccounted": "acept"}, r"unaccounted='acept' is unknown.*'accept'|unaccounted.*accept"),
         (OWN | {"checkpoint": "best.pt"}, r"a module has its weights already"),
     ],
 )
@@ -275,3 +276,36 @@ def test_rules_are_chosen_with_their_settings() -> None:
     plain = lcrp.load("embedded:unet_scenes", composite="epsilon_plus_flat")
     assert plain.identity() != explainer.identity()
     assert with_composite(plain, chosen).identity() == explainer.identity()
+
+
+class Twice(torch.autograd.Function):
+    """Twice its input."""
+
+    @staticmethod
+    def forward(ctx: object, x: torch.Tensor) -> torch.Tensor:  # noqa: ARG004
+        return 2 * x
+
+    @staticmethod
+    def backward(ctx: object, *gradients: torch.Tensor) -> torch.Tensor:  # noqa: ARG004
+        return 2 * gradients[0]
+
+
+class Doubled(nn.Module):
+    """A network, and then a function whose derivative is no relevance."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return Twice.apply(self.network(x))  # type: ignore[no-any-return,no-untyped-call]
+
+
+def test_what_the_error_advises_can_be_done(module: nn.Module, squares: list[np.ndarray]) -> None:
+    network = Doubled(module)
+    with pytest.raises(LayerError, match=r"50.0% of the relevance is unaccounted for.*gradient: Twice") as refused:
+        lcrp.explain(lcrp.load(network, **OWN), squares[1], class_name="boat")
+    assert "unaccounted=accept" in refused.value.mend
+    explained = lcrp.explain(lcrp.load(network, unaccounted="accept", **OWN), squares[1], class_name="boat")
+    assert explained[0].ledger is not None
+    assert explained[0].ledger.missing_share > 0.1

@@ -457,3 +457,24 @@ def test_a_dataclass_holds_what_its_tensors_have_become():
     with Attributor(network, EPSILON, Everything(), layers=(), mean=(0.5,) * 3, std=(1.0,) * 3) as engine:
         output = engine.forward(pictures()).output
         torch.testing.assert_close(output.class_logits, engine.output(pictures()).class_logits)
+
+
+def test_layers_are_looked_at_and_altered_where_copies_are_needed():
+    """One of several views of one operation is written into, which torch refuses unless rules keep copies."""
+
+    def forward(network, x):
+        first, second = network.conv(x).chunk(2, dim=1)
+        first.mul_(2)
+        return network.head(torch.cat([first, second], dim=1))
+
+    network = Written(forward)
+    doubled = torch.tensor([2.0, 2.0, 1.0, 1.0], dtype=torch.float64).view(4, 1, 1)
+    for look in ("readable", "altered"):
+        with Attributor(network, EPSILON, Everything(), layers=("conv",), mean=(0.5,) * 3, std=(1.0,) * 3) as engine:
+            if look == "readable":
+                plain = network.conv(engine.normalised(pictures()))
+                torch.testing.assert_close(engine.readable(pictures())["conv"], plain)
+            else:
+                output = engine.altered(pictures(), "conv", lambda y, _: torch.ones_like(y))
+                expected = network.head(doubled.expand(1, 4, *output.shape[2:]))
+                torch.testing.assert_close(output, expected.expand_as(output))

@@ -98,4 +98,4 @@ def test_every_layer_has_a_ledger(caplog: pytest.LogCaptureFixture) -> None:
     assert table.columns["received"] == pytest.approx([1.0, 1.0], abs=1e-5)
     assert table.columns["constants"] == pytest.approx([0.0, 0.5], abs=1e-5)
     assert table.columns["stabiliser"] == pytest.approx([0.0, 0.0], abs=1e-5)
-    assert "0 keeps 50.0% by constants, 0.0% by stabilisers" in caplog.text
+    assert "of the relevance 0 keeps 50.0% by constants, 0.0% by stabilisers" in caplog.text

@@ -40,24 +40,22 @@ def subtract_from(mode: "OperationRules", func: Function, args: Arguments, kwarg
 
 def add_product(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
     """Sums x + value a b."""
-    if mode.rule("sum") is None or not any(map(is_signal, args)):
-        return mode.native(func, args, kwargs)
-    x, one, other = args
-    value = kwargs.get("value", 1)
-    with mode:
-        product = one * other
-        return x + (product if value == 1 else product * value)
+    return _add_combined(torch.mul, mode, func, args, kwargs)
 
 
 def add_quotient(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
     """Sums x + value a / b."""
+    return _add_combined(torch.div, mode, func, args, kwargs)
+
+
+def _add_combined(combine: Function, mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
     if mode.rule("sum") is None or not any(map(is_signal, args)):
         return mode.native(func, args, kwargs)
     x, one, other = args
     value = kwargs.get("value", 1)
     with mode:
-        quotient = one / other
-        return x + (quotient if value == 1 else quotient * value)
+        combined = combine(one, other)
+        return x + (combined if value == 1 else combined * value)
 
 
 def between(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 TOP = 10  # concepts that are followed
 MOST_TAKEN = 5  # layers that the log tells of
+ITSELF = "(the network itself)"  # in place of a layer's name, where operations lie in none
 LEDGER_COLUMNS = ("layer", "received", "constants", "stabiliser")
 LEAK = 1e-3  # share of relevance that a layer may lose to stabilisers
 LEAST = 1e-6  # relevance of a layer that is looked at
@@ -92,9 +93,13 @@ def ledger_table(explainer: Explainer, images: torch.Tensor, found: Sequence[Dra
     images = images[[one.image for one in found]]
     with replace(explainer, unaccounted="accept").attributor(()) as attributor:
         images = _parts(images, attributor)[0]
-        rows = attributor.forward(images).ledger_of_layers([one.explained for one in found[: len(images)]])
+        found_there = attributor.forward(images).ledger_of_layers([one.explained for one in found[: len(images)]])
+    rows = [(name or ITSELF, received, constants, stabiliser) for name, received, constants, stabiliser in found_there]
     for name, _, constants, stabiliser in sorted(rows, key=lambda row: -abs(row[2]) - abs(row[3]))[:MOST_TAKEN]:
-        log.info("%s keeps %.1f%% by constants, %.1f%% by stabilisers", name, 100 * constants, 100 * stabiliser)
+        log.info(
+            "of the relevance %s keeps %.1f%% by constants, %.1f%% by stabilisers",
+            *(name, 100 * constants, 100 * stabiliser),
+        )
     columns = zip(*rows, strict=True) if rows else [()] * len(LEDGER_COLUMNS)
     return Table(name="ledger", columns=dict(zip(LEDGER_COLUMNS, map(list, columns), strict=True)))
 
