@@ -3,6 +3,7 @@
 Axes: N row.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,11 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        """For example ``0.52 (0.47 to 0.58)``."""
+        """For example ``0.52 (0.47 to 0.58)``; the number alone where one picture tells of no others."""
+        if math.isnan(self.value):
+            return "not known"
+        if math.isnan(self.low):
+            return f"{self.value:.2f}"
         return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
 
     def is_above(self, other: "Interval | float") -> bool:

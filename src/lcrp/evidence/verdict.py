@@ -27,6 +27,7 @@ class Areas:
         layers: L names.
         methods: S names.
         is_lrp: S flags, whether the method is L-CRP.
+        silent: names of methods whose every score is zero, so that their order is that of the channels.
     """
 
     flipping: Array
@@ -35,6 +36,7 @@ class Areas:
     layers: Sequence[str]
     methods: Sequence[str]
     is_lrp: Sequence[bool]
+    silent: Sequence[str] = ()
 
 
 def over_layers(values: Array) -> Array:
@@ -54,15 +56,18 @@ def verdict(areas: Areas, model: str) -> str:
         model: its name.
     """
     mean = over_layers(areas.flipping)  # [S, T]
+    if not np.nan_to_num(areas.flipping).any() and not np.nan_to_num(areas.insertion).any():
+        scores = (
+            f"the scores of all {len(mean)} methods are" if len(mean) > 1 else f"the score of {areas.methods[0]} is"
+        )
+        return f"On {model}, taking concepts of these layers away changes no logit: {scores} zero, no order is best."
     best = _best(mean)
     lead = mean_interval(mean[best], areas.images)
     claim = f"orders concepts best of {len(mean)} methods" if len(mean) > 1 else "alone was asked for"
-    sentences = [
-        f"On {model}, {areas.methods[best]} {claim}: flipping them in its order costs the logit {lead} on average, "
-        f"with a 95 % interval over {len(np.unique(areas.images))} images"
-    ]
+    first = f"On {model}, {areas.methods[best]} {claim}: flipping them in its order costs the logit {lead} on average"
     if math.isnan(lead.low):
-        return f"{sentences[0]}; one image tells nothing of others."
+        return f"{first}; one image tells nothing of others."
+    sentences = [f"{first}, with a 95 % interval over {len(np.unique(areas.images))} images"]
     rivals = [
         areas.methods[other]
         for other in range(len(mean))
@@ -70,6 +75,8 @@ def verdict(areas: Areas, model: str) -> str:
     ]
     if rivals:
         sentences.append(f"not told apart from it: {', '.join(rivals)}")
+    if areas.silent:
+        sentences.append(f"of {', '.join(areas.silent)} all scores are zero, the order is that of the channels")
     sentences += [_chance(areas, mean, best), _layer(areas, best), _insertion(areas, best), *_losses(areas)]
     return "; ".join(sentence for sentence in sentences if sentence) + "."
 

@@ -130,3 +130,10 @@ def test_an_interval_is_above_another_only_without_overlap():
 def test_standard_error_by_hand():
     assert standard_error(np.array([1.0, 3.0])) == pytest.approx(1.0)
     assert math.isnan(standard_error(np.array([1.0])))
+
+
+def test_an_interval_is_written_only_where_it_is_known():
+    """It was written as ``0.00 (nan to nan)``."""
+    assert str(Interval(value=0.0, low=np.nan, high=np.nan)) == "0.00"
+    assert str(Interval(value=np.nan, low=np.nan, high=np.nan)) == "not known"
+    assert str(Interval(value=0.5, low=0.25, high=0.75)) == "0.50 (0.25 to 0.75)"

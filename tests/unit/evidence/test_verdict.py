@@ -83,3 +83,18 @@ def test_one_image_tells_nothing_of_others():
     )
     assert text.endswith("; one image tells nothing of others.")
     assert "trust none" not in text
+
+
+def test_a_method_whose_scores_are_all_zero_is_named() -> None:
+    text = verdict(replace(areas((2.0, 1.0, 0.5)), silent=("plus",)), "unet")
+    assert "; of plus all scores are zero, the order is that of the channels; " in text
+
+
+def test_scores_that_are_all_zero_name_no_best_method() -> None:
+    """It called the first of them the best."""
+    three = areas((0.0, 0.0, 0.0), spread=0.0)
+    text = verdict(three, "ssdlite")
+    assert text == (
+        "On ssdlite, taking concepts of these layers away changes no logit: the scores of all 3 methods are zero, no "
+        "order is best."
+    )

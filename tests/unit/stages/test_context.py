@@ -186,9 +186,17 @@ def test_everything_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     assert {f"{name}.csv" for name in found} <= names
     assert {"context_classes.png", "context_sensitivity.png", "context_concepts_0.png"} <= names
     text = caplog.text
-    assert "boat           0.53 (0.37 to 0.69)   area 0.95   concepts 0.53" in text
+    assert "boat           0.53 (0.37 to 0.69)   area 0.95   concepts 0.53   2 decisions" in text
     assert "boat           concept 1    context 1.00" in text
     assert "0: context score against sensitivity: Pearson 1.00" in text
+
+
+def test_a_class_of_one_drawn_decision_has_no_interval(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It was written as ``(nan to nan)``, and that one decision of two was not said."""
+    with caplog.at_level(logging.INFO):
+        tables(tmp_path, min_pixels=10)
+    assert "boat           0.37   area 0.94   concepts 0.53   1 of 2 decisions, drawn at random" in caplog.text
+    assert "nan" not in caplog.text
 
 
 def test_backgrounds_can_be_left_out(tmp_path: Path) -> None:

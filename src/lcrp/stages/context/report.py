@@ -56,6 +56,7 @@ class ClassSummary:
         class_id: the class.
         name: its name.
         num_detections: decisions that sum it up.
+        num_found: decisions that were looked at.
         outside: mean share of their positive relevance outside the object.
         outside_area: mean share of the picture outside the object.
         concepts: per layer, mean context score of its concepts, weighted by their relevance for the class.
@@ -64,6 +65,7 @@ class ClassSummary:
     class_id: int
     name: str
     num_detections: int
+    num_found: int
     outside: Interval
     outside_area: float
     concepts: tuple[float, ...]
@@ -118,6 +120,7 @@ def class_summaries(
                 class_id=class_id,
                 name=class_names[class_id],
                 num_detections=int(rows.sum()),
+                num_found=int((detections["class_id"] == class_id).sum()),
                 outside=mean_interval(columns["outside"][rows], columns["sample"][rows]),
                 outside_area=float(columns["outside_area"][rows].mean()),
                 concepts=tuple(_weighted(layer, class_id) for layer in layers),

@@ -137,6 +137,11 @@ class Comparison:
             layers=[layer.name for layer in self._curves.layers],
             methods=self._methods,
             is_lrp=[method.is_lrp for method in self._curves.settings.methods],
+            silent=[
+                name
+                for number, name in enumerate(self._methods)
+                if not any(layer.vectors[:, number].any() for layer in self._curves.layers)
+            ],
         )
 
     def _summary(self) -> Table:
