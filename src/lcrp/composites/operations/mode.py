@@ -82,15 +82,15 @@ class OperationRules(TorchFunctionMode):
     ) -> Any:
         """One call of a function of torch."""
         named = kwargs or {}
+        if named:
+            args, named = in_order(func, args, named)
         before = args
         if self.written.any:
             args, named = self.written.current(args), self.written.current(named)
         if not torch.is_grad_enabled():
             return without_grad(self, func, args, named)
-        if named:
-            if named.get("out") is not None:
-                return into_others(self, func, args, named)
-            args, named = in_order(args, named)
+        if named and named.get("out") is not None:
+            return into_others(self, func, args, named)
         handle = HANDLERS.get(func)
         if handle is not None:
             return handle(self, func, args, named)

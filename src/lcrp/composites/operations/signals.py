@@ -1,9 +1,13 @@
 """What handlers of operations share: telling signals from constants, and constants per channel from others."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from functools import cache
+from types import FunctionType
 from typing import Any
 
 import torch
+
+from lcrp.errors import ConfigError
 
 Function = Callable[..., Any]
 Arguments = tuple[Any, ...]
@@ -15,19 +19,73 @@ def is_signal(value: object) -> bool:
     return isinstance(value, torch.Tensor) and value.requires_grad
 
 
-_POSITIONS = (  # of names, one after another
-    *("condition", "tensors", "input", "other", "mat", "mat1", "mat2", "batch1", "batch2", "tensor1", "tensor2"),
-    *("vec", "vec1", "vec2", "end", "exponent"),
-)
+def in_order(func: Function, args: Arguments, kwargs: Options) -> tuple[Arguments, Options]:
+    """Arguments, of which tensors that are given by name stand at their place, as torch declares it.
 
-
-def in_order(args: Arguments, kwargs: Options) -> tuple[Arguments, Options]:
-    """Arguments that are mostly given by their place, and are so here."""
-    found = [name for name in _POSITIONS if name in kwargs]
-    if not found:
+    Raises:
+        ConfigError: a signal is given by a name that torch does not declare.
+    """
+    for value in kwargs.values():
+        if isinstance(value, _TENSORS):
+            break
+    else:
         return args, kwargs
-    rest = {name: value for name, value in kwargs.items() if name not in found}
-    return (*args, *(kwargs[name] for name in found)), rest
+    tensors = tuple(name for name, value in kwargs.items() if name not in _OPTIONS and _has_tensors(value))
+    places = _places(func, len(args), tensors, frozenset(kwargs)) if tensors else ()
+    if places is None:
+        if not any(map(is_signal, leaves((), kwargs))):
+            return args, kwargs
+        raise ConfigError(f"{func.__name__} is called with {', '.join(tensors)} by name: give them by their place")
+    given = tuple(kwargs.get(name, default) for name, default in places)
+    moved = {name for name, _ in places}
+    return (*args, *given), {name: value for name, value in kwargs.items() if name not in moved}
+
+
+_TENSORS = (torch.Tensor, list, tuple)
+_OPTIONS = frozenset(["out", "requires_grad", "pin_memory", "dtype", "device", "layout", "names"])  # of all functions
+
+
+def _has_tensors(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return any(isinstance(one, torch.Tensor) for one in value)
+    return isinstance(value, torch.Tensor)
+
+
+@cache
+def _places(
+    func: Function, count: int, tensors: tuple[str, ...], names: frozenset[str]
+) -> tuple[tuple[str, object], ...] | None:
+    """Name, as it is given, and default of every argument behind the first ones up to the last that is a tensor."""
+    schemas = [] if isinstance(func, FunctionType) else list(_schemas(func))  # Python binds them itself
+    named = names - _OPTIONS
+    for schema in schemas:
+        declared = [(_spelled(one.name, named), one) for one in schema.arguments]
+        places = [number for number, (name, one) in enumerate(declared) if name in tensors and not one.kwarg_only]
+        rest = declared[count : max(places, default=-1) + 1]
+        is_whole = all(name in named or one.has_default_value() for name, one in rest)
+        if is_whole and named <= {name for name, _ in declared[count:]}:
+            return tuple((name, one.default_value) for name, one in rest)
+    return None if schemas else ()
+
+
+def _schemas(func: Function) -> Iterator[Any]:
+    """What torch declares of a function, for every kind of its arguments."""
+    if isinstance(func, torch._ops.OpOverload):
+        yield func._schema
+        return
+    packet = func
+    if not isinstance(packet, torch._ops.OpOverloadPacket):
+        packet = getattr(torch.ops.aten, getattr(func, "__name__", ""), None)
+    if packet is not None:
+        yield from (getattr(packet, name)._schema for name in packet.overloads())
+
+
+_SPELLINGS = {"self": ("input", "x", "a", "x1"), "other": ("x2",), "dim": ("axis",), "keepdim": ("keepdims",)}
+
+
+def _spelled(name: str, given: Container[str]) -> str:
+    """An argument's name as a call spells it, which may be Python's or numpy's."""
+    return next((one for one in (name, *_SPELLINGS.get(name, ())) if one in given), name)
 
 
 def leaves(args: Arguments, kwargs: Options) -> Iterator[Any]:

@@ -13,7 +13,7 @@ from lcrp.composites.operations.signals import (
     per_channel,
     without_gradient,
 )
-from lcrp.composites.operations.values import Elementwise, Local, Sum
+from lcrp.composites.operations.values import Elementwise, Sum
 
 if TYPE_CHECKING:
     from lcrp.composites.operations.mode import OperationRules
@@ -66,26 +66,6 @@ def between(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opt
     weight = args[2] if len(args) > 2 else kwargs["weight"]
     with mode:
         return one * (1 - weight) + other * weight
-
-
-def scattered(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
-    """Sums of x and summands at some of its places; by contribution."""
-    signals = [number for number, arg in enumerate(args) if is_signal(arg)]
-    rule = mode.rule("matrix_product")
-    if not signals or rule is None:
-        return mode.native(func, args, kwargs)
-    kept = [None if number in signals else mode.kept.values(arg) for number, arg in enumerate(args)]
-
-    def summed(*values: torch.Tensor) -> torch.Tensor:
-        placed = list(kept)
-        for number, value in zip(signals, values, strict=True):
-            placed[number] = value
-        out: torch.Tensor = func(*placed, **kwargs)
-        return out
-
-    operation = Local(function=summed, shares=(1.0,) * len(signals), has_constant=len(signals) == 1)
-    inputs = tuple(args[number] for number in signals)
-    return mode.explained(rule, operation, inputs, without_gradient(func, args, kwargs))
 
 
 def _two(args: Arguments, kwargs: Options) -> tuple[Any, Any, Any]:

@@ -1,12 +1,25 @@
 """Operations that no family knows: every signal in them takes what it contributes."""
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from lcrp.composites.closed_form import Tensors
-from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal
+from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal, leaves, without_gradient
 from lcrp.composites.operations.values import Local
 from lcrp.composites.operations.written import Kept
+
+if TYPE_CHECKING:
+    from lcrp.composites.operations.mode import OperationRules
+
+
+def by_contribution(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """A call whose signals take what they contribute."""
+    rule = mode.rule("unknown")
+    if rule is None or not any(map(is_signal, leaves(args, kwargs))):
+        return mode.native(func, args, kwargs)
+    return mode.explained(rule, *contribution(mode.kept, func, args, kwargs), without_gradient(func, args, kwargs))
 
 
 def contribution(kept: Kept, func: Function, args: Arguments, kwargs: Options) -> tuple[Local, Tensors]:
