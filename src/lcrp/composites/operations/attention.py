@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lcrp.composites.operations.origin import Origin, note, origin_of
+from lcrp.composites.operations.origin import Origin, is_gate, note
 from lcrp.composites.operations.signals import (
     Arguments,
     Function,
@@ -31,7 +31,7 @@ def matrices(mode: "OperationRules", func: Function, args: Arguments, kwargs: Op
         return mode.native(func, args, kwargs)
     factors = signals
     if mode.rule("softmax") is None:
-        factors = [number for number in signals if not origin_of(args[number]).is_gate] or signals
+        factors = [number for number in signals if not is_gate(args[number])] or signals
     kept = [None if number in factors else mode.kept.values(arg) for number, arg in enumerate(args)]
 
     def product(*values: torch.Tensor) -> torch.Tensor:
@@ -99,7 +99,7 @@ def softmax(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opt
         y = mode.native(func, args, kwargs)
     else:
         y = mode.explained(rule, Softmax(dim=_dim(args, kwargs)), (x,), without_gradient(func, args, kwargs))
-    return note(y, Origin(is_gate=True))
+    return note(y, Origin(is_gate=True, version=y._version))
 
 
 def scaled_dot_product(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:

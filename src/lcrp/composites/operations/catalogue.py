@@ -121,6 +121,7 @@ def _handlers() -> Mapping[Any, Handler]:
     deformable = (vision.deform_conv2d, vision.deform_conv2d.default)
     others = {
         Tensor.data.__get__: cuts.detached,  # type: ignore[attr-defined]
+        Tensor.data.__set__: cuts.data_replaced,  # type: ignore[attr-defined]
         torch._C._set_grad_enabled: cuts.grad_enabled,
         Tensor.__rsub__: sums.subtract_from,
         Tensor.__floordiv__: products.floored,
@@ -174,3 +175,4 @@ def _native(mode: Any, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, An
 HANDLERS: Mapping[Any, Handler] = _handlers()
 IN_PLACE: Mapping[Any, tuple[Any, Handler]] = _in_place()
 KNOWN = frozenset(HANDLERS)  # functions that have a rule, or are left to the gradient knowingly
+LIKE_ANOTHER = frozenset(_found("expand_as view_as reshape_as type_as to"))  # hold values of the first alone

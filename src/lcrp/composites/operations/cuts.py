@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal
+from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal, leaves
 
 if TYPE_CHECKING:
     from lcrp.composites.operations.mode import OperationRules
@@ -12,12 +12,25 @@ if TYPE_CHECKING:
 
 def detached(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
     """Without derivatives, by detach or data: in the same memory, so that what is written into one is in both."""
-    x = args[0]
-    if not is_signal(x):
+    x, how = args[0], "data" if func == _DATA else "detach"
+    if not isinstance(x, torch.Tensor):
         return func(*args, **kwargs)
-    mode.cuts["data" if func == torch.Tensor.data.__get__ else "detach"] += 1  # type: ignore[attr-defined]
-    mode.written.shares(x)
-    return x.detach()  # data would hide from the count of versions what is written into it
+    out = x.detach()  # data would hide from the count of versions what is written into it
+    if is_signal(x):
+        mode.cuts[how] += 1
+        mode.written.shares(x if x._base is None else x._base)
+    else:
+        mode.written.alias(x, out, how)
+    return out
+
+
+def data_replaced(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Another memory for a tensor, by data: no version tells of it."""
+    if any(map(is_signal, args)):
+        mode.cuts["data"] += 1
+    mode.forget()
+    mode.kept.overwritten()
+    return func(*args, **kwargs)
 
 
 def detached_in_place(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
@@ -31,11 +44,14 @@ def detached_in_place(mode: "OperationRules", func: Function, args: Arguments, k
 def array(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
     """An array of numpy, which refuses signals: a constant, as it is where the network runs without derivatives."""
     x = args[0]
-    if not is_signal(x):
-        return func(*args, **kwargs)
-    mode.cuts["numpy"] += 1
-    mode.written.shares(x)
-    return func(x.detach(), *args[1:], **kwargs)
+    out = func(x.detach(), *args[1:], **kwargs)
+    if is_signal(x):
+        mode.cuts["numpy"] += 1
+        mode.written.shares(x if x._base is None else x._base)
+    else:
+        mode.written.alias(x, out, "numpy")
+    mode.kept.note_array(x)
+    return out
 
 
 def number(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:  # noqa: ARG001
@@ -53,8 +69,53 @@ def without_grad(mode: "OperationRules", func: Function, args: Arguments, kwargs
     """A call without derivatives."""
     if func is torch._C._set_grad_enabled:
         return grad_enabled(mode, func, args, kwargs)
+    if torch.is_inference_mode_enabled():
+        with torch.inference_mode(mode=False), torch.no_grad():  # tensors of which torch allows everything
+            return _cut(mode, func, args, kwargs, "inference_mode")
+    return _cut(mode, func, args, kwargs, "no_grad") if mode.is_cut else func(*args, **kwargs)
+
+
+def _cut(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options, how: str) -> Any:
+    """A call for which the network turned derivatives off."""
+    handle = _OF_MEMORY.get(func)
+    if handle is not None:
+        return handle(mode, func, args, kwargs)
     out = func(*args, **kwargs)
-    is_new = isinstance(out, torch.Tensor) and out.is_floating_point() and not out.requires_grad
-    if mode.is_cut and is_new and any(map(is_signal, args)):
-        mode.cuts["no_grad"] += 1
+    made = out if isinstance(out, list | tuple) else (out,)
+    new = [one for one in made if isinstance(one, torch.Tensor) and not any(one is arg for arg in args)]
+    is_told = any(one.is_floating_point() for one in new) or _writes(func, kwargs)
+    if is_told and any(map(is_signal, leaves(args, kwargs))):
+        mode.cuts[how] += 1
+    if not any(one._is_view() for one in new):
+        return out
+    parts = [_apart(mode, one, how) if any(one is part for part in new) else one for one in made]
+    return parts[0] if isinstance(out, torch.Tensor) else type(out)(parts)
+
+
+def _apart(mode: "OperationRules", view: Any, how: str) -> Any:
+    """A view as a constant in the same memory; torch refuses one whose base is written into with derivatives."""
+    base = view._base
+    if base is None:
+        return view
+    out = view.detach()
+    if is_signal(base):
+        mode.written.shares(base)
+    else:
+        mode.written.alias(base, out, how)
     return out
+
+
+def _writes(func: Function, kwargs: Options) -> bool:
+    """Whether a function writes into an argument."""
+    name: str = getattr(func, "__name__", "")
+    in_place = name[-1:] == "_" and name[-2:] != "__" and name != "requires_grad_"
+    return in_place or name == "__setitem__" or kwargs.get("out") is not None
+
+
+_DATA: Function = torch.Tensor.data.__get__  # type: ignore[attr-defined]
+_OF_MEMORY = {
+    _DATA: detached,
+    torch.Tensor.data.__set__: data_replaced,  # type: ignore[attr-defined]
+    torch.Tensor.detach: detached,
+    torch.Tensor.numpy: array,
+}

@@ -20,10 +20,10 @@ from lcrp.composites.bookkeeper import Bookkeeper
 from lcrp.composites.closed_form import Rule, Tensors, passed_on
 from lcrp.composites.families import Family
 from lcrp.composites.operations.audit import moves_values
-from lcrp.composites.operations.catalogue import HANDLERS, IN_PLACE, KNOWN, OPENED
+from lcrp.composites.operations.catalogue import HANDLERS, IN_PLACE, KNOWN, LIKE_ANOTHER, OPENED
 from lcrp.composites.operations.cuts import without_grad
 from lcrp.composites.operations.linear_map import Geometry, LinearMap
-from lcrp.composites.operations.origin import NOTHING, LinearOutput, Origin, note, origin_of
+from lcrp.composites.operations.origin import NOTHING, LinearOutput, Origin, is_picture, mark, note, origin_of
 from lcrp.composites.operations.running import RunningModules, owners_of_weights
 from lcrp.composites.operations.signals import in_order, is_signal, leaves
 from lcrp.composites.operations.unknown import contribution
@@ -103,10 +103,15 @@ class OperationRules(TorchFunctionMode):
 
     def begin(self, *, copies: bool = False) -> None:
         """A forward pass begins, in which rules keep copies or not."""
-        self.written = self.running.written = Written()
+        self.written = self.running.written = Written(self.cuts)
         self.kept = Kept(copies=copies)
         self.cuts.clear()
         self.is_cut = False
+
+    def forget(self) -> None:
+        """Constants have changed: what was made of them is made again."""
+        self._maps.clear()
+        self._made.clear()
 
     def current(self, output: Any) -> Any:
         """An output of the network or of a module, as it is after what was written into it."""
@@ -148,7 +153,7 @@ class OperationRules(TorchFunctionMode):
         is_real = all(one.is_floating_point() for one in (out, *inputs))
         if rule is None or not inputs or not is_real or any(out is value for value in args):
             self.written.note(out)
-            return self.inherit(out, args)
+            return self.inherit(out, args[:1] if func in LIKE_ANOTHER else args)
         return self.explained(rule, *contribution(self.kept, func, args, kwargs), out.detach().clone())
 
     def _moves(self, func: Function, out: torch.Tensor, inputs: Tensors) -> bool:
@@ -159,15 +164,9 @@ class OperationRules(TorchFunctionMode):
         return self._moving[kind]
 
     def inherit(self, out: torch.Tensor, args: tuple[Any, ...]) -> torch.Tensor:
-        """Note on an output what does not change by what is done to the inputs: that it is a gate, or the picture."""
-        is_gate = is_picture = False
-        for arg in args:
-            for one in arg if isinstance(arg, list | tuple) else (arg,):
-                origin = origin_of(one)
-                is_gate, is_picture = is_gate or origin.is_gate, is_picture or origin.is_picture
-        if is_gate or is_picture:
-            note(out, Origin(is_gate=is_gate, is_picture=is_picture))
-        return out
+        """Note on an output what does not change by what is done to its inputs: that all are gates, or the picture."""
+        signals = [one for one in leaves(args, {}) if is_signal(one)]
+        return mark(out, signals) if signals and origin_of(signals[0]) is not NOTHING else out
 
     def explained(
         self, rule: Rule, operation: Operation, inputs: Tensors, y: torch.Tensor, norm_epsilon: float | None = None
@@ -186,8 +185,8 @@ class OperationRules(TorchFunctionMode):
         step = out.grad_fn.step  # type: ignore[union-attr]
         step.layer = self.running.innermost
         self.kept.by(step)
-        if not isinstance(operation, LinearMap) and any(origin_of(x).is_picture for x in inputs):
-            note(out, Origin(is_picture=True))
+        if not isinstance(operation, LinearMap) and all(map(is_picture, inputs)):
+            note(out, Origin(is_picture=True, version=out._version))
         return out
 
     def linear(
@@ -202,7 +201,7 @@ class OperationRules(TorchFunctionMode):
         """The output of a linear map of constants."""
         layer = self._layer(weight)
         x = self.kept.own(x)
-        rule = self.table.rule(family, layer, is_first=origin_of(x).is_picture)
+        rule = self.table.rule(family, layer, is_first=is_picture(x))
         linear = self._map(weight, bias, geometry)
         if rule is None:
             y = run()

@@ -1,6 +1,7 @@
 """What a tensor that depends on the picture came from, noted on the tensor while the network runs."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -8,6 +9,8 @@ from lcrp.composites.closed_form import Rule
 from lcrp.composites.operations.linear_map import LinearMap
 
 _NAME = "lcrp_origin"
+_GATES = "lcrp_no_gate"  # on memory, the version as of which something else was written into it
+_PICTURES = "lcrp_no_picture"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -63,6 +66,7 @@ class Origin:
         sum: it is a sum.
         is_gate: it is a sigmoid, tanh or softmax, or a view or multiple of one.
         is_picture: no linear map lies between the picture and it.
+        version: of the tensor, as that was noted.
         uses: how many operations have read it so far.
     """
 
@@ -70,6 +74,7 @@ class Origin:
     sum: SumOutput | None = None
     is_gate: bool = False
     is_picture: bool = False
+    version: int = 0
     uses: int = field(default=0)
 
 
@@ -94,6 +99,59 @@ def sum_before(x: torch.Tensor) -> SumOutput | None:
     return found if found is not None and found.own_version == x._version else None
 
 
+def is_gate(x: object) -> bool:
+    """Whether a value is a gate, and nothing else was written into its memory since."""
+    found = origin_of(x)
+    return found.is_gate and not _is_mixed(x, found, _GATES)
+
+
+def is_picture(x: object) -> bool:
+    """Whether a value is the picture, and nothing else was written into its memory since."""
+    found = origin_of(x)
+    return found.is_picture and not _is_mixed(x, found, _PICTURES)
+
+
+def mark(out: torch.Tensor, signals: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Note on an output what all signals are that it was made of: gates, or the picture."""
+    gates, pictures = bool(signals) and all(map(is_gate, signals)), bool(signals) and all(map(is_picture, signals))
+    return note(out, Origin(is_gate=gates, is_picture=pictures, version=out._version)) if gates or pictures else out
+
+
+def mark_written(target: torch.Tensor, values: Sequence[torch.Tensor], *, was_signal: bool, wholly: bool) -> None:
+    """Note on a tensor, and on that of which it is a view, what they are after signals were written into it.
+
+    Args:
+        target: a signal now.
+        values: that were written.
+        was_signal: whether it was one before.
+        wholly: whether all of it was written.
+    """
+    if not values:
+        return
+    base = target if target._base is None else target._base
+    found: dict[str, tuple[bool, bool]] = {}
+    for kind, fits in ((_GATES, is_gate), (_PICTURES, is_picture)):
+        of_values = all(map(fits, values))
+        of_all = of_values and (not was_signal or fits(base) or (wholly and base is target))
+        found[kind] = of_all, of_values and (wholly or of_all or fits(target))
+        if not of_values:
+            setattr(base, kind, base._version)
+    for one, place in ((base, 0), (target, 1)):
+        gates, pictures = found[_GATES][place], found[_PICTURES][place]
+        note(one, Origin(is_gate=gates, is_picture=pictures, version=one._version))
+
+
+def copied(x: torch.Tensor) -> torch.Tensor:
+    """A copy, with what is known of the tensor."""
+    return note(x.clone(), replace(origin_of(x), is_gate=is_gate(x), is_picture=is_picture(x), version=0))
+
+
+def _is_mixed(x: object, found: Origin, kind: str) -> bool:
+    assert isinstance(x, torch.Tensor)
+    mixed: int = getattr(x if x._base is None else x._base, kind, -1)
+    return mixed >= found.version and mixed != -1
+
+
 def note(tensor: torch.Tensor, origin: Origin) -> torch.Tensor:
     """The tensor, with what is known of it."""
     setattr(tensor, _NAME, origin)
@@ -102,4 +160,4 @@ def note(tensor: torch.Tensor, origin: Origin) -> torch.Tensor:
 
 def picture(inputs: torch.Tensor) -> torch.Tensor:
     """The input of a network, known as such."""
-    return note(inputs, Origin(is_picture=True))
+    return note(inputs, Origin(is_picture=True, version=inputs._version))

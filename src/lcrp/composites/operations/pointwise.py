@@ -31,7 +31,7 @@ def activation(mode: "OperationRules", func: Function, args: Arguments, kwargs: 
 def gate(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
     """Functions whose values, where they are factors, decide how much of a signal passes."""
     y = _pointwise(mode, func, args, kwargs, "activation")
-    return note(y, Origin(is_gate=True)) if is_signal(y) else y
+    return note(y, Origin(is_gate=True, version=y._version)) if is_signal(y) else y
 
 
 def gated(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lcrp.composites.operations.origin import linear_before, origin_of
+from lcrp.composites.operations.origin import is_gate, linear_before
 from lcrp.composites.operations.signals import (
     Arguments,
     Function,
@@ -83,7 +83,7 @@ def _scaled(mode: "OperationRules", func: Function, args: Arguments, x: torch.Te
 def _product(mode: "OperationRules", func: Function, one: torch.Tensor, other: torch.Tensor) -> Any:
     """Of two signals: all to the one that is no gate; halves if neither or both are."""
     args = (one, other)
-    gates = [origin_of(value).is_gate for value in args]
+    gates = [is_gate(value) for value in args]
     if gates[0] != gates[1]:
         rule = mode.rule("gate")
         if rule is not None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lcrp.composites.operations.origin import Origin, SumOutput, linear_before, note, origin_of, sum_before
+from lcrp.composites.operations.origin import Origin, SumOutput, is_picture, linear_before, note, sum_before
 from lcrp.composites.operations.signals import (
     Arguments,
     Function,
@@ -129,7 +129,7 @@ def _summands(
 def _with_constant(mode: "OperationRules", func: Function, args: Arguments, sign: int) -> torch.Tensor | None:
     """A signal and a constant, where that is no sum: the picture's own offset, and the bias of a linear map."""
     x, constant = args if is_signal(args[0]) else (args[1], args[0])
-    if origin_of(x).is_picture:
+    if is_picture(x):
         return _offset(mode, func, args, x)
     before = linear_before(x)
     if before is None or (sign < 0 and x is args[1]):

@@ -6,6 +6,7 @@ done again, and rules keep copies.
 """
 
 import weakref
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ import torch
 from torch.utils._pytree import tree_map
 
 from lcrp.composites.closed_form import Step
-from lcrp.composites.operations.origin import note, origin_of
+from lcrp.composites.operations.memory import has_views, memory_of
+from lcrp.composites.operations.origin import copied, mark_written
 from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Kept:
     def __init__(self, *, copies: bool = False) -> None:
         self.copies = copies
         self._versions: list[tuple[weakref.ref[torch.Tensor], int]] = []
+        self._arrays: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._is_overwritten = False
 
     def note(self, *tensors: torch.Tensor) -> None:
@@ -52,15 +55,24 @@ class Kept:
         """A tensor is kept as it was at a version."""
         self._is_overwritten = self._is_overwritten or tensor._version != version
 
+    def overwritten(self) -> None:
+        """What is kept may have changed in a way that no version tells."""
+        self._is_overwritten = True
+
+    def note_array(self, tensor: torch.Tensor) -> None:
+        """Numpy may write into the memory of a tensor, of which no version tells."""
+        if not self.copies:
+            self._arrays.append((tensor.detach(), tensor.detach().clone()))
+
     def own(self, x: torch.Tensor) -> torch.Tensor:
         """A signal; where copies are kept, one of its own that differs in nothing else."""
-        return note(x.clone(), origin_of(x)) if self.copies else x
+        return copied(x) if self.copies else x
 
     def values(self, values: Any) -> Any:
         """Arguments that are kept, each as it is now; of lists, tuples and mappings, their members."""
         if isinstance(values, torch.Tensor):
             if self.copies:
-                return note(values.clone(), origin_of(values))
+                return copied(values)
             self.note(values)
             return values
         if isinstance(values, list | tuple) and not hasattr(values, "_fields"):
@@ -74,20 +86,29 @@ class Kept:
         if self.copies:
             return False
         tensors = ((kept(), version) for kept, version in self._versions)
-        return self._is_overwritten or any(one is not None and one._version != version for one, version in tensors)
+        return (
+            self._is_overwritten
+            or any(one is not None and one._version != version for one, version in tensors)
+            or any(not torch.equal(now, before) for now, before in self._arrays)
+        )
 
 
 class Written:
     """Which tensor stands for which now, in one forward pass.
 
+    Args:
+        cuts: counts where signals are written into memory that constants have too.
+
     Attributes:
         any: whether anything was written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cuts: Counter[str] | None = None) -> None:
         self.any = False
+        self._cuts: Counter[str] = Counter() if cuts is None else cuts
         self._instead: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._viewed: dict[int, weakref.ref[torch.Tensor]] = {}
+        self._aliases: dict[int, tuple[weakref.ref[Any], str]] = {}
 
     def note(self, out: torch.Tensor) -> None:
         """An output may be a view: what is written into one of the two changes the other."""
@@ -98,6 +119,30 @@ class Written:
     def shares(self, tensor: torch.Tensor) -> None:
         """Another tensor has the memory of this one."""
         self._viewed[id(tensor)] = weakref.ref(tensor)
+
+    def alias(self, constant: torch.Tensor, alias: Any, how: str) -> None:
+        """Another has the memory of a constant, and will not depend on what is written into it."""
+        self._aliases[memory_of(constant)] = weakref.ref(alias), how
+
+    def natively(
+        self, target: torch.Tensor, values: Sequence[torch.Tensor], *, was_signal: bool, wholly: bool = True
+    ) -> None:
+        """Values were written into the memory of a tensor.
+
+        Args:
+            target: the tensor, a signal now.
+            values: those that are signals.
+            was_signal: whether it was one before.
+            wholly: whether all of it was written.
+        """
+        self.note(target)
+        if not was_signal:
+            if has_views(target):
+                self.shares(target)
+            alias, how = self._aliases.get(memory_of(target), (None, ""))
+            if alias is not None and alias() is not None:
+                self._cuts[how] += 1
+        mark_written(target, values, was_signal=was_signal, wholly=wholly)
 
     def output(self, output: Any) -> Any:
         """What a module returns, every tensor in it as it is now."""
@@ -127,11 +172,14 @@ class Written:
         """
         if value is now:
             return written
-        viewed = self._viewed.get(id(now))
-        if now._is_view() or (viewed is not None and viewed() is now):
+        viewed, was_signal = self._viewed.get(id(now)), now.requires_grad
+        is_viewed = (viewed is not None and viewed() is now) or (not was_signal and has_views(now))
+        if now._is_view() or is_viewed:
             check_writable(now)
             with torch.no_grad() if not value.requires_grad else torch.enable_grad():
-                return now.copy_(value)
+                now.copy_(value)
+            self.natively(now, [value] if value.requires_grad else [], was_signal=was_signal)
+            return now
         return self.instead(now, value if value.dtype == now.dtype else value.to(now.dtype))
 
     def instead(self, now: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -182,12 +230,13 @@ def into_others(mode: "OperationRules", func: Function, args: Arguments, kwargs:
 def written(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
     """Values written into a tensor by nothing but moving them there: what lies on constants stays there."""
     target, *rest = args
-    if not is_signal(target) and not any(map(is_signal, (*rest, *kwargs.values()))):
+    was_signal, values = is_signal(target), [one for one in (*rest, *kwargs.values()) if is_signal(one)]
+    if not was_signal and not values:
         return func(*args, **kwargs)
     check_writable(target)
     out = func(*args, **kwargs)
     base = target if target._base is None else target._base
-    mode.written.note(target)
+    mode.written.natively(target, values, was_signal=was_signal, wholly=func.__name__ == "copy_")
     book(mode, base)
     return out
 

@@ -15,7 +15,7 @@ from torch import nn
 from lcrp.attribution.concepts import relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
-from lcrp.composites.operations.origin import origin_of, picture
+from lcrp.composites.operations.origin import is_picture, picture
 from lcrp.decisions.explainer import Explainer
 from lcrp.errors import ConfigError
 from lcrp.evidence.correlation import spearman
@@ -179,7 +179,7 @@ def _conservation(explainer: Explainer, images: torch.Tensor, found: Sequence[Dr
 def _keeper(inputs: dict[str, list[torch.Tensor]], name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
     def keep(module: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:  # noqa: ARG001
         kept = arguments[0].detach()
-        inputs[name].append(picture(kept) if origin_of(arguments[0]).is_picture else kept)
+        inputs[name].append(picture(kept) if is_picture(arguments[0]) else kept)
 
     return keep
 

@@ -1,0 +1,23 @@
+"""Which tensors have the same memory, whether torch tells or not."""
+
+import torch
+
+_ALONE = 2  # who holds memory that one tensor has: the tensor, and what asks
+
+
+def has_views(tensor: torch.Tensor) -> bool:
+    """Whether any other has the memory of a tensor: then what is written into it must arrive there too."""
+    try:
+        storage = tensor.untyped_storage()
+    except (RuntimeError, NotImplementedError):  # no memory of its own
+        return True
+    return torch._C._storage_Use_Count(storage._cdata) > _ALONE or not storage.resizable()
+
+
+def memory_of(tensor: torch.Tensor) -> int:
+    """Which memory it has; 0 for none of its own."""
+    try:
+        memory: int = tensor.untyped_storage()._cdata
+    except (RuntimeError, NotImplementedError):
+        return 0
+    return memory
