@@ -5,12 +5,15 @@ import torch
 from torch import nn
 from traps import EPSILON, Written, assert_the_same, explained, plain_output
 
-from lcrp.composites.composites import epsilon_plus_flat
+from lcrp.composites.composites import epsilon_plus_flat, lrp
 from lcrp.composites.operations.signals import in_order
+from lcrp.composites.rules import Epsilon
 from lcrp.composites.spec import CompositeSpec
 from lcrp.errors import ConfigError
 
+ATTENTION = CompositeSpec(name="attnlrp", build=lambda _: lrp(Epsilon(), attention="attn"))
 PLUS = CompositeSpec(name="epsilon_plus_flat", build=epsilon_plus_flat)
+OFFSET = torch.randn(6, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
 FIRST = torch.zeros(1, 1, 6, 6, dtype=torch.long)
 PAIRS = torch.arange(4) % 2  # channels 0 and 2 go to 0, 1 and 3 to 1
 PLACES = PAIRS.view(1, 4, 1, 1).expand(1, 4, 6, 6)
@@ -24,6 +27,21 @@ def between(how):
 
 def canvas(y):
     return torch.zeros_like(y.detach())
+
+
+def assert_alike(written, reference, composite=EPSILON):
+    """As `assert_the_same`, but for stabilisers."""
+    one, other = Written(written), Written(reference)
+    plain = plain_output(one)
+    found, expected = explained(one, composite=composite), explained(other, composite=composite)
+    torch.testing.assert_close(found.output, plain, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(expected.output, plain, rtol=1e-12, atol=1e-14)
+    assert expected.heatmap.any()
+    torch.testing.assert_close(found.heatmap, expected.heatmap, rtol=1e-3, atol=1e-4)
+    assert abs(found.ledger.constants - expected.ledger.constants) < 1e-3 * expected.ledger.largest
+    assert found.ledger.missing_share < 1e-9 or not found.ledger.conserves
+    assert not found.gradients
+    return found
 
 
 NAMED = {
@@ -179,15 +197,8 @@ SUMS = {
 @pytest.mark.parametrize("name", SUMS)
 def test_values_that_are_added_where_they_are_put(name, composite):
     """They take their share of the sum; all of its relevance went to each."""
-    one, other = (Written(between(how)) for how in SUMS[name])
-    plain = plain_output(one)
-    found, expected = explained(one, composite=composite), explained(other, composite=composite)
-    torch.testing.assert_close(found.output, plain, rtol=1e-12, atol=1e-14)
-    torch.testing.assert_close(expected.output, plain, rtol=1e-12, atol=1e-14)
-    torch.testing.assert_close(found.heatmap, expected.heatmap, rtol=1e-3, atol=1e-4)  # but for stabilisers
-    assert abs(found.ledger.constants - expected.ledger.constants) < 1e-3 * expected.ledger.largest
-    assert found.ledger.missing_share < 1e-9
-    assert not found.gradients
+    how, reference = SUMS[name]
+    found = assert_alike(between(how), between(reference), composite)
     assert not found.contributions
 
 
@@ -198,3 +209,159 @@ def test_products_where_values_are_put_are_named():
     ):
         found = explained(Written(between(how)))
         assert found.contributions == {"scatter_reduce": 1}
+
+
+def bounded(low=None, high=None):
+    def of(y):
+        above = y if low is None else torch.maximum(y, low(y))
+        return above if high is None else torch.minimum(above, high(y))
+
+    return of
+
+
+def flipped(y):
+    return y.flip(2)
+
+
+def turned(y):
+    return y.flip(3)
+
+
+BOUNDS = {
+    "min": (lambda y: torch.clamp(y, min=y.flip(2)), bounded(flipped)),
+    "max": (lambda y: y.clamp(max=y.flip(2)), bounded(None, flipped)),
+    "both": (lambda y: y.clamp(y.flip(2), y.flip(3)), bounded(flipped, turned)),
+    "a signal and a number": (
+        lambda y: y.clamp(y.flip(2), torch.tensor(0.3, dtype=y.dtype)),
+        bounded(flipped, lambda _: OFFSET * 0 + 0.3),
+    ),
+    "in place": (lambda y: y.clone().clamp_(min=y.flip(2)), bounded(flipped)),
+    "clip": (lambda y: torch.clip(y, y.flip(2), y.flip(3)), bounded(flipped, turned)),
+    "clamp_min": (lambda y: torch.clamp_min(y, y.flip(2)), bounded(flipped)),
+    "clamp_max": (lambda y: torch.clamp_max(y, y.flip(2)), bounded(None, flipped)),
+    "torch.ops": (lambda y: torch.ops.aten.clamp_max.Tensor(y, y.flip(2)), bounded(None, flipped)),
+    "of a constant": (lambda y: torch.clamp(canvas(y), min=y), lambda y: torch.maximum(canvas(y), y)),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_bounds_that_are_signals_take_the_relevance_where_they_hold(name):
+    how, reference = BOUNDS[name]
+    assert_the_same(between(how), between(reference))
+
+
+QUOTIENTS = {
+    "whole number": (lambda y: y / torch.tensor(3), lambda y: y / 3),
+    "whole numbers": (
+        lambda y: y / torch.tensor([3, 7, 9, 11]).view(4, 1, 1),
+        lambda y: y / torch.tensor([3, 7, 9, 11], dtype=y.dtype).view(4, 1, 1),
+    ),
+    "whole numbers, behind no map": (
+        lambda y: y.exp() / torch.tensor([3, 7, 9, 11]).view(4, 1, 1),
+        lambda y: y.exp() / torch.tensor([3, 7, 9, 11], dtype=y.dtype).view(4, 1, 1),
+    ),
+    "zero": (lambda y: torch.where(y < 100, y, y / 0), lambda y: torch.where(y < 100, y, 1.0)),
+    "zeros": (lambda y: torch.where(y < 100, y, y / OFFSET.new_zeros(4, 1, 1)), lambda y: torch.where(y < 100, y, 1.0)),
+}
+
+
+@pytest.mark.parametrize("composite", [EPSILON, PLUS], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("name", QUOTIENTS)
+def test_quotients_by_constants(name, composite):
+    """In the precision of the signal, not that of whole numbers; zero is one too."""
+    how, reference = QUOTIENTS[name]
+    assert_the_same(between(how), between(reference), composite)
+
+
+LARGE = torch.arange(1.0, 9.0, dtype=torch.float64).view(2, 1, 4, 1, 1)
+BROADCAST = {
+    "one number of more axes": (lambda y: (y * OFFSET[:1].view(1, 1, 1, 1, 1))[0], lambda y: y * float(OFFSET[0])),
+    "added": (lambda y: (y + OFFSET[:1].view(1, 1, 1, 1, 1))[0], lambda y: y + float(OFFSET[0])),
+    "divided": (lambda y: (y / OFFSET[:1].view(1, 1, 1, 1, 1))[0], lambda y: y / float(OFFSET[0])),
+    "factors of more axes": (
+        lambda y: (y * LARGE).sum(0),
+        lambda y: (y.expand(2, 1, 4, 6, 6) * LARGE).sum(0),
+    ),
+    "summands of more axes": (
+        lambda y: (y + LARGE).sum(0),
+        lambda y: (y.expand(2, 1, 4, 6, 6) + LARGE).sum(0),
+    ),
+    "divisors of more axes": (
+        lambda y: (y / LARGE).sum(0),
+        lambda y: (y.expand(2, 1, 4, 6, 6) / LARGE).sum(0),
+    ),
+    "powers of more axes": (
+        lambda y: (y.abs() ** LARGE).sum(0),
+        lambda y: (y.abs().expand(2, 1, 4, 6, 6) ** LARGE).sum(0),
+    ),
+    "maxima of more axes": (
+        lambda y: torch.maximum(y, LARGE).sum(0),
+        lambda y: torch.maximum(y.expand(2, 1, 4, 6, 6), LARGE).sum(0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROADCAST)
+def test_signals_that_constants_broadcast(name):
+    how, reference = BROADCAST[name]
+    assert_alike(between(how), between(reference))
+
+
+def test_a_picture_that_constants_broadcast():
+    """Preprocessing may add axes too."""
+    many = torch.ones(2, 1, 1, 1, 1, dtype=torch.float64)
+    assert_the_same(
+        lambda network, x: network.head(network.conv((x * many + many)[0])),
+        lambda network, x: network.head(network.conv(x + 1)),
+        PLUS,
+    )
+
+
+MASKS = {
+    "of truth values": torch.ones(6, 6).tril(-1).bool(),
+    "of numbers": torch.ones(6, 6, dtype=torch.float64).tril(-1).log(),
+    "of which nothing hides all": torch.ones(6, 6).tril().bool(),
+}
+
+
+@pytest.mark.parametrize("composite", [EPSILON, ATTENTION], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("name", MASKS)
+def test_attention_that_sees_nothing_is_zero(name, composite):
+    """As torch's own is, whose weights are no numbers if they are computed without care."""
+    mask = MASKS[name]
+    is_seen = mask if mask.dtype == torch.bool else mask > -1
+
+    def attending(y):
+        return nn.functional.scaled_dot_product_attention(y, y.flip(2), y, attn_mask=mask)
+
+    def restated(y):
+        rows = []
+        for row in range(6):
+            seen = is_seen[row].nonzero()[:, 0]
+            scores = (y[:, :, row : row + 1] * 6**-0.5) @ y.flip(2)[:, :, seen].mT
+            rows.append(scores.softmax(-1) @ y[:, :, seen] if len(seen) else canvas(y[:, :, :1]))
+        return torch.cat(rows, dim=2)
+
+    assert_alike(between(attending), between(restated), composite)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+def test_convolutions_of_maps_without_a_batch():
+    """They passed as gradient."""
+    modules = {"up": nn.ConvTranspose2d(4, 4, 2, 2), "same": nn.Conv2d(4, 4, (2, 4), padding="same")}
+
+    def each(network, x):
+        return torch.stack([network.head(network.same(network.up(network.conv(one).relu()))) for one in x])
+
+    def together(network, x):
+        return network.head(network.same(network.up(network.conv(x).relu())))
+
+    for composite in (EPSILON, PLUS):
+        assert_the_same(each, together, composite, **modules)
+
+
+def test_torchs_operators_by_their_overloads():
+    assert_the_same(
+        between(lambda y: torch.ops.aten.addmm.default(OFFSET, y[0, 0], y[0, 1]).expand(y.shape)),
+        between(lambda y: torch.addmm(OFFSET, y[0, 0], y[0, 1]).expand(y.shape)),
+    )

@@ -12,6 +12,7 @@ from lcrp.composites.operations.signals import (
     Function,
     Options,
     is_signal,
+    name_of,
     without_gradient,
 )
 from lcrp.composites.operations.values import Local, Softmax
@@ -52,7 +53,7 @@ def added(mode: "OperationRules", func: Function, args: Arguments, kwargs: Optio
     if mode.rule("matrix_product") is None or not any(map(is_signal, (*args, *kwargs.values()))):
         return mode.native(func, args, kwargs)
     with mode:
-        return _added(_PRODUCTS[func.__name__], *args, **kwargs)
+        return _added(_PRODUCTS[name_of(func)], *args, **kwargs)
 
 
 def _added(
@@ -129,10 +130,15 @@ def _attention(
     if is_causal:
         places = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
         attn_mask = places.tril()
-    if attn_mask is not None:
-        is_kept = attn_mask.dtype == torch.bool
-        scores = scores.masked_fill(~attn_mask, -math.inf) if is_kept else scores + attn_mask
-    return torch.matmul(scores.softmax(dim=-1), value)
+    if attn_mask is None:
+        return torch.matmul(scores.softmax(dim=-1), value)
+    is_hidden = ~attn_mask if attn_mask.dtype == torch.bool else attn_mask == -math.inf
+    sees_nothing = is_hidden.all(dim=-1, keepdim=True)  # then torch's own attention is zero
+    scores = scores.masked_fill(is_hidden, -math.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
+    if not sees_nothing.any():
+        return torch.matmul(scores.softmax(dim=-1), value)
+    weights = scores.masked_fill(sees_nothing, 0.0).softmax(dim=-1)
+    return torch.matmul(weights.masked_fill(sees_nothing, 0.0), value)
 
 
 def _dim(args: Arguments, kwargs: Options) -> int:

@@ -102,11 +102,12 @@ _FAMILIES: tuple[tuple[Handler, str], ...] = (
     (pointwise.relu, "relu"),
     (pointwise.gate, "sigmoid tanh hardsigmoid"),
     (pointwise.gated, "glu"),
+    (pointwise.clamped, "clamp clip clamp_min clamp_max"),
     (pointwise.activation, "silu gelu hardswish mish relu6 hardtanh leaky_relu elu selu celu softplus log_sigmoid"),
-    (pointwise.activation, "hardshrink softshrink threshold prelu clamp clamp_min clamp_max exp expm1 log log1p sqrt"),
+    (pointwise.activation, "hardshrink softshrink threshold prelu exp expm1 log log1p sqrt"),
     (pointwise.activation, "rsqrt square pow __pow__ abs neg reciprocal sin cos erf log_softmax"),
     (pointwise.activation, "round floor ceil trunc fix frac sign sgn nan_to_num exp2 log2 log10 tan asin acos atan"),
-    (pointwise.activation, "sinh cosh asinh acosh atanh erfc erfinv lgamma digamma logit absolute negative clip"),
+    (pointwise.activation, "sinh cosh asinh acosh atanh erfc erfinv lgamma digamma logit absolute negative"),
 )
 
 

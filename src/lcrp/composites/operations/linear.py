@@ -28,9 +28,11 @@ def _convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Any:
-    axes = weight.ndim - 2
-    if not is_signal(input) or is_signal(weight) or is_signal(bias) or input.ndim != weight.ndim:
-        return mode.native(func, (input, weight, bias, stride, padding, dilation, groups), {})
+    axes, rest = weight.ndim - 2, (weight, bias, stride, padding, dilation, groups)
+    if not is_signal(input) or is_signal(weight) or is_signal(bias):
+        return mode.native(func, (input, *rest), {})
+    if input.ndim == weight.ndim - 1:
+        return _of_one(mode, func, input, rest)
     strides, dilations = _each(stride, axes), _each(dilation, axes)
     if isinstance(padding, str):
         input, paddings = _numeric(mode, input, weight, dilations, padding)  # noqa: A001
@@ -58,10 +60,11 @@ def _transposed_convolution(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Any:
-    call = (input, weight, bias, stride, padding, output_padding, groups, dilation)
-    axes = weight.ndim - 2
-    if not is_signal(input) or is_signal(weight) or is_signal(bias) or input.ndim != weight.ndim:
-        return mode.native(func, call, {})
+    axes, rest = weight.ndim - 2, (weight, bias, stride, padding, output_padding, groups, dilation)
+    if not is_signal(input) or is_signal(weight) or is_signal(bias):
+        return mode.native(func, (input, *rest), {})
+    if input.ndim == weight.ndim - 1:
+        return _of_one(mode, func, input, rest)
     geometry = Geometry(
         stride=_each(stride, axes),
         padding=_each(padding, axes),
@@ -70,7 +73,13 @@ def _transposed_convolution(
         output_padding=_each(output_padding, axes),
         groups=groups,
     )
-    return mode.linear("convolution", input, weight, bias, geometry, lambda: func(*call))
+    return mode.linear("convolution", input, weight, bias, geometry, lambda: func(input, *rest))
+
+
+def _of_one(mode: "OperationRules", func: Function, x: torch.Tensor, rest: Arguments) -> Any:
+    """A convolution of a map without an axis of the batch."""
+    with mode:
+        return func(x.unsqueeze(0), *rest).squeeze(0)
 
 
 def either_convolution(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from lcrp.composites.families import Family
 from lcrp.composites.operations.origin import Origin, note
 from lcrp.composites.operations.signals import (
@@ -9,6 +11,7 @@ from lcrp.composites.operations.signals import (
     Function,
     Options,
     is_signal,
+    name_of,
     without_gradient,
 )
 from lcrp.composites.operations.values import Elementwise
@@ -26,6 +29,24 @@ def relu(mode: "OperationRules", func: Function, args: Arguments, kwargs: Option
 def activation(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
     """Every other function of single values."""
     return _pointwise(mode, func, args, kwargs, "activation")
+
+
+def clamped(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Values within bounds, all relevance theirs; where a bound is a signal too, that of the one that holds."""
+    names = _BOUNDS.get(name_of(func), ("min", "max"))
+    bounds = {**dict(zip(names, args[1:], strict=False)), **kwargs}
+    if mode.rule("activation") is None or not any(map(is_signal, bounds.values())):
+        return _pointwise(mode, func, args, kwargs, "activation")
+    x = args[0]
+    with mode:
+        for name, choose in (("min", torch.maximum), ("max", torch.minimum)):
+            bound = bounds.get(name)
+            if bound is not None:
+                x = choose(x, torch.as_tensor(bound, dtype=x.dtype, device=x.device))
+    return x
+
+
+_BOUNDS = {"clamp_min": ("min",), "clamp_max": ("max",)}
 
 
 def gate(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:

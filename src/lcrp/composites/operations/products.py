@@ -1,5 +1,6 @@
 """Products and quotients."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -46,13 +47,19 @@ def divide(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opti
             return mode.native(func, args, kwargs)
         return mode.explained(rule, Elementwise(), (x,), without_gradient(func, args, kwargs))
     if is_signal(x):
-        inverse = divisor.reciprocal() if isinstance(divisor, torch.Tensor) else 1 / divisor
-        return _scaled(mode, func, args, x, inverse)
+        return _scaled(mode, func, args, x, _inverse(divisor, x))
     if is_signal(divisor):
         rule = mode.rule("activation")
         if rule is not None:
             return mode.explained(rule, Elementwise(), (divisor,), without_gradient(func, args, kwargs))
     return mode.native(func, args, kwargs)
+
+
+def _inverse(divisor: Any, x: torch.Tensor) -> Any:
+    """1 / divisor, in the precision in which a signal is divided by it."""
+    if isinstance(divisor, torch.Tensor):
+        return divisor.to(torch.promote_types(x.dtype, divisor.dtype)).reciprocal()
+    return 1 / divisor if divisor else math.copysign(math.inf, divisor)
 
 
 def floored(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:

@@ -19,6 +19,11 @@ def is_signal(value: object) -> bool:
     return isinstance(value, torch.Tensor) and value.requires_grad
 
 
+def name_of(func: Function) -> str:
+    """A function's name, of whichever kind of its arguments."""
+    return func.__name__.split(".")[0]
+
+
 def in_order(func: Function, args: Arguments, kwargs: Options) -> tuple[Arguments, Options]:
     """Arguments, of which tensors that are given by name stand at their place, as torch declares it.
 
@@ -73,9 +78,8 @@ def _schemas(func: Function) -> Iterator[Any]:
     if isinstance(func, torch._ops.OpOverload):
         yield func._schema
         return
-    packet = func
-    if not isinstance(packet, torch._ops.OpOverloadPacket):
-        packet = getattr(torch.ops.aten, getattr(func, "__name__", ""), None)
+    is_packet = isinstance(func, torch._ops.OpOverloadPacket)
+    packet: Any = func if is_packet else getattr(torch.ops.aten, getattr(func, "__name__", ""), None)
     if packet is not None:
         yield from (getattr(packet, name)._schema for name in packet.overloads())
 
@@ -115,9 +119,11 @@ def per_channel(constant: object, like: torch.Tensor, axis: int, channels: int) 
     """
     if not isinstance(constant, torch.Tensor):
         return None if isinstance(constant, complex) else like.new_full((channels,), float(constant))  # type: ignore[arg-type]
+    if constant.ndim > like.ndim:
+        return None
     if constant.numel() == 1:
         return constant.detach().to(like).reshape(1).expand(channels)
-    if constant.numel() != channels or constant.ndim > like.ndim:
+    if constant.numel() != channels:
         return None
     place = axis % like.ndim - (like.ndim - constant.ndim)
     if place < 0 or constant.shape[place] != channels:
