@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from lcrp.attribution.accounts import Accounts
+from lcrp.attribution.finite import check_no_transform
 from lcrp.attribution.own_state import OwnState
 from lcrp.attribution.plain import alone_with, plain
 from lcrp.attribution.records import Alter, ReadMaps, Recorder
@@ -229,6 +230,9 @@ class Attributor:
             is_overwritten = self._rules is not None and self._rules.kept.is_overwritten()
         except CopiesNeededError:
             is_overwritten = True
+        except RuntimeError as error:
+            check_no_transform(error)
+            raise
         if is_overwritten:
             assert self._own_state is not None
             self._own_state.give_back()

@@ -33,6 +33,19 @@ def check_differentiable(output: torch.Tensor) -> None:
         )
 
 
+def check_no_transform(error: RuntimeError) -> None:
+    """Say in our words what torch refuses.
+
+    Raises:
+        ConfigError: the network takes gradients while it runs.
+    """
+    if "functorch transforms" in str(error):
+        raise ConfigError(
+            "the network calls torch.func (grad, jvp or the like) while it runs; under the rules of a composite it "
+            "would get relevance instead of gradients: such a network is explained by composite=gradient only"
+        ) from error
+
+
 def check_no_checkpoint(error: RuntimeError) -> None:
     """Say in our words what torch refuses.
 

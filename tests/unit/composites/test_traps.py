@@ -327,6 +327,53 @@ def test_reentrant_checkpoints_are_refused_in_one_line():
         explained(network)
 
 
+def _by_grad(network, x):
+    y = network.conv(x)
+    with torch.enable_grad():
+        (found,) = torch.autograd.grad(y.square().sum(), y, create_graph=True)
+    return network.head(y * found.detach())
+
+
+def _by_backward(network, x):
+    y = network.conv(x)
+    with torch.enable_grad():
+        leaf = y.detach().requires_grad_()
+        leaf.square().sum().backward()
+    return network.head(y * leaf.grad)
+
+
+def _by_backward_of_several(network, x):
+    y = network.conv(x)
+    with torch.enable_grad():
+        leaf = y.detach().requires_grad_()
+        torch.autograd.backward([leaf.square().sum()])
+    return network.head(y * leaf.grad)
+
+
+def _by_func(network, x):
+    y = network.conv(x)
+    return network.head(y * torch.func.grad(lambda values: values.square().sum())(y.detach()))
+
+
+GRADIENTS = {
+    "torch.autograd.grad": _by_grad,
+    "Tensor.backward": _by_backward,
+    "torch.autograd.backward": _by_backward_of_several,
+    "torch.func.grad": _by_func,
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_gradients_within_a_network_are_refused_in_one_line(name):
+    """They would be relevance; where no rule is in the way, they are what they are."""
+    network = Written(GRADIENTS[name])
+    with pytest.raises(ConfigError, match=r"while it runs; under the rules of a composite .* composite=gradient only"):
+        explained(network)
+    found = explained(network, composite=CompositeSpec(name="gradient", build=gradient, conserves=False, is_lrp=False))
+    y = network.conv(pictures() - 0.5)
+    torch.testing.assert_close(found.output, network.head(y * (2 * y)), rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("part", ["all", "in place", "one module"])
 def test_compiled_networks_are_explained_as_they_are_written(part):
     """Compiled graphs know of no rules: the network runs as it is written, and is compiled again afterwards."""

@@ -1,6 +1,10 @@
 """Networks that write into memory, by whatever means torch has, are explained as the same ones that do not."""
 
 import copy
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -10,6 +14,7 @@ from traps import EPSILON, Everything, Written, assert_the_same, explained, pict
 from lcrp.attribution.engine import Attributor
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus_flat, gradient
 from lcrp.composites.spec import CompositeSpec
+from lcrp.errors import ConfigError
 from lcrp.values.prediction import DetectorOutput
 
 ZERO = torch.zeros((), dtype=torch.float64)
@@ -478,3 +483,110 @@ def test_layers_are_looked_at_and_altered_where_copies_are_needed():
                 output = engine.altered(pictures(), "conv", lambda y, _: torch.ones_like(y))
                 expected = network.head(doubled.expand(1, 4, *output.shape[2:]))
                 torch.testing.assert_close(output, expected.expand_as(output))
+
+
+class _List(list):
+    pass
+
+
+class _Mapping(OrderedDict):
+    pass
+
+
+class _Tuple(tuple):
+    __slots__ = ()
+
+
+class _Named(NamedTuple):
+    logits: object
+
+
+class _Further(_Named):
+    __slots__ = ()
+
+
+class _Slots:
+    __slots__ = ("logits",)
+
+    def __init__(self, logits):
+        self.logits = logits
+
+
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    logits: object
+
+
+CONTAINERS = {
+    "a list of its own kind": (lambda z: _List([z]), lambda out: out[0]),
+    "a mapping of its own kind": (lambda z: _Mapping(logits=z), lambda out: out["logits"]),
+    "a mapping in a dict": (lambda z: {"out": _Mapping(logits=[z])}, lambda out: out["out"]["logits"][0]),
+    "a tuple of its own kind": (lambda z: _Tuple([z]), lambda out: out[0]),
+    "a named tuple": (_Named, lambda out: out.logits),
+    "what a named tuple became": (_Further, lambda out: out.logits),
+    "an object": (lambda z: SimpleNamespace(logits=z), lambda out: out.logits),
+    "an object in an object": (
+        lambda z: SimpleNamespace(inner=SimpleNamespace(logits=(z,))),
+        lambda out: out.inner.logits[0],
+    ),
+    "an object with slots": (_Slots, lambda out: out.logits),
+    "a frozen dataclass with slots": (_Frozen, lambda out: out.logits),
+    "a queue": (lambda z: deque([z]), lambda out: out[0]),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_whatever_holds_a_tensor_holds_what_it_has_become(name):
+    """As the network returns it, and as one of its modules does."""
+    wrap, unwrap = CONTAINERS[name]
+
+    class Inner(nn.Module):
+        def forward(self, z):
+            out = wrap(z)
+            z.mul_(3)
+            return out
+
+    def returned(network, x):
+        return network.inner(network.head(network.conv(x)))
+
+    for forward, read in ((returned, unwrap), (lambda network, x: unwrap(returned(network, x)), lambda out: out)):
+        network = Written(forward, inner=Inner())
+        plain = read(plain_output(network))
+        with Attributor(network, EPSILON, Everything(), layers=(), mean=(0.5,) * 3, std=(1.0,) * 3) as engine:
+            output = read(engine.forward(pictures()).output)
+        torch.testing.assert_close(output.detach(), plain, rtol=1e-12, atol=1e-14)
+        assert output.requires_grad
+
+
+def test_a_container_that_cannot_be_made_anew_is_refused_in_one_line():
+    class Odd(tuple):
+        __slots__ = ()
+
+        def __new__(cls, one, other):
+            return super().__new__(cls, (one, other))
+
+    def forward(network, x):
+        z = network.head(network.conv(x))
+        out = Odd(z, z)
+        z.mul_(3)
+        return out
+
+    with pytest.raises(ConfigError, match="returns tensors in a Odd, which cannot be made anew"):
+        explained(Written(forward))
+
+
+def test_named_tuples_of_tensors_are_given_to_functions_as_they_are_now():
+    class Pair(NamedTuple):
+        one: torch.Tensor
+        other: torch.Tensor
+
+    def written(network, x):
+        y = network.conv(x)
+        pair = Pair(y[:, :2].clone(), y[:, 2:].clone())
+        pair.one.relu_()
+        return network.head(torch.cat(pair, dim=1))
+
+    assert_the_same(
+        written,
+        lambda network, x: network.head(torch.cat([network.conv(x)[:, :2].relu(), network.conv(x)[:, 2:]], dim=1)),
+    )

@@ -151,6 +151,11 @@ def passed_by_contribution(explained: torch.Tensor) -> Counter[str]:
     return Counter(one.name for one in operations if isinstance(one, Local) and one.name)
 
 
+def has_rules(explained: torch.Tensor) -> bool:
+    """Whether the derivative of a tensor is that of a rule anywhere."""
+    return any(isinstance(getattr(node, "step", None), Step) for node in _before(explained))
+
+
 def _before(explained: torch.Tensor) -> Iterator[torch.autograd.graph.Node]:
     waiting = [explained.grad_fn]
     seen = set()

@@ -17,6 +17,7 @@ from torchvision import ops as _registered  # noqa: F401 (its operations)
 from lcrp.composites.operations import (
     attention,
     cuts,
+    gradients,
     linear,
     moves,
     norms,
@@ -124,6 +125,9 @@ def _handlers() -> Mapping[Any, Handler]:
         Tensor.data.__get__: cuts.detached,  # type: ignore[attr-defined]
         Tensor.data.__set__: cuts.data_replaced,  # type: ignore[attr-defined]
         torch._C._set_grad_enabled: cuts.grad_enabled,
+        torch.autograd.grad: gradients.gradient,
+        torch.autograd.backward: gradients.gradient,
+        Tensor.backward: gradients.gradient,
         Tensor.__rsub__: sums.subtract_from,
         Tensor.__floordiv__: products.floored,
         torch.ops.aten.convolution: linear.either_convolution,

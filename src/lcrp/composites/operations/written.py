@@ -8,13 +8,12 @@ done again, and rules keep copies.
 import weakref
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils._pytree import tree_map
 
 from lcrp.composites.closed_form import Step
+from lcrp.composites.operations.containers import with_current
 from lcrp.composites.operations.memory import has_views, memory_of
 from lcrp.composites.operations.origin import copied, mark_written
 from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal
@@ -148,16 +147,7 @@ class Written:
         """What a module returns, every tensor in it as it is now."""
         if not self.any:
             return output
-        return tree_map(self._member, output)
-
-    def _member(self, leaf: Any) -> Any:
-        """A tensor as it is now; of a dataclass, its fields."""
-        if not is_dataclass(leaf) or isinstance(leaf, type):
-            return self.current(leaf) if isinstance(leaf, torch.Tensor) else leaf
-        values = {one.name: getattr(leaf, one.name) for one in fields(leaf) if one.init}
-        now = {name: self.output(value) for name, value in values.items()}
-        changed = {name: value for name, value in now.items() if value is not values[name]}
-        return replace(leaf, **changed) if changed else leaf
+        return with_current(output, self.current)
 
     def write(self, written: torch.Tensor, now: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """A value is written into a tensor.
@@ -194,8 +184,9 @@ class Written:
             while id(values) in self._instead:
                 values = self._instead[id(values)][1]
             return values
-        if isinstance(values, list | tuple) and not hasattr(values, "_fields"):
-            return type(values)(self.current(value) for value in values)
+        if isinstance(values, list | tuple):
+            now = [self.current(value) for value in values]
+            return tuple(now) if type(values) is tuple else getattr(values, "_make", type(values))(now)
         if isinstance(values, Mapping):
             return {name: self.current(value) for name, value in values.items()}
         return values
