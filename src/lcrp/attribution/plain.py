@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -22,7 +23,7 @@ def alone_with(network: nn.Module) -> threading.RLock:
 
 @contextmanager
 def plain(network: nn.Module, *, out_of_place: bool) -> Iterator[None]:
-    """Evaluation mode, no gradients, kernels in channels last; all given back afterwards.
+    """Evaluation mode, no gradients, no hooks that wait for them, kernels in channels last; all given back afterwards.
 
     Args:
         network: to be explained.
@@ -31,6 +32,7 @@ def plain(network: nn.Module, *, out_of_place: bool) -> Iterator[None]:
     training = [(module, module.training) for module in network.modules()]
     with_gradient = [parameter for parameter in network.parameters() if parameter.requires_grad]
     in_place = [module for module in network.modules() if out_of_place and getattr(module, "inplace", False) is True]
+    hooks = [(registered, dict(registered)) for module in network.modules() for registered in _backward_hooks(module)]
     kernels = [(parameter, parameter.data) for parameter in network.parameters() if parameter.ndim == 4]
     try:
         network.eval()
@@ -38,6 +40,8 @@ def plain(network: nn.Module, *, out_of_place: bool) -> Iterator[None]:
             parameter.requires_grad_(False)
         for module in in_place:
             module.inplace = False  # type: ignore[assignment]
+        for registered, _ in hooks:
+            registered.clear()
         for parameter, kernel in kernels:
             parameter.data = kernel.contiguous(memory_format=torch.channels_last)
         yield
@@ -50,3 +54,10 @@ def plain(network: nn.Module, *, out_of_place: bool) -> Iterator[None]:
             parameter.requires_grad_(True)
         for module in in_place:
             module.inplace = True  # type: ignore[assignment]
+        for registered, before in hooks:
+            registered.update(before)
+
+
+def _backward_hooks(module: nn.Module) -> tuple[dict[int, Any], ...]:
+    """What is to be called with gradients, which are relevance here; torch puts views around the module for it."""
+    return module._backward_hooks, module._backward_pre_hooks

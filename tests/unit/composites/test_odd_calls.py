@@ -365,3 +365,105 @@ def test_torchs_operators_by_their_overloads():
         between(lambda y: torch.ops.aten.addmm.default(OFFSET, y[0, 0], y[0, 1]).expand(y.shape)),
         between(lambda y: torch.addmm(OFFSET, y[0, 0], y[0, 1]).expand(y.shape)),
     )
+
+
+UNALTERED = {
+    "clone": lambda y: y.clone(),
+    "contiguous": lambda y: y.contiguous(),
+    "to": lambda y: y.to(memory_format=torch.contiguous_format),
+    "to and back": lambda y: y.contiguous().to(memory_format=torch.channels_last),
+    "view": lambda y: y.view(y.shape),
+    "view_as": lambda y: y.view_as(y),
+    "reshape": lambda y: y.contiguous().reshape(len(y), 4, 6, 6),
+    "expand": lambda y: y.expand(len(y), -1, -1, -1),
+    "slice": lambda y: y[:, :4],
+    "everything": lambda y: y[...],
+    "view of a copy": lambda y: y.clone()[:],
+    "copy of a view": lambda y: y[:].clone(),
+    "pad": lambda y: nn.functional.pad(y, (0, 0, 0, 0)),
+    "reflecting pad": lambda y: nn.functional.pad(y, (0, 0, 0, 0), mode="reflect"),
+    "interpolate": lambda y: nn.functional.interpolate(y, scale_factor=1.0),
+    "bilinear": lambda y: nn.functional.interpolate(y, size=(6, 6), mode="bilinear"),
+    "bicubic": lambda y: nn.functional.interpolate(y, scale_factor=1, mode="bicubic", align_corners=True),
+    "dropout": lambda y: nn.functional.dropout2d(nn.Identity()(y), training=False),
+}
+
+
+@pytest.mark.parametrize("name", UNALTERED)
+def test_norms_are_merged_behind_what_alters_nothing(name):
+    """A copy of a linear map's output is the map's output; so is a view of all of it."""
+    how = UNALTERED[name]
+
+    def written(network, x):
+        return network.head(network.norm(how(network.conv(x))))
+
+    assert_the_same(
+        written, lambda network, x: network.head(network.norm(network.conv(x))), PLUS, norm=nn.BatchNorm2d(4)
+    )
+    assert_the_same(
+        lambda network, x: network.head(how(network.conv(x)) * 2 + 1),
+        lambda network, x: network.head(network.conv(x) * 2 + 1),
+        PLUS,
+    )
+    assert_the_same(
+        lambda network, x: network.head(how(network.conv(x).relu() + x[:, :1]) + x[:, 1:2]),
+        lambda network, x: network.head(network.conv(x).relu() + x[:, :1] + x[:, 1:2]),
+    )
+
+
+ALTERED = {
+    "another view": lambda y: y.mT,
+    "turned": lambda y: y.flip(2),
+    "shifted": lambda y: nn.functional.pad(y, (1, -1)),
+    "other channels": lambda y: y[:, [1, 0, 2, 3]],
+    "resized about": lambda y: nn.functional.interpolate(y, scale_factor=1.1, mode="bilinear"),
+    "strided": lambda y: y.contiguous().as_strided(y.shape, (144, 36, 1, 6)),
+}
+
+
+@pytest.mark.parametrize("name", ALTERED)
+def test_norms_are_not_merged_behind_what_alters_values(name):
+    how = ALTERED[name]
+    network = Written(lambda network, x: network.head(network.norm(how(network.conv(x)))), norm=nn.BatchNorm2d(4))
+    plain = plain_output(network)
+    found = explained(network, composite=PLUS)
+    torch.testing.assert_close(found.output, plain, rtol=1e-12, atol=1e-14)
+    merged = Written(lambda network, x: network.head(network.norm(network.conv(x))), norm=nn.BatchNorm2d(4))
+    assert not torch.allclose(found.heatmap, explained(merged, composite=PLUS).heatmap, rtol=1e-2)
+    assert found.ledger.missing_share < 1e-9
+
+
+def test_what_was_written_into_a_copy_is_not_merged():
+    def written(network, x):
+        y = network.conv(x).clone()
+        y[:, 0] = 1.0
+        return network.head(network.norm(y))
+
+    def computed(network, x):
+        y = network.conv(x)
+        return network.head(network.norm(torch.cat([torch.ones_like(y[:, :1]), y[:, 1:]], dim=1)))
+
+    assert_the_same(written, computed, PLUS, norm=nn.BatchNorm2d(4))
+
+
+def test_hooks_that_wait_for_gradients_wait_in_vain():
+    """torch makes views of what such modules take and return, which no norm is merged with, nor written into."""
+    told = []
+
+    def hooked(name):
+        module = {"inner": nn.Conv2d(4, 4, 1), "relu": nn.ReLU(inplace=True)}[name]
+        module.register_full_backward_hook(lambda *_: told.append(name))
+        module.register_full_backward_pre_hook(lambda *_: told.append(name))
+        return module
+
+    def forward(network, x):
+        return network.head(network.relu(network.norm(network.inner(network.conv(x)))))
+
+    modules = {"inner": hooked("inner"), "relu": hooked("relu"), "norm": nn.BatchNorm2d(4)}
+    without = {"inner": nn.Conv2d(4, 4, 1), "relu": nn.ReLU(), "norm": modules["norm"]}
+    one, other = Written(forward, **modules), Written(forward, **without)
+    other.load_state_dict(one.state_dict())
+    assert torch.equal(explained(one, composite=PLUS).heatmap, explained(other, composite=PLUS).heatmap)
+    assert not told
+    for name in ("inner", "relu"):
+        assert len(modules[name]._backward_hooks) == len(modules[name]._backward_pre_hooks) == 1

@@ -22,10 +22,18 @@ def joined(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opti
 
 
 def chosen(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
-    """Padding, and choices between values by a mask."""
+    """Choices between values by a mask, and the like."""
     if not any(map(is_signal, args)):
         return mode.native(func, args, kwargs)
     return _moved(mode, func, list(args), lambda values: func(*values, **kwargs), args, kwargs)
+
+
+def padded(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Padding, which may be by nothing at all."""
+    widths = args[1] if len(args) > 1 else kwargs["pad"]
+    if not any(widths) and is_signal(args[0]):
+        return mode.native(torch.Tensor.clone, args[:1], {})
+    return chosen(mode, func, args, kwargs)
 
 
 def parted(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:

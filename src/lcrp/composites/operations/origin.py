@@ -99,6 +99,21 @@ def sum_before(x: torch.Tensor) -> SumOutput | None:
     return found if found is not None and found.own_version == x._version else None
 
 
+_COPYING = ("CloneBackward0", "ToCopyBackward0")
+
+
+def _is_the_same(out: torch.Tensor, x: torch.Tensor) -> bool:
+    """Whether a tensor, a copy or a view, holds the values of another at the same places."""
+    if out.shape != x.shape or out.dtype != x.dtype or out.grad_fn is None:
+        return False
+    if out._base is None:
+        return out.grad_fn.name() in _COPYING and out.grad_fn.next_functions[0][0] is x.grad_fn
+    places = zip(x.shape, x.stride(), out.stride(), strict=True)
+    is_whole = all(one == other for size, one, other in places if size > 1)
+    is_at_its_place = bool(out.storage_offset() == x.storage_offset())
+    return is_whole and is_at_its_place and out._base is (x if x._base is None else x._base)
+
+
 def is_gate(x: object) -> bool:
     """Whether a value is a gate, and nothing else was written into its memory since."""
     found = origin_of(x)
@@ -112,9 +127,16 @@ def is_picture(x: object) -> bool:
 
 
 def mark(out: torch.Tensor, signals: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Note on an output what all signals are that it was made of: gates, or the picture."""
-    gates, pictures = bool(signals) and all(map(is_gate, signals)), bool(signals) and all(map(is_picture, signals))
-    return note(out, Origin(is_gate=gates, is_picture=pictures, version=out._version)) if gates or pictures else out
+    """Note on an output what all signals are that it was made of: gates, or the picture; and of what it is a copy."""
+    if not signals:
+        return out
+    gates, pictures, version = all(map(is_gate, signals)), all(map(is_picture, signals)), out._version
+    origin = Origin(is_gate=gates, is_picture=pictures, version=version)
+    if _is_the_same(out, signals[0]):
+        linear, added = linear_before(signals[0]), sum_before(signals[0])
+        origin.linear = None if linear is None else replace(linear, own_version=version)
+        origin.sum = None if added is None else replace(added, own_version=version)
+    return note(out, origin) if gates or pictures or origin.linear or origin.sum else out
 
 
 def mark_written(target: torch.Tensor, values: Sequence[torch.Tensor], *, was_signal: bool, wholly: bool) -> None:

@@ -1,6 +1,9 @@
 """Values of a map read at other places: resizes, RoIAlign, grid samples, deformable convolutions' samples."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from lcrp.composites.families import Family
 from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal, without_gradient
@@ -12,7 +15,24 @@ if TYPE_CHECKING:
 
 def resize(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
     """Interpolations."""
+    if _keeps_size(*args):
+        return mode.native(torch.Tensor.clone, args[:1], {})
     return _sampled(mode, func, args, kwargs, "resize")
+
+
+def repeated(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """Interpolations that take the nearest value: its gradient is its relevance."""
+    if _keeps_size(*args):
+        return mode.native(torch.Tensor.clone, args[:1], {})
+    return mode.native(func, args, kwargs)
+
+
+def _keeps_size(x: torch.Tensor, sizes: Sequence[int] | None = None, *rest: Any) -> bool:
+    """Whether an interpolation is by a factor of one, and so none at all."""
+    factors = [one for given in rest for one in (given if isinstance(given, list | tuple) else (given,))]
+    numbers = [one for one in factors if one is not None and not isinstance(one, bool)]
+    is_known = bool(numbers) if sizes is None else tuple(sizes) == tuple(x.shape[2:])
+    return is_known and all(number == 1 for number in numbers) and is_signal(x)
 
 
 def sample(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
