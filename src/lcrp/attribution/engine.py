@@ -46,6 +46,7 @@ class Attributor:
 
     Raises:
         LayerError: a layer is not in the network.
+        ConfigError: it has no parameters.
     """
 
     def __init__(
@@ -60,6 +61,8 @@ class Attributor:
         unaccounted: Unaccounted = "error",
         told: set[str] | None = None,
     ) -> None:
+        if next(network.parameters(), None) is None:
+            raise ConfigError(f"{type(network).__name__} has no parameters: there is nothing to explain")
         self.network = network
         self.composite = composite
         self.task = task

@@ -3,13 +3,13 @@
 import pytest
 import torch
 from torch import nn
-from traps import EPSILON, Written, assert_the_same, explained, plain_output
+from traps import EPSILON, Written, assert_the_same, explained, pictures, plain_output
 
 from lcrp.composites.composites import epsilon_plus_flat, lrp
 from lcrp.composites.operations.signals import in_order
 from lcrp.composites.rules import Epsilon
 from lcrp.composites.spec import CompositeSpec
-from lcrp.errors import ConfigError
+from lcrp.errors import ConfigError, LayerError
 
 ATTENTION = CompositeSpec(name="attnlrp", build=lambda _: lrp(Epsilon(), attention="attn"))
 PLUS = CompositeSpec(name="epsilon_plus_flat", build=epsilon_plus_flat)
@@ -467,3 +467,96 @@ def test_hooks_that_wait_for_gradients_wait_in_vain():
     assert not told
     for name in ("inner", "relu"):
         assert len(modules[name]._backward_hooks) == len(modules[name]._backward_pre_hooks) == 1
+
+
+def recurrent(network, x):
+    rows = network.recurrent(network.conv(x).flatten(2))[0]
+    return network.head(rows.reshape(len(x), 4, 6, 6))
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
+def test_operations_with_several_outputs_pass_by_contribution(kind):
+    """Of each output by itself: x . (J^T (R / stab(y))) for its derivative J; they passed as the bare gradient."""
+    network = Written(recurrent, recurrent=kind(36, 36, batch_first=True))
+    plain = plain_output(network)
+    found = explained(network, layers=("conv",))
+    torch.testing.assert_close(found.output, plain, rtol=1e-10, atol=1e-12)
+    assert found.contributions == {kind.__name__.lower() if kind is not nn.RNN else "rnn_tanh": 1}
+    assert not found.gradients
+    assert found.ledger.missing_share < 1e-9
+    with torch.no_grad():
+        values = network.conv(pictures() - 0.5)
+    x = values.flatten(2).clone().requires_grad_()
+    with torch.enable_grad():
+        rows = network.recurrent(x)[0]
+        upper = relevance_of_head(network, rows.detach().reshape(1, 4, 6, 6)).reshape(rows.shape)
+        stabilised = rows.detach() + torch.where(rows >= 0, 1e-6, -1e-6)
+        (lower,) = torch.autograd.grad(rows, x, upper / stabilised)
+    expected = (x.detach() * lower).reshape(1, 4, 6, 6)
+    torch.testing.assert_close(found.attribution.relevance["conv"], expected, rtol=1e-8, atol=1e-10)
+
+
+def relevance_of_head(network, y):
+    """Epsilon through the last layer, all of whose outputs are explained."""
+    weight, bias = network.head.weight[:, :, 0, 0], network.head.bias
+    out = torch.einsum("oc,bchw->bohw", weight, y) + bias[:, None, None]
+    scaled = 1 / (out + torch.where(out >= 0, 1e-6, -1e-6))
+    return torch.einsum("bohw,oc,bchw->bchw", scaled, weight, y)
+
+
+SEVERAL = {
+    "sort": (lambda y: y.sort(1).values, {}),
+    "kthvalue": (lambda y: y.kthvalue(2, 1, keepdim=True)[0].expand(y.shape), {}),
+    "cummax": (lambda y: y.cummax(1).values, {}),
+    "var_mean": (lambda y: y + torch.var_mean(y, 1, keepdim=True)[1], {"var_mean": 1}),
+    "std_mean": (lambda y: y / torch.std_mean(y, 1, keepdim=True)[0], {}),  # what is divided by is a constant
+    "qr": (lambda y: torch.linalg.qr(y).R, {"linalg_qr": 1}),
+    "svd": (lambda y: torch.linalg.svd(y, full_matrices=False)[1][..., None].expand(y.shape), {"linalg_svd": 1}),
+    "broadcast_tensors": (lambda y: torch.broadcast_tensors(y, OFFSET)[0], {}),
+    "aminmax": (lambda y: torch.aminmax(y, dim=1, keepdim=True).max.expand(y.shape), {}),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_of_several_outputs_each_has_its_rule(name):
+    how, expected = SEVERAL[name]
+    network = Written(between(how))
+    plain = plain_output(network)
+    found = explained(network)
+    torch.testing.assert_close(found.output, plain, rtol=1e-10, atol=1e-12)
+    assert found.contributions == expected
+    assert not found.gradients
+    assert found.ledger.missing_share < 1e-9
+
+
+COMPLEX = {
+    "times a number": lambda y: (y * (1 + 2j)).real,
+    "plus a number": lambda y: (y + 1j).real,
+    "product": lambda y: (torch.complex(y, y.flip(2)) * torch.complex(y, y)).real,
+    "filter": lambda y: torch.fft.irfft2(torch.fft.rfft2(y) * torch.ones(6, 4, dtype=torch.complex128), s=(6, 6)),
+    "spectrum": lambda y: torch.fft.fft2(y).abs(),
+    "mean": lambda y: torch.complex(y, y.flip(2)).mean(1, keepdim=True).abs().expand(y.shape),
+    "where": lambda y: torch.where(y > 0, torch.complex(y, y), torch.tensor(1j, dtype=torch.complex128)).real,
+}
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_complex_numbers_are_refused_in_one_line(name):
+    with pytest.raises(
+        LayerError, match=r"the network computes with complex numbers \(torch.complex128\), through which"
+    ):
+        explained(Written(between(COMPLEX[name])))
+
+
+def test_complex_numbers_that_are_only_moved_are_explained():
+    assert_the_same(
+        between(
+            lambda y: torch.view_as_real(torch.view_as_complex(y.unflatten(3, (3, 2)).contiguous()).flip(3)).flatten(3)
+        ),
+        between(lambda y: y.unflatten(3, (3, 2)).flip(3).flatten(3)),
+    )
+
+
+def test_a_network_without_parameters_is_refused_in_one_line():
+    with pytest.raises(ConfigError, match="ReLU has no parameters: there is nothing to explain"):
+        explained(nn.ReLU())

@@ -268,13 +268,12 @@ NAMED = {  # no rule: passed by contribution, or as gradient, and named
     "tensordot": lambda y: torch.tensordot(y, WEIGHT, dims=1),
     "multi_dot": lambda y: torch.linalg.multi_dot([y[0, 0], y[0, 1], y[0, 2]]).expand(y.shape),
     "kron": lambda y: torch.kron(y, torch.ones(1, 1, 1, 1, dtype=y.dtype)),
-    "fft": lambda y: torch.fft.fft2(y).abs(),
     "Swish": _Swish.apply,
     "vmap": torch.vmap(lambda y: functional.silu(y) * 2),
     "script": lambda y: _scripted(y),
 }
 NAMES = {"norm": "linalg_vector_norm", "vector_norm": "linalg_vector_norm", "multi_dot": "linalg_multi_dot"}
-NAMES |= {"fft": "FftC2C", "Swish": "_Swish", "vmap": "Silu", "script": "Sigmoid"}
+NAMES |= {"Swish": "_Swish", "vmap": "Silu", "script": "Sigmoid"}
 
 
 def _scripted(y):
@@ -303,20 +302,6 @@ def test_what_has_no_rule_is_named(name, caplog):
     assert complaint is None or "operations without a rule passed as gradient" in complaint
     (told,) = [record.getMessage() for record in caplog.records if "without a rule" in record.getMessage()]
     assert f"{NAMES.get(name, name)} (" in told
-
-
-@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
-def test_recurrent_layers_are_named(kind, caplog):
-    """As one function of torch: gradients of its parts, refused where they lose relevance."""
-    recurrent = kind(36, 36, batch_first=True)
-    network = Written(
-        lambda network, x: network.head(network.recurrent(network.conv(x).flatten(2))[0].reshape(1, 4, 6, 6)),
-        recurrent=recurrent,
-    )
-    with caplog.at_level(logging.WARNING):
-        complaint = complained(network)
-    assert complaint is None or "operations without a rule passed as gradient" in complaint
-    assert any("passed as gradient" in record.getMessage() for record in caplog.records)
 
 
 def test_reentrant_checkpoints_are_refused_in_one_line():

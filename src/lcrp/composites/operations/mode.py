@@ -9,6 +9,7 @@ seen; every other operation passes relevance on as its gradient.
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from operator import is_
 from types import FunctionType
 from typing import Any, Protocol, TypeVar
 
@@ -25,7 +26,7 @@ from lcrp.composites.operations.cuts import without_grad
 from lcrp.composites.operations.linear_map import Geometry, LinearMap
 from lcrp.composites.operations.origin import NOTHING, LinearOutput, Origin, is_picture, mark, note, origin_of
 from lcrp.composites.operations.running import RunningModules, owners_of_weights
-from lcrp.composites.operations.signals import in_order, is_signal, leaves
+from lcrp.composites.operations.signals import Arguments, Options, check_real, in_order, is_signal, leaves
 from lcrp.composites.operations.unknown import contribution
 from lcrp.composites.operations.values import Local, Operation
 from lcrp.composites.operations.written import Kept, Written, into_others
@@ -138,15 +139,16 @@ class OperationRules(TorchFunctionMode):
         if isinstance(out, torch.Tensor):
             if out.requires_grad and origin_of(out) is NOTHING:
                 return self._without_rule(func, args, kwargs, out)
-        elif isinstance(out, list | tuple):
-            for part in out:
-                if is_signal(part):
-                    self.written.note(part)
-                    self.inherit(part, args)
+        elif isinstance(out, list | tuple) and any(map(is_signal, out)):
+            parts = [
+                self._without_rule(func, args, kwargs, part, number) if is_signal(part) else part
+                for number, part in enumerate(out)
+            ]
+            return out if all(map(is_, parts, out)) else type(out)(parts)
         return out
 
     def _without_rule(
-        self, func: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: torch.Tensor
+        self, func: Function, args: Arguments, kwargs: Options, out: torch.Tensor, number: int | None = None
     ) -> torch.Tensor:
         inputs = tuple(value for value in leaves(args, kwargs) if is_signal(value) and value is not out)
         rule = None if func in KNOWN or self._moves(func, out, inputs) else self.rule("unknown")
@@ -154,7 +156,7 @@ class OperationRules(TorchFunctionMode):
         if rule is None or not inputs or not is_real or any(out is value for value in args):
             self.written.note(out)
             return self.inherit(out, args[:1] if func in LIKE_ANOTHER else args)
-        return self.explained(rule, *contribution(self.kept, func, args, kwargs), out.detach().clone())
+        return self.explained(rule, *contribution(self.kept, func, args, kwargs, number), out.detach().clone())
 
     def _moves(self, func: Function, out: torch.Tensor, inputs: Tensors) -> bool:
         """Whether a function holds values of its inputs, and nothing new, as far as its last derivative shows."""
@@ -172,6 +174,7 @@ class OperationRules(TorchFunctionMode):
         self, rule: Rule, operation: Operation, inputs: Tensors, y: torch.Tensor, norm_epsilon: float | None = None
     ) -> torch.Tensor:
         """The output of an operation, whose gradient is relevance by a rule."""
+        check_real(y, *inputs)
         options: dict[str, Any] = {
             "norm_epsilon": norm_epsilon,
             "few_rounds": self.few_rounds,

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lcrp.errors import ConfigError
+from lcrp.errors import ConfigError, LayerError
 
 Function = Callable[..., Any]
 Arguments = tuple[Any, ...]
@@ -17,6 +17,20 @@ Options = Mapping[str, Any]
 def is_signal(value: object) -> bool:
     """Whether a value depends on the picture."""
     return isinstance(value, torch.Tensor) and value.requires_grad
+
+
+def check_real(*values: torch.Tensor) -> None:
+    """Refuse complex numbers, of which no rule knows which part spoke for what.
+
+    Raises:
+        LayerError: there are some.
+    """
+    for value in values:
+        if value.is_complex():
+            raise LayerError(
+                f"the network computes with complex numbers ({value.dtype}), through which no rule leads: write them "
+                "as pairs of real ones"
+            )
 
 
 def name_of(func: Function) -> str:

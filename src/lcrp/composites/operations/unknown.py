@@ -22,20 +22,31 @@ def by_contribution(mode: "OperationRules", func: Function, args: Arguments, kwa
     return mode.explained(rule, *contribution(mode.kept, func, args, kwargs), without_gradient(func, args, kwargs))
 
 
-def contribution(kept: Kept, func: Function, args: Arguments, kwargs: Options) -> tuple[Local, Tensors]:
-    """A call as an operation of its signals, and the signals, whether they are arguments or members of them."""
+def contribution(
+    kept: Kept, func: Function, args: Arguments, kwargs: Options, number: int | None = None
+) -> tuple[Local, Tensors]:
+    """A call as an operation of its signals, and the signals, whether they are arguments or members of them.
+
+    Args:
+        kept: keeps the constants.
+        func: what is called.
+        args: by their place.
+        kwargs: by name.
+        number: of the output, where there are several.
+    """
     flat, form = tree_flatten((args, dict(kwargs)))
-    places = [number for number, value in enumerate(flat) if is_signal(value)]
-    constants = [None if number in places else kept.values(value) for number, value in enumerate(flat)]
+    places = [place for place, value in enumerate(flat) if is_signal(value)]
+    constants = [None if place in places else kept.values(value) for place, value in enumerate(flat)]
 
     def again(*values: torch.Tensor) -> torch.Tensor:
         placed = list(constants)
-        for number, value in zip(places, values, strict=True):
-            placed[number] = value
+        for place, value in zip(places, values, strict=True):
+            placed[place] = value
         positional, named = tree_unflatten(placed, form)
-        found: torch.Tensor = func(*positional, **named)
-        return found
+        found = func(*positional, **named)
+        part: torch.Tensor = found if number is None else found[number]
+        return part
 
     shares = (1 / len(places),) * len(places)
     operation = Local(function=again, shares=shares, name=getattr(func, "__name__", str(func)))
-    return operation, tuple(flat[number] for number in places)
+    return operation, tuple(flat[place] for place in places)
