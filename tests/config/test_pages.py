@@ -58,3 +58,22 @@ def test_commands_compose(page: Path, command: str) -> None:  # noqa: ARG001
     if "-m" in words:
         overrides = [re.sub(r"=([^,\[\]]*),.*", r"=\1", word) for word in overrides]
     composed(overrides, *folders)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fasterrcnn_resnet50_fpn", "detectors it is letterboxed into 800 x 800 pixels"),
+        ("ssd300_vgg16", "`ssd300_vgg16` stretches to 300 x 300"),
+        ("ssdlite320_mobilenet_v3_large", "`ssdlite320_mobilenet_v3_large` to 320 x 320"),
+        ("deeplabv3_resnet50", "segmenters the shorter side becomes 520 pixels"),
+    ],
+)
+def test_the_page_of_torchvision_says_how_pictures_are_placed(name: str, words: str) -> None:
+    """It called segmenters letterboxed into 800 x 800."""
+    page = (PROJECT / "docs" / "how-to" / "torchvision.md").read_text(encoding="utf-8")
+    assert words in " ".join(page.split())
+    side = int(re.findall(r"\d{3}", words)[-1])
+    placed = composed(["model=torchvision", f"model.network.name={name}"]).model.input
+    resize = "letterbox" if "letterboxed" in words else "shorter_crop" if "shorter" in words else "stretch"
+    assert (placed.height, placed.width, placed.resize) == (side, side, resize)

@@ -158,6 +158,8 @@ def test_help_fits_a_page_and_tells_the_choices(lcrp: CommandLine) -> None:
     assert max(map(len, outcome.out)) <= 100
     for command in ("lcrp stage=glocal model=yolov6", "lcrp stage=render model=yolov6", "lcrp -m stage=glocal model="):
         assert command in text
+    for key in ("unaccounted", "composite.attention", "composite.resize"):
+        assert f" {key}=" in text
     for path in config_dir().glob("*/*.yaml"):
         if path.parent.name != "dataset_model":
             assert f" {path.stem} " in text.replace("*", " "), f"--help does not tell of {path.stem}"

@@ -21,6 +21,7 @@ from lcrp.storage.explanation_json import explanation_json
 from lcrp.values import explanation as values
 from lcrp.values.geometry import Box, Geometry, OnPicture
 from lcrp.values.ledger import Ledger
+from lcrp.values.shares import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,6 +62,11 @@ class Concept:
         return self.value.outside
 
     @property
+    def against(self) -> float:
+        """Share of its relevance in the picture that speaks against the decision, in [0, 1]."""
+        return values.against(self.value.heatmap, self.geometry)
+
+    @property
     def heatmap(self) -> npt.NDArray[np.floating[Any]]:
         """[H, W] relevance of the model input through this concept alone (or its activation, resized)."""
         return self.value.heatmap
@@ -75,7 +81,9 @@ class Concept:
         return self.geometry.map_to_picture(self.heatmap)
 
     def __repr__(self) -> str:
-        return f"concept {self.id}: {100 * self.share:.1f} %, {100 * self.outside:.0f} % of it outside"
+        opposed = f", {percent(self.against)} of it against" if self.against >= values.MOSTLY else ""
+        of = "the rest" if opposed else "it"
+        return f"concept {self.id}: {100 * self.share:.1f} %{opposed}, {100 * self.outside:.0f} % of {of} outside"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,13 +179,21 @@ class Explanation:
         return self.value.outside
 
     @property
+    def against(self) -> float:
+        """Share of the relevance in the picture that speaks against the decision, in [0, 1]."""
+        return self.value.against
+
+    @property
     def layer(self) -> str:
         """Name of the layer whose concepts are shown."""
         return self.value.layer
 
     @property
     def layer_share(self) -> float:
-        """Share of the decision's relevance that passes through the layer; NaN where it was not measured."""
+        """Sum of the layer's relevance by that of the decision; NaN where it was not measured.
+
+        Below 0 the layer as a whole speaks against the decision; below 0 or above 1 relevance for and against cancels.
+        """
         return self.value.layer_share
 
     @property
@@ -281,12 +297,7 @@ class Explanation:
     def __repr__(self) -> str:
         from lcrp.figures import wording
 
-        label = wording.label(self.value)
-        if wording.has_positive(self.value):
-            outside = f"{wording.percent(self.outside)} of the relevance lies outside"
-        else:
-            outside = "no positive relevance reached the input"
-        return f"{label}: {outside}; concepts {', '.join(str(concept.id) for concept in self.concepts)}"
+        return f"{wording.sentence(self.value)}; concepts {', '.join(str(concept.id) for concept in self.concepts)}"
 
     def _repr_png_(self) -> bytes:
         """The figure, as a notebook shows it."""

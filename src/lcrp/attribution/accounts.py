@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 
 from lcrp.composites.bookkeeper import Bookkeeper
-from lcrp.composites.operations.audit import passed_as_gradient, passed_by_contribution
+from lcrp.composites.operations.audit import passed_as_gradient, passed_by_contribution, rules_used
 from lcrp.errors import LayerError
 from lcrp.values.ledger import Ledger, Unaccounted
 
@@ -31,7 +31,8 @@ class Accounts:
     Attributes:
         bookkeeper: of the operations.
         claims: whether the composite says that nothing is made or lost but for constants and stabilisers.
-        losing: names of its rules that make or lose relevance all the same; then ledgers only tell of it.
+        losing: names of its rules that make or lose relevance all the same; where one of them explained an operation on
+            the way of a decision, ledgers only tell of it.
         unaccounted: what happens if something is.
         cuts: how often the network takes a value out of what depends on the picture, by how it does.
         told: what the log has said of the network so far; it says so once.
@@ -61,7 +62,7 @@ class Accounts:
         names = {f"{what}: {name}" for what, names in found.items() for name in names}
         if names - self.told:
             log.warning("%s", "; ".join(_remarks(found)))
-        losing = ", ".join(self.losing)
+        losing = ", ".join(self._used(seeded))
         if losing and losing not in self.told:
             log.info("%s makes or loses relevance: ledgers say how much is missing, none is refused", losing)
         self.told |= names | {losing}
@@ -87,7 +88,7 @@ class Accounts:
         rows = torch.stack([column.cpu() for column in (*columns, largest)], dim=1)
         if self.bookkeeper.is_mixed:  # only totals are known
             rows = rows.sum(dim=0, keepdim=True)
-        conserves = self.claims and not self.losing
+        conserves = self.claims and not self._used(seeded)
         ledgers = tuple(
             Ledger(seed=a, reached=b, constants=c, stabiliser=d, largest=e, conserves=conserves)
             for a, b, c, d, e in rows.tolist()
@@ -96,6 +97,11 @@ class Accounts:
             tolerance = _COARSE if self.bookkeeper.is_coarse else _TOLERANCE.get(seeded.dtype, _COARSE)
             _check(ledgers, tolerance, seeded, self.cuts)
         return () if self.bookkeeper.is_mixed else ledgers
+
+    def _used(self, seeded: torch.Tensor) -> tuple[str, ...]:
+        """Those of the losing rules that explain operations on the way of a decision."""
+        used = rules_used(seeded) if self.losing else set()
+        return tuple(name for name in self.losing if name in used)
 
 
 def _check(ledgers: tuple[Ledger, ...], tolerance: float, seeded: torch.Tensor, cuts: Counter[str]) -> None:
@@ -123,7 +129,7 @@ def _found(seeded: torch.Tensor, cuts: Counter[str]) -> Found:
     return {
         "operations without a rule passed as gradient": passed_as_gradient(seeded),
         "operations without a rule passed by contribution": passed_by_contribution(seeded),
-        "relevance is cut": cuts,
+        "relevance is cut somewhere in the network, on the way of this decision or beside it": cuts,
     }
 
 

@@ -1,5 +1,6 @@
 """Relevance that broke on its way back is an error, never a number."""
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -57,3 +58,17 @@ def check_no_checkpoint(error: RuntimeError) -> None:
             "a part of the network runs under torch.utils.checkpoint with use_reentrant=True, through which no "
             "relevance passes: give use_reentrant=False"
         ) from error
+
+
+def reason_of(error: RuntimeError) -> str:
+    """Why torch refused an operation, in one line without places in its own sources.
+
+    For example ``roi_align: input should have the same type as rois``.
+    """
+    line = str(error).strip().partition("\n")[0]
+    found = re.fullmatch(r"(?P<name>[^,/]*), \S*/\S+:\d+, (?P<reason>.*)", line)
+    if found is None:
+        return re.sub(r"\s*\(?\S*/\S+\.(cpp|cu|h|cuh|py):\d+\)?[,:]?", "", line)
+    name = re.sub(r"(_(forward|backward))?(_kernel)?$", "", found["name"])
+    reason = found["reason"].replace(f'"{found["name"]}" ', "")
+    return f"{name}: {reason}" if name.isidentifier() else reason

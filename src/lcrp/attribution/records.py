@@ -34,7 +34,8 @@ class Record:
 
     def activation(self) -> torch.Tensor:
         """The output, detached, as `joined`."""
-        return self.joined([call.detach() for call in self.calls])
+        with torch._C.DisableTorchFunction():  # no doing of the network
+            return self.joined([call.detach() for call in self.calls])
 
     def joined(self, parts: Sequence[torch.Tensor]) -> torch.Tensor:
         """Parts in the shapes of the calls as maps of concepts.

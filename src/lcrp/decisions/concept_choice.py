@@ -20,7 +20,7 @@ class ConceptChoice:
     Attributes:
         mode: 'relevance' for the decision, or 'activation' in the picture.
         layer: name of the layer; None takes the model's own choice.
-        n_concepts: the highest-ranked so many.
+        n_concepts: the highest-ranked so many, of those above 0.
         n_references: reference samples shown per concept.
         concepts: these concepts instead, in this order.
     """
@@ -50,12 +50,15 @@ class ConceptChoice:
 def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> list[int]:
     """The concepts that are shown, from scores [C]: the highest ones (ties: the lower id first), or those asked for.
 
+    Of the highest ones only those above 0 carried the decision; where there are none, the highest one is shown.
+
     Raises:
         LayerError: a concept that was asked for is not in the layer.
     """
     if choice.concepts is None:
         order = scores.argsort(descending=True, stable=True)
-        return [int(concept) for concept in order[: choice.n_concepts]]
+        num_positive = int((scores > 0).sum())
+        return [int(concept) for concept in order[: min(choice.n_concepts, max(1, num_positive))]]
     for concept in choice.concepts:
         if not 0 <= concept < len(scores):
             raise LayerError(

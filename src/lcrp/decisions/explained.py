@@ -1,13 +1,13 @@
 """The decisions of one picture, explained."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 from lcrp.attribution.layers import layer_names
-from lcrp.decisions.auto import deeper_half, layer_shares, layers_with_places, named
+from lcrp.decisions.auto import named
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.decision import explained_decisions
+from lcrp.decisions.doubts import tell_doubts
 from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.neuron_maps import StartCounting
 from lcrp.decisions.references import ReferenceSource, reference_samples
@@ -15,11 +15,6 @@ from lcrp.decisions.selection import Selection
 from lcrp.errors import LayerError, nearest
 from lcrp.values.explanation import Explanation, Reference
 from lcrp.values.sample import Sample
-
-LEAST_LAYER_SHARE = 0.1  # of a decision; below, the layer is not what to look at
-MOST_BETTER = 3  # layers that are named instead
-
-log = logging.getLogger(__name__)
 
 
 def explained(
@@ -65,42 +60,8 @@ def explained(
         concepts = tuple(replace(part, references=by_concept.get(part.concept, ())) for part in one.concepts)
         share = one.layer_share if explainer.composite.is_lrp else float("nan")  # gradients are no relevance
         complete.append(replace(one, title=title, concepts=concepts, layer_share=share))
-    _warn_of_layer(explainer, sample, complete)
+    tell_doubts(explainer, sample, complete, choice)
     return complete
-
-
-def _warn_of_layer(explainer: Explainer, sample: Sample, found: Sequence[Explanation]) -> None:
-    """Say so if the concepts shown are hardly what a decision was made of, and where more of it passes."""
-    weak = [one for one in found if abs(one.layer_share) < LEAST_LAYER_SHARE]
-    if not weak:
-        return
-    try:
-        named = _better_layers(explainer, sample, weak)
-    except LayerError:  # advice alone: some layer runs twice, or not at all, or holds no finite relevance
-        named = [[] for _ in weak]
-    for explanation, better in zip(weak, named, strict=True):
-        share = explanation.layer_share
-        log.warning(
-            "%s: %s of the relevance of '%s' passes through layer '%s', the rest takes other ways; choose a layer that "
-            "leads to this decision%s",
-            explanation.source,
-            f"{share:.1%}" if share else "nothing",
-            explanation.class_name,
-            explanation.layer,
-            f": {', '.join(better)}" if better else "",
-        )
-
-
-def _better_layers(explainer: Explainer, sample: Sample, found: Sequence[Explanation]) -> list[list[str]]:
-    """For every decision the layers of the deeper half through which most of it passes, with their shares."""
-    deep = deeper_half(layers_with_places(explainer, sample))
-    with explainer.attributor(deep) as attributor:
-        trace = attributor.forward(sample.image[None])
-        better = []
-        for shares in layer_shares(trace, [one.explained for one in found]):
-            best = sorted(shares, key=lambda layer: -shares[layer])[:MOST_BETTER]
-            better.append([f"'{layer}' ({shares[layer]:.0%})" for layer in best if shares[layer] >= LEAST_LAYER_SHARE])
-    return better
 
 
 def layer_of(explainer: Explainer, name: str | None) -> str:

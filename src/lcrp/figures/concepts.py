@@ -97,7 +97,7 @@ def draw_concept(
 def _write_title(
     sheet: Sheet, place: Rect, words: Words, concept: ConceptExplanation, explanation: Explanation
 ) -> None:
-    name, part = wording.concept_title(concept, explanation.mode, wording.region(explanation))
+    name, part = wording.concept_title(concept, explanation.mode, wording.region(explanation), explanation.geometry)
     baseline = place.top + 0.8 * line_height(NAME)
     written = sheet.write(name, place.left, baseline, size=NAME, weight="bold")
     if words.title_lines == 1:
@@ -110,7 +110,7 @@ def _write_title(
 def _title_lines(explanation: Explanation, width: float) -> tuple[int, float]:
     """Lines of a row's title, and the size of what follows the name."""
     titles = [
-        wording.concept_title(concept, explanation.mode, wording.region(explanation))
+        wording.concept_title(concept, explanation.mode, wording.region(explanation), explanation.geometry)
         for concept in explanation.concepts
     ]
     for size in PART_SIZES:

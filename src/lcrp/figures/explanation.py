@@ -121,7 +121,7 @@ def _planned(explanation: Explanation, widths: Columns, *, is_enlarged: bool) ->
         widths.width(heights.caption, stacked=stacked),
         aside=wording.headline(explanation)[1],
         note=wording.layer_note(explanation) if explanation.concepts else "",
-        note_color=colours.ALARM if wording.is_hardly_involved(explanation) else colours.INK,
+        note_color=colours.ALARM if wording.is_doubtful(explanation) else colours.INK,
     )
     return _Plan(
         layout=figure_layout(widths, heights, head=head.height, stacked=stacked),

@@ -13,7 +13,7 @@ from lcrp.figures import colours, panels, wording
 from lcrp.figures.measure import fitted_lines, fitted_size, line_height, text_width, wrapped
 from lcrp.figures.rect import Rect
 from lcrp.figures.sheet import FRAME, Lines, Sheet
-from lcrp.values.explanation import Explanation, OtherDecision
+from lcrp.values.explanation import MOSTLY, Explanation, OtherDecision
 
 SIZE = 8.0  # points
 SMALL = 7.5
@@ -161,7 +161,8 @@ def _shares(explanation: Explanation) -> Part:
     """Bars of what lies inside and outside the object: of the relevance, and of the picture's area."""
     entries = [("area", explanation.outside_area)]
     if wording.has_positive(explanation):
-        entries.insert(0, ("relevance", explanation.outside))
+        name = "positive" if explanation.against >= MOSTLY else "relevance"
+        entries.insert(0, (name, explanation.outside))
 
     def draw(sheet: Sheet, place: Rect) -> None:
         for number, (name, outside) in enumerate(entries):

@@ -2,11 +2,11 @@
 
 from math import isnan
 
-from lcrp.values.explanation import Annotated, ConceptExplanation, Explanation
+from lcrp.values.explanation import MOSTLY, Annotated, ConceptExplanation, Explanation, against
+from lcrp.values.geometry import Geometry
+from lcrp.values.shares import CANCEL, MINUS, cancels, percent
 
-MINUS = "\N{MINUS SIGN}"
 HARDLY = 0.10  # of the decision's relevance: a layer through which less passes hardly takes part
-LARGELY = 0.5  # share of a decision from which on it is told that biases took it
 
 
 def label(explanation: Explanation) -> str:
@@ -19,6 +19,17 @@ def region(explanation: Explanation) -> str:
     return "mask" if explanation.explained.box is None else "box"
 
 
+def sentence(explanation: Explanation) -> str:
+    """The headline in few words, e.g. 'boat 0.93: 2 % of the relevance lies outside'."""
+    outside = percent(explanation.outside)
+    if not has_positive(explanation):
+        return f"{label(explanation)}: no positive relevance reached the input"
+    if explanation.against >= MOSTLY:
+        opposed = percent(explanation.against)
+        return f"{label(explanation)}: {opposed} of the relevance speaks against it, {outside} of the rest lies outside"
+    return f"{label(explanation)}: {outside} of the relevance lies outside"
+
+
 def has_positive(explanation: Explanation) -> bool:
     """Whether any positive relevance reached the input."""
     return bool((explanation.heatmap > 0.0).any())
@@ -28,18 +39,33 @@ def headline(explanation: Explanation) -> tuple[str, str]:
     """The first thing a person wants to know, and what to compare it with."""
     if not has_positive(explanation):
         return f"{label(explanation)} — no positive relevance reached the input", ""
+    share, is_against = explanation.against, explanation.against >= MOSTLY
+    opposed = f"{percent(share)} of the relevance speaks against it" if is_against else ""
     if explanation.outside_area == 0.0:
-        return f"{label(explanation)} — the {region(explanation)} covers the whole picture", ""
+        opposed = f"; {opposed}" if opposed else ""
+        return f"{label(explanation)} — the {region(explanation)} covers the whole picture{opposed}", ""
+    outside = percent(explanation.outside)
+    text = f"{opposed}; {outside} of the rest" if opposed else f"{outside} of the positive relevance"
     return (
-        f"{label(explanation)} — {percent(explanation.outside)} of the positive relevance lies outside the "
-        f"{region(explanation)}",
+        f"{label(explanation)} — {text} lies outside the {region(explanation)}",
         f"(the outside is {percent(explanation.outside_area)} of the picture)",
     )
 
 
+def is_against(explanation: Explanation) -> bool:
+    """Whether the layer as a whole speaks against the decision."""
+    return explanation.layer_share < 0.0 and cancels(explanation.layer_share)
+
+
 def is_hardly_involved(explanation: Explanation) -> bool:
     """Whether so little of the decision passes through the layer that its concepts tell little of it."""
-    return explanation.layer_share < HARDLY
+    return explanation.layer_share < HARDLY and not is_against(explanation)
+
+
+def is_doubtful(explanation: Explanation) -> bool:
+    """Whether what the layer shows tells little of the decision."""
+    is_lost = explanation.ledger is not None and explanation.ledger.is_lost
+    return is_hardly_involved(explanation) or is_against(explanation) or is_lost
 
 
 def ledger_note(explanation: Explanation) -> str:
@@ -49,14 +75,16 @@ def ledger_note(explanation: Explanation) -> str:
         return ""
     if ledger.is_cancelling:
         return "⚠ large relevance for and against cancels: sums and shares tell little"
-    taken = ledger.constants / ledger.seed
-    return f"biases took {percent(taken)} of the decision" if LARGELY <= taken <= 1 else ""
+    losses = ledger.losses()
+    return f"⚠ of the decision {losses}" if losses and ledger.is_lost else f"of the decision {losses}" if losses else ""
 
 
 def layer_note(explanation: Explanation) -> str:
     """How much of the decision the layer carries, how much of that the shown concepts are, what biases took."""
-    notes = (_layer_note(explanation), ledger_note(explanation))
-    return "; ".join(note for note in notes if note)
+    notes = [note for note in (_layer_note(explanation), ledger_note(explanation)) if note]
+    if cancels(explanation.layer_share) and not any("cancels" in note for note in notes):
+        notes.append(CANCEL)
+    return "; ".join(notes)
 
 
 def _layer_note(explanation: Explanation) -> str:
@@ -66,9 +94,15 @@ def _layer_note(explanation: Explanation) -> str:
     if isnan(explanation.layer_share):
         return f"Layer {explanation.layer}: {shown} its {explanation.mode}"
     share = percent(explanation.layer_share)
+    if is_against(explanation):
+        return (
+            f"⚠ Layer {explanation.layer} as a whole speaks against it: {share} of the decision passes through it; "
+            f"{shown} its relevance"
+        )
     if is_hardly_involved(explanation):
         return f"⚠ Layer {explanation.layer} hardly takes part: {share} of the decision passes through it; {shown} that"
-    return f"Layer {explanation.layer}: {share} of the decision passes through it; {shown} that"
+    of = "its relevance" if cancels(explanation.layer_share) else "that"
+    return f"Layer {explanation.layer}: {share} of the decision passes through it; {shown} {of}"
 
 
 def source(explanation: Explanation) -> str:
@@ -103,12 +137,23 @@ def concepts_heading(mode: str) -> str:
     return "Most active concepts" if mode == "activation" else "Concepts that carried it"
 
 
-def concept_title(concept: ConceptExplanation, mode: str, outline: str) -> tuple[str, str]:
+def concept_title(concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry) -> tuple[str, str]:
     """Name of a concept, and its part in the decision."""
-    where = (
-        f"{percent(concept.outside)} outside the {outline}" if (concept.heatmap > 0.0).any() else f"no positive {mode}"
-    )
+    where = _where(concept, mode, outline, geometry)
     return f"concept {concept.concept}", f"{share_text(concept.share)} of the layer's {mode} · {where}"
+
+
+def _where(concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry) -> str:
+    """Where what passes through a concept lies."""
+    if mode == "relevance" and not concept.heatmap.any():
+        return "none of it reached the picture" if concept.share else "no relevance of this decision passes it"
+    outside = percent(concept.outside)
+    share = against(concept.heatmap, geometry)
+    if not (concept.heatmap > 0.0).any():
+        return "all of it in the picture speaks against" if mode == "relevance" else f"no positive {mode}"
+    if mode == "relevance" and share >= MOSTLY:
+        return f"{percent(share)} in the picture speaks against; {outside} of the rest outside the {outline}"
+    return f"{outside} outside the {outline}"
 
 
 def references_heading() -> str:
@@ -138,15 +183,6 @@ def missing_note(found: int, asked: int) -> str:
         if found
         else "no reference samples"
     )
-
-
-def percent(share: float) -> str:
-    """Whole per cent; '<1 %' and '>99 %' where rounding would claim nothing or all."""
-    if 0.0 < share < 0.005:
-        return "<1 %"
-    if 0.995 <= share < 1.0:
-        return ">99 %"
-    return f"{100.0 * share:.0f} %".replace("-", MINUS)
 
 
 def share_text(share: float) -> str:

@@ -129,18 +129,20 @@ class DetectorReader:
         class_ids[columns] = torch.arange(len(columns), device=labels.device)
         is_named = class_ids[labels] >= 0
         self._tell_unnamed(labels[~is_named])
-        with torch._C.DisableTorchFunction():
+        with torch._C.DisableTorchFunction():  # what is read off it is no part of the decision
             rows = rows_of(found["scores"], labels, seen.noted)
-        probabilities = [at_least_float32(one.probabilities.detach()).flatten(0, -2) for one in seen.noted]
+            probabilities = [at_least_float32(one.probabilities.detach()).flatten(0, -2) for one in seen.noted]
+            boxes, scores = found["boxes"].detach(), found["scores"].detach()
+            places = proposed.in_picture(picture.shape[-2:])
         return KeptBoxes(
-            boxes=found["boxes"].detach()[is_named],
+            boxes=boxes[is_named],
             class_ids=class_ids[labels[is_named]],
-            scores=found["scores"].detach()[is_named],
+            scores=scores[is_named],
             rows=rows.to(labels.device)[is_named],
             logits=_all_logits(library, seen.noted),
             columns=columns,
             probabilities=torch.cat(probabilities)[:, columns],
-            places=proposed.in_picture(picture.shape[-2:]),
+            places=places,
         )
 
     def _tell_unnamed(self, labels: Tensor) -> None:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict
 
-from lcrp.values.explanation import Annotated, ConceptExplanation, Explanation, OtherDecision
+from lcrp.values.explanation import Annotated, ConceptExplanation, Explanation, OtherDecision, against
 from lcrp.values.geometry import Geometry
 from lcrp.values.ledger import Ledger
 
@@ -34,11 +34,12 @@ def explanation_json(explanation: Explanation) -> dict[str, object]:
         "input": _input_json(explanation.geometry),
         "outside": float(explanation.outside),
         "outside_area": float(explanation.outside_area),
+        "against": explanation.against,
         "layer": explanation.layer,
         "layer_share": None if math.isnan(share) else share,
         "coverage": explanation.coverage,
         "ledger": _ledger_json(explanation.ledger),
-        "concepts": [_concept_json(concept) for concept in explanation.concepts],
+        "concepts": [_concept_json(concept, explanation.geometry) for concept in explanation.concepts],
         "others": [_other_json(other, explanation.geometry) for other in explanation.others],
         "runners_up": [{"class": name, "confidence": float(value)} for name, value in explanation.runners_up],
         "annotated": _annotated_json(explanation.annotated),
@@ -77,11 +78,12 @@ def _annotated_json(annotated: Annotated | None) -> dict[str, object] | None:
     return {"verdict": annotated.verdict, "class": annotated.class_name, "overlap": float(annotated.overlap)}
 
 
-def _concept_json(concept: ConceptExplanation) -> dict[str, object]:
+def _concept_json(concept: ConceptExplanation, geometry: Geometry) -> dict[str, object]:
     return {
         "concept": concept.concept,
         "share": float(concept.share),
         "outside": float(concept.outside),
+        "against": against(concept.heatmap, geometry),
         "references": [
             {
                 "key": reference.key,

@@ -17,6 +17,8 @@ from lcrp.values.target import ExplainedTarget
 Picture = npt.NDArray[np.floating]
 Verdict = Literal["hit", "false alarm", "unlabelled"]
 
+MOSTLY = 2 / 3  # share of relevance that speaks against a decision, from which on it is told
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
@@ -152,6 +154,11 @@ class Explanation:
         return self.geometry.content()
 
     @property
+    def against(self) -> float:
+        """Share of the relevance in the picture that speaks against the decision, as `against`."""
+        return against(self.heatmap, self.geometry)
+
+    @property
     def picture_box(self) -> Box | None:
         """(left, top, right, bottom) of the detection in pixels of the photograph, within it; None for a mask."""
         box = self.explained.box
@@ -166,3 +173,16 @@ class Explanation:
     def coverage(self) -> float:
         """How much of the layer's relevance (or activation) the shown concepts hold: the sum of |share|, in [0, 1]."""
         return float(sum(abs(concept.share) for concept in self.concepts))
+
+
+def against(heatmap: npt.NDArray[np.floating], geometry: Geometry) -> float:
+    """Share of a heatmap's relevance that speaks against, in [0, 1]: sum max(-R, 0) / sum |R|; 0 if there is none.
+
+    Args:
+        heatmap: [H, W].
+        geometry: what lies beside the picture does not count.
+    """
+    top, left, bottom, right = geometry.content()
+    seen = heatmap[top:bottom, left:right]
+    total = np.abs(seen).sum(dtype=np.float64)
+    return float(-seen.clip(max=0.0).sum(dtype=np.float64) / total) if total > 0.0 else 0.0

@@ -11,8 +11,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from lcrp.values.shares import CANCEL, cancels, percent
+
 Unaccounted = Literal["error", "accept"]  # what happens where relevance went astray
 
+LARGELY = 0.5  # share of a decision from which on it is told that something took it
+_TOLD = 0.1  # share from which on a part is told too
+_HARDLY = 0.1  # share of what reaches the picture below which there is next to nothing to see
 CANCELLING = 100.0  # times the seed, above which sums say little of what lies beneath them
 
 
@@ -52,10 +57,29 @@ class Ledger:
         """Whether positive and negative relevance are so large that their sum says little."""
         return self.largest > CANCELLING * abs(self.seed)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether next to nothing of a decision reached the picture."""
+        return bool(self.seed) and abs(self.reached) < _HARDLY * abs(self.seed)
+
     def shares(self) -> tuple[float, ...]:
         """The numbers of `SHARES`; zero without a seed."""
         parts = (self.reached, self.constants, self.stabiliser, self.missing)
         return tuple(part / self.seed if self.seed else 0.0 for part in parts)
+
+    def losses(self) -> str:
+        """Where a decision went, if half of it or more did not reach the picture, or biases speak as much against it.
+
+        For example ``24 % reached the picture, biases took 76 %``; empty where most of it reached the picture.
+        """
+        reached, constants, stabiliser, missing = self.shares()
+        if not self.seed or (reached >= LARGELY and max(abs(constants), abs(stabiliser), abs(missing)) < LARGELY):
+            return ""
+        parts = [f"{percent(reached)} reached the picture"]
+        named = (("biases took", constants), ("the stabiliser took", stabiliser), ("unaccounted for is", missing))
+        parts += [f"{who} {percent(share)}" for who, share in named if abs(share) >= _TOLD]
+        signs = f"; {CANCEL}" if cancels(*self.shares()) else ""
+        return f"{', '.join(parts)}{signs}"
 
 
 SHARES = ("reached", "constants", "stabiliser", "missing")  # of the seed, in this order
@@ -81,7 +105,9 @@ class LedgerSummary:
 
     def __repr__(self) -> str:
         mean = self.mean
-        doubt = f"; in {self.cancelling} of them large relevance for and against cancels" if self.cancelling else ""
+        doubt = f"; {CANCEL}" if cancels(*mean.values()) else ""
+        if self.cancelling:
+            doubt += f"; in {self.cancelling} of them large relevance for and against cancels"
         return (
             f"ledger of {self.count} decisions: {mean['reached']:.1%} of the relevance reached the picture, constants "
             f"(biases above all) took {mean['constants']:.1%}, stabilisers {mean['stabiliser']:.1%}; at most "

@@ -256,16 +256,15 @@ def test_the_layer_is_chosen_by_the_pictures_where_there_are_no_data(
     (one,) = lcrp.explain(explainer, squares[1], class_name="boat")
     assert (one.layer, explainer.layer) == ("strong", "auto")
     assert one.layer_share == pytest.approx(1 - forked.FAINT, abs=1e-4)
-    assert caplog.messages == ["layer auto: 'strong', through which 97% of the relevance of the decision passes"]
+    assert caplog.messages[0] == "layer auto: 'strong', through which 97% of the relevance of the decision passes"
     assert {found.layer for several in lcrp.explain(explainer, squares[:3]) for found in several} == {"strong"}
     assert {found.layer for several in lcrp.explain(explainer, iter(squares[:3])) for found in several} == {"strong"}
     (named,) = lcrp.explain(explainer, squares[1], class_name="boat", layer="wide")
     assert (named.layer, round(named.layer_share, 2)) == ("wide", forked.FAINT)
     (again,) = lcrp.explain(own_forked(layer="wide"), squares[1], class_name="boat", layer="auto")
     assert again.layer == "strong"
-    assert caplog.messages[-2].startswith(
-        "picture: 3.0% of the relevance of 'boat' passes through layer 'wide', the rest"
-    )
+    told = "picture: 3.0% of the relevance of 'boat' passes through layer 'wide', the rest takes other ways; "
+    assert any(line.startswith(told) for line in caplog.messages)
 
 
 def test_statistics_know_the_layer_that_explanations_take(

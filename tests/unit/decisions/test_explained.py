@@ -66,19 +66,23 @@ def test_a_layer_that_hardly_takes_part_is_told(
         explained(EXPLAINER, Squares()[1], selection(), CHOICE)
 
     measured = seam.explained_decisions
-    for share in (1.0, 0.1, -0.5, float("nan")):
+    for share in (1.0, 0.1, float("nan")):
         with_share(share)
     assert not caplog.messages
-    with_share(0.028)
-    with_share(0.0)
-    few, none = caplog.messages
+    for share in (0.028, 0.0, -0.64):
+        with_share(share)
+    few, none, against = caplog.messages
     assert few.startswith("squares/01: 2.8% of the relevance of 'boat' passes through layer '2', the rest takes other")
     assert few.endswith("choose a layer that leads to this decision: '2' (100%)")
     assert none.startswith("squares/01: nothing of the relevance of 'boat' passes")
+    assert against == (
+        "squares/01: layer '2' as a whole speaks against 'boat': -64.0% of its relevance passes through it; choose a "
+        "layer that leads to this decision: '2' (100%); relevance for and against cancels: shares are of their sum"
+    )
 
 
-def test_layers_that_cannot_be_looked_at_cost_only_the_advice(caplog: pytest.LogCaptureFixture) -> None:
-    """One that runs twice, in the half where better layers are looked for."""
+def test_layers_that_cannot_be_looked_at_leave_the_others_to_be_named(caplog: pytest.LogCaptureFixture) -> None:
+    """One that runs twice, in the half where better layers are looked for; an earlier one is named then."""
 
     class Twice(nn.Module):
         def __init__(self) -> None:
@@ -97,7 +101,42 @@ def test_layers_that_cannot_be_looked_at_cost_only_the_advice(caplog: pytest.Log
     explainer = toy.explainer(Twice(), ("sky", "boat"), colour_world.SIDE, layer="faint")
     (found,) = explained(explainer, Squares()[1], selection(), CHOICE)
     assert 0 < found.layer_share < 0.1
-    assert caplog.messages[0].endswith("choose a layer that leads to this decision")
+    assert caplog.messages[0].endswith("choose a layer that leads to this decision: 'first' (100%)")
+
+
+class Silent(nn.Module):
+    """A layer of almost nothing before one that the stabiliser empties."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faint, self.head = nn.Conv2d(3, 3, 1, bias=False), nn.Conv2d(3, 2, 1)
+        nn.init.constant_(self.faint.weight, 1e-12)
+        nn.init.constant_(self.head.weight, 1.0)
+        self.head.bias.data = torch.tensor([0.0, 1.0])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.faint(x))  # type: ignore[no-any-return]
+
+
+def test_relevance_that_reaches_no_picture_is_followed_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """It named no layer, and said nothing of the bias."""
+    explainer = toy.explainer(Silent(), ("sky", "boat"), colour_world.SIDE, layer="faint")
+    explained(explainer, Squares()[1], selection(), CHOICE)
+    assert caplog.messages == [
+        "squares/01: of the relevance of 'boat' <1 % reached the picture, biases took >99 %",
+        "squares/01: nothing of the relevance of 'boat' passes through layer 'faint', the rest takes other ways; no "
+        "layer with places carries more",
+    ]
+
+
+def test_fewer_concepts_than_asked_for_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    (found,) = explained(EXPLAINER, Squares()[1], selection(), replace(CHOICE, n_concepts=4))
+    assert all(one.share > 0 for one in found.concepts)
+    assert caplog.messages == [
+        f"squares/01: {len(found.concepts)} of 4 concepts are shown for 'boat': no other of layer '2' has positive "
+        "relevance"
+    ]
 
 
 def test_gradients_have_no_share_of_the_layer() -> None:

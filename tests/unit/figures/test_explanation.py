@@ -94,7 +94,7 @@ def test_heatmaps_of_zeros_are_drawn(make: Make, tmp_path: Path) -> None:
     silent = tuple(replace(concept, heatmap=np.zeros((60, 80)), share=0.0) for concept in explanation.concepts)
     draw_explanation(replace(explanation, concepts=silent), [tmp_path / "figure.png"], num_references=2, dpi=40)
     texts = _texts(explanation_figure(replace(explanation, concepts=silent), num_references=2))
-    assert texts.count("0.0 % of the layer's relevance · no positive relevance") == 2
+    assert texts.count("0.0 % of the layer's relevance · no relevance of this decision passes it") == 2
     assert texts.count("no reference samples") == 2
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from lcrp.figures import wording
 from lcrp.values.explanation import Annotated, Explanation
+from lcrp.values.ledger import Ledger
 
 Make = Callable[..., Explanation]
 
@@ -50,12 +51,62 @@ def test_the_layer_says_how_much_of_the_decision_it_carries(make: Make) -> None:
     assert not wording.is_hardly_involved(explanation)
 
 
-@pytest.mark.parametrize(("share", "text"), [(0.028, "3 %"), (0.0, "0 %"), (-0.2, "\N{MINUS SIGN}20 %")])
+@pytest.mark.parametrize(("share", "text"), [(0.028, "3 %"), (0.0, "0 %"), (-0.004, ">\N{MINUS SIGN}1 %")])
 def test_a_layer_that_hardly_takes_part_is_warned_of(make: Make, share: float, text: str) -> None:
     explanation = make(layer_share=share)
     assert wording.is_hardly_involved(explanation)
     assert wording.layer_note(explanation).startswith(
         f"⚠ Layer backbone.conv hardly takes part: {text} of the decision passes through it; 2 of 64 concepts shown"
+    )
+
+
+def test_a_layer_that_speaks_against_the_decision_is_warned_of(make: Make) -> None:
+    explanation = make(layer_share=-0.64)
+    assert wording.is_doubtful(explanation)
+    assert not wording.is_hardly_involved(explanation)
+    assert wording.layer_note(explanation) == (
+        "⚠ Layer backbone.conv as a whole speaks against it: \N{MINUS SIGN}64 % of the decision passes through it; "
+        "2 of 64 concepts shown: 25 % of its relevance; relevance for and against cancels: shares are of their sum"
+    )
+
+
+def test_more_than_all_of_a_decision_says_that_signs_cancel(make: Make) -> None:
+    """'734 % of the decision passes through it' stood there alone."""
+    assert wording.layer_note(make(layer_share=7.34)) == (
+        "Layer backbone.conv: 734 % of the decision passes through it; 2 of 64 concepts shown: 25 % of its relevance; "
+        "relevance for and against cancels: shares are of their sum"
+    )
+    assert "cancels" not in wording.layer_note(make(layer_share=1.004))
+
+
+def test_where_the_relevance_went_is_said_if_it_did_not_reach_the_picture(make: Make) -> None:
+    kept = Ledger(seed=1.0, reached=0.0, constants=0.0, stabiliser=1.0, largest=1.0, conserves=True)
+    explanation = make(ledger=kept)
+    assert wording.layer_note(explanation).endswith(
+        "; ⚠ of the decision 0 % reached the picture, the stabiliser took 100 %"
+    )
+    assert wording.is_doubtful(explanation)
+    opposed = make(ledger=replace(kept, reached=1.64, constants=-0.64, stabiliser=0.0), layer_share=2.0)
+    assert wording.layer_note(opposed).endswith(
+        "; of the decision 164 % reached the picture, biases took \N{MINUS SIGN}64 %; relevance for and against "
+        "cancels: shares are of their sum"
+    )
+
+
+def test_headline_of_mostly_negative_relevance_says_so_first(make: Make) -> None:
+    """The share of the positive relevance alone stood for all of it."""
+    heatmap = np.full((60, 80), -1.0)
+    heatmap[0, :40] = 1.0
+    explanation = make(heatmap=heatmap)
+    assert wording.headline(explanation)[0] == (
+        ">99 % of the relevance speaks against it; 41 % of the rest lies outside the box"
+    ).replace(">99", "boat 0.93 — 99")
+    assert wording.sentence(explanation) == (
+        "boat 0.93: 99 % of the relevance speaks against it, 41 % of the rest lies outside"
+    )
+    covered = make(heatmap=heatmap, outside=0.0, outside_area=0.0)
+    assert wording.headline(covered)[0] == (
+        "boat 0.93 — the box covers the whole picture; 99 % of the relevance speaks against it"
     )
 
 
@@ -86,14 +137,22 @@ def test_annotations_give_a_verdict(annotated: Annotated, text: str) -> None:
 
 
 def test_concept_title(make: Make) -> None:
-    concept = make().concepts[1]
-    assert wording.concept_title(concept, "relevance", "box") == (
+    made = make()
+    concept = made.concepts[1]
+    assert wording.concept_title(concept, "relevance", "box", made.geometry) == (
         "concept 1",
         "12.4 % of the layer's relevance · 63 % outside the box",
     )
     silent = replace(concept, heatmap=np.zeros((60, 80)))
-    assert wording.concept_title(silent, "activation", "box")[1] == (
+    assert wording.concept_title(silent, "activation", "box", made.geometry)[1] == (
         "12.4 % of the layer's activation · no positive activation"
+    )
+    assert wording.concept_title(silent, "relevance", "box", made.geometry)[1] == (
+        "12.4 % of the layer's relevance · none of it reached the picture"
+    )
+    opposed = replace(concept, heatmap=concept.heatmap - 2.0)
+    assert wording.concept_title(opposed, "relevance", "box", made.geometry)[1].endswith(
+        " · >99 % in the picture speaks against; 63 % of the rest outside the box"
     )
 
 

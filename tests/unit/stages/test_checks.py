@@ -6,12 +6,14 @@ import pytest
 import torch
 import toy
 from torch import nn
+from torchvision.ops import roi_align
 from zennit.rules import ZPlus
 
 from lcrp.composites.composites import epsilon_plus_flat, lrp
 from lcrp.composites.rules import Epsilon
 from lcrp.composites.spec import BuiltComposite
-from lcrp.stages.evaluate.checks import Check, ledger_table, sanity_checks
+from lcrp.stages.evaluate.check import Check
+from lcrp.stages.evaluate.checks import ledger_table, sanity_checks
 from lcrp.stages.evaluate.flipping import Drawn
 from lcrp.values.target import ExplainedTarget, Target
 from zennits import zennits_composite
@@ -99,3 +101,77 @@ def test_every_layer_has_a_ledger(caplog: pytest.LogCaptureFixture) -> None:
     assert table.columns["constants"] == pytest.approx([0.0, 0.5], abs=1e-5)
     assert table.columns["stabiliser"] == pytest.approx([0.0, 0.0], abs=1e-5)
     assert "of the relevance 0 keeps 50.0% by constants, 0.0% by stabilisers" in caplog.text
+
+
+def test_what_the_stabiliser_takes_is_no_loss(caplog: pytest.LogCaptureFixture) -> None:
+    """Next to nothing speaks for outputs: it said 'conservation FAILS: 1' beside a closed ledger."""
+    caplog.set_level("INFO")
+    first, last = convolution([[1e-9, 0.0, 0.0]]), convolution([[1.0]])
+    last.bias = nn.Parameter(torch.ones(1))
+    found = checks_of(nn.Sequential(first, nn.ReLU(), last), "0")
+    assert found["conservation"].is_fine
+    assert found["conservation"].value < 1e-4
+    assert "relevance is cut" not in caplog.text, "what a check reads is no doing of the network"
+
+
+class Half(torch.autograd.Function):
+    """What it gets, with half of the gradient."""
+
+    @staticmethod
+    def forward(context: object, x: torch.Tensor) -> torch.Tensor:  # noqa: ARG004
+        return x.clone()
+
+    @staticmethod
+    def backward(context: object, upper: torch.Tensor) -> torch.Tensor:  # noqa: ARG004
+        return upper / 2
+
+
+class Halved(nn.Module):
+    """A function of its own, whose gradient is no relevance, lies between two layers that conserve it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = convolution([[1.0, 1.0, 1.0]]), convolution([[1.0]])
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.last(Half.apply(self.first(images)))  # type: ignore[no-any-return]
+
+
+def test_relevance_that_nothing_accounts_for_is_no_conservation() -> None:
+    check = checks_of(Halved(), "first")["conservation"]
+    assert not check.is_fine
+    assert check.value == pytest.approx(0.5, abs=1e-3)
+    assert check.note.startswith("of a decision's relevance is taken by nothing that is known")
+
+
+def test_a_ledger_beyond_all_says_that_signs_cancel(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    network = nn.Sequential(convolution([[2.0, 2.0, 0.0]]), convolution([[1.0]]))
+    network[0].bias = nn.Parameter(torch.tensor([-3.0]))
+    explainer = toy.explainer(network, ("boat",), SIZE, layer="0", build=lambda _: lrp(Epsilon()))
+    explained = ExplainedTarget(target=Target(sample=0, class_id=0), key="ones", score=1.0, confidence=1.0)
+    found = Drawn(image=0, explained=explained, mask=torch.ones(SIZE, SIZE, dtype=torch.bool))
+    ledger_table(explainer, torch.ones(1, 3, SIZE, SIZE), [found])
+    assert "in this ledger relevance for and against cancels: shares are of their sum" in caplog.text
+
+
+class Regions(nn.Module):
+    """Reads a region of its map, given in float32, as many detectors do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = convolution([[1.0, 1.0, 1.0]]), convolution([[1.0]])
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        box = torch.tensor([[0.0, 0.0, SIZE, SIZE]])
+        return self.last(roi_align(self.first(images), [box], SIZE))  # type: ignore[no-any-return]
+
+
+def test_formats_in_which_a_network_does_not_run_are_told_in_plain_words(caplog: pytest.LogCaptureFixture) -> None:
+    """The line showed a path in torchvision's sources."""
+    caplog.set_level("INFO")
+    found = checks_of(Regions(), "first")
+    assert "stability in float64" not in found
+    told = [line for line in caplog.messages if "is not checked" in line]
+    reason = "the network does not run in it (roi_align: input should have the same type as rois)"
+    assert told == [f"stability in {name} is not checked: {reason}" for name in ("float64", "bfloat16")]

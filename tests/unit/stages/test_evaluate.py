@@ -20,7 +20,8 @@ from lcrp.composites.composites import all_flat, epsilon_plus_flat, gradient
 from lcrp.composites.spec import GRADIENT, BuiltComposite
 from lcrp.composites.table import RuleTable
 from lcrp.errors import ConfigError, Interrupted, TargetError
-from lcrp.stages.evaluate.checks import Check, sanity_checks
+from lcrp.stages.evaluate.check import Check
+from lcrp.stages.evaluate.checks import sanity_checks
 from lcrp.stages.evaluate.evaluate import evaluate, spread
 from lcrp.stages.evaluate.flipping import Flipping
 from lcrp.stages.evaluate.settings import EvaluateSettings

@@ -123,6 +123,7 @@ def test_json_holds_the_numbers() -> None:
             "input",
             "outside",
             "outside_area",
+            "against",
             "layer",
             "layer_share",
             "coverage",

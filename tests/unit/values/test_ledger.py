@@ -53,3 +53,17 @@ def test_the_summary_is_one_line_that_tells_of_cancelling() -> None:
         "stabilisers 0.0%; at most 0 of a decision is unaccounted for; in 1 of them large relevance for and against "
         "cancels"
     )
+
+
+def test_the_summary_says_where_shares_lie_beyond_all() -> None:
+    """'-64.0% ... 164.0%' stood there alone."""
+    found = LedgerMoments.of([0], [ledger(1.0, -0.64, 1.64)]).summary()
+    assert repr(found).endswith("; relevance for and against cancels: shares are of their sum")
+
+
+def test_losses_are_told_from_half_of_a_decision_on() -> None:
+    assert ledger(1.0, 0.6, 0.4).losses() == ""
+    assert ledger(2.0, 0.4, 1.6).losses() == "20 % reached the picture, biases took 80 %"
+    assert ledger(1.0, 0.3, 0.3).losses() == "30 % reached the picture, biases took 30 %, unaccounted for is 40 %"
+    assert not ledger(2.0, 0.4, 1.6).is_lost
+    assert ledger(2.0, 0.0, 2.0).is_lost

@@ -165,6 +165,12 @@ def has_rules(explained: torch.Tensor) -> bool:
     return any(isinstance(getattr(node, "step", None), Step) for node in _before(explained))
 
 
+def rules_used(explained: torch.Tensor) -> set[str]:
+    """Names of the rules by which relevance passes between a tensor and the picture."""
+    steps = (getattr(node, "step", None) for node in _before(explained))
+    return {type(step.rule).__name__ for step in steps if isinstance(step, Step)}
+
+
 def _before(explained: torch.Tensor) -> Iterator[torch.autograd.graph.Node]:
     waiting = [explained.grad_fn]
     seen = set()

@@ -5,8 +5,8 @@ Axes: B image, T target, C concept, H W picture, h w feature map.
 
 import copy
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,13 +14,15 @@ from torch import nn
 
 from lcrp.attribution.concepts import relevance_scores
 from lcrp.attribution.engine import Attributor
-from lcrp.attribution.layers import layer_names
-from lcrp.composites.operations.origin import is_picture, picture
+from lcrp.attribution.finite import reason_of
 from lcrp.decisions.explainer import Explainer
 from lcrp.errors import ConfigError
 from lcrp.evidence.correlation import spearman
+from lcrp.stages.evaluate.check import Check
+from lcrp.stages.evaluate.conservation import conservation
 from lcrp.stages.evaluate.flipping import Drawn
 from lcrp.values.evidence import Table
+from lcrp.values.shares import CANCEL, cancels
 
 log = logging.getLogger(__name__)
 
@@ -28,31 +30,9 @@ TOP = 10  # concepts that are followed
 MOST_TAKEN = 5  # layers that the log tells of
 ITSELF = "(the network itself)"  # in place of a layer's name, where operations lie in none
 LEDGER_COLUMNS = ("layer", "received", "constants", "stabiliser")
-LEAK = 1e-3  # share of relevance that a layer may lose to stabilisers
-LEAST = 1e-6  # relevance of a layer that is looked at
-SUPPORT = 1e-3  # of the largest, from which on an output counts
 DRIFT = 1e-3  # of the largest logit that explaining may change
 SIMILAR = 0.5  # rank correlation below which concepts count as other ones
 STABLE = 0.9  # share of the top concepts that another number format must keep
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One property that relevance must have.
-
-    Attributes:
-        name: what is checked.
-        value: what was found.
-        bound: what it is compared with.
-        is_fine: whether it holds.
-        note: what the value means.
-    """
-
-    name: str
-    value: float
-    bound: float
-    is_fine: bool
-    note: str
 
 
 def sanity_checks(explainer: Explainer, images: torch.Tensor, found: Sequence[Drawn]) -> list[Check]:
@@ -70,7 +50,7 @@ def sanity_checks(explainer: Explainer, images: torch.Tensor, found: Sequence[Dr
     if not reference.any():
         log.warning("%s plays no part in these decisions: choose a layer that does", explainer.layer)
     checks = [
-        _conservation(explainer, images, found),
+        conservation(explainer, images, found),
         _output(explainer, images, found),
         _randomisation(explainer, images, found, reference),
         *_stability(explainer, images, found, reference),
@@ -100,6 +80,8 @@ def ledger_table(explainer: Explainer, images: torch.Tensor, found: Sequence[Dra
             "of the relevance %s keeps %.1f%% by constants, %.1f%% by stabilisers",
             *(name, 100 * constants, 100 * stabiliser),
         )
+    if cancels(*(share for row in rows for share in row[1:])):
+        log.info("in this ledger %s", CANCEL)
     columns = zip(*rows, strict=True) if rows else [()] * len(LEDGER_COLUMNS)
     return Table(name="ledger", columns=dict(zip(LEDGER_COLUMNS, map(list, columns), strict=True)))
 
@@ -134,81 +116,6 @@ def _scores(explainer: Explainer, network: nn.Module, images: torch.Tensor, foun
 def _parts(images: torch.Tensor, attributor: Attributor) -> tuple[torch.Tensor, ...]:
     """All images [B, 3, H, W], or one by one where the network takes one at a time."""
     return torch.split(images, 1 if attributor.takes_one else len(images))
-
-
-def _conservation(explainer: Explainer, images: torch.Tensor, found: Sequence[Drawn]) -> Check:
-    """Relevance that single convolutions lose: |sum R_in - sum R_out| / |sum R_out|.
-
-    Each layer is looked at by itself, without its bias, and where some of its input speaks for its output: what goes to
-    a bias is lost by design.
-    """
-    network = explainer.network
-    names = layer_names(network)
-    with explainer.reader() as attributor:
-        images = _parts(images, attributor)[0]
-    inputs: dict[str, list[torch.Tensor]] = {name: [] for name in names}
-    leaks = {}
-    with explainer.attributor(names) as attributor:
-        handles = [network.get_submodule(name).register_forward_pre_hook(_keeper(inputs, name)) for name in names]
-        trace = attributor.forward(images)
-        for handle in handles:
-            handle.remove()
-        relevance = trace.attribute(
-            *explainer.task.seed(trace.output, [one.explained for one in found[: len(images)]])
-        ).relevance
-    once = {name: its[0] for name, its in inputs.items() if len(its) == 1}  # a layer of several uses has no one input
-    with explainer.attributor(()) as attributor:
-        for name, x in once.items():
-            module = network.get_submodule(name)
-            assert isinstance(module, nn.Conv2d)
-            supported = _is_supported(module, x)
-            if supported.shape != relevance[name].shape:  # regions of interest
-                continue
-            given = relevance[name] * supported
-            total = float(given.double().sum())
-            if abs(total) > LEAST:
-                leaks[name] = abs(_received(attributor, module, x, given) - total) / abs(total)
-    worst = max(leaks, key=lambda name: leaks[name], default="")
-    value = leaks.get(worst, float("nan"))
-    note = (
-        f"the largest loss of relevance in one of {len(leaks)} layers, at {worst}" if leaks else "no relevance is left"
-    )
-    return Check(name="conservation", value=value, bound=LEAK, is_fine=value <= LEAK, note=note)
-
-
-def _keeper(inputs: dict[str, list[torch.Tensor]], name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
-    def keep(module: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:  # noqa: ARG001
-        kept = arguments[0].detach()
-        inputs[name].append(picture(kept) if is_picture(arguments[0]) else kept)
-
-    return keep
-
-
-def _is_supported(module: nn.Conv2d, inputs: torch.Tensor) -> torch.Tensor:
-    """Where products of one sign, x+ W+ + x- W-, are not negligible, [B, C, h, w] bool."""
-    with torch.no_grad():
-        agreeing = sum(
-            module._conv_forward(inputs.clamp(**sign), module.weight.clamp(**sign), None)
-            for sign in ({"min": 0.0}, {"max": 0.0})
-        )
-    assert isinstance(agreeing, torch.Tensor)
-    return agreeing > SUPPORT * agreeing.max()
-
-
-def _received(attributor: Attributor, module: nn.Conv2d, inputs: torch.Tensor, relevance: torch.Tensor) -> float:
-    """Sum of what a layer's input receives from relevance of its output, by the layer's rule, without its bias."""
-    inputs = inputs.requires_grad_()
-    bias = None if module.bias is None else module.bias.data.clone()
-    try:
-        if module.bias is not None:
-            module.bias.data.zero_()
-        with torch.enable_grad(), attributor.ruled():
-            output = module(inputs)
-        (received,) = torch.autograd.grad(output, inputs, relevance)
-    finally:
-        if module.bias is not None and bias is not None:
-            module.bias.data.copy_(bias)
-    return float(received.double().sum())
 
 
 def _output(explainer: Explainer, images: torch.Tensor, found: Sequence[Drawn]) -> Check:
@@ -263,7 +170,8 @@ def _stability(
         try:
             scores = _scores(explainer, network, images.to(device), found)
         except (ConfigError, RuntimeError) as error:  # the network has operations that this format lacks
-            log.info("stability in %s is not checked: %s", name, str(error).partition("\n")[0])
+            reason = reason_of(error) if isinstance(error, RuntimeError) else str(error)
+            log.info("stability in %s is not checked: the network does not run in it (%s)", name, reason)
             continue
         value = _kept_share(reference, scores)
         note = f"share of the {TOP} top concepts that are among them in {name} too"
