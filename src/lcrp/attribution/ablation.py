@@ -86,8 +86,8 @@ def _of_batch(output: NetworkOutput, size: int) -> NetworkOutput:
 
     if isinstance(output, torch.Tensor):
         return expanded(output)
-    if isinstance(output, KeptOutput):
-        return output
+    if isinstance(output, KeptOutput):  # of which every one would keep its pass alive
+        return KeptOutput(pictures=tuple(replace(one, logits=one.logits.detach()) for one in output.pictures))
     objectness = output.objectness_logits
     return replace(
         output,

@@ -191,7 +191,7 @@ class Recorder:
         if layer not in self.layers and layer not in self.alter:
             return y
         if layer in self.alter:
-            y = self.alter[layer](y, axis)
+            y = _owned(self.alter[layer](y, axis))
         self._by_operation.add(layer)
         self._note(layer, y, axis, is_again=is_again)
         return self.kept.own(y)
@@ -205,7 +205,7 @@ class Recorder:
                 return output
             axis = 1 if output.ndim == 4 else -1
             if layer in self.alter:
-                output = self.alter[layer](output, axis)
+                output = _owned(self.alter[layer](output, axis))
             self._note(layer, output, axis, is_again=False)
             return self.kept.own(output)
 
@@ -271,6 +271,11 @@ def _check_regions(name: str, record: Record) -> None:
             f"layer '{name}' has {len(record.calls[0])} rows for {record.num_pictures} pictures: whose they are is not "
             "known; give one picture at a time"
         )
+
+
+def _owned(output: torch.Tensor) -> torch.Tensor:
+    """An output in memory of its own, so that what a network writes into it is written nowhere else."""
+    return output.clone() if output._is_view() else output
 
 
 def _tell_nobody(name: str, maps: torch.Tensor) -> None:

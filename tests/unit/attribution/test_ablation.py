@@ -3,11 +3,14 @@
 import pytest
 import torch
 from torch import nn
+from torchvisions import regional_detector
 
+import lcrp
 from lcrp.attribution.ablation import ablated_outputs, fills, flipping_masks
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.composites.composites import gradient
+from lcrp.composites.composites import epsilon_plus_flat, gradient
+from lcrp.composites.spec import CompositeSpec
 from lcrp.errors import LayerError
 from lcrp.models.deeplabv3plus import DeepLabV3Plus
 from lcrp.models.ssd import SSD
@@ -121,3 +124,27 @@ def test_flipping_curve_of_two_layers_by_hand():
         kept = ablated_outputs(attributor, torch.ones(1, 3, 1, 1), "0", ~keep, torch.zeros(1, 3, 1, 1))
     assert taken[:, 1].flatten().tolist() == [7.0, 1.0, -1.0, 0.0]
     assert kept[:, 1].flatten().tolist() == [0.0, 6.0, 8.0, 7.0]
+
+
+def test_a_network_that_writes_into_the_ablated_output_runs_once_a_variant():
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True), nn.Conv2d(4, 2, 1)).eval()
+    runs = []
+    network[2].register_forward_hook(lambda *_: runs.append(1))
+    spec = CompositeSpec(name="epsilon_plus_flat", build=epsilon_plus_flat)
+    task = SegmentationTask(("background", "boat"))
+    image, keep = torch.rand(1, 3, 4, 4), torch.tensor([[True, False, True, False]])
+    expected = network[2](torch.where(keep.view(1, 4, 1, 1), network[0](image), torch.tensor(0.0)).relu())
+    runs.clear()
+    with Attributor(network, spec, task, layers=(), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)) as attributor:
+        found = ablated_outputs(attributor, image, "0", keep, torch.zeros(1, 4, 1, 1))
+    torch.testing.assert_close(found, expected)
+    assert len(runs) == 1
+
+
+def test_what_is_kept_of_variants_holds_no_pass():
+    explainer = lcrp.load(regional_detector(), class_names=["one", "two", "three", "four"], input=96, confidence=0.0)
+    with explainer.attributor(()) as attributor:
+        keep = torch.ones(2, 16, dtype=torch.bool)
+        found = ablated_outputs(attributor, torch.rand(1, 3, 96, 96), "backbone.2", keep, torch.zeros(1, 16, 1, 1))
+    assert len(found.pictures) == 2
+    assert not any(one.logits.requires_grad for one in found.pictures)

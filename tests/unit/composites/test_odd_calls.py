@@ -560,3 +560,19 @@ def test_complex_numbers_that_are_only_moved_are_explained():
 def test_a_network_without_parameters_is_refused_in_one_line():
     with pytest.raises(ConfigError, match="ReLU has no parameters: there is nothing to explain"):
         explained(nn.ReLU())
+
+
+@pytest.mark.parametrize("composite", [EPSILON, PLUS])
+def test_one_weight_with_two_offsets(composite):
+    def summed(network, x, weight):
+        return network.head(network.conv(x) + nn.functional.conv2d(x, weight, network.other.bias, padding=1))
+
+    def one(forward):
+        return explained(Written(forward, other=nn.Conv2d(3, 4, 3, padding=1)), composite=composite)
+
+    found = one(lambda network, x: summed(network, x, network.conv.weight))
+    expected = one(lambda network, x: summed(network, x, network.conv.weight.clone()))
+    assert expected.heatmap.any()
+    torch.testing.assert_close(found.heatmap, expected.heatmap, rtol=1e-12, atol=1e-14)
+    assert found.ledger.constants == pytest.approx(expected.ledger.constants, rel=1e-9)
+    assert found.ledger.missing_share < 1e-9

@@ -72,8 +72,7 @@ class OperationRules(TorchFunctionMode):
         self.bookkeeper = Bookkeeper()
         self.begin()
         self._owners = owners_of_weights(network)
-        self._maps: dict[int, tuple[torch.Tensor, int, int, dict[Geometry | None, LinearMap]]] = {}
-        self._made: dict[tuple[object, ...], Any] = {}
+        self._made: dict[tuple[object, ...], tuple[object, Any]] = {}
         self._opened: dict[Function, Function] = {}
         self._opening: list[Function] = []
         self._moving: dict[tuple[Function, str | None], bool] = {}
@@ -106,12 +105,13 @@ class OperationRules(TorchFunctionMode):
         """A forward pass begins, in which rules keep copies or not."""
         self.written = self.running.written = Written(self.cuts)
         self.kept = Kept(copies=copies)
+        if copies:  # which are of this pass alone
+            self.forget()
         self.cuts.clear()
         self.is_cut = False
 
     def forget(self) -> None:
         """Constants have changed: what was made of them is made again."""
-        self._maps.clear()
         self._made.clear()
 
     def current(self, output: Any) -> Any:
@@ -255,28 +255,27 @@ class OperationRules(TorchFunctionMode):
         tensors = [part for part in key if isinstance(part, torch.Tensor)]
         if not all(id(tensor) in self._owners for tensor in tensors):
             return make()
-        names = tuple(
-            (id(part), part._version, part.data_ptr()) if isinstance(part, torch.Tensor) else part for part in key
-        )
-        if names not in self._made:
-            self._made[names] = make()
-        made: Made = self._made[names]
-        return made
+        names = tuple(id(part) if isinstance(part, torch.Tensor) else part for part in key)
+        state = tuple((tensor._version, tensor.data_ptr()) for tensor in tensors)
+        before, made = self._made.get(names, (None, None))
+        if before == state:
+            known: Made = made
+            return known
+        if before is not None:
+            self.forget()
+        new = make()
+        self._made[names] = (state, new)
+        return new
 
     def _map(self, weight: torch.Tensor, bias: torch.Tensor | None, geometry: Geometry | None) -> LinearMap:
-        """The linear map of a weight; the same as in the pass before if the weight is."""
-        of, offset = weight.detach(), None if bias is None else bias.detach()
-        if self.kept.copies:
-            of, offset = of.clone(), None if offset is None else offset.clone()
-        made = LinearMap(weight=of, bias=offset, geometry=geometry)
-        if self.kept.copies or id(weight) not in self._owners:
-            return made
-        before, version, address, maps = self._maps.get(id(weight), (None, 0, 0, {}))
-        if before is not weight or (version, address) != (weight._version, weight.data_ptr()):
-            maps = {}
-            self._maps[id(weight)] = (weight, weight._version, weight.data_ptr(), maps)
-        known = maps.setdefault(geometry, made)
-        return known
+        """The linear map of constants; the same as in the pass before if they are."""
+        constants = (weight,) if bias is None else (weight, bias)
+
+        def made() -> LinearMap:
+            of, *offset = (one.detach().clone() if self.kept.copies else one.detach() for one in constants)
+            return LinearMap(weight=of, bias=offset[0] if offset else None, geometry=geometry)
+
+        return self.constants((*constants, geometry, self.kept.copies), made)
 
     def _open(self, func: Function) -> Function:
         """A Python function of torch that lets this mode see what it calls."""
