@@ -4,7 +4,7 @@ Axes: B batch, C concept, H W picture, h w feature map.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any
 
@@ -13,12 +13,14 @@ from torch import nn
 
 from lcrp.attribution.accounts import Accounts
 from lcrp.attribution.finite import check_no_transform
+from lcrp.attribution.memory_order import MemoryOrder
 from lcrp.attribution.own_state import OwnState
 from lcrp.attribution.plain import alone_with, plain
 from lcrp.attribution.records import Alter, ReadMaps, Recorder
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.attribution.trace import Trace
 from lcrp.composites.operations.mode import OperationRules
+from lcrp.composites.operations.order import Order, Watch
 from lcrp.composites.operations.origin import picture
 from lcrp.composites.operations.written import CopiesNeededError
 from lcrp.composites.spec import BuildComposite
@@ -72,6 +74,7 @@ class Attributor:
         self._rules: OperationRules | None = None
         self._accounts: Accounts | None = None
         self._own_state: OwnState | None = None
+        self._order, self._seen = MemoryOrder(network), Order()
         self._copies = False  # whether rules keep copies, since the network overwrites what they would keep
         self._unaccounted = unaccounted
         self._told_of: set[str] = set() if told is None else told
@@ -85,6 +88,7 @@ class Attributor:
             self._own_state = OwnState(self.network)
             stack.callback(self._own_state.give_back)
             stack.enter_context(plain(self.network, out_of_place=not isinstance(built, RuleTable)))
+            stack.enter_context(self._order)
             if isinstance(built, RuleTable):
                 self._rules = OperationRules(self.network, built, self._recorder.operation)
                 self._accounts = Accounts(
@@ -171,9 +175,15 @@ class Attributor:
     def output(self, images: torch.Tensor) -> NetworkOutput:
         """What the network says of images [B, 3, H, W], without a trace for backward rounds; it records no layer."""
         self._close_trace()
-        with torch.no_grad():
-            output: NetworkOutput = self.network(self.normalised(images))
-        return output
+        watch = Watch()
+        try:
+            with torch.no_grad(), nullcontext() if self._order.is_settled else watch:
+                output: NetworkOutput = self.network(self.normalised(images))
+        except Exception as error:
+            if not self._order.is_another_needed(watch.order, error):
+                raise
+            return self.output(images)
+        return self.output(images) if self._order.is_another_needed(watch.order) else output
 
     def readable(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Outputs of the recorded layers at which relevance can be read, by name, in the order in which they run.
@@ -203,8 +213,10 @@ class Attributor:
             if self._rules is not None:
                 self._rules.few_rounds = is_for_few
                 self._rules.begin(copies=self._copies)
-                self._recorder.kept = self._rules.kept
+                self._recorder.kept, self._seen = self._rules.kept, self._rules.written.order
                 stack.enter_context(self._rules)
+            else:
+                self._seen = stack.enter_context(Watch()).order
             yield
 
     @property
@@ -222,27 +234,32 @@ class Attributor:
         like = next(self.network.parameters())
         images = images.to(like.device, torch.promote_types(like.dtype, torch.float32))
         inputs = self._normalise(images).detach().to(like.dtype)
-        return inputs.contiguous(memory_format=torch.channels_last)  # faster on CPUs and GPUs
+        return self._order.of(inputs)
 
     def _through(self, images: torch.Tensor, *, is_for_few: bool = False) -> tuple[torch.Tensor, NetworkOutput]:
-        """The input of a pass by the rules, and its output; done again where what rules keep was overwritten."""
+        """The input of a pass by the rules, and its output.
+
+        It is done again where what rules keep was overwritten, and where the order of memory shows.
+        """
         inputs = self.normalised(images).requires_grad_()
         try:
             with torch.enable_grad(), self.ruled(is_for_few=is_for_few):
                 output = self.network(picture(inputs.clone()))  # networks may write into what they get
             is_overwritten = self._rules is not None and self._rules.kept.is_overwritten()
+            if not self._order.is_another_needed(self._seen) and not is_overwritten:
+                return inputs, output
         except CopiesNeededError:
             is_overwritten = True
-        except RuntimeError as error:
+        except Exception as error:
             check_no_transform(error)
-            raise
-        if is_overwritten:
-            assert self._own_state is not None
-            self._own_state.give_back()
-            self._recorder.again()
-            self._copies = True
-            return self._through(images, is_for_few=is_for_few)
-        return inputs, output
+            is_overwritten = False
+            if not self._order.is_another_needed(self._seen, error):
+                raise
+        assert self._own_state is not None
+        self._own_state.give_back()
+        self._recorder.again()
+        self._copies = self._copies or is_overwritten
+        return self._through(images, is_for_few=is_for_few)
 
     def _run(self, images: torch.Tensor, *, is_for_few: bool = False) -> Trace:
         inputs, output = self._through(images, is_for_few=is_for_few)

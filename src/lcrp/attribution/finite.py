@@ -34,7 +34,7 @@ def check_differentiable(output: torch.Tensor) -> None:
         )
 
 
-def check_no_transform(error: RuntimeError) -> None:
+def check_no_transform(error: Exception) -> None:
     """Say in our words what torch refuses.
 
     Raises:

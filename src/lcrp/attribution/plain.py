@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import nn
 
 from lcrp.models.library import library_of
@@ -23,7 +22,7 @@ def alone_with(network: nn.Module) -> threading.RLock:
 
 @contextmanager
 def plain(network: nn.Module, *, out_of_place: bool) -> Iterator[None]:
-    """Evaluation mode, no gradients, no hooks that wait for them, kernels in channels last; all given back afterwards.
+    """Evaluation mode, no gradients, no hooks that wait for them; all given back afterwards.
 
     Args:
         network: to be explained.
@@ -33,7 +32,6 @@ def plain(network: nn.Module, *, out_of_place: bool) -> Iterator[None]:
     with_gradient = [parameter for parameter in network.parameters() if parameter.requires_grad]
     in_place = [module for module in network.modules() if out_of_place and getattr(module, "inplace", False) is True]
     hooks = [(registered, dict(registered)) for module in network.modules() for registered in _backward_hooks(module)]
-    kernels = [(parameter, parameter.data) for parameter in network.parameters() if parameter.ndim == 4]
     try:
         network.eval()
         for parameter in with_gradient:
@@ -42,12 +40,8 @@ def plain(network: nn.Module, *, out_of_place: bool) -> Iterator[None]:
             module.inplace = False  # type: ignore[assignment]
         for registered, _ in hooks:
             registered.clear()
-        for parameter, kernel in kernels:
-            parameter.data = kernel.contiguous(memory_format=torch.channels_last)
         yield
     finally:
-        for parameter, kernel in kernels:
-            parameter.data = kernel
         for module, was_training in training:
             module.training = was_training
         for parameter in with_gradient:

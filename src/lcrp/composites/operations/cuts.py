@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lcrp.composites.operations.order import SHOWING
 from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal, leaves
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def without_grad(mode: "OperationRules", func: Function, args: Arguments, kwargs
     """A call without derivatives."""
     if func is torch._C._set_grad_enabled:
         return grad_enabled(mode, func, args, kwargs)
+    if func in SHOWING:
+        mode.written.order.matters = True
     if torch.is_inference_mode_enabled():
         with torch.inference_mode(mode=False), torch.no_grad():  # tensors of which torch allows everything
             return _cut(mode, func, args, kwargs, "inference_mode")

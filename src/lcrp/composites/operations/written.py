@@ -15,6 +15,7 @@ import torch
 from lcrp.composites.closed_form import Step
 from lcrp.composites.operations.containers import with_current
 from lcrp.composites.operations.memory import has_views, memory_of
+from lcrp.composites.operations.order import Order
 from lcrp.composites.operations.origin import copied, mark_written
 from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal
 
@@ -100,10 +101,12 @@ class Written:
 
     Attributes:
         any: whether anything was written.
+        order: whether it matters how tensors lie in memory.
     """
 
     def __init__(self, cuts: Counter[str] | None = None) -> None:
         self.any = False
+        self.order = Order()
         self._cuts: Counter[str] = Counter() if cuts is None else cuts
         self._instead: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._viewed: dict[int, weakref.ref[torch.Tensor]] = {}
@@ -135,6 +138,7 @@ class Written:
             wholly: whether all of it was written.
         """
         self.note(target)
+        self.order.written(target)
         if not was_signal:
             if has_views(target):
                 self.shares(target)
@@ -162,6 +166,7 @@ class Written:
         """
         if value is now:
             return written
+        self.order.written(now)
         viewed, was_signal = self._viewed.get(id(now)), now.requires_grad
         is_viewed = (viewed is not None and viewed() is now) or (not was_signal and has_views(now))
         if now._is_view() or is_viewed:
