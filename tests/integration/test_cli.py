@@ -78,6 +78,7 @@ CommandLine = Callable[..., Outcome]
         (["dataset=folder", "dataset.path=.", *TINY[1:]], r"nothing says what the model's classes are called"),
         (["dataset=folder", "dataset.path=.", "model.class_names=[a]", *TINY], r"holds no pictures"),
         ([*TINY, "statistics.layers=[model.99.conv]"], r"layer 'model.99.conv' is not in YOLOv5; nearest: "),
+        ([*TINY, "model.layer=Auto"], r"layer 'Auto' is not in yolov5; did you mean 'auto', .*\? Set model.layer\."),
         ([*TINY, "stage=render", "stage.image=photo.jpg"], r"photo.jpg' is not there"),
         (
             [*TINY, "stage=render"],

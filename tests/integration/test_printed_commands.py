@@ -1,5 +1,6 @@
 """What the program tells a person to run does run, as printed."""
 
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -62,10 +63,16 @@ def test_nothing_found_says_which_threshold_to_write_once(lcrp: CommandLine, tmp
     render = ("stage=render", *TINY, "stage.samples=[0]", "stage.n_references=0")
     refused = lcrp(*render, "stage.confidence=1")
     assert (refused.code, len(refused.err)) == (1, 1)
-    assert "the model predicts nothing above 1. Write stage.confidence=0.2" in refused.err[0]
+    told = re.search(
+        r"predicts nothing above 1; the best score there is: '\w+' (\S+)\. Write (stage.confidence=\S+) ",
+        refused.err[0],
+    )
+    assert told is not None
+    assert 0 < float(told[1]) < 1
     assert not any("nothing to explain" in line for line in refused.out)
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     assert "WARNING" not in (folder / "lcrp.log").read_text()
+    assert lcrp(*render, told[2]).code == 0, "what is printed takes that decision"
 
 
 def test_shards_that_are_missing_are_made_by_the_command_that_is_printed(lcrp: CommandLine) -> None:

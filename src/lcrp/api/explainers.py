@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lcrp.api.networks import architecture_of, weights_sha256
-from lcrp.attribution.layers import AUTO, check_layers, layer_names
+from lcrp.attribution.layers import AUTO, check_layers, layer_names, no_layer
 from lcrp.config.compose import composed
 from lcrp.config.composite import build_composite
 from lcrp.decisions.explainer import Explainer
-from lcrp.errors import ConfigError, LayerError, nearest
+from lcrp.errors import ConfigError, LayerError
 from lcrp.models.recognition import FAMILIES
 
 MODULE = "module"  # in place of a checkpoint's name
@@ -36,9 +36,9 @@ def with_layer(explainer: Explainer, layer: str | None) -> Explainer:
     """
     name = explainer.layer if layer is None else layer
     check_layers(explainer.network)
-    names = [*layer_names(explainer.network), AUTO]
-    if name not in names:
-        raise LayerError(f"layer '{name}' is not in {explainer.name}; nearest: {nearest(name, names)}")
+    names = layer_names(explainer.network)
+    if name != AUTO and name not in names:
+        raise LayerError(no_layer(name, explainer.name, names))
     return replace(explainer, layer=name)
 
 

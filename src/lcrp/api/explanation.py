@@ -284,14 +284,7 @@ class Explanation:
         Raises:
             ConfigError: pandas is not installed.
         """
-        own = {
-            "source": self.source,
-            "class_name": self.class_name,
-            "item": self.item,
-            "rank": self.rank,
-            "confidence": self.confidence,
-            "layer": self.layer,
-        }
+        own = {name: getattr(self, name) for name in ("source", "class_name", "item", "rank", "confidence", "layer")}
         return frame([own | {"concept": one.id, "share": one.share, "outside": one.outside} for one in self.concepts])
 
     def __repr__(self) -> str:

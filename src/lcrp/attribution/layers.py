@@ -24,10 +24,17 @@ def layer_names(network: nn.Module, patterns: Sequence[str] = ()) -> list[str]:
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise LayerError(
-                f"layer '{pattern}' is not in {type(network).__name__}; nearest: {nearest(pattern, names)}. "
+                f"{no_layer(pattern, type(network).__name__, names)} "
                 "Give the name of a Conv2d, or a pattern such as 'backbone.*'."
             )
     return [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def no_layer(layer: str, where: str, names: Sequence[str]) -> str:
+    """That a layer is not in a network, and what was meant perhaps."""
+    if layer.strip().lower() == AUTO:
+        return f"layer '{layer}' is not in {where}; did you mean '{AUTO}', that through which most decisions pass?"
+    return f"layer '{layer}' is not in {where}; nearest: {nearest(layer, names)}."
 
 
 def check_layers(network: nn.Module) -> None:

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 
 from lcrp.attribution.answers import check_answer
-from lcrp.attribution.layers import AUTO, check_layers
+from lcrp.attribution.layers import AUTO, check_layers, layer_names, no_layer
 from lcrp.config.composite import build_composite
 from lcrp.config.model import Model
 from lcrp.config.network import TrainedNetwork, trained_network
@@ -22,7 +22,7 @@ from lcrp.config.values import filled
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.explainer import Explainer, Precision
 from lcrp.decisions.subject import StatisticsSettings, Subject
-from lcrp.errors import ConfigError
+from lcrp.errors import ConfigError, LayerError
 from lcrp.values.ledger import Unaccounted
 
 WORKERS_OF_A_GPU = 4
@@ -92,8 +92,10 @@ def build_explainer(
     trained = trained_network(model, dataset_names, device, origin, dtype)
     if model.network["_target_"] == SMP:
         _check_size(model, trained)
-    if model.layer == AUTO:
-        check_layers(trained.network)
+    check_layers(trained.network)
+    names = layer_names(trained.network)
+    if model.layer not in (AUTO, *names):
+        raise LayerError(no_layer(model.layer, model.name, names), mend="Set model.layer.")
     if trained.activation is not None:
         config = replace(config, model=replace(model, activation=trained.activation))
     return Explainer(

@@ -18,6 +18,8 @@ from lcrp.attribution.trace import Trace
 from lcrp.decisions.beside import annotated, by_confidence, other_decisions, runners_up
 from lcrp.decisions.concept_choice import ConceptChoice, top_concepts
 from lcrp.decisions.selection import Selection, chosen_targets, class_id_of
+from lcrp.decisions.weaker import with_best
+from lcrp.errors import TargetError
 from lcrp.evidence.localisation import shares
 from lcrp.values.attribution import Attribution
 from lcrp.values.explanation import ConceptExplanation, Explanation, Mask
@@ -64,7 +66,11 @@ def explained_decisions(
     trace = attributor.forward(sample.image[None])
     prediction = attributor.task.predictions(trace.output)[0]
     view = _View(sample=sample, trace=trace, prediction=prediction, layer=choice.layer, data_names=data_names)
-    chosen = chosen_targets(attributor.task, prediction, sample, selection, class_id)
+    try:
+        chosen = chosen_targets(attributor.task, prediction, sample, selection, class_id)
+    except TargetError as error:
+        is_placed = selection.box is not None
+        raise with_best(error, attributor.task, trace.output, class_id, is_placed=is_placed) from error
     return [_explanation(attributor, view, one, choice) for one in chosen]
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from math import isnan
 
 from lcrp.decisions.auto import deeper_half, layer_shares, layers_with_places
 from lcrp.decisions.concept_choice import ConceptChoice
@@ -28,7 +29,8 @@ def tell_doubts(explainer: Explainer, sample: Sample, found: Sequence[Explanatio
         choice: what was to be shown.
     """
     for one in found:
-        losses = "" if one.ledger is None else one.ledger.losses()
+        is_relevance = not isnan(one.layer_share)  # else gradients, or activation
+        losses = one.ledger.losses() if one.ledger is not None and is_relevance else ""
         if one.ledger is not None and losses:
             level = logging.WARNING if one.ledger.is_lost else logging.INFO
             log.log(level, "%s: of the relevance of '%s' %s", one.source, one.class_name, losses)

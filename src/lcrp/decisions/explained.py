@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lcrp.attribution.layers import layer_names
+from lcrp.attribution.layers import layer_names, no_layer
 from lcrp.decisions.auto import named
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.decision import explained_decisions
 from lcrp.decisions.doubts import tell_doubts
 from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.neuron_maps import StartCounting
-from lcrp.decisions.references import ReferenceSource, reference_samples
+from lcrp.decisions.references import References, ReferenceSource, reference_samples
 from lcrp.decisions.selection import Selection
-from lcrp.errors import LayerError, nearest
-from lcrp.values.explanation import Explanation, Reference
+from lcrp.errors import LayerError
+from lcrp.values.explanation import Explanation
 from lcrp.values.sample import Sample
 
 
@@ -52,12 +52,13 @@ def explained(
         with attributor.reading_by(selection.thresholds.of(explainer.task)):
             found = explained_decisions(attributor, sample, selection, replace(choice, layer=layer), data_names)
         shown = sorted({part.concept for one in found for part in one.concepts})
-        by_concept: dict[int, tuple[Reference, ...]] = {}
+        by_concept: dict[int, References] = {}
         if references is not None:  # by the explainer's own thresholds: items of the ranking are counted by them
             by_concept = reference_samples(attributor, references, shown, sample, start_counting)
     complete = []
     for one in found:
-        concepts = tuple(replace(part, references=by_concept.get(part.concept, ())) for part in one.concepts)
+        pairs = [(part, by_concept.get(part.concept, References())) for part in one.concepts]
+        concepts = tuple(replace(part, references=given.shown, lost=given.lost) for part, given in pairs)
         share = one.layer_share if explainer.composite.is_lrp else float("nan")  # gradients are no relevance
         complete.append(replace(one, title=title, concepts=concepts, layer_share=share))
     tell_doubts(explainer, sample, complete, choice)
@@ -73,9 +74,8 @@ def layer_of(explainer: Explainer, name: str | None) -> str:
     layer = named(explainer, name)
     names = layer_names(explainer.network)
     if layer not in names:
-        raise LayerError(
-            f"layer '{layer}' is not in {explainer.name}; nearest: {nearest(layer, names)}.", mend="Set stage.layer."
-        )
+        setting = "model.layer" if name is None else "stage.layer"
+        raise LayerError(no_layer(layer, explainer.name, names), mend=f"Set {setting}.")
     return layer
 
 

@@ -18,7 +18,7 @@ from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.neuron_maps import Heatmap, Mode, NeuronMaps, RankedNeuron, StartCounting
 from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
 from lcrp.storage.statistics import StatisticsFile
-from lcrp.values.explanation import Reference
+from lcrp.values.explanation import NOTHING_LOST, Lost, Reference
 from lcrp.values.sample import Sample
 from lcrp.values.statistics import TopTable
 
@@ -92,6 +92,19 @@ def reference_source(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class References:
+    """What stands for a concept.
+
+    Attributes:
+        shown: the references, best first.
+        lost: ranked samples that could not be shown.
+    """
+
+    shown: tuple[Reference, ...] = ()
+    lost: Lost = NOTHING_LOST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
     """A ranked neuron with its sample and heatmap."""
 
@@ -106,7 +119,7 @@ def reference_samples(
     concepts: Sequence[int],
     explained: Sample | None = None,
     start_counting: StartCounting | None = None,
-) -> dict[int, tuple[Reference, ...]]:
+) -> dict[int, References]:
     """Reference samples of every concept, best first.
 
     The heatmap of a reference is conditional on the target under which it was ranked, through a single neuron of the
@@ -138,16 +151,12 @@ def reference_samples(
     while wanted := [ranked for choice in chosen.values() for ranked in choice.wanted()]:
         for ranked, heatmap in zip(wanted, maps.heatmaps(wanted), strict=True):
             chosen[ranked.concept].offer(ranked, maps.sample(ranked), heatmap)
-    num_lost = sum(choice.num_lost for choice in chosen.values())
-    if num_lost:
+    lost = sum((choice.lost for choice in chosen.values()), NOTHING_LOST)
+    if lost != NOTHING_LOST:
         num_tried = sum(choice.num_tried for choice in chosen.values())
-        log.warning(
-            "%d of %d reference samples are left out: their target or picture is not found any more",
-            num_lost,
-            num_tried,
-        )
+        log.warning("of %d reference samples some are left out: %s", num_tried, lost)
     names = attributor.task.class_names if source.mode == "relevance" else None
-    return {concept: choice.references(names) for concept, choice in chosen.items()}
+    return {concept: References(shown=choice.references(names), lost=choice.lost) for concept, choice in chosen.items()}
 
 
 class _Choice:
@@ -159,7 +168,7 @@ class _Choice:
         self._waiting = deque(_in_order(source, concept))
         self._kept: list[_Candidate] = []
         self._of_explained: list[_Candidate] = []
-        self.num_lost = self.num_tried = 0
+        self.lost, self.num_tried = NOTHING_LOST, 0
 
     def wanted(self) -> list[RankedNeuron]:
         """The next ones to look at: as many as are missing."""
@@ -170,7 +179,7 @@ class _Choice:
     def offer(self, ranked: RankedNeuron, sample: Sample | None, heatmap: Heatmap | None) -> None:
         """Keep a reference if it shows something new."""
         if sample is None or heatmap is None:
-            self.num_lost += 1
+            self.lost += Lost(unreadable=1) if sample is None else Lost(not_found=1)
             return
         shelf = self._of_explained if self._is_explained(sample) else self._kept
         of_picture = [one for one in shelf if one.sample.index == sample.index]

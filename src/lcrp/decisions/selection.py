@@ -10,9 +10,9 @@ from lcrp.decisions.beside import by_confidence, without_background
 from lcrp.decisions.thresholds import Thresholds
 from lcrp.errors import DataError, TargetError, at_least, nearest, refuse, within
 from lcrp.values.sample import Sample
-from lcrp.values.target import ExplainedTarget
+from lcrp.values.target import ExplainedTarget, SkippedTarget
 
-WEAKER = 5  # times less confidence is what a person is told to try where nothing is found
+LISTED = 3  # classes that are told of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,32 +103,27 @@ def chosen_targets(
     Raises:
         TargetError: what was asked for is not there; the message says what is.
     """
-    try:
-        return _chosen(task, prediction, sample, selection, class_id)
-    except TargetError as error:
-        confidence = task.identity().get("confidence")
-        if error.mend or not isinstance(confidence, float):
-            raise
-        weaker = f"Write stage.confidence={confidence / WEAKER:.2g} to take weaker decisions, too."
-        raise TargetError(str(error), mend=weaker) from error
-
-
-def _chosen(
-    task: Task, prediction: Prediction, sample: Sample, selection: Selection, class_id: int | None
-) -> list[ExplainedTarget]:
     if selection.box is not None:
         return [task.match_box(prediction, sample, selection.box, selection.min_iou)]
     if class_id is not None and selection.rank is not None:
         return [_ranked(task, prediction, sample, class_id, selection.rank)]
     if class_id is not None:
         return [task.find(prediction, sample, class_id, selection.item or 0)]
-    explained, _ = task.predicted_targets(prediction, sample)
+    explained, skipped = task.predicted_targets(prediction, sample)
     named = without_background(task, explained) or explained
     if not named:
-        confidence = task.identity().get("confidence", 0)
-        raise TargetError(f"nothing to explain in {sample.key}: the model predicts nothing above {confidence:g}.")
+        raise TargetError(f"nothing to explain in {sample.key}: {_nothing(task, skipped)}.")
     best_first = sorted(named, key=lambda one: -one.confidence)  # stable: ties keep the task's order
     return best_first[: selection.max_targets]
+
+
+def _nothing(task: Task, skipped: Sequence[SkippedTarget]) -> str:
+    """Why nothing is decided."""
+    if skipped:
+        reasons = [f"'{task.class_names[one.target.class_id]}': {one.reason}" for one in skipped[:LISTED]]
+        return f"the model predicts nothing that can be explained ({'; '.join(reasons)})"
+    confidence = task.identity().get("confidence")
+    return "the model predicts nothing" + (f" above {confidence:g}" if isinstance(confidence, float) else "")
 
 
 def _ranked(task: Task, prediction: Prediction, sample: Sample, class_id: int, rank: int) -> ExplainedTarget:

@@ -91,7 +91,7 @@ def draw_concept(
     panels.draw_panel(sheet, row.panel, ground, shown, outline=0.9)
     for reference, lines, cell in zip(concept.references, words.captions[number], row.cells, strict=False):
         _draw_reference(sheet, reference, Lines(lines=lines, size=words.caption_size), cell)
-    _note_missing(sheet, row.cells, len(concept.references))
+    _note_missing(sheet, row.cells, concept)
 
 
 def _write_title(
@@ -179,8 +179,9 @@ def _draw_reference(sheet: Sheet, reference: Reference, caption: Lines, cell: Re
     sheet.write_lines(caption, cell.left + cell.width / 2, cell.bottom + 0.02, ha="center")
 
 
-def _note_missing(sheet: Sheet, cells: tuple[Rect, ...], found: int) -> None:
-    note = wording.missing_note(found, len(cells))
+def _note_missing(sheet: Sheet, cells: tuple[Rect, ...], concept: ConceptExplanation) -> None:
+    found = len(concept.references)
+    note = wording.missing_note(found, len(cells), concept.lost)
     if not note:
         return
     for gap in _gaps(cells, found):

@@ -2,7 +2,7 @@
 
 from math import isnan
 
-from lcrp.values.explanation import MOSTLY, Annotated, ConceptExplanation, Explanation, against
+from lcrp.values.explanation import MOSTLY, Annotated, ConceptExplanation, Explanation, Lost, against
 from lcrp.values.geometry import Geometry
 from lcrp.values.shares import CANCEL, MINUS, cancels, percent
 
@@ -75,7 +75,7 @@ def ledger_note(explanation: Explanation) -> str:
         return ""
     if ledger.is_cancelling:
         return "⚠ large relevance for and against cancels: sums and shares tell little"
-    losses = ledger.losses()
+    losses = "" if isnan(explanation.layer_share) else ledger.losses()  # gradients are no relevance
     return f"⚠ of the decision {losses}" if losses and ledger.is_lost else f"of the decision {losses}" if losses else ""
 
 
@@ -174,15 +174,21 @@ def references_note(mode: str) -> str:
     )
 
 
-def missing_note(found: int, asked: int) -> str:
-    """Why a grid of references has gaps; empty if it has none."""
+def missing_note(found: int, asked: int, lost: Lost) -> str:
+    """Why a grid of references has gaps; empty if it has none.
+
+    Args:
+        found: references that are shown.
+        asked: references that were asked for.
+        lost: what could not be shown.
+    """
     if found >= asked:
         return ""
-    return (
-        f"{found} of {asked} references found; the others are not in the dataset or cannot be read"
-        if found
-        else "no reference samples"
-    )
+    first = f"{found} of {asked} references found" if found else "no reference samples"
+    reasons = [str(lost)] if lost != Lost() else []
+    if found and found + lost.unreadable + lost.not_found < asked:
+        reasons.append("the statistics rank no others")
+    return ": ".join([first, *["; ".join(reasons)] * bool(reasons)])
 
 
 def share_text(share: float) -> str:

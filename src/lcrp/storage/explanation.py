@@ -32,6 +32,7 @@ from lcrp.values.explanation import (
     Annotated,
     ConceptExplanation,
     Explanation,
+    Lost,
     OtherDecision,
     Picture,
     Reference,
@@ -208,6 +209,7 @@ def _target(group: h5py.Group) -> ExplainedTarget:
 def _write_concept(group: NewGroup, concept: ConceptExplanation) -> None:
     for name in ("concept", "share", "outside"):
         group.attrs[name] = getattr(concept, name)
+    group.attrs.update(asdict(concept.lost))
     group.write_array("heatmap", concept.heatmap)
     references = group.create_group("references")
     for rank, reference in enumerate(concept.references):
@@ -221,6 +223,7 @@ def _concept(group: h5py.Group) -> ConceptExplanation:
         heatmap=read_array(group, "heatmap"),
         outside=float(group.attrs["outside"]),
         references=tuple(_reference(reference) for reference in _in_order(group["references"])),
+        lost=Lost(**{name: int(group.attrs.get(name, 0)) for name in ("unreadable", "not_found")}),
     )
 
 

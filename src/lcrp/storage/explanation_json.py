@@ -84,6 +84,7 @@ def _concept_json(concept: ConceptExplanation, geometry: Geometry) -> dict[str, 
         "share": float(concept.share),
         "outside": float(concept.outside),
         "against": against(concept.heatmap, geometry),
+        "lost": asdict(concept.lost),
         "references": [
             {
                 "key": reference.key,

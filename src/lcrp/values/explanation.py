@@ -46,6 +46,32 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """Ranked samples of a concept that cannot be shown as references.
+
+    Attributes:
+        unreadable: whose picture cannot be read.
+        not_found: in which the decision is not found again under which they were ranked.
+    """
+
+    unreadable: int = 0
+    not_found: int = 0
+
+    def __add__(self, other: "Lost") -> "Lost":
+        return Lost(unreadable=self.unreadable + other.unreadable, not_found=self.not_found + other.not_found)
+
+    def __str__(self) -> str:
+        """For example ``the pictures of 2 cannot be read, the decisions of 3 are not found again``; empty for none."""
+        pictures = f"the picture{'s' * (self.unreadable > 1)} of {self.unreadable} cannot be read"
+        decisions = "the decision of 1 is" if self.not_found == 1 else f"the decisions of {self.not_found} are"
+        parts = [pictures] * bool(self.unreadable) + [f"{decisions} not found again"] * bool(self.not_found)
+        return ", ".join(parts)
+
+
+NOTHING_LOST = Lost()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OtherDecision:
     """Another decision of the model about the same picture.
 
@@ -88,6 +114,7 @@ class ConceptExplanation:
         heatmap: [H, W] conditional heatmap (or the activation map, resized to the input).
         outside: share of the heatmap's positive relevance that lies outside the object, in [0, 1].
         references: reference samples, best first.
+        lost: ranked samples that would have been shown before others.
     """
 
     concept: int
@@ -95,6 +122,7 @@ class ConceptExplanation:
     heatmap: npt.NDArray[np.floating]
     outside: float
     references: tuple[Reference, ...]
+    lost: Lost = NOTHING_LOST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

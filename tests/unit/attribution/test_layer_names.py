@@ -26,3 +26,8 @@ def test_pattern_without_a_match():
         LayerError, match=r"layer 'encoder.features.1' is not in UNet; nearest: 'encoder.features.1[0-9]'"
     ):
         layer_names(NETWORK, ["encoder.features.0", "encoder.features.1"])
+
+
+def test_auto_in_another_spelling_is_met_with_auto():
+    with pytest.raises(LayerError, match=r"layer 'Auto' is not in UNet; did you mean 'auto', that through which"):
+        layer_names(NETWORK, ["Auto"])

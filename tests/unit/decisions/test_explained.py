@@ -149,3 +149,13 @@ def test_unknown_layers_are_told_with_the_nearest() -> None:
     with pytest.raises(LayerError, match=r"layer '3' is not in colours; nearest: '[024]'") as refused:
         explained(EXPLAINER, Squares()[1], selection(), replace(CHOICE, layer="3"))
     assert refused.value.mend == "Set stage.layer."
+
+
+def test_auto_in_another_spelling_is_met_with_auto() -> None:
+    """The nearest layers were named, and a setting that had not been given."""
+    with pytest.raises(LayerError, match=r"^layer 'Auto' is not in colours; did you mean 'auto', that") as refused:
+        layer_of(replace(EXPLAINER, layer="Auto"), None)
+    assert refused.value.mend == "Set model.layer."
+    with pytest.raises(LayerError, match=r"did you mean 'auto'") as refused:
+        layer_of(EXPLAINER, "AUTO")
+    assert refused.value.mend == "Set stage.layer."

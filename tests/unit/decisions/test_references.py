@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import colour_world
 import numpy as np
@@ -17,6 +18,7 @@ from lcrp.attribution.concepts import only_neuron
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.decisions.references import ReferenceSource, reference_samples
 from lcrp.storage.reference_cache import ReferenceCache
+from lcrp.values.explanation import Lost, Reference
 from lcrp.values.sample import Sample
 from lcrp.values.statistics import TopTable
 
@@ -62,9 +64,13 @@ def source(dataset: Squares | None = None, **changes: object) -> ReferenceSource
     return replace(whole, **changes)
 
 
+def references(*given: Any, **named: Any) -> dict[int, tuple[Reference, ...]]:
+    return {concept: one.shown for concept, one in reference_samples(*given, **named).items()}
+
+
 def test_references_are_what_the_table_says() -> None:
     with attributor() as engine:
-        found = reference_samples(engine, source(), [1, 0])
+        found = references(engine, source(), [1, 0])
     assert [(one.sample, one.class_name, one.key) for one in found[0]] == [
         (1, "boat", "squares/01"),
         (3, "boat", "squares/03"),
@@ -78,7 +84,7 @@ def test_references_are_what_the_table_says() -> None:
 @pytest.mark.parametrize("mode", ["relevance", "activation"])
 def test_heatmaps_are_those_of_one_neuron_computed_alone(mode: str) -> None:
     with attributor() as engine:
-        found = reference_samples(engine, source(mode=mode), [0, 2, 3])
+        found = references(engine, source(mode=mode), [0, 2, 3])
         for concept in (0, 2, 3):
             for rank, reference in enumerate(found[concept]):
                 trace = engine.forward(Squares()[reference.sample].image[None])
@@ -96,7 +102,7 @@ def test_heatmaps_are_those_of_one_neuron_computed_alone(mode: str) -> None:
 
 def test_activation_has_no_class() -> None:
     with attributor() as engine:
-        found = reference_samples(engine, source(mode="activation"), [0])
+        found = references(engine, source(mode="activation"), [0])
     assert {one.class_name for one in found[0]} == {""}
     assert found[0][0].heatmap.max() > 0
 
@@ -104,7 +110,7 @@ def test_activation_has_no_class() -> None:
 def test_samples_are_explained_once_for_all_concepts() -> None:
     dataset = Squares()
     with attributor() as engine:
-        reference_samples(engine, source(dataset), [0, 1, 2, 3])
+        references(engine, source(dataset), [0, 1, 2, 3])
         # targets: sample 1, 3, 5 as boat, 2 and 4 as car, 0 as background: six of them in pairs
         assert engine.num_forward == 3
     assert dataset.num_read == 6
@@ -115,18 +121,20 @@ def test_lost_targets_are_left_out_and_counted(caplog: pytest.LogCaptureFixture)
     wrong.class_id[0, 1] = 2  # no green square in sample 3
     with attributor() as engine, caplog.at_level(logging.WARNING):
         found = reference_samples(engine, source(Squares(broken=(5,)), table=wrong), [0])
-    assert [one.sample for one in found[0]] == [1]
-    assert "2 of 3 reference samples are left out" in caplog.text
+    assert [one.sample for one in found[0].shown] == [1]
+    assert found[0].lost == Lost(unreadable=1, not_found=1)
+    told = "some are left out: the picture of 1 cannot be read, the decision of 1 is not found again"
+    assert f"of 3 reference samples {told}" in caplog.text
 
 
 def test_heatmaps_are_computed_once_in_a_lifetime(tmp_path: Path) -> None:
     cache = ReferenceCache(folder=tmp_path, config_hash="abc", layer=LAYER, mode="relevance")
     with attributor() as engine:
-        first = reference_samples(engine, source(cache=cache), [0, 1])
+        first = references(engine, source(cache=cache), [0, 1])
         num_forward = engine.num_forward
-        second = reference_samples(engine, source(cache=cache), [0, 1])
+        second = references(engine, source(cache=cache), [0, 1])
         assert engine.num_forward == num_forward
-        reference_samples(engine, source(cache=cache), [0, 2])
+        references(engine, source(cache=cache), [0, 2])
         assert engine.num_forward == num_forward + 2  # concept 2 alone
     for concept in (0, 1):
         for one, other in zip(first[concept], second[concept], strict=True):
@@ -135,8 +143,8 @@ def test_heatmaps_are_computed_once_in_a_lifetime(tmp_path: Path) -> None:
 
 def test_fewer_references_than_the_table_holds() -> None:
     with attributor() as engine:
-        assert [len(one) for one in reference_samples(engine, source(num_references=2), [0, 1]).values()] == [2, 2]
-        assert reference_samples(engine, source(), []) == {}
+        assert [len(one) for one in references(engine, source(num_references=2), [0, 1]).values()] == [2, 2]
+        assert references(engine, source(), []) == {}
 
 
 class Crowded(Squares):
@@ -168,7 +176,7 @@ def shown(*rows: tuple[int, int], explained: Sample | None = None, **changes: ob
     """Sample and rounded score of the references that are chosen."""
     given = source(Crowded(), table=crowd(*rows), **changes)
     with attributor() as engine:
-        found = reference_samples(engine, given, [0], explained)[0]
+        found = references(engine, given, [0], explained)[0]
     return [(one.sample, round(one.score, 1)) for one in found]
 
 
@@ -192,14 +200,14 @@ def test_the_explained_picture_comes_last_and_is_marked() -> None:
     assert shown(*rows, explained=explained, num_references=4) == [(2, 0.6), (3, 0.1), (1, 0.9), (1, 0.4)]
     with attributor() as engine:
         given = source(Crowded(), table=crowd(*rows), num_references=3)
-        found = reference_samples(engine, given, [0], explained)[0]
+        found = references(engine, given, [0], explained)[0]
     assert [one.is_explained_picture for one in found] == [False, False, True]
 
 
 def test_the_next_ones_take_the_place_of_lost_ones() -> None:
     with attributor() as engine:
         given = source(Squares(broken=(1,)), num_references=2)
-        found = reference_samples(engine, given, [0])[0]
+        found = references(engine, given, [0])[0]
     assert [one.sample for one in found] == [3, 5]
 
 
@@ -216,6 +224,6 @@ def test_the_computation_is_counted() -> None:
         yield Told()
 
     with attributor() as engine:
-        reference_samples(engine, source(Squares(broken=(5,))), [0, 1], start_counting=start)
+        references(engine, source(Squares(broken=(5,))), [0, 1], start_counting=start)
     assert events[0] == (5, "references", "heatmaps")
     assert sum(one for one in events[1:] if isinstance(one, int)) == 5  # lost ones, too

@@ -1,7 +1,6 @@
 """Which decisions are explained."""
 
 import re
-from dataclasses import fields
 
 import pytest
 import torch
@@ -181,15 +180,3 @@ def test_a_picture_without_detections_says_so() -> None:
     )
     with pytest.raises(TargetError, match="nothing to explain in k"):
         chosen_targets(DetectionTask(NAMES), empty, sample(), selection(), None)
-
-
-def test_what_is_not_found_says_which_threshold_hides_it() -> None:
-    task = DetectionTask(NAMES, confidence=0.5)
-    found = {entry.name: getattr(detections(), entry.name) for entry in fields(Detections)}
-    empty = Detections(**{name: None if values is None else values[:0] for name, values in found.items()})
-    with pytest.raises(TargetError, match=r"^nothing to explain in k: the model predicts nothing above 0.5") as refused:
-        chosen_targets(task, empty, sample(), selection(), None)
-    assert refused.value.mend == "Write stage.confidence=0.1 to take weaker decisions, too."
-    with pytest.raises(TargetError, match="no item 5 of 'boat'") as refused:
-        chosen_targets(task, detections(), sample(), selection(class_name="boat", item=5), 0)
-    assert refused.value.mend.startswith("Write stage.confidence=0.1 ")

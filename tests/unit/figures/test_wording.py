@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lcrp.figures import wording
-from lcrp.values.explanation import Annotated, Explanation
+from lcrp.values.explanation import Annotated, Explanation, Lost
 from lcrp.values.ledger import Ledger
 
 Make = Callable[..., Explanation]
@@ -183,9 +183,18 @@ def test_ordinals(item: int, text: str) -> None:
     assert wording.ordinal(item) == text
 
 
-def test_missing_references_are_told() -> None:
-    assert wording.missing_note(12, 12) == ""
-    assert (
-        wording.missing_note(5, 12) == "5 of 12 references found; the others are not in the dataset or cannot be read"
+def test_missing_references_are_told_with_the_reason() -> None:
+    """It said that they were not in the dataset, or could not be read."""
+    assert wording.missing_note(12, 12, Lost()) == ""
+    assert wording.missing_note(2, 12, Lost()) == "2 of 12 references found: the statistics rank no others"
+    assert wording.missing_note(2, 4, Lost(unreadable=2)) == (
+        "2 of 4 references found: the pictures of 2 cannot be read"
     )
-    assert wording.missing_note(0, 12) == "no reference samples"
+    assert wording.missing_note(2, 12, Lost(unreadable=1, not_found=3)) == (
+        "2 of 12 references found: the picture of 1 cannot be read, the decisions of 3 are not found again; the "
+        "statistics rank no others"
+    )
+    assert wording.missing_note(0, 12, Lost()) == "no reference samples"
+    assert wording.missing_note(0, 1, Lost(not_found=1)) == (
+        "no reference samples: the decision of 1 is not found again"
+    )

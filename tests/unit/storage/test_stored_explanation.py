@@ -11,7 +11,7 @@ import pytest
 from lcrp.errors import StoreError
 from lcrp.storage.explanation import read_explanation, write_explanation
 from lcrp.storage.explanation_json import explanation_json
-from lcrp.values.explanation import Annotated, ConceptExplanation, Explanation, OtherDecision, Reference
+from lcrp.values.explanation import Annotated, ConceptExplanation, Explanation, Lost, OtherDecision, Reference
 from lcrp.values.geometry import Geometry
 from lcrp.values.target import ExplainedTarget, Target
 
@@ -40,6 +40,7 @@ def explanation() -> Explanation:
             heatmap=rng.standard_normal((HEIGHT, WIDTH)).astype(np.float32),
             outside=0.3,
             references=references if rank == 0 else (),
+            lost=Lost(unreadable=rank, not_found=2),
         )
         for rank in range(2)
     )
@@ -133,6 +134,7 @@ def test_json_holds_the_numbers() -> None:
     assert (content["class"], content["class_id"], content["item"], content["area"]) == ("Käfer", 1, 2, None)
     assert [concept["concept"] for concept in content["concepts"]] == [17, 16]
     assert content["concepts"][0]["references"][2]["key"] == "2.jpg"
+    assert content["concepts"][1]["lost"] == {"unreadable": 1, "not_found": 2}
     assert content["runners_up"] == [{"class": "boat", "confidence": 0.2}]
     assert content["annotated"] == {"verdict": "hit", "class": "Käfer", "overlap": 0.75}
     assert (content["layer_share"], content["coverage"]) == (0.4, 0.1)
