@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 from traps import EPSILON, Written, assert_the_same, explained, pictures, plain_output
 
 from lcrp.composites.composites import epsilon_plus_flat, lrp
@@ -14,6 +15,7 @@ from lcrp.errors import ConfigError, LayerError
 ATTENTION = CompositeSpec(name="attnlrp", build=lambda _: lrp(Epsilon(), attention="attn"))
 PLUS = CompositeSpec(name="epsilon_plus_flat", build=epsilon_plus_flat)
 OFFSET = torch.randn(6, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+CHANNELS = torch.randn(4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
 FIRST = torch.zeros(1, 1, 6, 6, dtype=torch.long)
 PAIRS = torch.arange(4) % 2  # channels 0 and 2 go to 0, 1 and 3 to 1
 PLACES = PAIRS.view(1, 4, 1, 1).expand(1, 4, 6, 6)
@@ -106,8 +108,8 @@ NAMED = {
     "relu_": (lambda y: torch.relu_(input=y), lambda y: torch.relu_(y)),
     "stack": (lambda y: torch.stack(tensors=y.unbind(1), dim=1), lambda y: torch.stack(y.unbind(1), dim=1)),
     "attention": (
-        lambda y: nn.functional.scaled_dot_product_attention(value=y, key=y, query=y.flip(2)),
-        lambda y: nn.functional.scaled_dot_product_attention(y.flip(2), y, y),
+        lambda y: functional.scaled_dot_product_attention(value=y, key=y, query=y.flip(2)),
+        lambda y: functional.scaled_dot_product_attention(y.flip(2), y, y),
     ),
     "torch.ops": (
         lambda y: torch.ops.aten.index_add(y, 1, source=y[:, 1:2], index=FIRST[0, 0, 0, :1]),
@@ -126,7 +128,7 @@ def test_tensors_by_name_are_explained_as_those_by_place(name, composite):
 
 def test_a_convolution_by_names():
     def by_name(network, x):
-        return nn.functional.conv2d(weight=network.head.weight, input=network.conv(x), bias=network.head.bias)
+        return functional.conv2d(weight=network.head.weight, input=network.conv(x), bias=network.head.bias)
 
     assert_the_same(by_name, lambda network, x: network.head(network.conv(x)), PLUS)
 
@@ -332,7 +334,7 @@ def test_attention_that_sees_nothing_is_zero(name, composite):
     is_seen = mask if mask.dtype == torch.bool else mask > -1
 
     def attending(y):
-        return nn.functional.scaled_dot_product_attention(y, y.flip(2), y, attn_mask=mask)
+        return functional.scaled_dot_product_attention(y, y.flip(2), y, attn_mask=mask)
 
     def restated(y):
         rows = []
@@ -380,12 +382,12 @@ UNALTERED = {
     "everything": lambda y: y[...],
     "view of a copy": lambda y: y.clone()[:],
     "copy of a view": lambda y: y[:].clone(),
-    "pad": lambda y: nn.functional.pad(y, (0, 0, 0, 0)),
-    "reflecting pad": lambda y: nn.functional.pad(y, (0, 0, 0, 0), mode="reflect"),
-    "interpolate": lambda y: nn.functional.interpolate(y, scale_factor=1.0),
-    "bilinear": lambda y: nn.functional.interpolate(y, size=(6, 6), mode="bilinear"),
-    "bicubic": lambda y: nn.functional.interpolate(y, scale_factor=1, mode="bicubic", align_corners=True),
-    "dropout": lambda y: nn.functional.dropout2d(nn.Identity()(y), training=False),
+    "pad": lambda y: functional.pad(y, (0, 0, 0, 0)),
+    "reflecting pad": lambda y: functional.pad(y, (0, 0, 0, 0), mode="reflect"),
+    "interpolate": lambda y: functional.interpolate(y, scale_factor=1.0),
+    "bilinear": lambda y: functional.interpolate(y, size=(6, 6), mode="bilinear"),
+    "bicubic": lambda y: functional.interpolate(y, scale_factor=1, mode="bicubic", align_corners=True),
+    "dropout": lambda y: functional.dropout2d(nn.Identity()(y), training=False),
 }
 
 
@@ -414,9 +416,9 @@ def test_norms_are_merged_behind_what_alters_nothing(name):
 ALTERED = {
     "another view": lambda y: y.mT,
     "turned": lambda y: y.flip(2),
-    "shifted": lambda y: nn.functional.pad(y, (1, -1)),
+    "shifted": lambda y: functional.pad(y, (1, -1)),
     "other channels": lambda y: y[:, [1, 0, 2, 3]],
-    "resized about": lambda y: nn.functional.interpolate(y, scale_factor=1.1, mode="bilinear"),
+    "resized about": lambda y: functional.interpolate(y, scale_factor=1.1, mode="bilinear"),
     "strided": lambda y: y.contiguous().as_strided(y.shape, (144, 36, 1, 6)),
 }
 
@@ -565,7 +567,7 @@ def test_a_network_without_parameters_is_refused_in_one_line():
 @pytest.mark.parametrize("composite", [EPSILON, PLUS])
 def test_one_weight_with_two_offsets(composite):
     def summed(network, x, weight):
-        return network.head(network.conv(x) + nn.functional.conv2d(x, weight, network.other.bias, padding=1))
+        return network.head(network.conv(x) + functional.conv2d(x, weight, network.other.bias, padding=1))
 
     def one(forward):
         return explained(Written(forward, other=nn.Conv2d(3, 4, 3, padding=1)), composite=composite)
@@ -576,3 +578,72 @@ def test_one_weight_with_two_offsets(composite):
     torch.testing.assert_close(found.heatmap, expected.heatmap, rtol=1e-12, atol=1e-14)
     assert found.ledger.constants == pytest.approx(expected.ledger.constants, rel=1e-9)
     assert found.ledger.missing_share < 1e-9
+
+
+def dynamic(network, x):
+    y = network.conv(x)
+    pooled = y.mean((0, 2, 3))
+    return y, pooled[:, None] * pooled, pooled
+
+
+MAPS = {
+    "weight": (
+        lambda y, weight, _: functional.conv2d(y, weight[:, :, None, None], OFFSET[:4]),
+        lambda y, weight, _: (weight @ y.flatten(2)).view(y.shape) + OFFSET[:4, None, None],
+    ),
+    "bias": (
+        lambda y, _, bias: functional.conv2d(y, CHANNELS[:, :, None, None], bias, padding="valid"),
+        lambda y, _, bias: functional.conv2d(y, CHANNELS[:, :, None, None]) + bias[:, None, None],
+    ),
+    "both, transposed": (
+        lambda y, weight, bias: functional.conv_transpose2d(y, weight[:, :, None, None], bias),
+        lambda y, weight, bias: (weight.T @ y.flatten(2)).view(y.shape) + bias[:, None, None],
+    ),
+    "both, fully connected": (
+        lambda y, weight, bias: functional.linear(y.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2),
+        lambda y, weight, bias: (y.permute(0, 2, 3, 1) @ weight.T + bias).permute(0, 3, 1, 2),
+    ),
+    "weight, of a constant": (
+        lambda _, weight, __: functional.linear(CHANNELS, weight).view(1, 4, 4, 1).expand(1, 4, 4, 6),
+        lambda _, weight, __: (CHANNELS @ weight.T).view(1, 4, 4, 1).expand(1, 4, 4, 6),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_maps_whose_weights_are_signals(name):
+    """Input and weight take half each, as of every product of matrices; they passed as gradient."""
+    how, reference = MAPS[name]
+    found = assert_alike(
+        *(lambda network, x, way=way: network.head(way(*dynamic(network, x))) for way in (how, reference))
+    )
+    assert not found.contributions
+
+
+STATISTICS = (torch.zeros(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64))
+NORMS = {  # without and with factors and summands
+    "batch_norm": lambda y, *by: functional.batch_norm(y, *STATISTICS, *by),
+    "batch_norm in training mode": lambda y, *by: functional.batch_norm(y, None, None, *by, training=True),
+    "instance_norm": lambda y, *by: functional.instance_norm(y, None, None, *by),
+    "group_norm": lambda y, *by: functional.group_norm(y, 2, *by),
+    "layer_norm": lambda y, *by: functional.layer_norm(y, (6,), *by),
+    "rms_norm": lambda y, *by: functional.rms_norm(y, (6,), *by[:1]),
+    "layer_norm of a constant": lambda y, *by: functional.layer_norm(canvas(y).cos().cumsum(3), (6,), *by),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_norms_whose_weights_are_signals(name):
+    """These were taken as constants."""
+    norm = NORMS[name]
+    is_by_channel = not name.startswith(("layer", "rms"))
+
+    def weights(y):
+        return (y.mean((0, 2, 3)), y.flip(1).mean((0, 2, 3))) if is_by_channel else (y[0, 0, 0], y[0, 0, 1])
+
+    def restated(y):
+        factor, summand = (one[:, None, None] if is_by_channel else one for one in weights(y))
+        return norm(y) * factor + (0 if name == "rms_norm" else summand)
+
+    found = assert_alike(between(lambda y: norm(y, *weights(y))), between(restated))
+    assert not found.contributions

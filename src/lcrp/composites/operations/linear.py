@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from lcrp.composites.operations.attention import matrices
 from lcrp.composites.operations.linear_map import Geometry
 from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal
 
@@ -30,7 +31,7 @@ def _convolution(
 ) -> Any:
     axes, rest = weight.ndim - 2, (weight, bias, stride, padding, dilation, groups)
     if not is_signal(input) or is_signal(weight) or is_signal(bias):
-        return mode.native(func, (input, *rest), {})
+        return _of_signals(mode, func, (input, *rest), axes)
     if input.ndim == weight.ndim - 1:
         return _of_one(mode, func, input, rest)
     strides, dilations = _each(stride, axes), _each(dilation, axes)
@@ -62,7 +63,7 @@ def _transposed_convolution(
 ) -> Any:
     axes, rest = weight.ndim - 2, (weight, bias, stride, padding, output_padding, groups, dilation)
     if not is_signal(input) or is_signal(weight) or is_signal(bias):
-        return mode.native(func, (input, *rest), {})
+        return _of_signals(mode, func, (input, *rest), axes)
     if input.ndim == weight.ndim - 1:
         return _of_one(mode, func, input, rest)
     geometry = Geometry(
@@ -74,6 +75,17 @@ def _transposed_convolution(
         groups=groups,
     )
     return mode.linear("convolution", input, weight, bias, geometry, lambda: func(input, *rest))
+
+
+def _of_signals(mode: "OperationRules", func: Function, args: Arguments, axes: int) -> Any:
+    """A map whose weight or bias depends on the picture: a product of matrices and a sum."""
+    x, weight, bias, *rest = args
+    if not any(map(is_signal, args)) or mode.rule("matrix_product") is None:
+        return mode.native(func, args, {})
+    if bias is None:
+        return matrices(mode, lambda one, other: func(one, other, None, *rest), (x, weight), {})
+    with mode:
+        return func(x, weight, None, *rest) + bias.view(-1, *[1] * axes)
 
 
 def _of_one(mode: "OperationRules", func: Function, x: torch.Tensor, rest: Arguments) -> Any:
@@ -110,7 +122,7 @@ def _fully_connected(
     bias: torch.Tensor | None = None,
 ) -> Any:
     if not is_signal(input) or is_signal(weight) or is_signal(bias) or weight.ndim != 2:
-        return mode.native(func, (input, weight, bias), {})
+        return _of_signals(mode, func, (input, weight, bias), 0)
     return mode.linear("linear", input, weight, bias, None, lambda: func(input, weight, bias))
 
 

@@ -60,6 +60,9 @@ def _layer_norm(
     eps: float = 1e-5,
     cudnn_enable: bool = True,
 ) -> Any:
+    if is_signal(weight) or is_signal(bias):
+        with mode:
+            return _modulated(func(input, normalized_shape, None, None, eps), weight, bias)
     args = (input, normalized_shape, weight, bias, eps, cudnn_enable)
     dims, weight = tuple(range(-len(normalized_shape), 0)), mode.kept.values(weight)
     return _normalised(mode, func, args, lambda x: _standardised(x, dims, eps) * (1 if weight is None else weight))
@@ -73,6 +76,9 @@ def _rms_norm(
     weight: torch.Tensor | None = None,
     eps: float | None = None,
 ) -> Any:
+    if is_signal(weight):
+        with mode:
+            return _modulated(func(input, normalized_shape, None, eps), weight, None)
     args = (input, normalized_shape, weight, eps)
     dims, weight = tuple(range(-len(normalized_shape), 0)), mode.kept.values(weight)
     least = torch.finfo(input.dtype).eps if eps is None else eps
@@ -94,6 +100,9 @@ def _group_norm(
     eps: float = 1e-5,
     cudnn_enabled: bool = True,
 ) -> Any:
+    if is_signal(weight) or is_signal(bias):
+        with mode:
+            return _modulated(func(input, num_groups, None, None, eps), *_channels(input, weight, bias))
     args = (input, num_groups, weight, bias, eps, cudnn_enabled)
     weight = mode.kept.values(weight)
 
@@ -118,7 +127,11 @@ def _instance_norm(
     eps: float,
     cudnn_enabled: bool,
 ) -> Any:
-    args = (input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled)
+    rest = (running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled)
+    if is_signal(weight) or is_signal(bias):
+        with mode:
+            return _modulated(func(input, None, None, *rest), *_channels(input, weight, bias))
+    args = (input, weight, bias, *rest)
     if not use_input_stats:
         plain = (input, weight, bias, running_mean, running_var, False, momentum, eps, cudnn_enabled)
         return _batch_norm(mode, torch.batch_norm, *plain)
@@ -160,11 +173,14 @@ def _batch_norm(
     eps: float,
     cudnn_enabled: bool,
 ) -> Any:
+    rest = (running_mean, running_var, training, momentum, eps, cudnn_enabled)
+    if is_signal(weight) or is_signal(bias):
+        with mode:
+            return _modulated(func(input, None, None, *rest), *_channels(input, weight, bias))
+    call = (input, weight, bias, *rest)
     if not is_signal(input):
-        call = (input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled)
         return mode.native(func, call, {})
     if training or running_mean is None or running_var is None:
-        call = (input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled)
         dims = (0, *range(2, input.ndim))
         return _normalised(
             mode, func, call, lambda x: _standardised(x, dims, eps) * (1 if weight is None else _along(weight, x))
@@ -180,6 +196,16 @@ def _batch_norm(
     if rule is None:
         return y
     return mode.explained(rule, Scaling(factor=_along(scale, input)), (input,), y)
+
+
+def _modulated(y: torch.Tensor, weight: torch.Tensor | None, bias: torch.Tensor | None) -> torch.Tensor:
+    """A norm by factors and summands that depend on the picture, or some of them: products and sums as any others."""
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+def _channels(x: torch.Tensor, *values: torch.Tensor | None) -> list[torch.Tensor | None]:
+    return [None if one is None else _along(one, x) for one in values]
 
 
 def _fits(before: LinearOutput, x: torch.Tensor, scale: torch.Tensor) -> bool:
