@@ -85,9 +85,9 @@ class Attributor:
         with ExitStack() as stack:
             stack.enter_context(alone_with(self.network))
             built = self.composite(self.network)
+            stack.enter_context(plain(self.network, out_of_place=not isinstance(built, RuleTable)))
             self._own_state = OwnState(self.network)
             stack.callback(self._own_state.give_back)
-            stack.enter_context(plain(self.network, out_of_place=not isinstance(built, RuleTable)))
             stack.enter_context(self._order)
             if isinstance(built, RuleTable):
                 self._rules = OperationRules(self.network, built, self._recorder.operation)
@@ -99,6 +99,7 @@ class Attributor:
                     unaccounted=self._unaccounted,
                     told=self._told_of,
                 )
+                self._rules.about_to_write = self._own_state.about_to_write
                 stack.enter_context(self._rules.running)
             else:
                 stack.callback(built.remove)
@@ -255,8 +256,8 @@ class Attributor:
             is_overwritten = False
             if not self._order.is_another_needed(self._seen, error):
                 raise
-        assert self._own_state is not None
-        self._own_state.give_back()
+        if self._rules is not None and self._own_state is not None:
+            self._own_state.give_back()
         self._recorder.again()
         self._copies = self._copies or is_overwritten
         return self._through(images, is_for_few=is_for_few)

@@ -1,38 +1,94 @@
-"""What a network keeps for itself: buffers, and whatever it stores on its modules while it runs."""
+"""What a network keeps for itself: weights, buffers, and whatever it stores on its modules while it runs."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
 
+from lcrp.composites.operations.memory import memory_of
+
+_TORCHS = frozenset(vars(nn.Module()))  # what every module has
+_REGISTERED = ("_parameters", "_buffers", "_modules")
+
 
 class OwnState:
-    """Buffers as they are now, to be given back; what of a picture is stored on modules is let go.
+    """All of a network as it is now, to be given back: tensors, and what is stored on modules or in their containers.
+
+    Buffers are copied at once, since C++ writes into them unseen; other tensors when the network is about to write.
 
     Args:
-        network: whose forward passes may alter them, as counters and running means do.
+        network: whose forward passes may alter it, as counters and running means do.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        self._modules = [(module, dict(vars(module)), dict(module._buffers)) for module in network.modules()]
-        buffers = (one for one in network.buffers() if one is not None)
-        self._buffers = [(one, one.detach().clone(), one._version) for one in buffers]
+        self._modules = [_Stored(module) for module in network.modules()]
+        self._tensors = list(_tensors(network))
+        self._places = [one.detach() for one in self._tensors]
+        self._in_memory: dict[int, list[int]] = {}
+        for number, one in enumerate(self._tensors):
+            self._in_memory.setdefault(memory_of(one), []).append(number)
+        self._before: dict[int, torch.Tensor] = {}
+        for buffer in network.buffers():
+            self.about_to_write(buffer)
+
+    def about_to_write(self, tensor: torch.Tensor) -> None:
+        """Something may be written into the memory of a tensor: if it is of the network, it is copied."""
+        for number in self._in_memory.get(memory_of(tensor), ()):
+            if number not in self._before:
+                self._before[number] = self._places[number].clone()
 
     def give_back(self) -> None:
         """All of it is as it was."""
-        for module, attributes, buffers in self._modules:
-            for name, value in list(vars(module).items()):
-                if isinstance(value, torch.Tensor) and value.requires_grad and attributes.get(name) is not value:
-                    _put(vars(module), attributes, name)
-            module._buffers.clear()
-            module._buffers.update(buffers)
-        for number, (buffer, before, version) in enumerate(self._buffers):
-            if buffer._version != version or buffer.requires_grad:
-                with torch.no_grad():
-                    buffer.detach_().copy_(before)
-                self._buffers[number] = buffer, before, buffer._version
+        for stored in self._modules:
+            stored.give_back()
+        with torch.no_grad():
+            for number, (tensor, place) in enumerate(zip(self._tensors, self._places, strict=True)):
+                if memory_of(tensor) != memory_of(place) and not _is_copy(tensor, place):
+                    tensor.data = place
+                if tensor.requires_grad:
+                    (tensor if tensor._base is None else tensor._base).detach_()
+                before = self._before.get(number)
+                if before is not None and not _is_equal(place, before):
+                    place.copy_(before)
 
 
-def _put(now: dict[str, object], before: dict[str, object], name: str) -> None:
-    if name in before:
-        now[name] = before[name]
-    else:
-        del now[name]
+class _Stored:
+    """What is stored on a module, and in its lists, dictionaries and sets."""
+
+    def __init__(self, module: nn.Module) -> None:
+        own = vars(module)
+        containers = [value for name, value in own.items() if name not in _TORCHS or name in _REGISTERED]
+        self._kept = [(one, one.copy()) for one in (own, *containers) if isinstance(one, list | dict | set | deque)]
+
+    def give_back(self) -> None:
+        for now, before in self._kept:
+            if not _is_same(now, before):
+                now.clear()
+                (now.extend if isinstance(now, list | deque) else now.update)(before)
+
+
+def _tensors(network: nn.Module) -> Iterator[torch.Tensor]:
+    """Parameters, buffers, and tensors that are stored on modules; each once."""
+    stored = (value for module in network.modules() for value in vars(module).values())
+    plain = (value for value in stored if isinstance(value, torch.Tensor) and not value.requires_grad)
+    yield from {id(one): one for one in (*network.parameters(), *network.buffers(), *plain)}.values()
+
+
+def _is_same(now: Any, before: Any) -> bool:
+    """Whether a container holds the same things, in the same order."""
+    if len(now) != len(before):
+        return False
+    if isinstance(now, dict):
+        return all(a is b and now[a] is before[b] for a, b in zip(now, before, strict=True))
+    return now == before if isinstance(now, set) else all(a is b for a, b in zip(now, before, strict=True))
+
+
+def _is_equal(now: torch.Tensor, before: torch.Tensor) -> bool:
+    return now.layout is torch.strided and torch.equal(now, before)
+
+
+def _is_copy(tensor: torch.Tensor, place: torch.Tensor) -> bool:
+    """Whether a tensor holds the same in another order of memory, in which the network runs."""
+    return tensor.shape == place.shape and tensor.dtype == place.dtype and has_equal(tensor, place)

@@ -102,6 +102,7 @@ _FAMILIES: tuple[tuple[Handler, str], ...] = (
     (order.shown, order.NAMES),
     (order.either, order.EITHER),
     (written.renamed_axes, "transpose_ t_ swapaxes_ swapdims_ squeeze_ unsqueeze_"),
+    (written.filled, "apply_ map_ map2_ random_ normal_ uniform_ exponential_ cauchy_ geometric_ log_normal_"),
     (cuts.detached, "detach"),
     (cuts.detached_in_place, "detach_"),
     (cuts.array, "numpy"),
@@ -144,6 +145,7 @@ def _handlers() -> Mapping[Any, Handler]:
         **named,
         **others,
         **_each(),
+        **{found: written.filled for name, found in vars(torch.nn.init).items() if name[-1] == "_" != name[0]},
         **dict.fromkeys(sampled, sampling.sample),
         **dict.fromkeys(deformable, sampling.deformable),
     }

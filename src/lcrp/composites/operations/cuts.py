@@ -50,6 +50,7 @@ def array(mode: "OperationRules", func: Function, args: Arguments, kwargs: Optio
         mode.cuts["numpy"] += 1
         mode.written.shares(x if x._base is None else x._base)
     else:
+        mode.written.about_to_write(x)
         mode.written.alias(x, out, "numpy")
     mode.kept.note_array(x)
     return out
@@ -75,7 +76,20 @@ def without_grad(mode: "OperationRules", func: Function, args: Arguments, kwargs
     if torch.is_inference_mode_enabled():
         with torch.inference_mode(mode=False), torch.no_grad():  # tensors of which torch allows everything
             return _cut(mode, func, args, kwargs, "inference_mode")
-    return _cut(mode, func, args, kwargs, "no_grad") if mode.is_cut else func(*args, **kwargs)
+    if mode.is_cut:
+        return _cut(mode, func, args, kwargs, "no_grad")
+    _tell(mode, func, args, kwargs)
+    return func(*args, **kwargs)
+
+
+def _tell(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> bool:
+    """Whether a call writes into tensors; whoever must know is told."""
+    if not _writes(func, kwargs):
+        return False
+    for target in leaves((kwargs.get("out"), *args[:1]), {}):
+        if isinstance(target, torch.Tensor) and not is_signal(target):
+            mode.written.about_to_write(target)
+    return True
 
 
 def _cut(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options, how: str) -> Any:
@@ -83,10 +97,11 @@ def _cut(mode: "OperationRules", func: Function, args: Arguments, kwargs: Option
     handle = _OF_MEMORY.get(func)
     if handle is not None:
         return handle(mode, func, args, kwargs)
+    is_written = _tell(mode, func, args, kwargs)
     out = func(*args, **kwargs)
     made = out if isinstance(out, list | tuple) else (out,)
     new = [one for one in made if isinstance(one, torch.Tensor) and not any(one is arg for arg in args)]
-    is_told = any(one.is_floating_point() for one in new) or _writes(func, kwargs)
+    is_told = any(one.is_floating_point() for one in new) or is_written
     if is_told and any(map(is_signal, leaves(args, kwargs))):
         mode.cuts[how] += 1
     if not any(one._is_view() for one in new):

@@ -23,6 +23,7 @@ from lcrp.composites.families import Family
 from lcrp.composites.operations.audit import moves_values
 from lcrp.composites.operations.catalogue import HANDLERS, IN_PLACE, KNOWN, LIKE_ANOTHER, OPENED
 from lcrp.composites.operations.cuts import without_grad
+from lcrp.composites.operations.fingerprint import Fingerprint
 from lcrp.composites.operations.linear_map import Geometry, LinearMap
 from lcrp.composites.operations.origin import NOTHING, LinearOutput, Origin, is_picture, mark, note, origin_of
 from lcrp.composites.operations.running import RunningModules, owners_of_weights
@@ -55,6 +56,7 @@ class OperationRules(TorchFunctionMode):
 
     Attributes:
         few_rounds: whether few backward rounds follow the next forward pass, as of `Step`.
+        about_to_write: is told of every constant before the network writes into it.
         running: which module runs.
         bookkeeper: what operations keep of relevance, in backward rounds.
         kept: what rules keep of the forward pass.
@@ -67,15 +69,17 @@ class OperationRules(TorchFunctionMode):
         self.table = table
         self._seen = seen
         self.few_rounds = False
+        self.about_to_write: Callable[[torch.Tensor], None] | None = None
         self.running = RunningModules(network)
         self.cuts: Counter[str] = Counter()
         self.bookkeeper = Bookkeeper()
-        self.begin()
         self._owners = owners_of_weights(network)
+        self._fingerprint = Fingerprint((*network.parameters(), *network.buffers()))
         self._made: dict[tuple[object, ...], tuple[object, Any]] = {}
         self._opened: dict[Function, Function] = {}
         self._opening: list[Function] = []
         self._moving: dict[tuple[Function, str | None], bool] = {}
+        self.begin()
 
     def __torch_function__(
         self, func: Function, types: object, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -94,19 +98,21 @@ class OperationRules(TorchFunctionMode):
         handle = HANDLERS.get(func)
         if handle is not None:
             return handle(self, func, args, named)
-        if func in IN_PLACE and any(map(is_signal, args)):
-            plain, handle = IN_PLACE[func]
-            return self.written.write(before[0], args[0], handle(self, plain, args, named))
+        if func in IN_PLACE:
+            if any(map(is_signal, args)):
+                plain, handle = IN_PLACE[func]
+                return self.written.write(before[0], args[0], handle(self, plain, args, named))
+            self.written.about_to_write(args[0])
         if isinstance(func, FunctionType) and func.__module__ in OPENED:
             return self.open(func, args, named)
         return self.native(func, args, named)
 
     def begin(self, *, copies: bool = False) -> None:
         """A forward pass begins, in which rules keep copies or not."""
-        self.written = self.running.written = Written(self.cuts)
-        self.kept = Kept(copies=copies)
-        if copies:  # which are of this pass alone
+        if self._fingerprint.has_changed() or copies:  # which are of this pass alone
             self.forget()
+        self.written = self.running.written = Written(self.cuts, self.about_to_write)
+        self.kept = Kept(copies=copies)
         self.cuts.clear()
         self.is_cut = False
 
@@ -175,16 +181,12 @@ class OperationRules(TorchFunctionMode):
     ) -> torch.Tensor:
         """The output of an operation, whose gradient is relevance by a rule."""
         check_real(y, *inputs)
-        options: dict[str, Any] = {
-            "norm_epsilon": norm_epsilon,
-            "few_rounds": self.few_rounds,
-            "bookkeeper": self.bookkeeper,
-        }
+        options: dict[str, Any] = {"norm_epsilon": norm_epsilon, "few_rounds": self.few_rounds}
         if y._is_view():
             y = y.clone()
         if isinstance(operation, Local) and torch.is_autocast_enabled(y.device.type):
             operation = operation.in_the_same_precision(y.device.type)
-        out = passed_on(rule, operation, inputs, y, **options)
+        out = passed_on(rule, operation, inputs, y, bookkeeper=self.bookkeeper, **options)
         step = out.grad_fn.step  # type: ignore[union-attr]
         step.layer = self.running.innermost
         self.kept.by(step)

@@ -135,6 +135,7 @@ def _instance_norm(
     if not use_input_stats:
         plain = (input, weight, bias, running_mean, running_var, False, momentum, eps, cudnn_enabled)
         return _batch_norm(mode, torch.batch_norm, *plain)
+    _about_to_write(mode, running_mean, running_var)
     weight = mode.kept.values(weight)
 
     def normalised(x: torch.Tensor) -> torch.Tensor:
@@ -173,6 +174,8 @@ def _batch_norm(
     eps: float,
     cudnn_enabled: bool,
 ) -> Any:
+    if training:
+        _about_to_write(mode, running_mean, running_var)
     rest = (running_mean, running_var, training, momentum, eps, cudnn_enabled)
     if is_signal(weight) or is_signal(bias):
         with mode:
@@ -206,6 +209,13 @@ def _modulated(y: torch.Tensor, weight: torch.Tensor | None, bias: torch.Tensor 
 
 def _channels(x: torch.Tensor, *values: torch.Tensor | None) -> list[torch.Tensor | None]:
     return [None if one is None else _along(one, x) for one in values]
+
+
+def _about_to_write(mode: "OperationRules", *statistics: torch.Tensor | None) -> None:
+    """Of the input; C++ writes them, and counts no version."""
+    for one in statistics:
+        if one is not None:
+            mode.written.about_to_write(one)
 
 
 def _fits(before: LinearOutput, x: torch.Tensor, scale: torch.Tensor) -> bool:

@@ -7,7 +7,7 @@ done again, and rules keep copies.
 
 import weakref
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -98,15 +98,19 @@ class Written:
 
     Args:
         cuts: counts where signals are written into memory that constants have too.
+        about_to_write: is told of every constant before something is written into its memory.
 
     Attributes:
         any: whether anything was written.
         order: whether it matters how tensors lie in memory.
     """
 
-    def __init__(self, cuts: Counter[str] | None = None) -> None:
+    def __init__(
+        self, cuts: Counter[str] | None = None, about_to_write: Callable[[torch.Tensor], None] | None = None
+    ) -> None:
         self.any = False
         self.order = Order()
+        self.about_to_write = about_to_write or _nothing
         self._cuts: Counter[str] = Counter() if cuts is None else cuts
         self._instead: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._viewed: dict[int, weakref.ref[torch.Tensor]] = {}
@@ -171,6 +175,8 @@ class Written:
         is_viewed = (viewed is not None and viewed() is now) or (not was_signal and has_views(now))
         if now._is_view() or is_viewed:
             check_writable(now)
+            if not was_signal:
+                self.about_to_write(now)
             with torch.no_grad() if not value.requires_grad else torch.enable_grad():
                 now.copy_(value)
             self.natively(now, [value] if value.requires_grad else [], was_signal=was_signal)
@@ -197,6 +203,10 @@ class Written:
         return values
 
 
+def _nothing(tensor: torch.Tensor) -> None:
+    """Nobody is told."""
+
+
 def check_writable(target: torch.Tensor) -> None:
     """Whether torch lets a tensor be written into: not if it is one of several views that one operation returned.
 
@@ -215,6 +225,8 @@ def into_others(mode: "OperationRules", func: Function, args: Arguments, kwargs:
     targets = named.pop("out")
     several = isinstance(targets, list | tuple)
     if targets is None or not any(map(is_signal, args)):
+        for target in targets if several else (targets,):
+            mode.written.about_to_write(target)
         return func(*args, **kwargs)
     with mode:
         values = func(*args, **named)
@@ -227,8 +239,10 @@ def written(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opt
     """Values written into a tensor by nothing but moving them there: what lies on constants stays there."""
     target, *rest = args
     was_signal, values = is_signal(target), [one for one in (*rest, *kwargs.values()) if is_signal(one)]
-    if not was_signal and not values:
-        return func(*args, **kwargs)
+    if not was_signal:
+        mode.written.about_to_write(target)
+        if not values:
+            return func(*args, **kwargs)
     check_writable(target)
     out = func(*args, **kwargs)
     base = target if target._base is None else target._base
@@ -246,6 +260,14 @@ def each(func: Function, mode: "OperationRules", _: Function, args: Arguments, k
             for number, one in enumerate(tensors)
         ]
     return None if func.__name__[-1] == "_" else tuple(found)
+
+
+def filled(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """What writes into its first argument and has no twin that does not, such as random numbers."""
+    target = next(value for value in (*args, *kwargs.values()) if isinstance(value, torch.Tensor))
+    if not is_signal(target):
+        mode.written.about_to_write(target)
+    return mode.native(func, args, kwargs)
 
 
 def renamed_axes(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
