@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lcrp.composites.operations.memory import memory_of
+from lcrp.composites.operations.memory import has_equal, memory_of
 
 _TORCHS = frozenset(vars(nn.Module()))  # what every module has
 _REGISTERED = ("_parameters", "_buffers", "_modules")
@@ -50,7 +50,8 @@ class OwnState:
                 if tensor.requires_grad:
                     (tensor if tensor._base is None else tensor._base).detach_()
                 before = self._before.get(number)
-                if before is not None and not _is_equal(place, before):
+                is_dense = place.layout is torch.strided
+                if before is not None and not (is_dense and has_equal(place, before)):
                     place.copy_(before)
 
 
@@ -83,10 +84,6 @@ def _is_same(now: Any, before: Any) -> bool:
     if isinstance(now, dict):
         return all(a is b and now[a] is before[b] for a, b in zip(now, before, strict=True))
     return now == before if isinstance(now, set) else all(a is b for a, b in zip(now, before, strict=True))
-
-
-def _is_equal(now: torch.Tensor, before: torch.Tensor) -> bool:
-    return now.layout is torch.strided and torch.equal(now, before)
 
 
 def _is_copy(tensor: torch.Tensor, place: torch.Tensor) -> bool:

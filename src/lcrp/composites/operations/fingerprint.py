@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 import torch
 
+from lcrp.composites.operations.memory import has_equal
+
 _VALUES = 256  # at least so many of a tensor are looked at, or all
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
@@ -31,9 +33,9 @@ class Fingerprint:
                 groups.setdefault((one.dtype, one.device), []).append(_sample(one.detach()))
             self._places, self._views = places, list(groups.values())
         values = [torch.cat(views) for views in self._views]
-        is_same = len(values) == len(self._values) and all(map(torch.equal, values, self._values))
+        has_changed = is_moved or not all(map(has_equal, values, self._values))
         self._values = values
-        return is_moved or not is_same
+        return has_changed
 
 
 def _sample(tensor: torch.Tensor) -> torch.Tensor:

@@ -21,3 +21,8 @@ def memory_of(tensor: torch.Tensor) -> int:
     except (RuntimeError, NotImplementedError):
         return 0
     return memory
+
+
+def has_equal(now: torch.Tensor, before: torch.Tensor) -> bool:
+    """Whether two tensors of one shape hold the same; NaN is never the same."""
+    return bool((now == before).all())

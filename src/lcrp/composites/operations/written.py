@@ -14,7 +14,7 @@ import torch
 
 from lcrp.composites.closed_form import Step
 from lcrp.composites.operations.containers import with_current
-from lcrp.composites.operations.memory import has_views, memory_of
+from lcrp.composites.operations.memory import has_equal, has_views, memory_of
 from lcrp.composites.operations.order import Order
 from lcrp.composites.operations.origin import copied, mark_written
 from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal
@@ -89,7 +89,7 @@ class Kept:
         return (
             self._is_overwritten
             or any(one is not None and one._version != version for one, version in tensors)
-            or any(not torch.equal(now, before) for now, before in self._arrays)
+            or any(not has_equal(now, before) for now, before in self._arrays)
         )
 
 
