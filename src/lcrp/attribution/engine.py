@@ -238,10 +238,7 @@ class Attributor:
         return self._order.of(inputs)
 
     def _through(self, images: torch.Tensor, *, is_for_few: bool = False) -> tuple[torch.Tensor, NetworkOutput]:
-        """The input of a pass by the rules, and its output.
-
-        It is done again where what rules keep was overwritten, and where the order of memory shows.
-        """
+        """Input and output of a pass by the rules, done again where their memory was overwritten, or its order shows."""
         inputs = self.normalised(images).requires_grad_()
         try:
             with torch.enable_grad(), self.ruled(is_for_few=is_for_few):
