@@ -238,7 +238,7 @@ class Attributor:
         return self._order.of(inputs)
 
     def _through(self, images: torch.Tensor, *, is_for_few: bool = False) -> tuple[torch.Tensor, NetworkOutput]:
-        """Input and output of a pass by the rules, done again where their memory was overwritten, or its order shows."""
+        """Input and output of a pass by rules, done again where their memory was overwritten, or its order shows."""
         inputs = self.normalised(images).requires_grad_()
         try:
             with torch.enable_grad(), self.ruled(is_for_few=is_for_few):
