@@ -84,10 +84,12 @@ class Accounts:
         self.num_rounds += 1
         constants, stabiliser = (column.cpu() for column in self.bookkeeper.totals())
         columns = [_per_picture(seed), _per_picture(heatmap), constants, stabiliser]
-        largest = torch.stack([_per_picture(maps.abs()) for maps in (heatmap, *layers)]).amax(dim=0)
+        sizes = [_per_picture(maps.abs()) for maps in (heatmap, *layers)]
+        is_mixed = self.bookkeeper.is_mixed or len({len(column) for column in (*columns, *sizes)}) > 1
+        if is_mixed:  # only totals are known
+            columns, sizes = ([one.sum(dim=0, keepdim=True) for one in found] for found in (columns, sizes))
+        largest = torch.stack(sizes).amax(dim=0)
         rows = torch.stack([column.cpu() for column in (*columns, largest)], dim=1)
-        if self.bookkeeper.is_mixed:  # only totals are known
-            rows = rows.sum(dim=0, keepdim=True)
         conserves = self.claims and not self._used(seeded)
         ledgers = tuple(
             Ledger(seed=a, reached=b, constants=c, stabiliser=d, largest=e, conserves=conserves)
@@ -96,7 +98,7 @@ class Accounts:
         if conserves and self.unaccounted == "error":
             tolerance = _COARSE if self.bookkeeper.is_coarse else _TOLERANCE.get(seeded.dtype, _COARSE)
             _check(ledgers, tolerance, seeded, self.cuts)
-        return () if self.bookkeeper.is_mixed else ledgers
+        return () if is_mixed else ledgers
 
     def _used(self, seeded: torch.Tensor) -> tuple[str, ...]:
         """Those of the losing rules that explain operations on the way of a decision."""

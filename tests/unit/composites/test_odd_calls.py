@@ -647,3 +647,23 @@ def test_norms_whose_weights_are_signals(name):
 
     found = assert_alike(between(lambda y: norm(y, *weights(y))), between(restated))
     assert not found.contributions
+
+
+def test_networks_that_join_pictures():
+    """Whose relevance is whose is not known; that all of it is accounted for is."""
+    network = Written(between(lambda y: y.relu().sum(0, keepdim=True)))
+    both = explained(network, pictures(2), layers=("conv",))
+    assert both.attribution.ledgers == ()
+    assert both.output.shape == (1, 2, 6, 6)
+    assert both.heatmap.shape == (2, 6, 6)
+    seed, bias = both.output.numel(), network.head.bias[:, None, None]
+    before = float((both.output - bias).div(both.output).sum())  # what the bias leaves
+    torch.testing.assert_close(float(both.attribution.relevance["conv"].sum()), before, rtol=1e-4, atol=1e-4 * seed)
+
+
+def test_other_precisions_within_a_network_are_told_by_its_ledger():
+    """Relevance is as coarse there as values are: no error, and nothing hidden."""
+    halved, whole = (Written(between(how)) for how in (lambda y: y.half().relu().double(), lambda y: y.relu()))
+    found, expected = explained(halved), explained(whole)
+    torch.testing.assert_close(found.heatmap, expected.heatmap, rtol=0.05, atol=0.05)
+    assert 0 < found.ledger.missing_share < 1e-3
