@@ -656,7 +656,7 @@ def test_networks_that_join_pictures():
     assert both.attribution.ledgers == ()
     assert both.output.shape == (1, 2, 6, 6)
     assert both.heatmap.shape == (2, 6, 6)
-    seed, bias = both.output.numel(), network.head.bias[:, None, None]
+    seed, bias = both.output.numel(), network.head.bias.detach()[:, None, None]
     before = float((both.output - bias).div(both.output).sum())  # what the bias leaves
     torch.testing.assert_close(float(both.attribution.relevance["conv"].sum()), before, rtol=1e-4, atol=1e-4 * seed)
 
