@@ -44,3 +44,17 @@ def test_values_of_another_picture_have_no_place_there(explainer: lcrp.Explainer
     settings = {"methods": ["activation"], "layers": [LAYER], "num_targets": 2, "num_steps": 2}
     with pytest.raises(LayerError, match=rf"layer '{LAYER}' sees regions of interest, or runs more than once"):
         lcrp.evaluate(explainer, pictures, ablations=["resample"], **settings)  # type: ignore[arg-type]
+
+
+def test_layers_with_other_regions_in_every_picture_are_left_out_or_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: list[torch.Tensor]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    network = regional_detector()
+    network.rpn.score_thresh = 0.53
+    explainer = lcrp.load(network, class_names=["boat", "car", "kite", "bird"], confidence=0.0, layer=LAYER)
+    settings = {"methods": ["activation"], "num_targets": 2, "num_steps": 2, "ablations": ["zero"]}
+    with pytest.raises(LayerError, match=rf"layer '{LAYER}' sees other regions of interest in every picture"):
+        lcrp.evaluate(explainer, pictures, layers=[LAYER], **settings)  # type: ignore[arg-type]
+    found = lcrp.evaluate(explainer, pictures, layers=[LAYER, "backbone.*"], num_layers=3, **settings)  # type: ignore[arg-type]
+    assert LAYER not in (found.folder / "curves.csv").read_text(encoding="utf-8")

@@ -23,6 +23,7 @@ from lcrp.data.loader import chunks, num_chunks
 from lcrp.decisions.beside import without_background
 from lcrp.decisions.rounds import few_images
 from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.errors import LayerError
 from lcrp.evidence.curves import channel_counts
 from lcrp.stages.evaluate.settings import EvaluateSettings
 from lcrp.values.attribution import Attribution
@@ -114,12 +115,15 @@ class Flipping:
         return images, self._found(batch.samples, images) if len(images) else []
 
     def leading(self) -> list[str]:
-        """The layers that lead to a decision in the first pictures that have any; none if there are no decisions."""
+        """The layers that lead to a decision in the first pictures that have any; none if there are no decisions.
+
+        Left out are layers that have other places in every picture, such as those that see regions of interest.
+        """
         for number in range(self.num_chunks):
             images, found = self.chunk(number)
             if found:
                 relevance = self._attributed(NEUTRAL, images, _queue(images, found)).relevance
-                return [layer for layer in self._layers if bool(plays_part(relevance[layer]).any())]
+                return [layer for layer, maps in relevance.items() if bool(plays_part(maps).any())]
         return []
 
     def _batch(self, number: int) -> Batch:
@@ -163,6 +167,7 @@ class Flipping:
         activation: dict[str, torch.Tensor] = {}
         for methods in by_composite((NEUTRAL, *self.settings.methods)).values():
             attribution = self._attributed(methods[0], images, queue)
+            _check_layers(self._layers, attribution)
             for number, layer in enumerate(self._layers):
                 own = _of_images(attribution, [one.image for one in found])
                 if NEUTRAL in methods:
@@ -176,16 +181,17 @@ class Flipping:
         return vectors, plays, activation
 
     def _attributed(self, method: Method, images: torch.Tensor, queue: Sequence[ExplainedTarget | None]) -> Attribution:
-        """One backward round for every image, few of them at once."""
+        """One backward round for every image, few of them at once; without layers of other places in every picture."""
         parts, start = [], 0
         with self.subject.explainer.attributor(self._layers, composite=method.composite) as attributor:
             for part in few_images(images, attributor):
                 parts.append(attributor.forward(part).explain(queue[start : start + len(part)]))
                 start += len(part)
+        alike = [layer for layer in self._layers if len({part.relevance[layer].shape[2:] for part in parts}) == 1]
         return Attribution(
             heatmap=torch.cat([part.heatmap for part in parts]),
-            relevance={layer: torch.cat([part.relevance[layer] for part in parts]) for layer in self._layers},
-            activation={layer: torch.cat([part.activation[layer] for part in parts]) for layer in self._layers},
+            relevance={layer: torch.cat([part.relevance[layer] for part in parts]) for layer in alike},
+            activation={layer: torch.cat([part.activation[layer] for part in parts]) for layer in alike},
         )
 
     def _noise(self, found: Sequence[Drawn], activation: torch.Tensor, layer: int) -> torch.Tensor:
@@ -240,6 +246,17 @@ class _Variants:
     layer: str
     keep: torch.Tensor
     fill: torch.Tensor
+
+
+def _check_layers(layers: Sequence[str], attribution: Attribution) -> None:
+    """Whether layers can be compared among pictures."""
+    missing = [layer for layer in layers if layer not in attribution.relevance]
+    if missing:
+        raise LayerError(
+            f"layer '{missing[0]}' sees other regions of interest in every picture, and none has a place in another "
+            "picture; leave the layer out",
+            mend="Set stage.layers to layers that see whole pictures.",
+        )
 
 
 def _queue(images: torch.Tensor, found: Sequence[Drawn]) -> list[ExplainedTarget | None]:
