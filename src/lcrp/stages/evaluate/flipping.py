@@ -122,8 +122,10 @@ class Flipping:
         for number in range(self.num_chunks):
             images, found = self.chunk(number)
             if found:
-                relevance = self._attributed(NEUTRAL, images, _queue(images, found)).relevance
-                return [layer for layer, maps in relevance.items() if bool(plays_part(maps).any())]
+                attribution = self._attributed(NEUTRAL, images, _queue(images, found))
+                if not attribution.relevance:
+                    _check_layers(self._layers, attribution)
+                return [layer for layer, maps in attribution.relevance.items() if bool(plays_part(maps).any())]
         return []
 
     def _batch(self, number: int) -> Batch:
