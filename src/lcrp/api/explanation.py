@@ -81,6 +81,8 @@ class Concept:
         return self.geometry.map_to_picture(self.heatmap)
 
     def __repr__(self) -> str:
+        if not self.heatmap.any():
+            return f"concept {self.id}: {100 * self.share:.1f} %, none of it in the picture"
         opposed = f", {percent(self.against)} of it against" if self.against >= values.MOSTLY else ""
         of = "the rest" if opposed else "it"
         return f"concept {self.id}: {100 * self.share:.1f} %{opposed}, {100 * self.outside:.0f} % of {of} outside"

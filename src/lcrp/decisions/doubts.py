@@ -72,10 +72,9 @@ def _doubt(explanation: Explanation) -> str:
             "relevance passes through it"
         )
     much = f"{share:.1%}" if abs(share) >= LEAST_TOLD else "nothing"
-    return (
-        f"{source}: {much} of the relevance of '{explanation.class_name}' passes "
-        f"through layer '{layer}', the rest takes other ways"
-    )
+    is_lost = explanation.ledger is not None and explanation.ledger.is_lost
+    rest = "" if is_lost else ", the rest takes other ways"
+    return f"{source}: {much} of the relevance of '{explanation.class_name}' passes through layer '{layer}'{rest}"
 
 
 def _better_layers(explainer: Explainer, sample: Sample, found: Sequence[Explanation]) -> list[Mapping[str, float]]:

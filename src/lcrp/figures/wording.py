@@ -4,7 +4,8 @@ from math import isnan
 
 from lcrp.values.explanation import MOSTLY, Annotated, ConceptExplanation, Explanation, Lost, against
 from lcrp.values.geometry import Geometry
-from lcrp.values.shares import CANCEL, MINUS, cancels, percent
+from lcrp.values.shares import CANCEL, MINUS, cancels
+from lcrp.values.shares import percent as percent  # of figures, too
 
 HARDLY = 0.10  # of the decision's relevance: a layer through which less passes hardly takes part
 

@@ -19,4 +19,5 @@ class ChosenLayer:
 
     def __str__(self) -> str:
         several = f"the first {self.num_decisions} decisions" if self.num_decisions > 1 else "the decision"
-        return f"'{self.name}', through which {self.share:.0%} of the relevance of {several} passes"
+        share = f"{self.share:.0%}" if self.share >= 0.005 else "less than 1%"
+        return f"'{self.name}', through which {share} of the relevance of {several} passes"

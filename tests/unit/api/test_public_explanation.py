@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,13 @@ def explanation() -> lcrp.Explanation:
 def test_it_says_itself_in_a_line(explanation: lcrp.Explanation) -> None:
     assert repr(explanation) == "boat 0.93: 41 % of the relevance lies outside; concepts 21"
     assert repr(explanation.concepts[0]) == "concept 21: 12.5 %, 25 % of it outside"
+    value = explanation.concepts[0].value
+    empty = replace(explanation.value, concepts=(replace(value, heatmap=np.zeros((80, 80))),))
+    assert repr(lcrp.Explanation(empty).concepts[0]) == "concept 21: 12.5 %, none of it in the picture"
+    opposed = replace(explanation.value, heatmap=np.where(explanation.value.mask, 1.0, -9.0), concepts=())
+    assert repr(lcrp.Explanation(opposed)).startswith(
+        "boat 0.93: 98 % of the relevance speaks against it, 41 % of the rest lies outside"
+    )
 
 
 def test_attributes_have_the_names_of_the_json(explanation: lcrp.Explanation) -> None:

@@ -124,8 +124,8 @@ def test_relevance_that_reaches_no_picture_is_followed_in_the_log(caplog: pytest
     explained(explainer, Squares()[1], selection(), CHOICE)
     assert caplog.messages == [
         "squares/01: of the relevance of 'boat' <1 % reached the picture, biases took >99 %",
-        "squares/01: nothing of the relevance of 'boat' passes through layer 'faint', the rest takes other ways; no "
-        "layer with places carries more",
+        "squares/01: nothing of the relevance of 'boat' passes through layer 'faint'; no layer with places carries "
+        "more",
     ]
 
 

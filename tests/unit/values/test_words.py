@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from lcrp.values.chosen_layer import ChosenLayer
 from lcrp.values.paths import shown, without_current_folder
 from lcrp.values.sizes import size_text
 
@@ -38,3 +39,7 @@ def test_messages_name_paths_from_the_current_folder(tmp_path: Path, monkeypatch
     assert without_current_folder(text) == f"'a.h5' is not in '{tmp_path}'; nor is '{tmp_path.parent / 'b'}'"
     monkeypatch.chdir("/")
     assert without_current_folder("'/a/b'") == "'/a/b'"
+
+
+def test_a_chosen_layer_of_next_to_nothing_is_not_said_to_carry_0_per_cent() -> None:
+    assert "through which less than 1% of the" in str(ChosenLayer(name="head", share=1e-8, num_decisions=16))

@@ -181,11 +181,7 @@ def _scored(work: _Work, looking: ContextScores) -> Parts:
         parts = list(progress.counted(kept_units(units, names, looking.unit)))
     num_found, total = sum(len(part["sample"]) for part in parts), looking.num_targets
     if num_found < total:
-        log.warning(
-            "%d of %d reference samples are left out: their target or picture is not found any more",
-            total - num_found,
-            total,
-        )
+        log.warning("%d of %d reference samples are left out: %s", total - num_found, total, looking.lost(parts))
     if not num_found:
         raise TargetError(f"none of the {total} reference samples is found again: is this the dataset that was ranked?")
     return parts

@@ -23,6 +23,7 @@ from lcrp.decisions.rounds import few_samples
 from lcrp.errors import DataError
 from lcrp.evidence.context import Terms
 from lcrp.stages.context.pairs import LayerPairs
+from lcrp.values.explanation import Lost
 from lcrp.values.region import Region
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget, Target
@@ -93,6 +94,14 @@ class ContextScores:
     def num_targets(self) -> int:
         """Targets that are reference samples of some pair."""
         return len(self._queues)
+
+    def lost(self, parts: Sequence[Mapping[str, Array]]) -> Lost:
+        """Targets that are missing in the results of all units."""
+        names = ("sample", "class_id", "item")
+        found = {row for part in parts for row in zip(*(part[name].tolist() for name in names), strict=True)}
+        missing = [one for one, _ in self._queues if (one.sample, one.class_id, one.item) not in found]
+        num_unreadable = sum(read(self._dataset, one.sample) is None for one in missing)
+        return Lost(unreadable=num_unreadable, not_found=len(missing) - num_unreadable)
 
     def unit(self, name: str) -> dict[str, Array]:
         """What a few targets tell.

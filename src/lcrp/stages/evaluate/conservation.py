@@ -47,7 +47,7 @@ def conservation(explainer: Explainer, images: torch.Tensor, found: Sequence[Dra
         seed = explainer.task.seed(trace.output, [one.explained for one in found[: len(images)]])
         attribution = trace.attribute(*seed)
     once = {name: its[0] for name, its in inputs.items() if len(its) == 1}  # a layer of several uses has no one input
-    leaks = {}
+    leaks: dict[str, float] = {}
     with explainer.attributor(()) as attributor:
         for name, (x, is_first) in once.items():
             leak = _leak(attributor, explainer.network.get_submodule(name), x, attribution.relevance[name], is_first)
