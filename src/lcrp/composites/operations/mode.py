@@ -173,6 +173,8 @@ class OperationRules(TorchFunctionMode):
 
     def inherit(self, out: torch.Tensor, args: tuple[Any, ...]) -> torch.Tensor:
         """Note on an output what does not change by what is done to its inputs: that all are gates, or the picture."""
+        if args and is_signal(args[0]) and origin_of(args[0]) is NOTHING:  # as most are
+            return out
         signals = [one for one in leaves(args, {}) if is_signal(one)]
         return mark(out, signals) if signals and origin_of(signals[0]) is not NOTHING else out
 
