@@ -152,12 +152,13 @@ def merge_as_the_forerunner(network: nn.Module) -> ExitStack:
     """Merge BatchNorm by zennit 0.4.6, in the network's present dtype; closing what is returned undoes it.
 
     eps stays in the norms that are left, which scale by 1 / sqrt(1 + eps) and are explained by themselves, behind what
-    is recorded of the layer. A copy of the maps in between keeps them from being merged for a second time.
+    is recorded of the layer. Turning the batch over twice in between keeps them from being merged for a second time.
     """
     undo = ExitStack()
     for merged in SequentialMergeBatchNorm().apply(network):
+        norm = merged.batch_norm
         undo.callback(merged.remove)
-        undo.callback(merged.batch_norm.register_forward_pre_hook(lambda _, inputs: (inputs[0].clone(),)).remove)
+        undo.callback(norm.register_forward_pre_hook(lambda _, inputs: (inputs[0].flip(0).flip(0),)).remove)
     return undo
 
 
