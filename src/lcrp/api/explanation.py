@@ -270,10 +270,8 @@ class Explanation:
                 with writable([target]):
                     draw_explanation(self.value, [target], num_references=self.num_references)
             case suffix:
-                raise ConfigError(
-                    f"an explanation cannot be written as '{suffix}' ({target.name}); suffixes: "
-                    f"{nearest(suffix, SUFFIXES)}"
-                )
+                known = nearest(suffix, SUFFIXES)
+                raise ConfigError(f"an explanation cannot be written as '{suffix}' ({target.name}); suffixes: {known}")
         return target
 
     def to_dict(self) -> dict[str, object]:
