@@ -82,8 +82,8 @@ class Accounts:
             LayerError: the composite conserves relevance, and it went astray.
         """
         self.num_rounds += 1
-        constants, stabiliser = (column.cpu() for column in self.bookkeeper.totals())
-        columns = [_per_picture(seed), _per_picture(heatmap), constants, stabiliser]
+        constants, cut, stabiliser = (column.cpu() for column in self.bookkeeper.totals())
+        columns = [_per_picture(seed), _per_picture(heatmap), constants, cut, stabiliser]
         sizes = [_per_picture(maps.abs()) for maps in (heatmap, *layers)]
         is_mixed = self.bookkeeper.is_mixed or len({len(column) for column in (*columns, *sizes)}) > 1
         if is_mixed:  # only totals are known
@@ -92,8 +92,8 @@ class Accounts:
         rows = torch.stack([column.cpu() for column in (*columns, largest)], dim=1)
         conserves = self.claims and not self._used(seeded)
         ledgers = tuple(
-            Ledger(seed=a, reached=b, constants=c, stabiliser=d, largest=e, conserves=conserves)
-            for a, b, c, d, e in rows.tolist()
+            Ledger(seed=a, reached=b, constants=c, cut=d, stabiliser=e, largest=f, conserves=conserves)
+            for a, b, c, d, e, f in rows.tolist()
         )
         if conserves and self.unaccounted == "error":
             tolerance = _COARSE if self.bookkeeper.is_coarse else _TOLERANCE.get(seeded.dtype, _COARSE)

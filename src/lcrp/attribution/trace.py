@@ -102,7 +102,9 @@ class Trace:
             without_map=frozenset(name for name, record in self._recorded.items() if not _is_map(record)),
         )
 
-    def ledger_of_layers(self, explained: Sequence[ExplainedTarget | None]) -> list[tuple[str, float, float, float]]:
+    def ledger_of_layers(
+        self, explained: Sequence[ExplainedTarget | None]
+    ) -> list[tuple[str, float, float, float, float]]:
         """What every layer did with the relevance of one round, as shares of the seed, from the output on.
 
         Args:
@@ -110,7 +112,7 @@ class Trace:
 
         Returns:
             Of every layer that relevance reaches: its name; what its outputs received, what constants (biases above
-            all) took of it, and what stabilisers did. Nothing where the composite is no table of rules.
+            all) took of it, what was cut, and what stabilisers took. Nothing where the composite is no table of rules.
         """
         if self._accounts is None:
             return []
@@ -118,7 +120,7 @@ class Trace:
         self._backward([explained_output], [seed], ["input"], [self._input], is_accounted=True, by_layer=True)
         whole_seed = float(seed.double().sum())
         rows = self._accounts.bookkeeper.layers()
-        return [(name, a / whole_seed, b / whole_seed, c / whole_seed) for name, a, b, c in rows]
+        return [(name, a / whole_seed, b / whole_seed, c / whole_seed, d / whole_seed) for name, a, b, c, d in rows]
 
     def relevance(self, layer: str, explained: Sequence[ExplainedTarget | None]) -> torch.Tensor:
         """Relevance [B, C, h, w] of one recorded layer, by a round that goes no further.

@@ -1,18 +1,30 @@
 """What operations keep of relevance, in a backward round.
 
-Every rule may keep relevance back: biases and other constants take their share of an output, the stabiliser keeps what
-lies on outputs that next to nothing speaks for. What is neither kept nor reaches the picture went astray: through an
-operation whose derivative is no relevance, or by a fault of ours.
+Every rule may keep relevance back: biases and other constants take their share of an output, and so do values that the
+network has cut off from the picture; the stabiliser keeps what lies on outputs that next to nothing speaks for. What is
+neither kept nor reaches the picture went astray: through an operation whose derivative is no relevance, or by a fault of
+ours.
 
 Axes: B picture, C channel.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 
 from lcrp.composites.windowed import Windowed
+
+Keeper = Literal["constants", "cut", "stabiliser"]
+
+
+@dataclass(slots=True)
+class _Account:
+    """What came to outputs, and went on to inputs, [B] or of all pictures [] each."""
+
+    came: list[torch.Tensor] = field(default_factory=list)
+    left: list[torch.Tensor] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -21,6 +33,7 @@ class _OfLayer:
 
     received: float = 0.0
     constants: float = 0.0
+    cut: float = 0.0
     missing: float = 0.0
 
 
@@ -45,36 +58,32 @@ class Bookkeeper:
             by_layer: whether of every layer, too.
         """
         self._num_pictures = num_pictures
-        self._came: list[torch.Tensor] = []  # relevance of outputs, [B] or of all pictures []
-        self._left: list[torch.Tensor] = []  # of inputs
-        self._constants: list[torch.Tensor] = []
-        self._given: list[torch.Tensor] = []  # what inputs took where constants keep the rest
+        self._all, self._constants, self._cut = _Account(), _Account(), _Account()
         self._of_rows: list[tuple[int, torch.Tensor]] = []  # what constants took of single pictures
         self._by_layer: dict[str, _OfLayer] | None = {} if by_layer else None
         self.is_open, self.is_mixed, self.is_coarse = is_open, False, False
 
-    def kept(self, upper: torch.Tensor, lower: Sequence[torch.Tensor], *, by_constants: bool, layer: str = "") -> None:
+    def kept(self, upper: torch.Tensor, lower: Sequence[torch.Tensor], *, by: Keeper, layer: str = "") -> None:
         """An operation passed relevance on.
 
         Args:
             upper: of its output.
             lower: of its inputs.
-            by_constants: whether constants keep all that is missing.
+            by: what keeps all that is missing.
             layer: in which it ran.
         """
         came, left = self._sums(upper), [self._sums(one) for one in lower]
         self.is_coarse = self.is_coarse or upper.dtype in (torch.bfloat16, torch.float16)
-        self._came.append(came)
-        self._left.extend(left)
-        if by_constants:
-            self._constants.append(came)
-            self._given.extend(left)
+        for account in (self._all, *self._own(by)):
+            account.came.append(came)
+            account.left.extend(left)
         if self._by_layer is not None:
             of_layer = self._by_layer.setdefault(layer, _OfLayer())
             received = _total(came)
             missing = received - sum(map(_total, left))
             of_layer.received += received
-            of_layer.constants += missing if by_constants else 0.0
+            of_layer.constants += missing if by == "constants" else 0.0
+            of_layer.cut += missing if by == "cut" else 0.0
             of_layer.missing += missing
 
     def by_bias(self, scaled: torch.Tensor, offset: torch.Tensor, axis: int, row: int | None, layer: str = "") -> None:
@@ -89,23 +98,32 @@ class Bookkeeper:
         """
         taken = scaled @ offset if axis == -1 else scaled.sum(dim=tuple(range(2, scaled.ndim))) @ offset
         if row is None:
-            self._constants.append(self._sums(taken))
+            self._constants.came.append(self._sums(taken))
         else:
             self._of_rows.append((row, taken.sum()))
         if self._by_layer is not None:
             self._by_layer.setdefault(layer, _OfLayer()).constants += _total(taken)
 
-    def totals(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """What constants took, and what stabilisers kept, [B] each in float64."""
-        constants = self._added(self._constants) - self._added(self._given)
+    def totals(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What constants took, what was cut, and what stabilisers kept, [B] each in float64."""
+        missing, constants, cut = map(self._balance, (self._all, self._constants, self._cut))
         for row, amount in self._of_rows:
             constants[row] += amount.cpu().double()
-        return constants, self._added(self._came) - self._added(self._left) - constants
+        return constants, cut, missing - constants - cut
 
-    def layers(self) -> list[tuple[str, float, float, float]]:
-        """Of every layer, from the output on: name, relevance of its outputs, what constants took, what stabilisers."""
+    def layers(self) -> list[tuple[str, float, float, float, float]]:
+        """Of every layer, from the output on: name, relevance of outputs, what constants, cuts, stabilisers took."""
         found = self._by_layer or {}
-        return [(name, one.received, one.constants, one.missing - one.constants) for name, one in found.items()]
+        return [
+            (name, one.received, one.constants, one.cut, one.missing - one.constants - one.cut)
+            for name, one in found.items()
+        ]
+
+    def _own(self, by: Keeper) -> tuple[_Account, ...]:
+        return {"constants": (self._constants,), "cut": (self._cut,), "stabiliser": ()}[by]
+
+    def _balance(self, account: _Account) -> torch.Tensor:
+        return self._added(account.came) - self._added(account.left)
 
     def _sums(self, relevance: torch.Tensor) -> torch.Tensor:
         """Relevance of every picture [B]; of all of them [] where the first axis is another one."""

@@ -16,13 +16,12 @@ from copy import copy
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch.autograd.function import once_differentiable
 
-from lcrp.composites.bookkeeper import Bookkeeper
+from lcrp.composites.bookkeeper import Bookkeeper, Keeper
 from lcrp.composites.families import EVERY, Family
 from lcrp.composites.operations.linear_map import LinearMap
 from lcrp.composites.operations.values import Operation
-from lcrp.composites.windowed import Part, cut, everywhere, is_nothing, joined, pieces_of, whole
+from lcrp.composites.windowed import Part, cut, everywhere, joined, pieces_of, whole
 from lcrp.composites.windows import Window, can_have_windows, window_of
 
 Tensors = tuple[torch.Tensor, ...]
@@ -136,6 +135,13 @@ class Step(ABC):
         self.inputs = tuple(x.clone() for x in self.inputs)
         self._y = None if self._y is None else self._y.clone()
 
+    @property
+    def keeper(self) -> Keeper:
+        """What keeps relevance that does not reach the inputs."""
+        if self.keeps != "for constants":
+            return "stabiliser"
+        return "cut" if getattr(self.operation, "is_cut", False) else "constants"
+
     @abstractmethod
     def lower(self, upper: torch.Tensor) -> torch.Tensor | Tensors:
         """Relevance of the input, or of each, after `prepare`."""
@@ -162,9 +168,9 @@ class Step(ABC):
         everything = everywhere(extent)
         upper = cut(upper, part or everything, everything if window is None else window.upper)
         if window is None:
-            return _several(self._ready().lower(upper)), None
+            return several(self._ready().lower(upper)), None
         step = self._part(window)._ready() if self._prepares_windows else self._ready()._part(window)
-        return tuple(map(window.of_result, _several(step.lower(upper)))), window.lower
+        return tuple(map(window.of_result, several(step.lower(upper)))), window.lower
 
     def _ready(self) -> "Step":
         """This step, prepared; where windows are prepared by themselves, a copy, since they go on from here."""
@@ -242,70 +248,6 @@ class Step(ABC):
         return self.map.modified(name, make)
 
 
-def passed_on(
-    rule: Rule,
-    operation: Operation,
-    inputs: Tensors,
-    y: torch.Tensor,
-    *,
-    norm_epsilon: float | None = None,
-    few_rounds: bool = False,
-    bookkeeper: Bookkeeper | None = None,
-) -> torch.Tensor:
-    """The output of an operation, whose gradient is the relevance of its inputs.
-
-    Args:
-        rule: passes relevance on.
-        operation: what was computed.
-        inputs: of which.
-        y: the output, without gradient, in memory of its own.
-        norm_epsilon: as of `Step`.
-        few_rounds: as of `Step`.
-        bookkeeper: as of `Step`.
-    """
-    kept, kept_y = tuple(x.detach() for x in inputs), y.detach()
-    dtype = operation.weight.dtype if isinstance(operation, LinearMap) else y.dtype
-    is_cast = isinstance(operation, LinearMap) and {y.dtype, kept[0].dtype} != {dtype}
-    if is_cast:  # automatically: rules compute in the precision of the weights
-        kept, kept_y = tuple(x.to(dtype) for x in kept), kept_y.to(dtype)
-    step = rule.step_type(operation)(
-        rule,
-        operation,
-        kept,
-        kept_y,
-        norm_epsilon=norm_epsilon,
-        few_rounds=few_rounds,
-        bookkeeper=bookkeeper,
-    )
-    step.dtype = dtype if is_cast else None
-    out: torch.Tensor = _Relevance.apply(step, [y], *inputs)
-    return out
-
-
-class _Relevance(torch.autograd.Function):
-    """An output that is known already, whose gradient is the relevance that a step finds."""
-
-    @staticmethod
-    def forward(ctx: Any, step: Step, y: list[torch.Tensor], *inputs: torch.Tensor) -> torch.Tensor:
-        ctx.set_materialize_grads(False)
-        ctx.step = step
-        ctx.ends = [x.is_leaf for x in inputs]
-        return y.pop()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, upper: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
-        if upper is None or is_nothing(upper):  # the other heads of a detector, for example
-            return tuple([None] * (2 + len(ctx.ends)))
-        step: Step = ctx.step
-        if step.dtype is not None:
-            upper = whole(upper).to(step.dtype)
-        lower = _several(step.relevance(upper))
-        if step.bookkeeper is not None and step.bookkeeper.is_open and step.keeps != "nothing":
-            step.bookkeeper.kept(upper, lower, by_constants=step.keeps == "for constants", layer=step.layer)
-        ends = zip(lower, ctx.ends, strict=True)
-        return None, None, *(whole(one) if is_end else one for one, is_end in ends)
-
-
-def _several(lower: torch.Tensor | Tensors) -> Tensors:
+def several(lower: torch.Tensor | Tensors) -> Tensors:
+    """Relevance of the inputs, one or several."""
     return lower if isinstance(lower, tuple) else (lower,)

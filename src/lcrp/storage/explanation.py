@@ -12,7 +12,7 @@ horizontal), offset (top, left), boxes (left, top, right, bottom). JSON knows th
 /picture, /mask, /heatmap    [H, W * 3] uint8, [H, W] bool, [H, W]
 /others/<rank>               class_name, confidence, share, and box and picture_box
 /runners_up/<rank>           class_name, confidence
-/ledger                      seed, reached, constants, stabiliser, largest, conserves; only where it was kept
+/ledger                      seed, reached, constants, cut, stabiliser, largest, conserves; only where it was kept
 /annotated                   verdict, class_name, overlap; only for samples of a dataset
 /concepts/<rank>             concept, share, outside; heatmap [H, W]
 /concepts/<rank>/references/<rank>   key, sample, class_name, score, pixel_aspect, is_explained_picture;
@@ -165,7 +165,7 @@ def _annotated(group: h5py.Group) -> Annotated:
 
 def _ledger(group: h5py.Group) -> Ledger:
     numbers = {name: float(group.attrs[name]) for name in ("seed", "reached", "constants", "stabiliser", "largest")}
-    return Ledger(**numbers, conserves=bool(group.attrs["conserves"]))
+    return Ledger(**numbers, cut=float(group.attrs.get("cut", 0.0)), conserves=bool(group.attrs["conserves"]))
 
 
 def _write_box(group: NewGroup, box: Box | None, geometry: Geometry) -> None:

@@ -9,7 +9,7 @@
 /skipped               one row per sample that could not be read, and why
 /ledger                moments of what became of the relevance of the decisions looked at, per class: class_ids, count,
                        total and square of the shares that its attribute `shares` names, largest_missing, cancelling
-/ledger/decisions      one row per decision looked at: seed, reached, constants, stabiliser, largest, conserves
+/ledger/decisions      one row per decision looked at: seed, reached, constants, cut, stabiliser, largest, conserves
 /layer_names           in the order of the network
 /layers/<name>         map_size; moments; four top tables
 /records/<name>        [targets, concepts] float16, relevance of every target of /targets (statistics.record)
@@ -18,7 +18,7 @@ Columns that say the same everywhere are left out: the class where a table has o
 item of activations.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import h5py
@@ -96,6 +96,9 @@ def read_ledger(group: h5py.Group, *, num_classes: int) -> LedgerMoments:
         ValueError: columns do not fit each other, or name what is not there.
     """
     found = {column: read_array(group, column) for column in _LEDGER_COLUMNS}
+    names = [str(name) for name in group.attrs["shares"]]
+    for column in ("total", "square"):
+        found[column] = _with_shares(found[column], names)
     classes = found["class_ids"]
     rows = classes.shape
     shapes = {column: (*rows, len(SHARES)) if column in ("total", "square") else rows for column in found}
@@ -106,6 +109,14 @@ def read_ledger(group: h5py.Group, *, num_classes: int) -> LedgerMoments:
     if (np.diff(classes) <= 0).any() or not _is_within(classes, 0, num_classes):
         raise ValueError(f"'{group.name}' names the classes {classes.tolist()[:5]}, of {num_classes}")
     return LedgerMoments(**found)
+
+
+def _with_shares(values: Array, names: Sequence[str]) -> Array:
+    """Columns of all `SHARES`; zeros for those that an earlier version did not know."""
+    if values.ndim != 2 or values.shape[1] != len(names):
+        return values
+    none = np.zeros(len(values), dtype=values.dtype)
+    return np.stack([values[:, names.index(name)] if name in names else none for name in SHARES], axis=1)
 
 
 def _write_columns(

@@ -46,6 +46,7 @@ _COLUMNS: Final[Mapping[str, Mapping[str, type | None]]] = {
         "seed": np.float64,
         "reached": np.float64,
         "constants": np.float64,
+        "cut": np.float64,
         "stabiliser": np.float64,
         "largest": np.float64,
         "conserves": np.bool_,
@@ -103,7 +104,7 @@ class StoredLogs:
         for table in _COLUMNS:
             found = []
             for path, spans in coverage.items():
-                if table == schema.LEDGERS and not _has(path, table):
+                if table == schema.LEDGERS and not _has(path, f"{table}/cut"):
                     continue
                 sample = _StoredColumn.of(path, table, "sample")[:]
                 ends = [np.searchsorted(sample, span).tolist() for span in spans]
@@ -140,10 +141,10 @@ class _StoredColumn:
             return np.asarray(file[self.name][rows])
 
 
-def _has(path: Path, table: str) -> bool:
-    """Whether a file has a table; those of earlier versions have none of ledgers."""
+def _has(path: Path, column: str) -> bool:
+    """Whether a file has a column; those of earlier versions have no ledgers, or not all of their columns."""
     with _opened(path) as file, reading(path):
-        return table in file
+        return column in file
 
 
 _opened = partial(open_file, kind=schema.FORMAT, version=schema.VERSION)
@@ -175,7 +176,7 @@ def read_log(file: h5py.File) -> TargetLog:
         explained=_explained(file[schema.TARGETS]),
         skipped_targets=_skipped_targets(file[schema.SKIPPED_TARGETS]),
         skipped_samples=_skipped_samples(file[schema.SKIPPED_SAMPLES]),
-        ledgers=_ledgers(file[schema.LEDGERS]) if schema.LEDGERS in file else (),
+        ledgers=_ledgers(file[schema.LEDGERS]) if f"{schema.LEDGERS}/cut" in file else (),
     )
 
 

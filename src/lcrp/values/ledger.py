@@ -32,6 +32,7 @@ class Ledger:
         stabiliser: what denominators kept, above all where next to nothing speaks for an output.
         largest: the largest sum of absolute relevance at the input or at a layer that was looked at.
         conserves: whether the composite claims that nothing else happens; gradients do not, nor does AttnLRP.
+        cut: what went to values that the network had cut off from the picture, by detach, no_grad and the like.
     """
 
     seed: float
@@ -40,11 +41,12 @@ class Ledger:
     stabiliser: float
     largest: float
     conserves: bool
+    cut: float = 0.0
 
     @property
     def missing(self) -> float:
         """What is accounted for by nothing of these; rounding alone, if every operation has a rule that conserves."""
-        return self.seed - self.reached - self.constants - self.stabiliser
+        return self.seed - self.reached - self.constants - self.cut - self.stabiliser
 
     @property
     def missing_share(self) -> float:
@@ -64,7 +66,7 @@ class Ledger:
 
     def shares(self) -> tuple[float, ...]:
         """The numbers of `SHARES`; zero without a seed."""
-        parts = (self.reached, self.constants, self.stabiliser, self.missing)
+        parts = (self.reached, self.constants, self.cut, self.stabiliser, self.missing)
         return tuple(part / self.seed if self.seed else 0.0 for part in parts)
 
     def losses(self) -> str:
@@ -72,17 +74,17 @@ class Ledger:
 
         For example ``24 % reached the picture, biases took 76 %``; empty where most of it reached the picture.
         """
-        reached, constants, stabiliser, missing = self.shares()
-        if not self.seed or (reached >= LARGELY and max(abs(constants), abs(stabiliser), abs(missing)) < LARGELY):
+        reached, *kept = self.shares()
+        if not self.seed or (reached >= LARGELY and max(map(abs, kept)) < LARGELY):
             return ""
         parts = [f"{percent(reached)} reached the picture"]
-        named = (("biases took", constants), ("the stabiliser took", stabiliser), ("unaccounted for is", missing))
-        parts += [f"{who} {percent(share)}" for who, share in named if abs(share) >= _TOLD]
+        keepers = ("biases took", "what the network cuts off took", "the stabiliser took", "unaccounted for is")
+        parts += [f"{who} {percent(share)}" for who, share in zip(keepers, kept, strict=True) if abs(share) >= _TOLD]
         signs = f"; {CANCEL}" if cancels(*self.shares()) else ""
         return f"{', '.join(parts)}{signs}"
 
 
-SHARES = ("reached", "constants", "stabiliser", "missing")  # of the seed, in this order
+SHARES = ("reached", "constants", "cut", "stabiliser", "missing")  # of the seed, in this order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +108,12 @@ class LedgerSummary:
     def __repr__(self) -> str:
         mean = self.mean
         doubt = f"; {CANCEL}" if cancels(*mean.values()) else ""
+        cut = f", what the network cuts off {mean['cut']:.1%}" if mean["cut"] else ""
         if self.cancelling:
             doubt += f"; in {self.cancelling} of them large relevance for and against cancels"
         return (
             f"ledger of {self.count} decisions: {mean['reached']:.1%} of the relevance reached the picture, constants "
-            f"(biases above all) took {mean['constants']:.1%}, stabilisers {mean['stabiliser']:.1%}; at most "
+            f"(biases above all) took {mean['constants']:.1%}, stabilisers {mean['stabiliser']:.1%}{cut}; at most "
             f"{self.largest_missing:.1g} of a decision is unaccounted for{doubt}"
         )
 

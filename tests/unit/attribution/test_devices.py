@@ -18,7 +18,7 @@ from lcrp.attribution.layers import layer_names
 from lcrp.attribution.readout import box_readout, mask_readout
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.composites import composites
-from lcrp.composites.closed_form import _Relevance, passed_on
+from lcrp.composites.node import _Relevance, passed_on
 from lcrp.composites.operations import mode
 from lcrp.decisions.rounds import Chunk, chunk_of, explained_chunk
 from lcrp.models.deeplabv3plus import DeepLabV3Plus

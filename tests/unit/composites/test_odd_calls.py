@@ -667,3 +667,36 @@ def test_other_precisions_within_a_network_are_told_by_its_ledger():
     found, expected = explained(halved), explained(whole)
     torch.testing.assert_close(found.heatmap, expected.heatmap, rtol=0.05, atol=0.05)
     assert 0 < found.ledger.missing_share < 1e-3
+
+
+CUT = {
+    "detach": lambda network, x, y: y + network.conv(x).detach(),
+    "detach, and what is made of it": lambda network, x, y: 2 * (network.conv(x).detach() * 0.5).contiguous() + y,
+    "data": lambda network, x, y: y + network.conv(x).data,
+    "no_grad": lambda network, x, y: y + without_derivatives(network.conv, x),
+    "a value for every channel": lambda network, x, y: y + network.conv(x).detach(),
+    "joined": lambda network, x, y: torch.cat([y, network.conv(x).detach()], 1)[:, :4] + network.conv(x).detach(),
+}
+
+
+def without_derivatives(function, x):
+    with torch.no_grad():
+        return function(x)
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_what_a_cut_value_adds_is_cut(name):
+    """Two equal summands, of which one is cut off: half of what reaches the sum is cut, half goes on."""
+    network = Written(lambda network, x: network.head(CUT[name](network, x, network.conv(x))))
+    torch.nn.init.zeros_(network.conv.bias)
+    torch.nn.init.zeros_(network.head.bias)
+    found = explained(network, composite=EPSILON)
+    assert found.ledger.cut == pytest.approx(found.ledger.seed / 2, rel=1e-3)
+    assert found.ledger.reached == pytest.approx(found.ledger.seed / 2, rel=1e-3)
+    assert found.ledger.missing_share < 1e-9
+
+
+def test_constants_are_not_cut():
+    found = explained(Written(lambda network, x: network.head(network.conv(x) + 1.0)), composite=EPSILON)
+    assert found.ledger.cut == 0
+    assert found.ledger.constants != 0

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lcrp.composites.operations.order import SHOWING
+from lcrp.composites.operations.origin import is_cut, mark_cut
 from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal, leaves
 
 if TYPE_CHECKING:
@@ -20,8 +21,11 @@ def detached(mode: "OperationRules", func: Function, args: Arguments, kwargs: Op
     if is_signal(x):
         mode.cuts[how] += 1
         mode.written.shares(x if x._base is None else x._base)
+        mark_cut(out)
     else:
         mode.written.alias(x, out, how)
+        if is_cut(x):
+            mark_cut(out)
     return out
 
 
@@ -104,6 +108,8 @@ def _cut(mode: "OperationRules", func: Function, args: Arguments, kwargs: Option
     is_told = any(one.is_floating_point() for one in new) or is_written
     if is_told and any(map(is_signal, leaves(args, kwargs))):
         mode.cuts[how] += 1
+        for one in new:
+            mark_cut(one)
     if not any(one._is_view() for one in new):
         return out
     parts = [_apart(mode, one, how) if any(one is part for part in new) else one for one in made]
@@ -118,6 +124,7 @@ def _apart(mode: "OperationRules", view: Any, how: str) -> Any:
     out = view.detach()
     if is_signal(base):
         mode.written.shares(base)
+        mark_cut(out)
     else:
         mode.written.alias(base, out, how)
     return out

@@ -18,14 +18,25 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from lcrp.composites.bookkeeper import Bookkeeper
-from lcrp.composites.closed_form import Rule, Tensors, passed_on
+from lcrp.composites.closed_form import Rule, Tensors
 from lcrp.composites.families import Family
+from lcrp.composites.node import passed_on
 from lcrp.composites.operations.audit import moves_values
 from lcrp.composites.operations.catalogue import HANDLERS, IN_PLACE, KNOWN, LIKE_ANOTHER, OPENED
 from lcrp.composites.operations.cuts import without_grad
 from lcrp.composites.operations.fingerprint import Fingerprint
 from lcrp.composites.operations.linear_map import Geometry, LinearMap
-from lcrp.composites.operations.origin import NOTHING, LinearOutput, Origin, is_picture, mark, note, origin_of
+from lcrp.composites.operations.origin import (
+    NOTHING,
+    LinearOutput,
+    Origin,
+    is_cut,
+    is_picture,
+    mark,
+    mark_cut,
+    note,
+    origin_of,
+)
 from lcrp.composites.operations.running import RunningModules, owners_of_weights
 from lcrp.composites.operations.signals import Arguments, Options, check_real, in_order, is_signal, leaves
 from lcrp.composites.operations.unknown import contribution
@@ -145,6 +156,8 @@ class OperationRules(TorchFunctionMode):
         if isinstance(out, torch.Tensor):
             if out.requires_grad and origin_of(out) is NOTHING:
                 return self._without_rule(func, args, kwargs, out)
+            if self.cuts and any(map(is_cut, leaves(args, kwargs))):
+                return mark_cut(out)
         elif isinstance(out, list | tuple) and any(map(is_signal, out)):
             parts = [
                 self._without_rule(func, args, kwargs, part, number) if is_signal(part) else part

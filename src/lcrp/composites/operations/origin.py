@@ -44,6 +44,7 @@ class SumOutput:
         inputs: the summands that depend on the picture.
         signs: theirs.
         has_constant: whether a constant was added too.
+        is_cut: whether that is one that the network has cut off from the picture.
         call: number of the module's call in which they were added.
         versions: of the summands, as they were read.
         own_version: of the sum itself, as it was made.
@@ -52,6 +53,7 @@ class SumOutput:
     inputs: tuple[torch.Tensor, ...]
     signs: tuple[int, ...]
     has_constant: bool
+    is_cut: bool
     call: int
     versions: tuple[int, ...]
     own_version: int
@@ -66,6 +68,7 @@ class Origin:
         sum: it is a sum.
         is_gate: it is a sigmoid, tanh or softmax, or a view or multiple of one.
         is_picture: no linear map lies between the picture and it.
+        is_cut: it is a constant that the network made of what depends on the picture, such as by detach.
         version: of the tensor, as that was noted.
         uses: how many operations have read it so far.
     """
@@ -74,6 +77,7 @@ class Origin:
     sum: SumOutput | None = None
     is_gate: bool = False
     is_picture: bool = False
+    is_cut: bool = False
     version: int = 0
     uses: int = field(default=0)
 
@@ -124,6 +128,16 @@ def is_picture(x: object) -> bool:
     """Whether a value is the picture, and nothing else was written into its memory since."""
     found = origin_of(x)
     return found.is_picture and not _is_mixed(x, found, _PICTURES)
+
+
+def is_cut(x: object) -> bool:
+    """Whether a value is a constant that the network made of what depends on the picture."""
+    return origin_of(x).is_cut
+
+
+def mark_cut(out: torch.Tensor) -> torch.Tensor:
+    """Note on a constant that it was made of what depends on the picture."""
+    return out if out.requires_grad or origin_of(out).is_cut else note(out, Origin(is_cut=True))
 
 
 def mark(out: torch.Tensor, signals: Sequence[torch.Tensor]) -> torch.Tensor:

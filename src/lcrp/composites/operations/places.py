@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lcrp.composites.operations.moves import chosen
+from lcrp.composites.operations.origin import is_cut
 from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal, without_gradient
 from lcrp.composites.operations.unknown import by_contribution
 from lcrp.composites.operations.values import Local
@@ -50,6 +51,7 @@ def scattered(mode: "OperationRules", func: Function, args: Arguments, kwargs: O
         out: torch.Tensor = func(*placed, **kwargs)
         return out
 
-    operation = Local(function=summed, shares=(1.0,) * len(signals), has_constant=len(signals) == 1)
+    is_alone, has_cut = len(signals) == 1, any(map(is_cut, args))
+    operation = Local(function=summed, shares=(1.0,) * len(signals), has_constant=is_alone, is_cut=has_cut)
     inputs = tuple(args[number] for number in signals)
     return mode.explained(rule, operation, inputs, without_gradient(func, args, kwargs))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lcrp.composites.operations.origin import Origin, SumOutput, is_picture, linear_before, note, sum_before
+from lcrp.composites.operations.origin import Origin, SumOutput, is_cut, is_picture, linear_before, note, sum_before
 from lcrp.composites.operations.signals import (
     Arguments,
     Function,
@@ -93,13 +93,16 @@ def _sum(mode: "OperationRules", func: Function, args: Arguments, kwargs: Option
     inputs, signs = _summands(mode, signals)
     sums = [before for value, _ in signals if (before := sum_before(value)) is not None]
     has_constant = len(signals) == 1 or any(before.has_constant for before in sums)
+    has_cut = any(map(is_cut, args)) or any(before.is_cut for before in sums)
     broadcasts = any(x.shape != y.shape for x in inputs)
-    y = mode.explained(rule, Sum(signs=signs, broadcasts=broadcasts, has_constant=has_constant), inputs, y)
+    operation = Sum(signs=signs, broadcasts=broadcasts, has_constant=has_constant, is_cut=has_cut)
+    y = mode.explained(rule, operation, inputs, y)
     versions = tuple(x._version for x in inputs)
     made = SumOutput(
         inputs=inputs,
         signs=signs,
         has_constant=has_constant,
+        is_cut=has_cut,
         call=mode.running.call,
         versions=versions,
         own_version=y._version,
@@ -132,7 +135,7 @@ def _with_constant(mode: "OperationRules", func: Function, args: Arguments, sign
     if is_picture(x):
         return _offset(mode, func, args, x)
     before = linear_before(x)
-    if before is None or (sign < 0 and x is args[1]):
+    if before is None or is_cut(constant) or (sign < 0 and x is args[1]):
         return None
     offset = per_channel(constant, x, before.map.axis, before.map.num_outputs)
     if offset is None:

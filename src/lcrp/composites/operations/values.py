@@ -17,11 +17,13 @@ class Sum:
         signs: 1 or -1 for every input.
         broadcasts: whether an input has another shape than y.
         has_constant: whether there is a constant.
+        is_cut: whether a constant is what the network has cut off from the picture.
     """
 
     signs: tuple[int, ...]
     broadcasts: bool
     has_constant: bool = False
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,12 +61,14 @@ class Local:
         function: f.
         shares: how much of the relevance goes to each input; they sum to 1 where all are linear.
         has_constant: whether y is more than what the inputs contribute, as with a bias.
+        is_cut: whether that is what the network has cut off from the picture.
         name: of an operation that no family knows; empty for others.
     """
 
     function: Callable[..., torch.Tensor]
     shares: tuple[float, ...] = (1.0,)
     has_constant: bool = False
+    is_cut: bool = False
     name: str = ""
 
     def in_the_same_precision(self, device: str) -> "Local":

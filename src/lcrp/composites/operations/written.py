@@ -16,8 +16,8 @@ from lcrp.composites.closed_form import Step
 from lcrp.composites.operations.containers import with_current
 from lcrp.composites.operations.memory import has_equal, has_views, memory_of
 from lcrp.composites.operations.order import Order
-from lcrp.composites.operations.origin import copied, mark_written
-from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal
+from lcrp.composites.operations.origin import copied, is_cut, mark_written
+from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal, leaves
 
 if TYPE_CHECKING:
     from lcrp.composites.operations.mode import OperationRules
@@ -247,7 +247,7 @@ def written(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opt
     out = func(*args, **kwargs)
     base = target if target._base is None else target._base
     mode.written.natively(target, values, was_signal=was_signal, wholly=func.__name__ == "copy_")
-    book(mode, base)
+    book(mode, base, has_cut=any(map(is_cut, (target, *rest))))
     return out
 
 
@@ -283,18 +283,19 @@ def booked(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opti
     """Values of signals beside constants: what lies on constants stays there."""
     out = mode.native(func, args, kwargs)
     if is_signal(out):
-        book(mode, out)
+        book(mode, out, has_cut=any(map(is_cut, leaves(args, kwargs))))
     return out
 
 
-def book(mode: "OperationRules", out: torch.Tensor) -> None:
-    """What the derivative of an output, which moves values, passes to no input is that of constants."""
+def book(mode: "OperationRules", out: torch.Tensor, *, has_cut: bool) -> None:
+    """What the derivative of an output, which moves values, passes to no input is that of constants, or was cut."""
     node, bookkeeper, layer = out.grad_fn, mode.bookkeeper, mode.running.innermost
     if node is None or mode.rule("unknown") is None:
         return
 
     def keep(lower: Sequence[torch.Tensor | None], upper: Sequence[torch.Tensor | None]) -> None:
         if bookkeeper.is_open and upper[0] is not None:
-            bookkeeper.kept(upper[0], [one for one in lower if one is not None], by_constants=True, layer=layer)
+            found = [one for one in lower if one is not None]
+            bookkeeper.kept(upper[0], found, by="cut" if has_cut else "constants", layer=layer)
 
     node.register_hook(keep)

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 TOP = 10  # concepts that are followed
 MOST_TAKEN = 5  # layers that the log tells of
 ITSELF = "(the network itself)"  # in place of a layer's name, where operations lie in none
-LEDGER_COLUMNS = ("layer", "received", "constants", "stabiliser")
+LEDGER_COLUMNS = ("layer", "received", "constants", "cut", "stabiliser")
 DRIFT = 1e-3  # of the largest logit that explaining may change
 SIMILAR = 0.5  # rank correlation below which concepts count as other ones
 STABLE = 0.9  # share of the top concepts that another number format must keep
@@ -74,11 +74,11 @@ def ledger_table(explainer: Explainer, images: torch.Tensor, found: Sequence[Dra
     with replace(explainer, unaccounted="accept").attributor(()) as attributor:
         images = _parts(images, attributor)[0]
         found_there = attributor.forward(images).ledger_of_layers([one.explained for one in found[: len(images)]])
-    rows = [(name or ITSELF, received, constants, stabiliser) for name, received, constants, stabiliser in found_there]
-    for name, _, constants, stabiliser in sorted(rows, key=lambda row: -abs(row[2]) - abs(row[3]))[:MOST_TAKEN]:
+    rows = [(name or ITSELF, *amounts) for name, *amounts in found_there]
+    for name, _, *kept in sorted(rows, key=lambda row: -sum(map(abs, row[2:])))[:MOST_TAKEN]:
         log.info(
-            "of the relevance %s keeps %.1f%% by constants, %.1f%% by stabilisers",
-            *(name, 100 * constants, 100 * stabiliser),
+            "of the relevance %s keeps %.1f%% by constants, %.1f%% by cuts, %.1f%% by stabilisers",
+            *(name, *(100 * share for share in kept)),
         )
     if cancels(*(share for row in rows for share in row[1:])):
         log.info("in this ledger %s", CANCEL)
