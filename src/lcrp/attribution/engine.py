@@ -19,10 +19,10 @@ from lcrp.attribution.plain import alone_with, plain
 from lcrp.attribution.records import Alter, ReadMaps, Recorder
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.attribution.trace import Trace
+from lcrp.composites.operations.kept import CopiesNeededError
 from lcrp.composites.operations.mode import OperationRules
 from lcrp.composites.operations.order import Order, Watch
 from lcrp.composites.operations.origin import picture
-from lcrp.composites.operations.written import CopiesNeededError
 from lcrp.composites.spec import BuildComposite
 from lcrp.composites.table import RuleTable
 from lcrp.errors import ConfigError, LayerError, nearest

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lcrp.attribution.side_by_side import behind_themselves, check_side_by_side
-from lcrp.composites.operations.written import Kept
+from lcrp.composites.operations.kept import Kept
 from lcrp.composites.windowed import whole
 from lcrp.errors import LayerError
 

@@ -2,8 +2,8 @@
 
 Every rule may keep relevance back: biases and other constants take their share of an output, and so do values that the
 network has cut off from the picture; the stabiliser keeps what lies on outputs that next to nothing speaks for. What is
-neither kept nor reaches the picture went astray: through an operation whose derivative is no relevance, or by a fault of
-ours.
+neither kept nor reaches the picture went astray: through an operation whose derivative is no relevance, or by a fault
+of ours.
 
 Axes: B picture, C channel.
 """

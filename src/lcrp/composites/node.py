@@ -9,8 +9,9 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from lcrp.composites.bookkeeper import Bookkeeper
-from lcrp.composites.closed_form import Operation, Rule, Step, Tensors, several
+from lcrp.composites.closed_form import Rule, Step, Tensors, several
 from lcrp.composites.operations.linear_map import LinearMap
+from lcrp.composites.operations.values import Operation
 from lcrp.composites.windowed import is_nothing, whole
 
 

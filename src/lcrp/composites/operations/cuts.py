@@ -33,7 +33,7 @@ def data_replaced(mode: "OperationRules", func: Function, args: Arguments, kwarg
     """Another memory for a tensor, by data: no version tells of it."""
     if any(map(is_signal, args)):
         mode.cuts["data"] += 1
-    mode.forget()
+    mode.constants.forget()
     mode.kept.overwritten()
     return func(*args, **kwargs)
 

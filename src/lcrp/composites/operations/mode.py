@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from operator import is_
 from types import FunctionType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -23,8 +23,9 @@ from lcrp.composites.families import Family
 from lcrp.composites.node import passed_on
 from lcrp.composites.operations.audit import moves_values
 from lcrp.composites.operations.catalogue import HANDLERS, IN_PLACE, KNOWN, LIKE_ANOTHER, OPENED
+from lcrp.composites.operations.constants import Constants
 from lcrp.composites.operations.cuts import without_grad
-from lcrp.composites.operations.fingerprint import Fingerprint
+from lcrp.composites.operations.kept import Kept
 from lcrp.composites.operations.linear_map import Geometry, LinearMap
 from lcrp.composites.operations.origin import (
     NOTHING,
@@ -37,16 +38,15 @@ from lcrp.composites.operations.origin import (
     note,
     origin_of,
 )
-from lcrp.composites.operations.running import RunningModules, owners_of_weights
+from lcrp.composites.operations.running import RunningModules
 from lcrp.composites.operations.signals import Arguments, Options, check_real, in_order, is_signal, leaves
 from lcrp.composites.operations.unknown import contribution
 from lcrp.composites.operations.values import Local, Operation
-from lcrp.composites.operations.written import Kept, Written, into_others
+from lcrp.composites.operations.written import Written, into_others
 from lcrp.composites.rules import Epsilon
 from lcrp.composites.table import RuleTable
 
 Function = Callable[..., Any]
-Made = TypeVar("Made")
 
 
 class Seen(Protocol):
@@ -70,6 +70,7 @@ class OperationRules(TorchFunctionMode):
         about_to_write: is told of every constant before the network writes into it.
         running: which module runs.
         bookkeeper: what operations keep of relevance, in backward rounds.
+        constants: what is made of parameters and buffers.
         kept: what rules keep of the forward pass.
         is_cut: whether the network has turned derivatives off.
         cuts: how often the network takes a value out of what depends on the picture, by how it does.
@@ -84,9 +85,7 @@ class OperationRules(TorchFunctionMode):
         self.running = RunningModules(network)
         self.cuts: Counter[str] = Counter()
         self.bookkeeper = Bookkeeper()
-        self._owners = owners_of_weights(network)
-        self._fingerprint = Fingerprint((*network.parameters(), *network.buffers()))
-        self._made: dict[tuple[object, ...], tuple[object, Any]] = {}
+        self.constants = Constants(network)
         self._opened: dict[Function, Function] = {}
         self._opening: list[Function] = []
         self._moving: dict[tuple[Function, str | None], bool] = {}
@@ -120,16 +119,12 @@ class OperationRules(TorchFunctionMode):
 
     def begin(self, *, copies: bool = False) -> None:
         """A forward pass begins, in which rules keep copies or not."""
-        if self._fingerprint.has_changed() or copies:  # which are of this pass alone
-            self.forget()
+        if copies or self.constants.have_changed():  # copies are of this pass alone
+            self.constants.forget()
         self.written = self.running.written = Written(self.cuts, self.about_to_write)
         self.kept = Kept(copies=copies)
         self.cuts.clear()
         self.is_cut = False
-
-    def forget(self) -> None:
-        """Constants have changed: what was made of them is made again."""
-        self._made.clear()
 
     def current(self, output: Any) -> Any:
         """An output of the network or of a module, as it is after what was written into it."""
@@ -259,40 +254,18 @@ class OperationRules(TorchFunctionMode):
 
     def _layer(self, weight: torch.Tensor) -> str:
         """The innermost module that runs, or a module within it that holds the weight and does not run by itself."""
-        running, owner = self.running.innermost, self._owners.get(id(weight), "")
+        running, owner = self.running.innermost, self.constants.owners.get(id(weight), "")
         return owner if owner.startswith(f"{running}." if running else "") and owner else running
-
-    def constants(self, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
-        """What is made of constants, made once for as long as they are the same.
-
-        Args:
-            key: all that it is made of: parameters and buffers of the network, maps, numbers.
-            make: makes it.
-        """
-        tensors = [part for part in key if isinstance(part, torch.Tensor)]
-        if not all(id(tensor) in self._owners for tensor in tensors):
-            return make()
-        names = tuple(id(part) if isinstance(part, torch.Tensor) else part for part in key)
-        state = tuple((tensor._version, tensor.data_ptr()) for tensor in tensors)
-        before, made = self._made.get(names, (None, None))
-        if before == state:
-            known: Made = made
-            return known
-        if before is not None:
-            self.forget()
-        new = make()
-        self._made[names] = (state, new)
-        return new
 
     def _map(self, weight: torch.Tensor, bias: torch.Tensor | None, geometry: Geometry | None) -> LinearMap:
         """The linear map of constants; the same as in the pass before if they are."""
-        constants = (weight,) if bias is None else (weight, bias)
+        values = (weight,) if bias is None else (weight, bias)
 
         def made() -> LinearMap:
-            of, *offset = (one.detach().clone() if self.kept.copies else one.detach() for one in constants)
+            of, *offset = (one.detach().clone() if self.kept.copies else one.detach() for one in values)
             return LinearMap(weight=of, bias=offset[0] if offset else None, geometry=geometry)
 
-        return self.constants((*constants, geometry, self.kept.copies), made)
+        return self.constants((*values, geometry, self.kept.copies), made)
 
     def _open(self, func: Function) -> Function:
         """A Python function of torch that lets this mode see what it calls."""

@@ -1,6 +1,5 @@
 """Which module of a network runs."""
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -60,14 +59,3 @@ class RunningModules:
         if self.stack:
             self.stack.pop()
         return self.written.output(output)
-
-
-def owners_of_weights(network: nn.Module) -> Mapping[int, str]:
-    """Name of the module that holds a parameter or buffer, by its id; only those that one module holds."""
-    owners: dict[int, str] = {}
-    shared = set()
-    for name, module in network.named_modules():
-        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-            shared |= {id(tensor)} & owners.keys()
-            owners[id(tensor)] = name
-    return {key: name for key, name in owners.items() if key not in shared}

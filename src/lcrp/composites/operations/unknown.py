@@ -6,9 +6,9 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from lcrp.composites.closed_form import Tensors
+from lcrp.composites.operations.kept import Kept
 from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal, leaves, without_gradient
 from lcrp.composites.operations.values import Local
-from lcrp.composites.operations.written import Kept
 
 if TYPE_CHECKING:
     from lcrp.composites.operations.mode import OperationRules

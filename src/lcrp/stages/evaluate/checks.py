@@ -74,13 +74,13 @@ def ledger_table(explainer: Explainer, images: torch.Tensor, found: Sequence[Dra
     with replace(explainer, unaccounted="accept").attributor(()) as attributor:
         images = _parts(images, attributor)[0]
         found_there = attributor.forward(images).ledger_of_layers([one.explained for one in found[: len(images)]])
-    rows = [(name or ITSELF, *amounts) for name, *amounts in found_there]
-    for name, _, *kept in sorted(rows, key=lambda row: -sum(map(abs, row[2:])))[:MOST_TAKEN]:
+    rows = [(name or ITSELF, a, b, c, d) for name, a, b, c, d in found_there]
+    for name, _, constants, cut, stabiliser in sorted(rows, key=lambda row: -sum(map(abs, row[2:5])))[:MOST_TAKEN]:
         log.info(
             "of the relevance %s keeps %.1f%% by constants, %.1f%% by cuts, %.1f%% by stabilisers",
-            *(name, *(100 * share for share in kept)),
+            *(name, 100 * constants, 100 * cut, 100 * stabiliser),
         )
-    if cancels(*(share for row in rows for share in row[1:])):
+    if cancels(*(share for _, *shares in found_there for share in shares)):
         log.info("in this ledger %s", CANCEL)
     columns = zip(*rows, strict=True) if rows else [()] * len(LEDGER_COLUMNS)
     return Table(name="ledger", columns=dict(zip(LEDGER_COLUMNS, map(list, columns), strict=True)))
