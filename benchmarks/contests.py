@@ -164,7 +164,7 @@ def render_of_lcrp(
         for concept in concepts:
             trace.conditional(one.layer, only_concept(relevance, torch.tensor([concept], device=relevance.device)))
         found = reference_samples(attributor, source, concepts)
-        for reference in (reference for shown in found.values() for reference in shown):
+        for reference in (reference for one in found.values() for reference in one.shown):
             reference_crop(reference.picture, reference.heatmap)
     return found
 

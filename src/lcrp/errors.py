@@ -23,7 +23,7 @@ class LcrpError(Exception):
         message = str(self)
         if not self.mend:
             return message
-        return f"{message} {self.mend}" if message.endswith(".") else f"{message}. {self.mend}"
+        return f"{message} {self.mend}" if message.endswith((".", "?")) else f"{message}. {self.mend}"
 
 
 class ConfigError(LcrpError):

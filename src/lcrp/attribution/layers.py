@@ -32,7 +32,7 @@ def layer_names(network: nn.Module, patterns: Sequence[str] = ()) -> list[str]:
 
 def no_layer(layer: str, where: str, names: Sequence[str]) -> str:
     """That a layer is not in a network, and what was meant perhaps."""
-    if layer.strip().lower() == AUTO:
+    if str(layer).strip().lower() == AUTO:
         return f"layer '{layer}' is not in {where}; did you mean '{AUTO}', that through which most decisions pass?"
     return f"layer '{layer}' is not in {where}; nearest: {nearest(layer, names)}."
 

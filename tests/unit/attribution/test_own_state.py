@@ -264,7 +264,7 @@ def test_weights_that_stay_are_prepared_once():
         for _ in range(2):
             trace = engine.forward(pictures())
             trace.attribute(trace.output, torch.ones_like(trace.output))
-            maps.append([one for _, one in engine._rules._made.values()])
+            maps.append([one for _, one in engine._rules.constants._made.values()])
     assert len(maps[0]) == 2
     assert all(one is other for one, other in zip(*maps, strict=True))
 

@@ -95,12 +95,12 @@ def test_every_layer_has_a_ledger(caplog: pytest.LogCaptureFixture) -> None:
     explained = ExplainedTarget(target=Target(sample=0, class_id=0), key="ones", score=1.0, confidence=1.0)
     found = Drawn(image=0, explained=explained, mask=torch.ones(SIZE, SIZE, dtype=torch.bool))
     table = ledger_table(explainer, torch.ones(1, 3, SIZE, SIZE), [found])
-    assert list(table.columns) == ["layer", "received", "constants", "stabiliser"]
+    assert list(table.columns) == ["layer", "received", "constants", "cut", "stabiliser"]
     assert list(table.columns["layer"]) == ["2", "0"]
     assert table.columns["received"] == pytest.approx([1.0, 1.0], abs=1e-5)
     assert table.columns["constants"] == pytest.approx([0.0, 0.5], abs=1e-5)
     assert table.columns["stabiliser"] == pytest.approx([0.0, 0.0], abs=1e-5)
-    assert "of the relevance 0 keeps 50.0% by constants, 0.0% by stabilisers" in caplog.text
+    assert "of the relevance 0 keeps 50.0% by constants, 0.0% by cuts, 0.0% by stabilisers" in caplog.text
 
 
 def test_what_the_stabiliser_takes_is_no_loss(caplog: pytest.LogCaptureFixture) -> None:

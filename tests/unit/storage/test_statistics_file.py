@@ -54,9 +54,27 @@ def test_ledgers_come_back_row_by_row_and_in_sum(path: Path) -> None:
     found = moments.summary()
     assert found is not None
     assert (found.count, found.cancelling) == (2, 0)
-    assert found.mean == {"reached": 0.25, "constants": 0.5, "stabiliser": 0.125, "missing": 0.125}
+    assert found.mean == {"reached": 0.25, "constants": 0.5, "cut": 0.0, "stabiliser": 0.125, "missing": 0.125}
     assert found.deviation["reached"] == 0
     assert found.largest_missing == 0.375 / 5
+
+
+def test_a_file_whose_ledgers_know_of_no_cuts_still_reads(path: Path) -> None:
+    """Files of earlier versions: the sums are there without the column, and no rows count."""
+    with StatisticsFile(path) as file:
+        expected = file.ledger()
+    with h5py.File(path, "r+") as file:
+        names = list(file["ledger"].attrs["shares"])
+        kept = [number for number, name in enumerate(names) if name != "cut"]
+        for column in ("total", "square"):
+            values = file[f"ledger/{column}"][:, kept]
+            del file[f"ledger/{column}"]
+            file[f"ledger/{column}"] = values
+        file["ledger"].attrs["shares"] = np.array([names[number] for number in kept], dtype=h5py.string_dtype())
+        del file["ledger/decisions/cut"]
+    with StatisticsFile(path) as file:
+        np.testing.assert_array_equal(file.ledger().total, expected.total)
+        assert file.targets().ledgers == ()
 
 
 def test_a_file_without_ledgers_still_reads(path: Path) -> None:

@@ -17,12 +17,12 @@ def test_moments_are_those_of_the_shares_per_class() -> None:
     moments = LedgerMoments.of([3, 1, 3], ledgers)
     assert moments.class_ids.tolist() == [1, 3]
     assert moments.count.tolist() == [1, 2]
-    np.testing.assert_array_equal(moments.total, [[0.25, 0.75, 0, 0], [1.5, 0.25, 0, 0.25]])
-    np.testing.assert_array_equal(moments.square, [[0.0625, 0.5625, 0, 0], [1.25, 0.0625, 0, 0.0625]])
+    np.testing.assert_array_equal(moments.total, [[0.25, 0.75, 0, 0, 0], [1.5, 0.25, 0, 0, 0.25]])
+    np.testing.assert_array_equal(moments.square, [[0.0625, 0.5625, 0, 0, 0], [1.25, 0.0625, 0, 0, 0.0625]])
     np.testing.assert_array_equal(moments.largest_missing, [0, 0.25])
     of_class = moments.summary(3)
     assert of_class is not None
-    assert of_class.mean == dict(zip(SHARES, (0.75, 0.125, 0, 0.125), strict=True))
+    assert of_class.mean == dict(zip(SHARES, (0.75, 0.125, 0, 0, 0.125), strict=True))
     assert of_class.deviation["reached"] == 0.25
     overall = moments.summary()
     assert overall is not None
@@ -42,8 +42,8 @@ def test_moments_do_not_depend_on_the_order() -> None:
 
 def test_nothing_is_said_of_no_ledgers_and_no_seed_divides() -> None:
     assert LedgerMoments.of([], []).summary() is None
-    assert LedgerMoments.of([], []).total.shape == (0, 4)
-    assert LedgerMoments.of([0], [ledger(0.0, 0.0)]).total.tolist() == [[0, 0, 0, 0]]
+    assert LedgerMoments.of([], []).total.shape == (0, 5)
+    assert LedgerMoments.of([0], [ledger(0.0, 0.0)]).total.tolist() == [[0, 0, 0, 0, 0]]
 
 
 def test_the_summary_is_one_line_that_tells_of_cancelling() -> None:
@@ -59,6 +59,14 @@ def test_the_summary_says_where_shares_lie_beyond_all() -> None:
     """'-64.0% ... 164.0%' stood there alone."""
     found = LedgerMoments.of([0], [ledger(1.0, -0.64, 1.64)]).summary()
     assert repr(found).endswith("; relevance for and against cancels: shares are of their sum")
+
+
+def test_the_summary_says_what_is_cut_where_anything_is() -> None:
+    cut = Ledger(seed=2.0, reached=1.0, constants=0.5, stabiliser=0.0, cut=0.5, largest=2.0, conserves=True)
+    assert cut.missing == 0
+    assert "took 25.0%, stabilisers 0.0%, what the network cuts off 25.0%;" in repr(
+        LedgerMoments.of([0], [cut]).summary()
+    )
 
 
 def test_losses_are_told_from_half_of_a_decision_on() -> None:

@@ -188,4 +188,6 @@ def _native(mode: Any, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, An
 HANDLERS: Mapping[Any, Handler] = _handlers()
 IN_PLACE: Mapping[Any, tuple[Any, Handler]] = _in_place()
 KNOWN = frozenset(HANDLERS)  # functions that have a rule, or are left to the gradient knowingly
+_MADE = "zeros_like ones_like full_like empty_like rand_like randn_like randint_like"
+SHAPED = frozenset(_found(f"{_MADE} new_zeros new_ones new_full new_empty new_tensor"))  # of another's shape, no value
 LIKE_ANOTHER = frozenset(_found("expand_as view_as reshape_as type_as to"))  # hold values of the first alone

@@ -22,7 +22,7 @@ from lcrp.composites.closed_form import Rule, Tensors
 from lcrp.composites.families import Family
 from lcrp.composites.node import passed_on
 from lcrp.composites.operations.audit import moves_values
-from lcrp.composites.operations.catalogue import HANDLERS, IN_PLACE, KNOWN, LIKE_ANOTHER, OPENED
+from lcrp.composites.operations.catalogue import HANDLERS, IN_PLACE, KNOWN, LIKE_ANOTHER, OPENED, SHAPED
 from lcrp.composites.operations.constants import Constants
 from lcrp.composites.operations.cuts import without_grad
 from lcrp.composites.operations.kept import Kept
@@ -151,7 +151,7 @@ class OperationRules(TorchFunctionMode):
         if isinstance(out, torch.Tensor):
             if out.requires_grad and origin_of(out) is NOTHING:
                 return self._without_rule(func, args, kwargs, out)
-            if self.cuts and any(map(is_cut, leaves(args, kwargs))):
+            if self.cuts and func not in SHAPED and any(map(is_cut, leaves(args, kwargs))):
                 return mark_cut(out)
         elif isinstance(out, list | tuple) and any(map(is_signal, out)):
             parts = [
