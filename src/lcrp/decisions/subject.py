@@ -6,11 +6,12 @@ from typing import Literal, get_args
 
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.explainer import Explainer
-from lcrp.errors import at_least, one_of, refuse
+from lcrp.errors import ConfigError, at_least, one_of, refuse
 from lcrp.storage.location import StatisticsKey, content_hash
 from lcrp.values.statistics import Span, StatisticsHeader, joined
 
 TargetChoice = Literal["annotated", "predicted"]
+_MOST_LISTED = 3  # classes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,27 @@ class StatisticsSettings:
         small = (problem for name in counts for problem in at_least(name, getattr(self, name), 1))
         none = (f"{name}=None is no whole number; the least is 1" for name in counts[:3] if getattr(self, name) is None)
         refuse([*one_of("targets", self.targets, get_args(TargetChoice)), *small, *none])
+
+
+def check_classes(subject: Subject) -> None:
+    """Whether the network knows the classes that the dataset is annotated with, by the same numbers.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    model, dataset = subject.explainer, subject.dataset
+    if model.class_names == dataset.class_names:
+        return
+    raise ConfigError(
+        f"{dataset.name} is annotated with {_listed(dataset.class_names)}, but {model.name} knows "
+        f"{_listed(model.class_names)}: explain what is predicted, or choose a checkpoint that fits",
+        mend="Set statistics.targets=predicted.",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = ", ..." if len(names) > _MOST_LISTED else ""
+    return f"{len(names)} classes ({', '.join(names[:_MOST_LISTED])}{rest})"
 
 
 def statistics_key(subject: Subject, statistics: StatisticsSettings) -> StatisticsKey:

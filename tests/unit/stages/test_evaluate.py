@@ -224,6 +224,17 @@ def test_nothing_to_evaluate_is_told(tmp_path: Path) -> None:
         evaluate(colour_world.subject(Empty()), STATISTICS, SETTINGS, colour_world.run(tmp_path))
 
 
+def test_annotations_of_other_classes_are_refused(tmp_path: Path) -> None:
+    class Others(Squares):
+        class_names = ("background", *map(str, range(9)))
+
+    annotated = replace(STATISTICS, targets="annotated")
+    with pytest.raises(
+        ConfigError, match=r"is annotated with 10 classes \(background, 0, 1, \.\.\.\), but colours knows"
+    ):
+        evaluate(colour_world.subject(Others()), annotated, SETTINGS, colour_world.run(tmp_path))
+
+
 def test_one_picture_has_no_other_to_take_from(tmp_path: Path) -> None:
     settings = replace(SETTINGS, ablations=("resample",))
     with pytest.raises(ConfigError, match="ablations 'mean' and 'resample' need other pictures"):

@@ -433,6 +433,16 @@ def test_other_datasets_are_refused(tmp_path: Path, subject: Subject) -> None:
         truth(replace(subject, dataset=Photos()), STATISTICS, settings_for(1), run_in(tmp_path / "run"))  # type: ignore[arg-type]
 
 
+def test_a_network_of_other_classes_is_refused(tmp_path: Path, subject: Subject) -> None:
+    """Their numbers would stand for other things."""
+    task = DetectionTask(("helmet", "vest"), confidence=0.25, iou=0.45, max_detections=25)
+    other = replace(subject, explainer=replace(subject.explainer, task=task))
+    with pytest.raises(
+        ConfigError, match=r"looks for the objects of .*, but .* has other classes than boat, car, kite"
+    ):
+        truth(other, STATISTICS, settings_for(1), run_in(tmp_path / "run"))
+
+
 def test_methods_are_found_by_name_each_once() -> None:
     found = methods(["epsilon_plus_flat", "gradcam", "random", "epsilon_plus_flat", "gradient"])
     assert [(one.name, one.reading) for one in found] == [

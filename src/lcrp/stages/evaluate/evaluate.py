@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from lcrp.decisions.auto import layers_of
-from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes
 from lcrp.errors import ConfigError, TargetError
 from lcrp.figures.curves import draw_curves
 from lcrp.runs.kept_units import kept_units
@@ -44,10 +44,13 @@ def evaluate(subject: Subject, statistics: StatisticsSettings, settings: Evaluat
     Raises:
         Interrupted: SIGINT or SIGTERM came; what was found so far is kept, and the same call goes on from there.
         TargetError: the model decides nothing in these pictures.
-        ConfigError: a chunk of one picture has no other to take activations from.
+        ConfigError: a chunk of one picture has no other to take activations from, or annotated targets are asked for,
+            and the classes of model and dataset differ.
     """
     if statistics.batch_size < 2 and settings.needs_others:
         raise ConfigError("ablations 'mean' and 'resample' need other pictures", mend="Write statistics.batch_size=2.")
+    if statistics.targets == "annotated":
+        check_classes(subject)
     subject = settled(subject, statistics, run, [*statistics.layers, *([None] if settings.checks else [])])
     layers = layers_of(subject.explainer, statistics.layers)
     if settings.num_layers is not None:

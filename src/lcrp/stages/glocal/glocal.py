@@ -5,7 +5,7 @@ Axes: B image of a chunk, T target, C concept, h w feature map.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
@@ -17,7 +17,7 @@ from lcrp.attribution.trace import Trace
 from lcrp.data.loader import OnError, Shard, chunks, num_chunks
 from lcrp.decisions.auto import is_auto, layers_of, undecided
 from lcrp.decisions.rounds import chunk_of, parts_of
-from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_header, statistics_key
+from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes, statistics_header, statistics_key
 from lcrp.errors import ConfigError, InaccessibleError, Interrupted, StoreError, at_least, one_of, refuse
 from lcrp.runs.interruption import StopRequest, stop_request
 from lcrp.runs.run import Run
@@ -37,7 +37,6 @@ from lcrp.values.target import ExplainedTarget, SkippedTarget
 
 log = logging.getLogger(__name__)
 
-_LISTED_CLASSES = 3
 _REPLACE = "stage.overwrite=true replaces it."
 
 
@@ -91,7 +90,7 @@ def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSet
             log.info("already there: %s%s", shown(job.path), anew)
             return job.path
         if statistics.targets == "annotated":
-            _check_classes(subject)
+            check_classes(subject)
         subject, job = _settled(subject, statistics, run, job)
         found = _passed(subject, statistics, settings, run, job, stop=stop)
         if found.accumulator is None and settings.shard.count == 1:
@@ -239,22 +238,6 @@ def _is_kept(job: Job, *, is_named: bool) -> bool:
             mend=f"{_REPLACE} Or set stage.output.",
         )
     return fits and header.coverage == job.header.coverage
-
-
-def _check_classes(subject: Subject) -> None:
-    model, dataset = subject.explainer, subject.dataset
-    if model.class_names == dataset.class_names:
-        return
-    raise ConfigError(
-        f"{dataset.name} is annotated with {_listed_classes(dataset.class_names)}, but {model.name} knows "
-        f"{_listed_classes(model.class_names)}: explain what is predicted, or choose a checkpoint that fits",
-        mend="Set statistics.targets=predicted.",
-    )
-
-
-def _listed_classes(names: Sequence[str]) -> str:
-    rest = ", ..." if len(names) > _LISTED_CLASSES else ""
-    return f"{len(names)} classes ({', '.join(names[:_LISTED_CLASSES])}{rest})"
 
 
 def _check_annotated(sample: Sample, subject: Subject) -> None:

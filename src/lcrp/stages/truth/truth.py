@@ -79,12 +79,17 @@ def truth(subject: Subject, statistics: StatisticsSettings, settings: TruthSetti
         The HDF5 file, its tables as CSV, and the figure.
 
     Raises:
-        ConfigError: the dataset is not `scenes`.
+        ConfigError: the dataset is not `scenes`, or the model has other classes.
         TargetError: the model finds none of the objects.
     """
     dataset, model = subject.dataset, subject.explainer
     if not isinstance(dataset, ScenesDataset):
         raise ConfigError(f"stage=truth draws pictures anew, which {dataset.name} cannot; use dataset=scenes")
+    if model.class_names != dataset.class_names:
+        raise ConfigError(
+            f"stage=truth looks for the objects of {dataset.name}, but {model.name} has other classes than "
+            f"{', '.join(dataset.class_names)}; choose a checkpoint that fits"
+        )
     subject = settled(subject, statistics, run, [None])
     model = subject.explainer
     names = [method.name for method in settings.methods]
