@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from lcrp.attribution.own_state import OwnState
 from lcrp.attribution.plain import alone_with
 from lcrp.errors import ConfigError
 from lcrp.values.prediction import DetectorOutput
@@ -25,7 +26,7 @@ def probed(network: nn.Module, size: tuple[int, int]) -> object:
         ConfigError: it fails on such an input.
     """
     like = next(network.parameters())
-    with alone_with(network), _evaluating(network), torch.no_grad():
+    with alone_with(network), _given_back(network), _evaluating(network), torch.no_grad():
         try:
             return network(torch.zeros(1, 3, *size, device=like.device, dtype=like.dtype))
         except Exception as error:  # whatever a person's module raises
@@ -91,6 +92,20 @@ def _described(output: object) -> str:
     if isinstance(output, Mapping):
         return f"a {type(output).__name__} with {', '.join(map(repr, output))}"
     return f"a {type(output).__name__}"
+
+
+@contextmanager
+def _given_back(network: nn.Module) -> Iterator[None]:
+    """Within the block the network may alter what it keeps; afterwards all of it is as it was."""
+    with torch._C.DisableTorchFunction():  # no doing of the network
+        state = OwnState(network)
+        for parameter in network.parameters():
+            state.about_to_write(parameter)
+    try:
+        yield
+    finally:
+        with torch._C.DisableTorchFunction():
+            state.give_back()
 
 
 @contextmanager

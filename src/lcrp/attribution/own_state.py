@@ -26,6 +26,7 @@ class OwnState:
         self._modules = [_Stored(module) for module in network.modules()]
         self._tensors = list(_tensors(network))
         self._places = [one.detach() for one in self._tensors]
+        self._had_gradient = [one.requires_grad for one in self._tensors]
         self._in_memory: dict[int, list[int]] = {}
         for number, one in enumerate(self._tensors):
             self._in_memory.setdefault(memory_of(one), []).append(number)
@@ -44,10 +45,11 @@ class OwnState:
         for stored in self._modules:
             stored.give_back()
         with torch.no_grad():
-            for number, (tensor, place) in enumerate(zip(self._tensors, self._places, strict=True)):
+            tensors = zip(self._tensors, self._places, self._had_gradient, strict=True)
+            for number, (tensor, place, had_gradient) in enumerate(tensors):
                 if memory_of(tensor) != memory_of(place) and not _is_copy(tensor, place):
                     tensor.data = place
-                if tensor.requires_grad:
+                if tensor.requires_grad and not had_gradient:
                     (tensor if tensor._base is None else tensor._base).detach_()
                 before = self._before.get(number)
                 is_dense = place.layout is torch.strided

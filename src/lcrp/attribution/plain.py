@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,10 +14,19 @@ _LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _LOCKS_LOCK = threading.Lock()
 
 
-def alone_with(network: nn.Module) -> threading.RLock:
-    """A context in which no other thread alters the network; a thread that comes second waits."""
+@contextmanager
+def alone_with(network: nn.Module) -> Iterator[None]:
+    """A context in which no other thread alters the network, or another one with which it shares modules.
+
+    A thread that comes second waits. Locks are taken in one order, so that no two threads wait for each other.
+    """
+    modules = sorted({id(one): one for one in (library_of(network), *network.modules())}.items())
     with _LOCKS_LOCK:
-        return _LOCKS.setdefault(library_of(network), threading.RLock())
+        locks = [_LOCKS.setdefault(module, threading.RLock()) for _, module in modules]
+    with ExitStack() as stack:
+        for lock in locks:
+            stack.enter_context(lock)
+        yield
 
 
 @contextmanager

@@ -80,8 +80,10 @@ def _setting_error(error: OmegaConfBaseException) -> str:
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """The error and what it was raised from, outermost first."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()  # a person's own code may have raised an error from itself
+    while cause is not None and id(cause) not in seen:
         yield cause
+        seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
 
 

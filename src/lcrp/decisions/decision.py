@@ -70,7 +70,10 @@ def explained_decisions(
         chosen = chosen_targets(attributor.task, prediction, sample, selection, class_id)
     except TargetError as error:
         is_placed = selection.box is not None
-        raise with_best(error, attributor.task, trace.output, class_id, is_placed=is_placed) from error
+        better = with_best(error, attributor.task, trace.output, class_id, is_placed=is_placed)
+        if better is error:
+            raise
+        raise better from error
     return [_explanation(attributor, view, one, choice) for one in chosen]
 
 

@@ -277,3 +277,10 @@ def test_statistics_know_the_layer_that_explanations_take(
     assert found.top("boat", n=1)[0].layer == "strong"
     assert found.concept("auto", 0).layer == "strong"
     assert lcrp.explain(explainer, squares[1], class_name="boat", statistics=found)[0].layer == "strong"
+
+
+def test_a_class_that_is_not_there_ends_in_one_error() -> None:
+    """An error that was raised from itself kept those who read its causes busy for ever."""
+    with pytest.raises(lcrp.LcrpError, match="kite") as caught:
+        lcrp.explain("embedded:unet_scenes", np.zeros((64, 64, 3), dtype=np.uint8), class_name="kite")
+    assert caught.value.__cause__ is not caught.value

@@ -1,6 +1,7 @@
 """Explaining leaves a network as it was, whatever it does to itself; its weights are read as they are now."""
 
 import copy
+import threading
 from collections import deque
 
 import pytest
@@ -9,7 +10,9 @@ from torch import nn
 from torch.nn import functional
 from traps import EPSILON, Everything, Written, explained, pictures, plain_output
 
+import lcrp
 from lcrp.attribution.engine import Attributor
+from lcrp.attribution.plain import alone_with
 from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus_flat
 from lcrp.composites.operations.fingerprint import Fingerprint
 from lcrp.composites.spec import CompositeSpec
@@ -299,3 +302,42 @@ def test_nothing_is_seen_where_there_is_nothing():
     whole = torch.ones(3, dtype=torch.int64)
     seen = Fingerprint([whole])
     assert not seen.has_changed()
+
+
+class Remembering(nn.Module):
+    """Counts its passes, and takes running statistics in them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.passes = nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2), 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.passes += 1
+        self.conv.weight.data.mul_(1.5)
+        return nn.functional.batch_norm(self.conv(x), self.norm.running_mean, self.norm.running_var, training=True)
+
+
+def test_loading_leaves_a_network_as_it_was() -> None:
+    network = Remembering()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    lcrp.load(network, task="segmentation", class_names=["background", "boat"], input=8)
+    assert network.passes == 0
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert all(one.requires_grad and one.is_leaf for one in network.parameters())
+
+
+def test_networks_that_share_modules_wait_for_each_other() -> None:
+    backbone = nn.Conv2d(3, 4, 1)
+    one, other = nn.Sequential(backbone, nn.Conv2d(4, 2, 1)), nn.Sequential(backbone, nn.Conv2d(4, 3, 1))
+    entered = threading.Event()
+
+    def second() -> None:
+        with alone_with(other):
+            entered.set()
+
+    thread = threading.Thread(target=second)
+    with alone_with(one), alone_with(one):
+        thread.start()
+        assert not entered.wait(0.3)
+    thread.join(10)
+    assert entered.is_set()

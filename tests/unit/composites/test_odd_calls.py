@@ -8,7 +8,7 @@ from traps import EPSILON, Written, assert_the_same, explained, pictures, plain_
 
 from lcrp.composites.composites import epsilon_plus_flat, lrp
 from lcrp.composites.operations.signals import in_order
-from lcrp.composites.rules import Epsilon
+from lcrp.composites.rules import Epsilon, Flat
 from lcrp.composites.spec import CompositeSpec
 from lcrp.errors import ConfigError, LayerError
 
@@ -700,3 +700,65 @@ def test_constants_are_not_cut():
     found = explained(Written(lambda network, x: network.head(network.conv(x) + 1.0)), composite=EPSILON)
     assert found.ledger.cut == 0
     assert found.ledger.constants != 0
+
+
+def scaled_by(how):
+    """Values times what is made of the maps of another layer."""
+    return lambda network, x: network.head(network.conv(x) * how(network.other(x)))
+
+
+def root_of(z):
+    return z.square().mean((1, 2, 3), keepdim=True) + 0.1
+
+
+GATES = {
+    "one minus a gate": (lambda z: 1 - z.sigmoid(), lambda z: (-z).sigmoid()),
+    "a gate and one": (lambda z: 0.5 * (1 + z.tanh()), lambda z: (2 * z).sigmoid()),
+    "the mean of two gates": (lambda z: (z.sigmoid() + z.sigmoid()) / 2, lambda z: z.sigmoid()),
+    "written out": (lambda z: 1 / (1 + (-z).exp()), lambda z: z.sigmoid()),
+}
+INVERSES = {
+    "rsqrt": lambda y, z: y * root_of(z).rsqrt(),
+    "a negative power": lambda y, z: y * root_of(z) ** -0.5,
+    "reciprocal": lambda y, z: y * root_of(z).sqrt().reciprocal(),
+    "one by it": lambda y, z: y * (1 / root_of(z).sqrt()),
+}
+
+
+@pytest.mark.parametrize("name", GATES)
+@pytest.mark.parametrize("composite", [EPSILON, PLUS])
+def test_gates_are_known_however_they_are_written(name, composite):
+    written, expected = (
+        explained(Written(scaled_by(how), other=nn.Conv2d(3, 4, 1)), composite=composite) for how in GATES[name]
+    )
+    torch.testing.assert_close(written.output, expected.output, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(written.heatmap, expected.heatmap, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", INVERSES)
+def test_what_is_multiplied_by_an_inverse_is_divided(name):
+    def forward(how):
+        return lambda network, x: network.head(how(network.conv(x), network.other(x)))
+
+    written = explained(Written(forward(INVERSES[name]), other=nn.Conv2d(3, 4, 1)), composite=EPSILON)
+    quotient = forward(lambda y, z: y / root_of(z).sqrt())
+    expected = explained(Written(quotient, other=nn.Conv2d(3, 4, 1)), composite=EPSILON)
+    torch.testing.assert_close(written.heatmap, expected.heatmap, rtol=1e-6, atol=1e-9)
+
+
+FLAT = CompositeSpec(name="epsilon_flat", build=lambda _: lrp(Epsilon(), first=Flat()))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        lambda x, w: torch.einsum("oc,bchw->bohw", w, x),
+        lambda x, w: (w @ x.flatten(2)).unflatten(2, x.shape[2:]),
+        lambda x, w: torch.tensordot(x, w, ([1], [1])).movedim(3, 1),
+    ],
+)
+def test_what_a_product_makes_of_the_picture_is_no_picture(first):
+    """Otherwise the convolution behind it gets the rule of the first layer."""
+    network = Written(lambda network, x: network.head(first(x, network.conv.weight[:, :, 0, 0])))
+    found, expected = explained(network, composite=FLAT), explained(network, composite=EPSILON)
+    torch.testing.assert_close(found.heatmap, expected.heatmap, rtol=1e-9, atol=1e-12)

@@ -56,3 +56,12 @@ def test_choices_and_settings_are_listed_nearest_first() -> None:
 def test_settings_that_hydra_reads_are_not_listed() -> None:
     assert known_settings(Stage) == ("name",)
     assert "top_n" in known_settings(Statistics)
+
+
+def test_an_error_that_was_raised_from_itself_ends() -> None:
+    error = StoreError("no room")
+    error.__cause__ = error
+    assert one_line(error) == "no room"
+    first, second = ValueError("one"), ValueError("two")
+    first.__context__, second.__context__ = second, first
+    assert one_line(first)

@@ -43,7 +43,7 @@ def matrices(mode: "OperationRules", func: Function, args: Arguments, kwargs: Op
         return out
 
     share = 1 / len(factors)
-    operation = Local(function=product, shares=(share,) * len(factors))
+    operation = Local(function=product, shares=(share,) * len(factors), is_map=True)
     inputs = tuple(args[number] for number in factors)
     return mode.explained(rule, operation, inputs, without_gradient(func, args, kwargs))
 

@@ -66,7 +66,7 @@ class Origin:
     Attributes:
         linear: it is the output of a linear map.
         sum: it is a sum.
-        is_gate: it is a sigmoid, tanh or softmax, or a view or multiple of one.
+        is_gate: it is a sigmoid, tanh, softmax or inverse, or a view, a multiple or a sum of such, or one minus it.
         is_picture: no linear map lies between the picture and it.
         is_cut: it is a constant that the network made of what depends on the picture, such as by detach.
         version: of the tensor, as that was noted.

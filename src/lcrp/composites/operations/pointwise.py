@@ -55,6 +55,13 @@ def gate(mode: "OperationRules", func: Function, args: Arguments, kwargs: Option
     return note(y, Origin(is_gate=True, version=y._version)) if is_signal(y) else y
 
 
+def power(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
+    """A power; a negative one is divided by, where it is a factor, and takes nothing."""
+    exponent = args[1] if len(args) > 1 else kwargs.get("exponent")
+    is_inverse = isinstance(exponent, int | float) and exponent < 0
+    return (gate if is_inverse else activation)(mode, func, args, kwargs)
+
+
 def gated(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
     """Gated linear unit: half of the values times a sigmoid of the other half."""
     x = args[0]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lcrp.composites.operations.origin import is_gate, linear_before
+from lcrp.composites.operations.origin import Origin, is_gate, linear_before, note
 from lcrp.composites.operations.signals import (
     Arguments,
     Function,
@@ -51,7 +51,8 @@ def divide(mode: "OperationRules", func: Function, args: Arguments, kwargs: Opti
     if is_signal(divisor):
         rule = mode.rule("activation")
         if rule is not None:
-            return mode.explained(rule, Elementwise(), (divisor,), without_gradient(func, args, kwargs))
+            y = mode.explained(rule, Elementwise(), (divisor,), without_gradient(func, args, kwargs))
+            return note(y, Origin(is_gate=True, version=y._version))  # as a factor it divides
     return mode.native(func, args, kwargs)
 
 

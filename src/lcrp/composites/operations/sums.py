@@ -4,7 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lcrp.composites.operations.origin import Origin, SumOutput, is_cut, is_picture, linear_before, note, sum_before
+from lcrp.composites.operations.origin import (
+    Origin,
+    SumOutput,
+    is_cut,
+    is_gate,
+    is_picture,
+    linear_before,
+    note,
+    sum_before,
+)
 from lcrp.composites.operations.signals import (
     Arguments,
     Function,
@@ -107,7 +116,7 @@ def _sum(mode: "OperationRules", func: Function, args: Arguments, kwargs: Option
         versions=versions,
         own_version=y._version,
     )
-    return note(y, Origin(sum=made))
+    return note(y, Origin(sum=made, is_gate=all(is_gate(value) for value, _ in signals), version=y._version))
 
 
 def _summands(

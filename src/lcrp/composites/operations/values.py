@@ -62,6 +62,7 @@ class Local:
         shares: how much of the relevance goes to each input; they sum to 1 where all are linear.
         has_constant: whether y is more than what the inputs contribute, as with a bias.
         is_cut: whether that is what the network has cut off from the picture.
+        is_map: whether constants weigh the inputs as those of a linear map do.
         name: of an operation that no family knows; empty for others.
     """
 
@@ -69,6 +70,7 @@ class Local:
     shares: tuple[float, ...] = (1.0,)
     has_constant: bool = False
     is_cut: bool = False
+    is_map: bool = False
     name: str = ""
 
     def in_the_same_precision(self, device: str) -> "Local":
