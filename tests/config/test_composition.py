@@ -274,7 +274,7 @@ def test_settings_of_a_composite_are_given_by_its_file_and_by_the_command_line()
 
 
 def test_a_setting_that_a_composite_does_not_have_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^'composite\.gmma' is not set yet; there are .*'gamma', 'epsilon'"):
+    with pytest.raises(ConfigError, match=r"^'composite\.gmma' is not a setting; did you mean 'composite\.gamma'\?"):
         composed("composite=epsilon_gamma_flat", "composite.gmma=0.5")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import TypeAlias
 
 from torch import nn
@@ -36,6 +37,15 @@ class CompositeSpec:
     def __call__(self, network: nn.Module) -> BuiltComposite:
         """A composite for this network."""
         return self.build(network, **self.settings)
+
+    @property
+    def title(self) -> str:
+        """Name, and the settings that are not the usual ones, such as ``epsilon_plus_flat (attention=attn)``."""
+        if not self.settings:
+            return self.name
+        usual = {name: one.default for name, one in signature(self.build).parameters.items()}
+        others = [f"{name}={value}" for name, value in self.settings.items() if value != usual.get(name, value)]
+        return f"{self.name} ({', '.join(others)})" if others else self.name
 
     def identity(self) -> dict[str, object]:
         """All that determines its numbers, as plain values."""

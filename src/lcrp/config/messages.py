@@ -1,5 +1,6 @@
 """What Hydra and omegaconf complain of, in one line that helps."""
 
+import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 
@@ -16,6 +17,7 @@ from lcrp.config.root import Stage
 from lcrp.errors import LcrpError, nearest
 from lcrp.values.paths import without_current_folder
 
+_SIMILAR = 0.7  # of a misspelt key to the one that is meant
 NO_SCHEMA = "the stage's file names no schema: it must begin with 'defaults: [/schema/stage@_here_: own, _self_]'"
 
 
@@ -68,7 +70,12 @@ def _setting_error(error: OmegaConfBaseException) -> str:
             return NO_SCHEMA
         if is_dataclass(error.object_type):
             return unknown_setting(key, known_settings(error.object_type))
-        known = ", ".join(f"'{name}'" for name in error.parent_node or ())
+        names = [str(name) for name in error.parent_node or ()]
+        parent, _, last = key.rpartition(".")
+        meant = difflib.get_close_matches(last, names, 1, _SIMILAR)
+        if meant:
+            return f"'{key}' is not a setting; did you mean '{parent}.{meant[0]}'?"
+        known = ", ".join(f"'{name}'" for name in names)
         return f"'{key}' is not set yet; there are {known or 'none'}. Write +{key}=... to add it"
     if isinstance(error, MissingMandatoryValue):
         return f"'{key}' has no value; write {key}=..."

@@ -9,7 +9,7 @@ from lcrp.composites.composites import epsilon_gamma_flat
 from lcrp.composites.rules import GeneralisedGamma
 from lcrp.composites.spec import GRADIENT
 from lcrp.composites.table import RuleTable
-from lcrp.config.compose import composition
+from lcrp.config.compose import composed, composition
 from lcrp.config.composite import build_composite
 from lcrp.config.methods import methods
 from lcrp.errors import ConfigError
@@ -89,3 +89,10 @@ def test_gradients_are_not_counted_as_lrp_whatever_they_are_called() -> None:
     }  # fmt: skip
     assert found["gradient"].composite == found["gradcam"].composite == GRADIENT
     assert {name: one.composite.conserves for name, one in found.items()}["guided_backprop"] is False
+
+
+def test_the_title_names_settings_that_are_not_the_usual_ones() -> None:
+    settings = composed(["model=unet", "dataset=scenes", "composite=epsilon_plus_flat"]).composite
+    assert build_composite(settings).title == "epsilon_plus_flat"
+    other = {**settings, "attention": "attn", "epsilon": 1e-4}
+    assert build_composite(other).title == "epsilon_plus_flat (epsilon=0.0001, attention=attn)"

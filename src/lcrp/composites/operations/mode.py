@@ -200,8 +200,9 @@ class OperationRules(TorchFunctionMode):
         step = out.grad_fn.step  # type: ignore[union-attr]
         step.layer = self.running.innermost
         self.kept.by(step)
-        is_local = isinstance(operation, Local)
-        is_map = operation.is_map or operation.name if is_local else isinstance(operation, LinearMap)
+        is_map = isinstance(operation, LinearMap)
+        if isinstance(operation, Local):
+            is_map = operation.is_map or bool(operation.name)
         if not is_map and all(map(is_picture, inputs)):
             note(out, Origin(is_picture=True, version=out._version))
         return out

@@ -101,7 +101,7 @@ class _Work:
     def title(self) -> str:
         """Model, dataset and composite in words."""
         subject = self.subject
-        return f"{subject.explainer.name} · {subject.dataset.name} · {subject.explainer.composite.name}"
+        return f"{subject.explainer.name} · {subject.dataset.name} · {subject.explainer.composite.title}"
 
     def units(self, name: str, own: Mapping[str, object]) -> Units:
         """Where a part's results are kept; `own` is what determines them beside subject, statistics and layers."""

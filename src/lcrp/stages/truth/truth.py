@@ -114,7 +114,7 @@ def truth(subject: Subject, statistics: StatisticsSettings, settings: TruthSetti
         log.info("%d targets instead of %d: these pictures hold no more", num_found, settings.num_targets)
     tables = joined_tables(gathered, settings.num_targets)
     tables |= summary_tables(tables, names)
-    title = f"{model.name} ({model.checkpoint}), {dataset.name}, {model.composite.name}, layer {model.layer}"
+    title = f"{model.name} ({model.checkpoint}), {dataset.name}, {model.composite.title}, layer {model.layer}"
     written = write_evidence(
         run.folder / REPORT_FILE, list(tables.values()), title=title, settings=plain_settings(settings)
     )
