@@ -3,7 +3,6 @@
 Axes: V variant, C concept, M box of the raw output, K class, H W picture, h w feature map.
 """
 
-import gc
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -41,10 +40,7 @@ def ablated_outputs(
         LayerError: the layer has no places where `fill` could lie.
     """
     if attributor.takes_one and len(keep) > 1:
-        outputs = []
-        for one in keep:
-            outputs.append(ablated_outputs(attributor, image, layer, one[None], fill))
-            gc.collect()  # parts of a pass that refer to each other in a circle, else kept until Python looks for them
+        outputs = [ablated_outputs(attributor, image, layer, one[None], fill) for one in keep]
         return KeptOutput(pictures=tuple(one.pictures[0] for one in outputs if isinstance(one, KeptOutput)))
 
     def ablate(output: torch.Tensor, axis: int) -> torch.Tensor:

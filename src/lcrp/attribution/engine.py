@@ -215,6 +215,7 @@ class Attributor:
                 self._rules.few_rounds = is_for_few
                 self._rules.begin(copies=self._copies)
                 self._recorder.kept, self._seen = self._rules.kept, self._rules.written.order
+                stack.callback(self._rules.end)
                 stack.enter_context(self._rules)
             else:
                 self._seen = stack.enter_context(Watch()).order

@@ -1,6 +1,8 @@
 """Networks that write into memory, by whatever means torch has, are explained as the same ones that do not."""
 
 import copy
+import gc
+import weakref
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -590,3 +592,23 @@ def test_named_tuples_of_tensors_are_given_to_functions_as_they_are_now():
         written,
         lambda network, x: network.head(torch.cat([network.conv(x)[:, :2].relu(), network.conv(x)[:, 2:]], dim=1)),
     )
+
+
+def test_a_pass_leaves_no_circle_that_holds_its_maps():
+    """Python finds circles late: passes of large detectors took all memory until then."""
+    maps = []
+
+    def forward(network, x):
+        y = network.conv(x)
+        y.relu_()
+        maps.append(weakref.ref(y))
+        return network.head(y)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert explained(Written(forward)).heatmap.any()
+        assert maps
+        assert all(one() is None for one in maps)
+    finally:
+        gc.enable()

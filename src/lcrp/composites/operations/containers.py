@@ -1,81 +1,67 @@
 """Tensors within what a module returns, in whatever it keeps them."""
 
-from collections.abc import Callable, MutableMapping
-from contextlib import suppress
+import operator
+from collections.abc import Callable, Iterator, MutableMapping, MutableSequence
+from functools import partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_map
 
 from lcrp.errors import ConfigError
 
-Current = Callable[[torch.Tensor], torch.Tensor]
-_NO_CONTAINERS = (type, ModuleType, FunctionType, MethodType, nn.Module, str, bytes, int, float, complex, torch.Size)
+_PLAIN = (type(None), type, str, bytes, bytearray, int, float, complex, torch.Size)
+_NO_CONTAINERS = (*_PLAIN, ModuleType, FunctionType, MethodType, nn.Module)
 
 
-def with_current(value: Any, current: Current) -> Any:
-    """A value with every tensor in it as it is now.
+class Current:
+    """Puts in place of every tensor in a value what it is now.
 
-    Lists, tuples and mappings of Python are made anew; others, and objects, hold the new tensors themselves, as they
-    would if these had been written into.
+    Containers and objects hold the new tensors themselves, as they would if these had been written into; tuples are
+    made anew.
 
     Args:
-        value: tensors, containers of tensors, objects with attributes, and these in one another.
         current: what a tensor is now.
     """
-    seen: set[int] = set()
 
-    def leaf(one: Any) -> Any:
-        if isinstance(one, torch.Tensor):
-            return current(one)
-        if one is None or isinstance(one, _NO_CONTAINERS) or id(one) in seen:
-            return one
-        seen.add(id(one))
-        return _member(one, member)
+    def __init__(self, current: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self._current = current
+        self._known: dict[int, tuple[Any, Any]] = {}  # a container, which keeps its id, and what it has become
 
-    def member(one: Any) -> Any:
-        return tree_map(leaf, one)
+    def of(self, value: Any) -> Any:
+        """Tensors, containers of tensors, objects with attributes, and these in one another, as they are now."""
+        if isinstance(value, torch.Tensor):
+            return self._current(value)
+        if isinstance(value, _NO_CONTAINERS):
+            return value
+        if id(value) not in self._known:
+            self._known[id(value)] = (value, value)
+            self._known[id(value)] = (value, self._container(value))
+        return self._known[id(value)][1]
 
-    return member(value)
-
-
-def _member(one: Any, member: Callable[[Any], Any]) -> Any:
-    """A container of a class that torch does not know, or an object, with its members as they are now."""
-    if isinstance(one, tuple):
-        now = [member(value) for value in one]
-        return one if all(map(_is_same, one, now)) else _tuple(one, now)
-    if isinstance(one, MutableMapping):
-        for key, value in list(one.items()):
-            _put(value, member(value), lambda new, key=key: one.__setitem__(key, new))  # type: ignore[misc]
-    elif isinstance(one, list):
-        for number, value in enumerate(one):
-            _put(value, member(value), lambda new, number=number: one.__setitem__(number, new))  # type: ignore[misc]
-    own = getattr(one, "__dict__", {})
-    for name, value in list(own.items()):
-        _put(value, member(value), lambda new, name=name: own.__setitem__(name, new))  # type: ignore[misc]
-    for name in _slots(one):
-        with suppress(AttributeError):  # not set
-            value = getattr(one, name)
-            _put(value, member(value), lambda new, name=name: object.__setattr__(one, name, new))  # type: ignore[misc]
-    return one
+    def _container(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            members = list(map(self.of, value))
+            return value if all(map(operator.is_, value, members)) else _tuple(value, members)
+        for member, put in list(_members(value)):
+            now = self.of(member)
+            if now is not member:
+                put(now)
+        return value
 
 
-def _put(before: Any, now: Any, put: Callable[[Any], None]) -> None:
-    if not _is_same(before, now):
-        put(now)
-
-
-def _is_same(before: Any, now: Any) -> bool:
-    """Whether nothing in a container has changed, which was made anew all the same."""
-    if before is now:
-        return True
-    if isinstance(before, list | tuple):
-        return isinstance(now, list | tuple) and len(before) == len(now) and all(map(_is_same, before, now))
-    if isinstance(before, dict):
-        return isinstance(now, dict) and all(_is_same(value, now[key]) for key, value in before.items())
-    return False
+def _members(value: Any) -> Iterator[tuple[Any, Callable[[Any], None]]]:
+    """What a container or an object holds, and what puts another thing in its place."""
+    if isinstance(value, MutableMapping):
+        yield from ((one, partial(operator.setitem, value, key)) for key, one in value.items())
+    elif isinstance(value, MutableSequence):
+        yield from ((one, partial(operator.setitem, value, number)) for number, one in enumerate(value))
+    attributes = getattr(value, "__dict__", {})
+    yield from ((one, partial(operator.setitem, attributes, name)) for name, one in attributes.items())
+    for name in _slots(value):
+        if hasattr(value, name):
+            yield getattr(value, name), partial(object.__setattr__, value, name)
 
 
 def _tuple(like: tuple[Any, ...], values: list[Any]) -> tuple[Any, ...]:

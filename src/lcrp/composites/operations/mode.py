@@ -121,10 +121,14 @@ class OperationRules(TorchFunctionMode):
         """A forward pass begins, in which rules keep copies or not."""
         if copies or self.constants.have_changed():  # copies are of this pass alone
             self.constants.forget()
-        self.written = self.running.written = Written(self.cuts, self.about_to_write)
+        self.end()
         self.kept = Kept(copies=copies)
         self.cuts.clear()
         self.is_cut = False
+
+    def end(self) -> None:
+        """A forward pass is over: what it has written is let go."""
+        self.written = self.running.written = Written(self.cuts, self.about_to_write)
 
     def current(self, output: Any) -> Any:
         """An output of the network or of a module, as it is after what was written into it."""

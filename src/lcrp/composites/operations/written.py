@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lcrp.composites.operations.containers import with_current
+from lcrp.composites.operations.containers import Current
 from lcrp.composites.operations.kept import CopiesNeededError
 from lcrp.composites.operations.memory import has_views, memory_of
 from lcrp.composites.operations.order import Order
@@ -81,9 +81,7 @@ class Written:
 
     def output(self, output: Any) -> Any:
         """What a module returns, every tensor in it as it is now."""
-        if not self.any:
-            return output
-        return with_current(output, self.current)
+        return Current(self.current).of(output) if self.any else output
 
     def write(self, written: torch.Tensor, now: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """A value is written into a tensor.
