@@ -14,12 +14,15 @@ from lcrp.composites.bookkeeper import Bookkeeper
 from lcrp.composites.operations.audit import passed_as_gradient, passed_by_contribution, rules_used
 from lcrp.errors import LayerError
 from lcrp.values.ledger import Ledger, Unaccounted
+from lcrp.values.shares import percent
 
 log = logging.getLogger(__name__)
 
 _TOLERANCE = {torch.float64: 1e-3, torch.float32: 1e-3}  # of the larger of seed and the largest sum of |R|
 _COARSE = 0.1  # of less precise numbers
 _LISTED = 5  # operations of a kind
+_NOTHING = 1e-6  # share of a decision
+_CUT = "relevance is cut in the network"
 
 Found = Mapping[str, Counter[str]]  # what is said of operations, and how many of each there are
 
@@ -49,23 +52,38 @@ class Accounts:
     num_rounds: int = 0
     is_audited: bool = False
 
-    def audit(self, seeded: torch.Tensor) -> None:
-        """Warn, in one line, of what has no rule on the way of the first decision, unless that was told before.
+    def audit(self, seeded: torch.Tensor, ledgers: tuple[Ledger, ...] = ()) -> None:
+        """Warn, in one line, of what has no rule on the way of a decision, and of what was cut there, each once.
 
         Args:
             seeded: the output that is explained.
+            ledgers: of the round, where they are known.
         """
-        if self.is_audited or not self.claims:
+        if not self.claims:
             return
+        remarks = [] if self.is_audited else self._without_rule(seeded)
         self.is_audited = True
-        found = _found(seeded, self.cuts)
-        names = {f"{what}: {name}" for what, names in found.items() for name in names}
-        if names - self.told:
-            log.warning("%s", "; ".join(_remarks(found)))
+        share = max((abs(one.cut / one.seed) for one in ledgers if one.seed), default=0.0)
+        (cuts,) = _remarks({_CUT: self.cuts}) or [""]
+        if share > _NOTHING and _CUT not in self.told:
+            remarks.append(f"{cuts}: {percent(share)} of this decision went there, and not to the picture")
+            self.told |= {_CUT, cuts}
+        if remarks:
+            log.warning("%s", "; ".join(remarks))
+        if cuts and ledgers and cuts not in self.told:
+            log.info("%s: beside the way of this decision, as far as it can be followed", cuts)
+            self.told.add(cuts)
+
+    def _without_rule(self, seeded: torch.Tensor) -> list[str]:
+        """Operations without a rule on the way of a decision, unless they were told."""
         losing = ", ".join(self._used(seeded))
         if losing and losing not in self.told:
             log.info("%s makes or loses relevance: ledgers say how much is missing, none is refused", losing)
+        found = _found(seeded)
+        names = {f"{what}: {name}" for what, names in found.items() for name in names}
+        is_new = bool(names - self.told)
         self.told |= names | {losing}
+        return _remarks(found) if is_new else []
 
     def closed(
         self, seeded: torch.Tensor, seed: torch.Tensor, heatmap: torch.Tensor, layers: Iterable[torch.Tensor]
@@ -95,6 +113,7 @@ class Accounts:
             Ledger(seed=a, reached=b, constants=c, cut=d, stabiliser=e, largest=f, conserves=conserves)
             for a, b, c, d, e, f in rows.tolist()
         )
+        self.audit(seeded, ledgers)
         if conserves and self.unaccounted == "error":
             tolerance = _COARSE if self.bookkeeper.is_coarse else _TOLERANCE.get(seeded.dtype, _COARSE)
             _check(ledgers, tolerance, seeded, self.cuts)
@@ -110,7 +129,7 @@ def _check(ledgers: tuple[Ledger, ...], tolerance: float, seeded: torch.Tensor, 
     worst = max(ledgers, key=lambda ledger: ledger.missing_share)
     if worst.missing_share <= tolerance:
         return
-    remarks = "".join(f"; {remark}" for remark in _remarks(_found(seeded, cuts)))
+    remarks = "".join(f"; {remark}" for remark in _remarks({**_found(seeded), _CUT: cuts}))
     raise LayerError(
         f"{worst.missing_share:.1%} of the relevance is unaccounted for, so heatmap and concepts may be wrong"
         f"{remarks}.",
@@ -127,11 +146,10 @@ def _remarks(found: Found) -> list[str]:
     ]
 
 
-def _found(seeded: torch.Tensor, cuts: Counter[str]) -> Found:
+def _found(seeded: torch.Tensor) -> Found:
     return {
         "operations without a rule passed as gradient": passed_as_gradient(seeded),
         "operations without a rule passed by contribution": passed_by_contribution(seeded),
-        "relevance is cut somewhere in the network, on the way of this decision or beside it": cuts,
     }
 
 

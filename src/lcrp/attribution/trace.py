@@ -224,7 +224,7 @@ class Trace:
             check_differentiable(start)
         if self._accounts is not None:
             self._accounts.bookkeeper.begin(len(seeds[0]), is_open=is_accounted, by_layer=by_layer)
-            if is_from_output:
+            if is_from_output and not is_accounted:
                 self._accounts.audit(starts[0])
         placed = [seed.to(start) for start, seed in zip(starts, seeds, strict=True)]
         try:

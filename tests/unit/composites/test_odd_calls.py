@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
-from traps import EPSILON, Written, assert_the_same, explained, pictures, plain_output
+from traps import EPSILON, Written, assert_the_same, explained, explained_unchanged, pictures
 
 from lcrp.composites.composites import epsilon_plus_flat, lrp
 from lcrp.composites.operations.signals import in_order
@@ -33,17 +33,7 @@ def canvas(y):
 
 def assert_alike(written, reference, composite=EPSILON):
     """As `assert_the_same`, but for stabilisers."""
-    one, other = Written(written), Written(reference)
-    plain = plain_output(one)
-    found, expected = explained(one, composite=composite), explained(other, composite=composite)
-    torch.testing.assert_close(found.output, plain, rtol=1e-12, atol=1e-14)
-    torch.testing.assert_close(expected.output, plain, rtol=1e-12, atol=1e-14)
-    assert expected.heatmap.any()
-    torch.testing.assert_close(found.heatmap, expected.heatmap, rtol=1e-3, atol=1e-4)
-    assert abs(found.ledger.constants - expected.ledger.constants) < 1e-3 * expected.ledger.largest
-    assert found.ledger.missing_share < 1e-9 or not found.ledger.conserves
-    assert not found.gradients
-    return found
+    return assert_the_same(written, reference, composite, but_for=(1e-3, 1e-4))
 
 
 NAMED = {
@@ -427,9 +417,7 @@ ALTERED = {
 def test_norms_are_not_merged_behind_what_alters_values(name):
     how = ALTERED[name]
     network = Written(lambda network, x: network.head(network.norm(how(network.conv(x)))), norm=nn.BatchNorm2d(4))
-    plain = plain_output(network)
-    found = explained(network, composite=PLUS)
-    torch.testing.assert_close(found.output, plain, rtol=1e-12, atol=1e-14)
+    found = explained_unchanged(network, composite=PLUS)
     merged = Written(lambda network, x: network.head(network.norm(network.conv(x))), norm=nn.BatchNorm2d(4))
     assert not torch.allclose(found.heatmap, explained(merged, composite=PLUS).heatmap, rtol=1e-2)
     assert found.ledger.missing_share < 1e-9
@@ -480,9 +468,7 @@ def recurrent(network, x):
 def test_operations_with_several_outputs_pass_by_contribution(kind):
     """Of each output by itself: x . (J^T (R / stab(y))) for its derivative J; they passed as the bare gradient."""
     network = Written(recurrent, recurrent=kind(36, 36, batch_first=True))
-    plain = plain_output(network)
-    found = explained(network, layers=("conv",))
-    torch.testing.assert_close(found.output, plain, rtol=1e-10, atol=1e-12)
+    found = explained_unchanged(network, layers=("conv",), rtol=1e-10, atol=1e-12)
     assert found.contributions == {kind.__name__.lower() if kind is not nn.RNN else "rnn_tanh": 1}
     assert not found.gradients
     assert found.ledger.missing_share < 1e-9
@@ -523,9 +509,7 @@ SEVERAL = {
 def test_of_several_outputs_each_has_its_rule(name):
     how, expected = SEVERAL[name]
     network = Written(between(how))
-    plain = plain_output(network)
-    found = explained(network)
-    torch.testing.assert_close(found.output, plain, rtol=1e-10, atol=1e-12)
+    found = explained_unchanged(network, rtol=1e-10, atol=1e-12)
     assert found.contributions == expected
     assert not found.gradients
     assert found.ledger.missing_share < 1e-9

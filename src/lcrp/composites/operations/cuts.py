@@ -6,7 +6,7 @@ import torch
 
 from lcrp.composites.operations.order import SHOWING
 from lcrp.composites.operations.origin import is_cut, mark_cut
-from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal, leaves
+from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal, is_writing, leaves
 
 if TYPE_CHECKING:
     from lcrp.composites.operations.mode import OperationRules
@@ -131,10 +131,8 @@ def _apart(mode: "OperationRules", view: Any, how: str) -> Any:
 
 
 def _writes(func: Function, kwargs: Options) -> bool:
-    """Whether a function writes into an argument."""
-    name: str = getattr(func, "__name__", "")
-    in_place = name[-1:] == "_" and name[-2:] != "__" and name != "requires_grad_"
-    return in_place or name == "__setitem__" or kwargs.get("out") is not None
+    """Whether a call writes into an argument."""
+    return is_writing(func) or kwargs.get("out") is not None
 
 
 _DATA: Function = torch.Tensor.data.__get__  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from lcrp.composites.operations.signals import Arguments, Function, Options
+from lcrp.composites.operations.signals import Arguments, Function, Options, is_writing
 
 if TYPE_CHECKING:
     from lcrp.composites.operations.mode import OperationRules
@@ -80,8 +80,7 @@ class Watch(TorchFunctionMode):
     ) -> Any:
         """One call of a function of torch."""
         self.order.matters = self.order.matters or func in SHOWING
-        name = getattr(func, "__name__", "")
-        if args and isinstance(args[0], torch.Tensor) and (name == "__setitem__" or name[-1:] == "_" != name[-2:-1]):
+        if args and isinstance(args[0], torch.Tensor) and is_writing(func):
             self.order.written(args[0])
         out = func(*args, **(kwargs or {}))
         if args and func in _EITHER:

@@ -1,7 +1,7 @@
 """What a tensor that depends on the picture came from, noted on the tensor while the network runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -70,7 +70,6 @@ class Origin:
         is_picture: no linear map lies between the picture and it.
         is_cut: it is a constant that the network made of what depends on the picture, such as by detach.
         version: of the tensor, as that was noted.
-        uses: how many operations have read it so far.
     """
 
     linear: LinearOutput | None = None
@@ -79,7 +78,6 @@ class Origin:
     is_picture: bool = False
     is_cut: bool = False
     version: int = 0
-    uses: int = field(default=0)
 
 
 NOTHING = Origin()

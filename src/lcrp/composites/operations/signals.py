@@ -106,6 +106,12 @@ def _spelled(name: str, given: Container[str]) -> str:
     return next((one for one in (name, *_SPELLINGS.get(name, ())) if one in given), name)
 
 
+def is_writing(func: Function) -> bool:
+    """Whether a function writes into its first argument, told by its name."""
+    name: str = getattr(func, "__name__", "")
+    return name == "__setitem__" or (name[-1:] == "_" != name[-2:-1] and name != "requires_grad_")
+
+
 def leaves(args: Arguments, kwargs: Options) -> Iterator[Any]:
     """Arguments, and members of lists of them."""
     for arg in (*args, *kwargs.values()) if kwargs else args:
