@@ -113,8 +113,8 @@ class LedgerSummary:
             doubt += f"; in {self.cancelling} of them large relevance for and against cancels"
         return (
             f"ledger of {self.count} decisions looked at: {mean['reached']:.1%} of the relevance reached the picture, "
-            f"constants (biases above all) took {mean['constants']:.1%}, stabilisers {mean['stabiliser']:.1%}{cut}; at most "
-            f"{self.largest_missing:.1g} of a decision is unaccounted for{doubt}"
+            f"constants (biases above all) took {mean['constants']:.1%}, stabilisers {mean['stabiliser']:.1%}{cut}; "
+            f"at most {self.largest_missing:.1g} of a decision is unaccounted for{doubt}"
         )
 
 

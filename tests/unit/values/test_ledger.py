@@ -49,9 +49,9 @@ def test_nothing_is_said_of_no_ledgers_and_no_seed_divides() -> None:
 def test_the_summary_is_one_line_that_tells_of_cancelling() -> None:
     found = LedgerMoments.of([0, 0], [ledger(1.0, 0.5, 0.5), ledger(1.0, 0.5, 0.5, largest=200.0)]).summary()
     assert repr(found) == (
-        "ledger of 2 decisions looked at: 50.0% of the relevance reached the picture, constants (biases above all) took "
-        "50.0%, stabilisers 0.0%; at most 0 of a decision is unaccounted for; in 1 of them large relevance for and against "
-        "cancels"
+        "ledger of 2 decisions looked at: 50.0% of the relevance reached the picture, constants (biases above all) "
+        "took 50.0%, stabilisers 0.0%; at most 0 of a decision is unaccounted for; in 1 of them large relevance for "
+        "and against cancels"
     )
 
 
