@@ -14,6 +14,7 @@ import numpy.typing as npt
 from lcrp.evidence.intervals import Interval, mean_interval
 
 Array = npt.NDArray[Any]
+LEAST = 0.005  # logits; what is less is written as 0.00
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,15 @@ def verdict(areas: Areas, model: str) -> str:
             f"the scores of all {len(mean)} methods are" if len(mean) > 1 else f"the score of {areas.methods[0]} is"
         )
         return f"On {model}, taking concepts of these layers away changes no logit: {scores} zero, no order is best."
+    if (
+        max(np.nanmax(np.abs(np.nanmean(over_layers(one), axis=1))) for one in (areas.flipping, areas.insertion))
+        < LEAST
+    ):
+        where = ", ".join(areas.layers)
+        return (
+            f"On {model}, taking concepts of {where} away changes a logit by less than {LEAST:g} on average: decisions "
+            "hardly pass there, and no order is told to be best; choose other layers."
+        )
     best = _best(mean)
     lead = mean_interval(mean[best], areas.images)
     claim = f"orders concepts best of {len(mean)} methods" if len(mean) > 1 else "alone was asked for"

@@ -98,3 +98,11 @@ def test_scores_that_are_all_zero_name_no_best_method() -> None:
         "On ssdlite, taking concepts of these layers away changes no logit: the scores of all 3 methods are zero, no "
         "order is best."
     )
+
+
+def test_differences_that_are_written_as_nothing_name_no_best_method() -> None:
+    """It read 'best of 3 methods: flipping them costs the logit 0.00'."""
+    text = verdict(areas((0.004, 0.002, -0.001), spread=0.0), "unet")
+    assert "changes a logit by less than 0.005 on average" in text
+    assert "best of" not in text
+    assert "best of 3 methods" in verdict(areas((0.04, 0.02, -0.01), spread=0.0), "unet")
