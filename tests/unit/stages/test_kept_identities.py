@@ -13,6 +13,7 @@ import pytest
 import toy
 
 from lcrp.attribution.methods import Method
+from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.composites.composites import all_flat, epsilon_plus_flat, gradient
 from lcrp.composites.spec import BuiltComposite
 from lcrp.data.scenes import ScenesDataset
@@ -86,7 +87,9 @@ def told_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
     def folder(statistics: Any = STATISTICS, layer: str = "2", **changes: Any) -> Path:
         known = colour_world.subject()
-        subject = replace(known, dataset=ScenesDataset("val"), explainer=replace(known.explainer, layer=layer))
+        scenes = ScenesDataset("val")
+        explainer = replace(known.explainer, layer=layer, task=SegmentationTask(scenes.class_names))
+        subject = replace(known, dataset=scenes, explainer=explainer)
         run = colour_world.run(tmp_path)
         return folder_of(partial(truth, subject, statistics, replace(TRUTH, **changes), run), monkeypatch)
 
