@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 import torch
 
@@ -27,6 +27,7 @@ class Inert:
     """Stand-in for a class named in a checkpoint: it keeps the state it is given and does nothing."""
 
     __slots__ = ("content",)
+    package: ClassVar[str] = ""  # of the real class
     content: object
 
     def __new__(cls, *_arguments: object) -> "Inert":
@@ -76,6 +77,26 @@ _INERT_NAMES = frozenset(
         *_names("yolov6.layers.common", "RepVGGBlock RepBlock SimConv SimSPPF Conv Transpose SiLU ConvModule ConvBN"),
         *_names("yolov6.layers.common", "ConvBNReLU ConvBNSiLU SPPFModule SimCSPSPPF CSPSPPF CSPSPPFModule BiFusion"),
         *_names("yolov6.layers.common", "BottleRep BottleRep3 BepC3 MBLABlock QARepVGGBlock RealVGGBlock Concat"),
+        *_names("ultralytics.nn.tasks", "BaseModel DetectionModel SegmentationModel SemanticSegmentationModel"),
+        *_names("ultralytics.nn.tasks", "YOLOv10DetectionModel PoseModel OBBModel ClassificationModel WorldModel"),
+        *_names("ultralytics.nn.tasks", "RTDETRDetectionModel DepthModel YOLOEModel YOLOESegModel"),
+        *_names("ultralytics.nn.modules.conv", "Conv Conv2 DWConv LightConv RepConv ConvTranspose DWConvTranspose2d"),
+        *_names("ultralytics.nn.modules.conv", "GhostConv Focus Concat CBAM ChannelAttention SpatialAttention Index"),
+        *_names("ultralytics.nn.modules.block", "Bottleneck BottleneckCSP C1 C2 C2f C3 C3x C3k C3k2 C3Ghost C3TR"),
+        *_names("ultralytics.nn.modules.block", "C2PSA C2fPSA PSA PSABlock Attention SPP SPPF SPPELAN DFL Proto"),
+        *_names("ultralytics.nn.modules.block", "Proto26 SCDown C2fCIB CIB RepVGGDW A2C2f ABlock AAttn RepC3"),
+        *_names("ultralytics.nn.modules.block", "RepNCSPELAN4 RepCSP RepBottleneck ADown AConv ELAN1 CBLinear"),
+        *_names("ultralytics.nn.modules.block", "CBFuse HGStem HGBlock Silence GhostBottleneck TorchVision"),
+        *_names("ultralytics.nn.modules.block", "ResNetBlock ResNetLayer BNContrastiveHead ContrastiveHead C2fAttn"),
+        *_names("ultralytics.nn.modules.head", "Detect v10Detect Segment Segment26 SemanticSegment Pose Pose26 OBB"),
+        *_names("ultralytics.nn.modules.head", "OBB26 Classify RTDETRDecoder WorldDetect YOLOEDetect YOLOESegment"),
+        *_names("ultralytics.nn.modules.transformer", "AIFI TransformerLayer TransformerBlock TransformerEncoderLayer"),
+        *_names("ultralytics.utils", "IterableSimpleNamespace"),
+        *_names("ultralytics.yolo.utils", "IterableSimpleNamespace"),
+        *_names("ultralytics.utils.loss", "v8DetectionLoss v8SegmentationLoss v8PoseLoss v8OBBLoss E2EDetectLoss"),
+        *_names("ultralytics.utils.loss", "v8ClassificationLoss BboxLoss DFLoss E2ELoss"),
+        *_names("ultralytics.utils.tal", "TaskAlignedAssigner RotatedTaskAlignedAssigner"),
+        *_names("builtins", "getattr"),  # of segmenters, which keep a method of their head: as inert as all others
         *_names("torch.nn.modules.activation", "SiLU ReLU ReLU6 LeakyReLU PReLU Hardswish Hardsigmoid Sigmoid Tanh"),
         *_names("torch.nn.modules.activation", "ELU GELU Mish Softmax Softplus"),
         *_names("torch.nn.modules.batchnorm", "BatchNorm2d SyncBatchNorm"),
@@ -99,7 +120,8 @@ _INERT_NAMES = frozenset(
 )
 
 _STAND_INS: dict[str, type[Inert]] = {
-    name: type(name.rsplit(".", 1)[-1], (Inert,), {"__slots__": ()}) for name in sorted(_INERT_NAMES)
+    name: type(name.rsplit(".", 1)[-1], (Inert,), {"__slots__": (), "package": name.partition(".")[0]})
+    for name in sorted(_INERT_NAMES)
 }
 _PYTHON_2_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
@@ -137,11 +159,6 @@ def _read_zip(file: IO[bytes], path: Path) -> object:
     with _as_checkpoint_error(path):
         names = _names_in(_pickle_of(file, path), path)
     refused = sorted(names - _TORCH_NAMES - _INERT_NAMES)
-    if any(name.startswith("ultralytics.") for name in refused):
-        raise CheckpointError(
-            f"checkpoint '{path}' is of the package ultralytics (YOLOv8 or newer), whose networks lcrp does not read "
-            "yet; of detectors it reads YOLOv5 6.0 to 7.0, YOLOv6 0.1.0 and SSD. Nothing in the file was run"
-        )
     if refused:
         listed = ", ".join(f"'{name}'" for name in refused[:3])
         more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""

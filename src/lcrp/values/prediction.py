@@ -22,12 +22,16 @@ class DetectorOutput:
         class_logits: [B, M, K] before the sigmoid; [B, M, 1 + K] before the softmax if there is a background.
         objectness_logits: [B, M] before the sigmoid; None for detectors without objectness.
         has_background: whether column 0 of the class logits is the background.
+        is_one_to_one: whether the detector learned to give every object one row, so that it needs no NMS.
+        masks: of every row; None for detectors of boxes alone.
     """
 
     boxes: torch.Tensor
     class_logits: torch.Tensor
     objectness_logits: torch.Tensor | None
     has_background: bool = False
+    is_one_to_one: bool = False
+    masks: "ObjectMasks | None" = None
 
     def class_probabilities(self) -> torch.Tensor:
         """[B, M, K] of the classes, detached, in at least float32."""
@@ -39,6 +43,23 @@ class DetectorOutput:
         if self.objectness_logits is None:
             return torch.ones_like(at_least_float32(self.class_logits[..., 0].detach()))
         return at_least_float32(self.objectness_logits.detach()).sigmoid()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectMasks:
+    """Masks of single objects, as sums of prototypes that all objects share (Bolya et al., YOLACT, 2019).
+
+    Attributes:
+        coefficients: [B, M, P] of every row.
+        prototypes: [B, P, h, w], of which the row's coefficients make the logits of its mask.
+    """
+
+    coefficients: torch.Tensor
+    prototypes: torch.Tensor
+
+    def logits(self, image: int, row: int) -> torch.Tensor:
+        """Logits [h, w] of one row's mask, before it is cut to the row's box."""
+        return torch.einsum("p,phw->hw", self.coefficients[image, row], self.prototypes[image])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

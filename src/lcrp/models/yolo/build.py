@@ -40,6 +40,7 @@ _BLOCKS: Mapping[str, Callable[[Part, blocks.Build], nn.Module]] = {
     "ABlock": blocks.ABlock,
     "A2C2f": blocks.A2C2f,
     "Concat": blocks.Concat,
+    "DFL": heads.DFL,
     "Detect": heads.Detect,
     "v10Detect": heads.Detect,
     "Segment": heads.Segment,
@@ -48,7 +49,7 @@ _BLOCKS: Mapping[str, Callable[[Part, blocks.Build], nn.Module]] = {
     "Proto26": heads.Proto26,
     "SemanticSegment": heads.SemanticSegment,
 }
-UNUSED = ("dfl", "aux_head", "semseg")  # parts of heads that hold constants, or are for training alone
+UNUSED = ("aux_head", "semseg")  # parts of heads for training alone
 HEADS = ("Detect", "v10Detect", "Segment", "Segment26", "SemanticSegment")
 
 
@@ -73,7 +74,7 @@ def build(part: Part) -> nn.Module:
 
 
 def _without_unused(part: Part) -> Part:
-    if part.kind not in HEADS:
+    if part.kind not in (*HEADS, "Proto26"):
         return part
     parts = {name: one for name, one in part.parts.items() if name not in UNUSED}
     return Part(kind=part.kind, settings=part.settings, parts=parts, parameters=part.parameters)

@@ -53,9 +53,7 @@ class Detect(Block):
         sides = at_least_float32(self.branch("cv2", maps))  # [B, 4 Q, M]
         batch, _, rows = sides.shape
         if self.num_bins > 1:
-            sides = sides.view(batch, 4, self.num_bins, rows).softmax(dim=2)
-            bins = torch.arange(self.num_bins, device=sides.device, dtype=sides.dtype)
-            sides = (sides * bins[:, None]).sum(dim=2)
+            sides = self.get_submodule("dfl")(sides.view(batch, 4, self.num_bins, rows))
         centres, strides = self.cells(sizes, like=sides)
         left_top, right_bottom = sides.transpose(1, 2).chunk(2, dim=-1)
         boxes = torch.cat((centres - left_top * strides, centres + right_bottom * strides), dim=-1)
@@ -81,6 +79,22 @@ class Detect(Block):
             centres.append((grid(height, width, like) + 0.5) * stride)
             strides.append(like.new_full((height * width, 1), stride))
         return torch.cat(centres), torch.cat(strides)
+
+
+class DFL(Block):
+    """Expectation of a distance over its bins, whose values a file may hold otherwise than as 0, 1, 2, ..."""
+
+    conv: nn.Conv2d
+
+    def __init__(self, part: Part, build: Build) -> None:
+        super().__init__(part, build)
+        with torch.no_grad():
+            self.conv.weight.copy_(torch.arange(self.conv.weight.numel()).view_as(self.conv.weight))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """sum_q v_q softmax(x)_q: from [B, 4, Q, M] to [B, 4, M]."""
+        values = self.conv.weight.view(-1, 1).to(x)
+        return (x.softmax(dim=2) * values).sum(dim=2)
 
 
 _BRANCHES = {"many": "cv2", "one2one": "one2one_cv2"}
