@@ -73,8 +73,9 @@ class DetectionTask(BoxDecisions):
             self._tell()
         boxes = output.boxes.detach().to(probabilities)
         images = zip(boxes, objectness, probabilities, strict=True)
+        iou = None if output.is_one_to_one else self.iou
         return [
-            kept_detections(*image, confidence=self.confidence, iou=self.iou, max_detections=self.max_detections)
+            kept_detections(*image, confidence=self.confidence, iou=iou, max_detections=self.max_detections)
             for image in images
         ]
 

@@ -18,7 +18,7 @@ def kept_detections(
     probabilities: torch.Tensor,
     *,
     confidence: float,
-    iou: float,
+    iou: float | None,
     max_detections: int,
 ) -> Detections:
     """The most confident boxes of one image that survive a class-wise NMS, on the CPU.
@@ -28,15 +28,17 @@ def kept_detections(
         objectness: [M].
         probabilities: [M, K] of the classes.
         confidence: above which objectness, and its product with the best class probability, must be.
-        iou: above which NMS drops the less confident of two boxes of a class.
+        iou: above which NMS drops the less confident of two boxes of a class; None for no NMS.
         max_detections: D at most.
     """
     best, labels = probabilities.max(dim=1)  # [M]
     product = objectness * best
     rows = ((objectness > confidence) & (product > confidence)).nonzero()[:, 0]
     rows = rows[product[rows].argsort(descending=True, stable=True)[:MAX_CANDIDATES]]
-    shifted = boxes[rows].double() + CLASS_SHIFT * labels[rows, None]  # double: exact far from the origin too
-    rows = rows[nms(shifted, product[rows].double(), iou)[:max_detections]]
+    if iou is not None:
+        shifted = boxes[rows].double() + CLASS_SHIFT * labels[rows, None]  # double: exact far from the origin too
+        rows = rows[nms(shifted, product[rows].double(), iou)]
+    rows = rows[:max_detections]
     return Detections(
         rows=rows.cpu(),
         boxes=boxes[rows].cpu(),

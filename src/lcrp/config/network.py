@@ -1,6 +1,7 @@
 """From the model's settings to a network with weights."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,12 +73,12 @@ def trained_network(
     checkpoint = _published(model) or find_checkpoint(model.checkpoint, origin)
     names = _known_names(model, checkpoint, dataset_names)
     kind = locate(str(model.network["_target_"]), "model.network._target_")
-    told = None
+    told, build = None, None
     if checkpoint is not None and hasattr(kind, "fitted"):
         fitted = kind.fitted(checkpoint)
-        checkpoint, told = fitted.checkpoint, fitted.activation
+        checkpoint, told, build = fitted.checkpoint, fitted.activation, fitted.build
         model = replace(model, network={**model.network, **fitted.arguments})
-    network, arguments = _network(model, checkpoint, names)
+    network, arguments = _network(model, checkpoint, names, build)
     if checkpoint is not None:
         _load(network, checkpoint, getattr(kind, "mend", ""))
     activation = None
@@ -135,7 +136,10 @@ def _published(model: Model) -> Checkpoint | None:
 
 
 def _network(
-    model: Model, checkpoint: Checkpoint | None, names: tuple[str, ...] | None
+    model: Model,
+    checkpoint: Checkpoint | None,
+    names: tuple[str, ...] | None,
+    build: Callable[..., nn.Module] | None = None,
 ) -> tuple[nn.Module, dict[str, object]]:
     """A network of the checkpoint's size, or of the configured one."""
     kind = locate(str(model.network["_target_"]), "model.network._target_")
@@ -149,7 +153,7 @@ def _network(
         arguments["is_official"] = True
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)
-        network = call(kind, arguments, "model.network")
+        network = call(kind, arguments, "model.network") if build is None else build(**arguments)
     if not isinstance(network, nn.Module):
         raise ConfigError(f"model.network._target_='{model.network['_target_']}' gives no torch.nn.Module")
     return network, arguments

@@ -46,6 +46,7 @@ class Checkpoint:
         sha256: of the file.
         path: the file.
         config: with which the network was built, if the file tells.
+        module: the network itself as the file describes it, nothing of it run; None if the file holds tensors alone.
     """
 
     state: Mapping[str, Tensor]
@@ -53,6 +54,7 @@ class Checkpoint:
     sha256: str
     path: Path
     config: Mapping[str, object] = field(default_factory=dict)
+    module: Inert | None = None
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -69,10 +71,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
         content = read_inert(file, path)
         file.seek(0)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    state, names = _weights(content, path)
+    state, names, module = _weights(content, path)
     if sha256 not in PUBLISHED and path.resolve().parent != WEIGHTS_FOLDER.resolve():
         _log.info("checkpoint '%s' is a file of your own (sha256 %s)", path.name, sha256)
-    return Checkpoint(state=as_float32(state, path), class_names=names, sha256=sha256, path=path)
+    return Checkpoint(
+        state=as_float32(state, path), class_names=names, sha256=sha256, path=path, module=module
+    )
 
 
 def checkpoint_state(path: Path) -> Mapping[str, Tensor]:
@@ -190,8 +194,8 @@ def embedded_checkpoint(name: str) -> Path:
     return choices[name]
 
 
-def _weights(content: object, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:
-    """State dict and class names in what a file holds."""
+def _weights(content: object, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | None, Inert | None]:
+    """State dict, class names and module in what a file holds."""
     candidates = [content]
     own_names = None
     if isinstance(content, dict):
@@ -209,7 +213,8 @@ def _weights(content: object, path: Path) -> tuple[dict[str, Tensor], tuple[str,
         else:
             continue
         if state:
-            return _without_prefix(state), own_names or names
+            module = candidate if isinstance(candidate, Inert) else None
+            return _without_prefix(state), own_names or names, module
     raise CheckpointError(f"checkpoint '{path}' holds no weights: neither a known network nor a state_dict is in it")
 
 

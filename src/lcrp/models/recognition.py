@@ -54,6 +54,8 @@ FAMILIES = {  # name of a family's configuration, by what its state dicts look l
     "SSD on VGG-16": "ssd",
     "UNet with a VGG13 encoder": "unet",
     "DeepLabV3+ with a ResNet-50": "deeplabv3plus",
+    "YOLOv8 or newer": "yolo",
+    "YOLO11 or newer": "yolo",
 }
 
 

@@ -6,7 +6,7 @@ The library is imported where it is needed: lcrp runs without it.
 import copy
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import ModuleType
 from typing import Literal
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lcrp.errors import CheckpointError, ConfigError, nearest
 from lcrp.models.checkpoint import Checkpoint
+from lcrp.models.fitted import Fitted
 
 LIBRARY = "segmentation_models_pytorch"
 PARTS = ("encoder", "decoder", "segmentation_head")  # of every network; a head for whole pictures is left aside
@@ -38,21 +39,6 @@ _BY_NAME: Mapping[object, Literal["softmax", "sigmoid"] | None] = {  # the same,
     "argmax": "softmax",
     "argmax2d": "softmax",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
-    """A checkpoint as its network takes it.
-
-    Attributes:
-        checkpoint: with the network's own keys.
-        arguments: of the constructor, as far as the checkpoint tells.
-        activation: by which classes are told, if it tells.
-    """
-
-    checkpoint: Checkpoint
-    arguments: Mapping[str, object]
-    activation: Literal["softmax", "sigmoid"] | None
 
 
 class Segmenter:
