@@ -74,9 +74,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     state, names, module = _weights(content, path)
     if sha256 not in PUBLISHED and path.resolve().parent != WEIGHTS_FOLDER.resolve():
         _log.info("checkpoint '%s' is a file of your own (sha256 %s)", path.name, sha256)
-    return Checkpoint(
-        state=as_float32(state, path), class_names=names, sha256=sha256, path=path, module=module
-    )
+    return Checkpoint(state=as_float32(state, path), class_names=names, sha256=sha256, path=path, module=module)
 
 
 def checkpoint_state(path: Path) -> Mapping[str, Tensor]:

@@ -96,7 +96,9 @@ def test_the_activation_is_the_files(kind: str) -> None:
     part = network_part("11", size_of("11", "n"), 3, "detect")
     settings = {"negative_slope": 0.1} if kind == "LeakyReLU" else {}
     pyramid = part.parts["9"]
-    first = replace(pyramid.parts["cv1"], parts={**pyramid.parts["cv1"].parts, "act": Part(kind=kind, settings=settings)})
+    first = replace(
+        pyramid.parts["cv1"], parts={**pyramid.parts["cv1"].parts, "act": Part(kind=kind, settings=settings)}
+    )
     other = with_layer(part, 9, replace(pyramid, parts={**pyramid.parts, "cv1": first}))
     network, usual = YOLO(other).eval(), YOLO(part).eval()
     usual.load_state_dict(network.state_dict())
@@ -183,7 +185,9 @@ def test_settings_that_lead_nowhere_are_refused(given: dict[str, str], message: 
         yolo(num_classes=3, **given)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("version", "task"), [("8", "detect"), ("11", "segment"), ("26", "semantic"), ("10", "detect")])
+@pytest.mark.parametrize(
+    ("version", "task"), [("8", "detect"), ("11", "segment"), ("26", "semantic"), ("10", "detect")]
+)
 def test_a_state_dict_alone_is_enough_of_published_networks(tmp_path, version: str, task: str) -> None:  # type: ignore[no-untyped-def]
     network = small(version, task)
     checkpoint = Checkpoint(state=network.state_dict(), class_names=None, sha256="", path=tmp_path / "own.pt")
@@ -195,5 +199,7 @@ def test_a_state_dict_alone_is_enough_of_published_networks(tmp_path, version: s
 
 def test_another_state_dict_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
     state = {"conv.weight": torch.zeros(3)}
-    with pytest.raises(CheckpointError, match="holds no network of YOLO 8, 10, 11, 12, 26: its first keys are 'conv.weight'"):
+    with pytest.raises(
+        CheckpointError, match="holds no network of YOLO 8, 10, 11, 12, 26: its first keys are 'conv.weight'"
+    ):
         yolo.fitted(Checkpoint(state=state, class_names=None, sha256="", path=tmp_path / "own.pt"))

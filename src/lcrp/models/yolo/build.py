@@ -122,7 +122,9 @@ def _upsample(part: Part) -> nn.Module:
     if part.settings.get("size") is not None:
         raise CheckpointError(f"Upsample goes to the size {part.settings['size']}; only factors are known here")
     align = part.settings.get("align_corners")
-    return nn.Upsample(scale_factor=part.number("scale_factor"), mode=mode, align_corners=None if align is None else bool(align))
+    return nn.Upsample(
+        scale_factor=part.number("scale_factor"), mode=mode, align_corners=None if align is None else bool(align)
+    )
 
 
 _OF_TORCH: Mapping[str, Callable[[Part], nn.Module]] = {

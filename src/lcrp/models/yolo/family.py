@@ -30,10 +30,18 @@ class Family:
     """Builds networks of the family."""
 
     __name__ = "YOLO"
-    mend = "Give the file that the library wrote; a state dict alone does not say of what other than published networks."
+    mend = (
+        "Give the file that the library wrote; a state dict alone does not say of what other than published networks."
+    )
 
     def __call__(
-        self, *, num_classes: int, version: str = "11", scale: str = "n", task: Task = "detect", head: Head | None = None
+        self,
+        *,
+        num_classes: int,
+        version: str = "11",
+        scale: str = "n",
+        task: Task = "detect",
+        head: Head | None = None,
     ) -> YOLO:
         """A fresh network of the published layout.
 
@@ -115,11 +123,20 @@ class Told:
 
 def told(state: Mapping[str, Tensor]) -> Told | None:
     """Which published network a state dict belongs to, by its keys and shapes; None if to none of them."""
-    last = max((int(parts[1]) for key in state if (parts := key.split("."))[0] == "model" and parts[1].isdigit()), default=-1)
+    last = max(
+        (int(parts[1]) for key in state if (parts := key.split("."))[0] == "model" and parts[1].isdigit()), default=-1
+    )
     version = _version(state, last)
     widths = [_channels(state, f"{BODY}{layer}.conv.weight") for layer in (0, 1)]
     deepest = _channels(state, f"{BODY}7.conv.weight") or _channels(state, f"{BODY}7.cv1.conv.weight")
-    classes = next((one for name in ("cv3.0.2", "one2one_cv3.0.2", "classifier.1") if (one := _channels(state, f"{BODY}{last}.{name}.weight"))), None)
+    classes = next(
+        (
+            one
+            for name in ("cv3.0.2", "one2one_cv3.0.2", "classifier.1")
+            if (one := _channels(state, f"{BODY}{last}.{name}.weight"))
+        ),
+        None,
+    )
     if version is None or None in widths or deepest is None or classes is None:
         return None
     width = (widths[0] or 0) / 64

@@ -107,7 +107,9 @@ def _sources(layer: Part, number: int) -> tuple[int, ...]:
     found = []
     for one in values:
         if isinstance(one, bool) or not isinstance(one, int) or not -number - 1 <= one < number:
-            raise CheckpointError(f"layer {number} of the network, {layer.kind}, reads layer {one!r}, which is not there")
+            raise CheckpointError(
+                f"layer {number} of the network, {layer.kind}, reads layer {one!r}, which is not there"
+            )
         found.append(one if one >= 0 else number + one)
     return tuple(found)
 

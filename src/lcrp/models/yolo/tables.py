@@ -205,9 +205,7 @@ _V11_SCALES = {
 }
 VERSIONS: Mapping[str, Version] = {
     "8": Version(rows=_V8, outputs=(15, 18, 21), scales=_V8_SCALES, is_light=False),
-    "10": Version(
-        rows=_V10, outputs=(16, 19, 22), scales={"n": _V8_SCALES["n"]}, has_one_to_one=True
-    ),
+    "10": Version(rows=_V10, outputs=(16, 19, 22), scales={"n": _V8_SCALES["n"]}, has_one_to_one=True),
     "11": Version(rows=_v11("bottleneck", _c3k2(1024, "c3k")), outputs=(16, 19, 22), scales=_V11_SCALES),
     "12": Version(rows=_V12, outputs=(14, 17, 20), scales={"n": _V11_SCALES["n"]}),
     "26": Version(
@@ -249,7 +247,9 @@ def size_of(version: str, scale: str) -> Size:
         raise ConfigError(f"model.network.version={version} is not known; nearest: {nearest(version, VERSIONS)}")
     scales = VERSIONS[version].scales
     if scale not in scales:
-        raise ConfigError(f"model.network.scale={scale} is not known of YOLO {version}; nearest: {nearest(scale, scales)}")
+        raise ConfigError(
+            f"model.network.scale={scale} is not known of YOLO {version}; nearest: {nearest(scale, scales)}"
+        )
     depth, width, most = scales[scale]
     return Size(depth=depth, width=width, most=most)
 
@@ -446,7 +446,9 @@ def _head(known: Version, channels: Sequence[int], num_classes: int, size: Size,
     finest = channels[0]
     if task == "semantic":
         branch = [conv(finest, finest, 3), convolution(finest, num_classes)]
-        return Part(kind="SemanticSegment", settings={"nc": num_classes}, parts={"classifier": _list(branch, "Sequential")})
+        return Part(
+            kind="SemanticSegment", settings={"nc": num_classes}, parts={"classifier": _list(branch, "Sequential")}
+        )
     bins = NUM_BINS if known.has_dfl else 1
     hidden, wide = max(16, finest // 4, 4 * bins), max(finest, min(num_classes, 100))
     boxes = [[conv(one, hidden, 3), conv(hidden, hidden, 3), convolution(hidden, 4 * bins)] for one in channels]
@@ -456,7 +458,9 @@ def _head(known: Version, channels: Sequence[int], num_classes: int, size: Size,
     }
     if task == "segment":
         narrow = max(finest // 4, NUM_PROTOTYPES)
-        masks = [[conv(one, narrow, 3), conv(narrow, narrow, 3), convolution(narrow, NUM_PROTOTYPES)] for one in channels]
+        masks = [
+            [conv(one, narrow, 3), conv(narrow, narrow, 3), convolution(narrow, NUM_PROTOTYPES)] for one in channels
+        ]
         branches["cv4"] = [_list(one, "Sequential") for one in masks]
     parts = {name: _list(one) for name, one in branches.items()}
     if known.has_one_to_one:
@@ -474,9 +478,7 @@ def _classes(inputs: int, hidden: int, num_classes: int, *, is_light: bool) -> P
     last = convolution(hidden, num_classes)
     if not is_light:
         return _list([conv(inputs, hidden, 3), conv(hidden, hidden, 3), last], "Sequential")
-    pairs = [
-        _list([conv(one, one, 3, groups=one), conv(one, hidden)], "Sequential") for one in (inputs, hidden)
-    ]
+    pairs = [_list([conv(one, one, 3, groups=one), conv(one, hidden)], "Sequential") for one in (inputs, hidden)]
     return _list([*pairs, last], "Sequential")
 
 
