@@ -55,7 +55,7 @@ class Bottleneck(Block):
         self.add = part.switch("add")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x + cv2(cv1(x)) or cv2(cv1(x)): [B, C, h, w]."""
+        """Sum: x + cv2(cv1(x)) or cv2(cv1(x)): [B, C, h, w]."""
         out: Tensor = self.cv2(self.cv1(x))
         return x + out if self.add else out
 
@@ -144,7 +144,7 @@ class PSABlock(Block):
         self.add = part.switch("add", default=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x + attn(x), then x + ffn(x): [B, C, h, w]."""
+        """Sum: x + attn(x), then x + ffn(x): [B, C, h, w]."""
         x = x + self.attn(x) if self.add else self.attn(x)
         x = x + self.ffn(x) if self.add else self.ffn(x)
         return x
@@ -203,7 +203,7 @@ class CIB(Block):
         self.add = part.switch("add")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x + cv1(x) or cv1(x): [B, C, h, w]."""
+        """Sum: x + cv1(x) or cv1(x): [B, C, h, w]."""
         out: Tensor = self.cv1(x)
         return x + out if self.add else out
 
@@ -262,7 +262,7 @@ class ABlock(Block):
     mlp: nn.Module
 
     def forward(self, x: Tensor) -> Tensor:
-        """x + attn(x), then x + mlp(x): [B, C, h, w]."""
+        """Sum: x + attn(x), then x + mlp(x): [B, C, h, w]."""
         x = x + self.attn(x)
         x = x + self.mlp(x)
         return x

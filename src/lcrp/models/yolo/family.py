@@ -1,7 +1,7 @@
 """YOLOv8, YOLO11, YOLO26 and their relatives: from settings or a file to a network.
 
-A file of the library says of every module what it is made of, and is obeyed. A state dict does not: there, tables of the
-published networks are.
+A file of the library says of every module what it is made of, and is obeyed. A state dict does not: tables of the
+published networks say it.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-from lcrp.errors import CheckpointError, ConfigError, one_of, refuse
+from lcrp.errors import CheckpointError, one_of, refuse
 from lcrp.models.checkpoint import Checkpoint
 from lcrp.models.fitted import Fitted
 from lcrp.models.layers import depth_of

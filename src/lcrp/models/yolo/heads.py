@@ -81,19 +81,18 @@ class Detect(Block):
         return torch.cat(centres), torch.cat(strides)
 
 
-class DFL(Block):
+class DFL(nn.Module):
     """Expectation of a distance over its bins, whose values a file may hold otherwise than as 0, 1, 2, ..."""
 
-    conv: nn.Conv2d
-
-    def __init__(self, part: Part, build: Build) -> None:
-        super().__init__(part, build)
-        with torch.no_grad():
-            self.conv.weight.copy_(torch.arange(self.conv.weight.numel()).view_as(self.conv.weight))
+    def __init__(self, part: Part, build: Build) -> None:  # noqa: ARG002 - as every block
+        super().__init__()
+        values = part.parts.get("conv", part).count("in_channels")
+        self.conv = nn.Module()
+        self.conv.register_buffer("weight", torch.arange(float(values)).view(1, values, 1, 1))  # not learned
 
     def forward(self, x: Tensor) -> Tensor:
         """sum_q v_q softmax(x)_q: from [B, 4, Q, M] to [B, 4, M]."""
-        values = self.conv.weight.view(-1, 1).to(x)
+        values = self.conv.get_buffer("weight").view(-1, 1).to(x)
         return (x.softmax(dim=2) * values).sum(dim=2)
 
 

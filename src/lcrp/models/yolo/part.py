@@ -55,7 +55,7 @@ class Part:
             raise CheckpointError(f"{self.kind} says '{name}' is {value!r}, and no whole number")
         return int(value)
 
-    def switch(self, name: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002 - its only argument
+    def switch(self, name: str, default: bool = False) -> bool:
         """A setting that is true or false."""
         return bool(self.settings.get(name, default))
 

@@ -197,6 +197,7 @@ _V8_SCALES = {
     "x": (1.0, 1.25, 512),
 }
 _V11_SCALES = {
+    "p": (0.5, 0.125, 1024),  # of the embedded networks
     "n": (0.5, 0.25, 1024),
     "s": (0.5, 0.5, 1024),
     "m": (0.5, 1.0, 512),
@@ -307,7 +308,7 @@ def _layer(known: Version, row: Row, size: Size, inputs: int, outputs: int) -> P
                 return Part(kind="PSA", parts={**parts, **_attention_block(half).parts})
             return Part(kind="C2PSA", parts={**parts, "m": _list([_attention_block(half)] * repeats, "Sequential")})
         case "A2C2f":
-            return _area_block(row, size, inputs, outputs, repeats)
+            return _area_block(row, inputs, outputs, repeats)
         case _:
             return _chain(row, size, inputs, outputs, repeats)
 
@@ -334,7 +335,7 @@ def _chain(row: Row, size: Size, inputs: int, outputs: int, repeats: int) -> Par
     return Part(kind=row.kind, settings={"c": hidden}, parts=parts)
 
 
-def _area_block(row: Row, size: Size, inputs: int, outputs: int, repeats: int) -> Part:
+def _area_block(row: Row, inputs: int, outputs: int, repeats: int) -> Part:
     hidden = outputs // 2
     if row.area:
         attention = {
