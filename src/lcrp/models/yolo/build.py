@@ -114,7 +114,7 @@ def _transposed(part: Part) -> nn.Module:
 
 def _max_pool(part: Part) -> nn.Module:
     given = {name: part.pair(name) for name in ("kernel_size", "stride", "padding", "dilation")}
-    return nn.MaxPool2d(**given, ceil_mode=part.switch("ceil_mode"))
+    return nn.MaxPool2d(**given, ceil_mode=part.switch("ceil_mode"))  # type: ignore[arg-type]
 
 
 def _upsample(part: Part) -> nn.Module:

@@ -3,6 +3,7 @@
 Axes: B batch, K class, M row of the output, H W input.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -85,12 +86,19 @@ class YOLO(nn.Module):
 def _set_prior(head: Detect) -> None:
     """Let every class start with the probability of a few objects in a picture, and every side with one stride."""
     for name in ("cv3", "one2one_cv3"):
-        for branch, stride in zip(head._modules.get(name) or (), head.strides, strict=False):
+        for last, stride in zip(_last_biases(head, name), head.strides, strict=False):
             cells = (_PRIOR_SIDE / stride) ** 2
-            branch[-1].bias.fill_(torch.log(torch.tensor(_PRIOR_OBJECTS / head.num_classes / cells)))
+            last.fill_(math.log(_PRIOR_OBJECTS / head.num_classes / cells))
     for name in ("cv2", "one2one_cv2"):
-        for branch in head._modules.get(name) or ():
-            branch[-1].bias.fill_(1.0)
+        for last in _last_biases(head, name):
+            last.fill_(1.0)
+
+
+def _last_biases(head: Detect, name: str) -> list[Tensor]:
+    """Biases of a branch's last convolutions, level by level; none if the head has no such branch."""
+    if name not in head._modules:
+        return []
+    return [one.get_parameter("2.bias") for one in head.get_submodule(name).children()]
 
 
 def _built(layer: Part, number: int) -> nn.Module:

@@ -266,9 +266,9 @@ def network_part(version: str, size: Size, num_classes: int, task: Literal["dete
         outputs = size.channels(row.channels) if row.channels else sum(inputs)
         layers.append(_placed(_layer(known, row, size, inputs[0], outputs), row.sources))
         channels.append(outputs)
-    outputs = (16, 13) if task == "semantic" else known.outputs
-    head = _head(known, [channels[one] for one in outputs], num_classes, size, task)
-    layers.append(_placed(head, outputs))
+    read = (16, 13) if task == "semantic" else known.outputs
+    head = _head(known, [channels[one] for one in read], num_classes, size, task)
+    layers.append(_placed(head, read))
     return Part(kind="Sequential", parts={str(number): layer for number, layer in enumerate(layers)})
 
 
