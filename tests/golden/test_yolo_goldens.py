@@ -14,7 +14,8 @@ from lcrp.models.checkpoint import load_state, read_checkpoint
 from lcrp.models.yolo.build import UNUSED
 from lcrp.models.yolo.family import told, yolo
 from lcrp.models.yolo.network import YOLO
-from lcrp.models.yolo.tables import network_part, size_of
+from lcrp.models.yolo.published import network_part
+from lcrp.models.yolo.tables import size_of
 
 TASKS = {"": "detect", "-seg": "segment", "-sem": "semantic"}
 NAMES = [f"yolov8{scale}" for scale in "nsmlx"]

@@ -13,7 +13,8 @@ from lcrp.models.yolo.family import yolo
 from lcrp.models.yolo.heads import DFL, Detect
 from lcrp.models.yolo.network import YOLO
 from lcrp.models.yolo.part import Part
-from lcrp.models.yolo.tables import conv, network_part, size_of
+from lcrp.models.yolo.published import conv, network_part
+from lcrp.models.yolo.tables import size_of
 from lcrp.values.prediction import DetectorOutput
 
 VERSIONS = ("8", "10", "11", "12", "26")

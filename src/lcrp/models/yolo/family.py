@@ -19,7 +19,8 @@ from lcrp.models.yolo.build import UNUSED
 from lcrp.models.yolo.heads import Head
 from lcrp.models.yolo.network import YOLO
 from lcrp.models.yolo.part import Part, described
-from lcrp.models.yolo.tables import VERSIONS, Size, network_part, size_of
+from lcrp.models.yolo.published import network_part
+from lcrp.models.yolo.tables import VERSIONS, Size, size_of
 
 Task = Literal["detect", "segment", "semantic"]
 BODY = "model."  # before every key
