@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lcrp.models.checkpoint import load_state, read_checkpoint
+from lcrp.models.recognition import FAMILIES, looks_like
 from lcrp.models.yolo.build import UNUSED
 from lcrp.models.yolo.family import told, yolo
 from lcrp.models.yolo.network import YOLO
@@ -68,6 +69,14 @@ def test_a_state_dict_tells_its_network(manifests: dict[str, dict[str, list[int]
     assert [(key, value.shape) for key, value in network.state_dict().items()] == [
         (key, value.shape) for key, value in published.state_dict().items()
     ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_family_is_told_by_its_keys(manifests: dict[str, dict[str, list[int]]], name: str) -> None:
+    state: dict[str, Tensor] = {key: torch.empty(shape, device="meta") for key, shape in manifests[name].items()}
+    kind = looks_like(state)
+    assert kind.startswith(f"YOLO{parsed(name)[0]}") or kind.startswith(f"YOLOv{parsed(name)[0]}")
+    assert FAMILIES[kind] == "yolo"
 
 
 @pytest.mark.parametrize("name", NETWORKS)

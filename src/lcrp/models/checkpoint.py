@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lcrp.errors import CheckpointError, nearest
+from lcrp.models.recognition import unwrapped
 from lcrp.models.unpickling import MAX_FILE_BYTES, Inert, read_inert
 
 _log = logging.getLogger(__name__)
@@ -62,7 +63,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     Understood are pickled YOLOv5 and YOLOv6 modules as their releases and trainers save them (the averaged weights,
     `ema`, before `model`), state dicts, and state dicts under 'model', 'model_state', 'state_dict' or
-    'model_state_dict'. A leading 'module.' of every key is dropped.
+    'model_state_dict'. What wrappers put before every key is dropped: 'module.', '_orig_mod.', and 'model.' or 'net.'
+    before the keys of a family known here.
 
     Raises:
         CheckpointError: if the file is missing, damaged, too large, unsafe, or holds no weights.
@@ -212,7 +214,7 @@ def _weights(content: object, path: Path) -> tuple[dict[str, Tensor], tuple[str,
             continue
         if state:
             module = candidate if isinstance(candidate, Inert) else None
-            return _without_prefix(state), own_names or names, module
+            return unwrapped(state), own_names or names, module
     raise CheckpointError(f"checkpoint '{path}' holds no weights: neither a known network nor a state_dict is in it")
 
 
@@ -248,13 +250,6 @@ def _class_names(value: object) -> tuple[str, ...] | None:
     if isinstance(value, list | tuple) and value and all(isinstance(name, str) for name in value):
         return tuple(value)
     return None
-
-
-def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Keys without the 'module.' that data parallel training puts before every one."""
-    if all(key.startswith("module.") for key in state):
-        return {key.removeprefix("module."): value for key, value in state.items()}
-    return state
 
 
 def as_float32(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:

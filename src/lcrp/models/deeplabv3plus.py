@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from lcrp.errors import CheckpointError
 from lcrp.models.layers import Concat, initialise_convolutions, scaled_channels
-from lcrp.models.recognition import looks_like
+from lcrp.models.recognition import check_family
 
 EXPANSION = 4  # of a bottleneck's channels
 BLOCKS = (3, 4, 6, 3)  # bottlenecks of the four layers
@@ -139,9 +138,7 @@ class DeepLabV3Plus(nn.Module):
         Raises:
             CheckpointError: if these are weights of another architecture or backbone.
         """
-        kind = looks_like(state)
-        if kind != "DeepLabV3+ with a ResNet-50":
-            raise CheckpointError(f"these weights do not belong to DeepLabV3+ with a ResNet-50; they look like {kind}")
+        check_family(state, "DeepLabV3+ with a ResNet-50")
         width = state["backbone.layer4.0.conv3.weight"].shape[0] / (STEM * 8 * EXPANSION)
         return {"num_classes": state["classifier.classifier.3.weight"].shape[0], "width": width}
 

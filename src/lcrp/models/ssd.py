@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lcrp.errors import CheckpointError, ConfigError, nearest
 from lcrp.models.layers import L2Norm, corners, grid, initialise_convolutions, prior_logit, scaled_channels
-from lcrp.models.recognition import looks_like, num_blocks
+from lcrp.models.recognition import check_family, num_blocks
 from lcrp.values.prediction import DetectorOutput, at_least_float32
 
 VGG = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "ceil pool", 512, 512, 512, "pool", 512, 512, 512)
@@ -211,9 +211,7 @@ class SSD(nn.Module):
         Raises:
             CheckpointError: if these are weights of another architecture or of other priors.
         """
-        kind = looks_like(state)
-        if kind != "SSD on VGG-16":
-            raise CheckpointError(f"these weights do not belong to SSD on VGG-16; they look like {kind}")
+        check_family(state, "SSD on VGG-16")
         heads = "box_head.predictor"
         num_levels = num_blocks(state, f"{heads}.reg_headers.")
         num_priors = tuple(state[f"{heads}.reg_headers.{level}.bias"].shape[0] // 4 for level in range(num_levels))

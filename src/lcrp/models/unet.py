@@ -8,9 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from lcrp.errors import CheckpointError
 from lcrp.models.layers import Concat, initialise_convolutions, scaled_channels
-from lcrp.models.recognition import looks_like
+from lcrp.models.recognition import check_family
 
 ENCODER = (64, 128, 256, 512, 512)  # channels of the five stages at width 1
 DECODER = (256, 128, 64, 32, 16)
@@ -110,9 +109,7 @@ class UNet(nn.Module):
         Raises:
             CheckpointError: if these are weights of another architecture or encoder.
         """
-        kind = looks_like(state)
-        if kind != "UNet with a VGG13 encoder":
-            raise CheckpointError(f"these weights do not belong to UNet with a VGG13 encoder; they look like {kind}")
+        check_family(state, "UNet with a VGG13 encoder")
         width = state["encoder.features.22.weight"].shape[0] / ENCODER[-1]
         return {"num_classes": state["segmentation_head.0.weight"].shape[0], "width": width}
 

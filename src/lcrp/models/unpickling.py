@@ -8,7 +8,7 @@ inert stand-in for every listed class. The real classes are never imported.
 import pickletools
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, ClassVar
@@ -119,6 +119,13 @@ _INERT_NAMES = frozenset(
     ]
 )
 
+_INERT_NAMES |= {  # until release 8.0.90 blocks were in one module
+    f"ultralytics.nn.modules.{name.rpartition('.')[2]}"
+    for name in _INERT_NAMES
+    if name.startswith("ultralytics.nn.modules.")
+}
+_OF_NETWORKS = ("models.", "yolov6.", "ultralytics.nn.")  # packages of blocks
+
 _STAND_INS: dict[str, type[Inert]] = {
     name: type(name.rsplit(".", 1)[-1], (Inert,), {"__slots__": (), "package": name.partition(".")[0]})
     for name in sorted(_INERT_NAMES)
@@ -164,13 +171,20 @@ def _read_zip(file: IO[bytes], path: Path) -> object:
         more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
         raise CheckpointError(
             f"checkpoint '{path}' is refused: it names {listed}{more}, which a checkpoint of a network known here does "
-            "not need; nothing in it was run. A file with its state_dict alone can be used instead"
+            f"not need; nothing in it was run. {_mend_of(refused)}"
         )
     stand_ins = [(_STAND_INS[name], name) for name in sorted(names & _INERT_NAMES)]
     file.seek(0)
     with _as_checkpoint_error(path), torch.serialization.safe_globals([*stand_ins]):
         content: object = torch.load(file, map_location="cpu", weights_only=True)
     return content
+
+
+def _mend_of(refused: Iterable[str]) -> str:
+    """What helps where names are refused: blocks make another network, of which a state_dict would not fit either."""
+    if any(name.startswith(_OF_NETWORKS) for name in refused):
+        return "Blocks that are not known here make a network of your own: docs/how-to/own_network.md"
+    return "If its network is known here, its state_dict alone can be used: torch.save(model.state_dict(), FILE)"
 
 
 def _read_legacy(file: IO[bytes], path: Path) -> object:

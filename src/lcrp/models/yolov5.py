@@ -21,7 +21,7 @@ from lcrp.models.layers import (
     scaled_channels,
     scaled_repeats,
 )
-from lcrp.models.recognition import looks_like, num_blocks
+from lcrp.models.recognition import check_family, num_blocks
 from lcrp.values.prediction import DetectorOutput, at_least_float32
 
 STRIDES = (8, 16, 32)
@@ -202,9 +202,7 @@ class YOLOv5(nn.Module):
         Raises:
             CheckpointError: if these are weights of another architecture.
         """
-        kind = looks_like(state)
-        if kind != "YOLOv5":
-            raise CheckpointError(f"these weights do not belong to YOLOv5 (releases 6.0 to 7.0); they look like {kind}")
+        check_family(state, "YOLOv5", "YOLOv5 (releases 6.0 to 7.0)")
         heads, anchors = state["model.24.m.0.weight"], state["model.24.anchors"]
         depth = depth_of([(base, num_blocks(state, f"model.{layer}.m.")) for layer, base in REPEATS.items()])
         if tuple(anchors.shape) != (3, 3, 2) or heads.shape[0] % 3 or heads.shape[0] < 18 or depth is None:

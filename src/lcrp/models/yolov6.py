@@ -22,7 +22,7 @@ from lcrp.models.layers import (
     scaled_channels,
     scaled_repeats,
 )
-from lcrp.models.recognition import looks_like, num_blocks
+from lcrp.models.recognition import check_family, num_blocks
 from lcrp.values.prediction import DetectorOutput, at_least_float32
 
 STRIDES = (8, 16, 32)
@@ -279,9 +279,7 @@ class YOLOv6(nn.Module):
         Raises:
             CheckpointError: if these are weights of another architecture or release.
         """
-        kind = looks_like(state)
-        if kind != "YOLOv6 0.1.0":
-            raise CheckpointError(f"these weights do not belong to YOLOv6 0.1.0; they look like {kind}")
+        check_family(state, "YOLOv6 0.1.0")
         depth = depth_of([(base, 1 + num_blocks(state, f"{name}.block.")) for name, base in REPEATS.items()])
         if depth is None:
             raise CheckpointError("these weights belong to a YOLOv6 with another layout than n, t and s")

@@ -25,6 +25,7 @@ from lcrp.models.checkpoint import Checkpoint, embedded_checkpoint, load_state, 
 from lcrp.models.deeplabv3plus import DeepLabV3Plus
 from lcrp.models.ssd import SSD
 from lcrp.models.unet import UNet
+from lcrp.models.yolo.family import yolo
 from lcrp.models.yolov5 import YOLOv5
 from lcrp.models.yolov6 import YOLOv6
 
@@ -102,12 +103,53 @@ def test_anchors_of_another_shape_are_told_as_such(anchors: torch.Tensor, saved:
         load_state(network, read)
 
 
-@pytest.mark.parametrize("file", ["yolov8n_ul8.4.190.pt", "yolo26n_ul8.4.190.pt", "yolov8n-seg_ul8.4.190.pt"])
-def test_files_of_ultralytics_are_called_what_they_are(shared: Path, file: str) -> None:
-    known = r"is of the package ultralytics \(YOLOv8 or newer\), whose networks lcrp does not read yet"
-    with pytest.raises(CheckpointError, match=known) as told:
-        read_checkpoint(shared / "checkpoints" / file)
+OF_ULTRALYTICS = {
+    "yolov8n_ul8.4.190.pt": "YOLOv8",
+    "yolo11n_ul8.4.190.pt": "YOLO11",
+    "yolo26n_ul8.4.190.pt": "YOLO26",
+    "yolov8n-seg_ul8.4.190.pt": "YOLOv8",
+}
+
+
+@pytest.mark.parametrize("file", OF_ULTRALYTICS)
+def test_files_of_ultralytics_are_sent_to_the_family_that_reads_them(shared: Path, file: str) -> None:
+    read = read_checkpoint(shared / "checkpoints" / file)
+    with pytest.raises(CheckpointError, match=f"they look like {OF_ULTRALYTICS[file]}$") as told:
+        YOLOv5.arguments_of(read.state)
+    assert told.value.mend == "Write model=yolo."
+    assert yolo.fitted(read).build is not None
+
+
+@pytest.mark.parametrize(
+    "prefixes", [("model.",), ("net.",), ("_orig_mod.",), ("module.", "_orig_mod."), ("_orig_mod.", "model.")]
+)
+def test_prefixes_of_wrappers_are_dropped(saved: Callable[[object], Path], prefixes: tuple[str, ...]) -> None:
+    state = YOLOv5(num_classes=2, width=0.05).state_dict()
+    wrapped = {"".join(prefixes) + key: value for key, value in state.items()}
+    assert list(read_checkpoint(saved({"state_dict": wrapped, "epoch": 3})).state) == list(state)
+
+
+def test_prefixes_that_a_network_has_itself_stay(saved: Callable[[object], Path]) -> None:
+    state = {f"model.net.{key}": value for key, value in tiny().state_dict().items()}
+    assert list(read_checkpoint(saved(state)).state) == list(state)
+    wrapped = {f"module._orig_mod.{key}": value for key, value in state.items()}
+    assert list(read_checkpoint(saved(wrapped)).state) == list(state)
+
+
+def test_blocks_that_are_unknown_are_no_matter_of_state_dicts(
+    saved: Callable[[object], Path], upstream: types.ModuleType
+) -> None:
+    block = type("CBAM", (nn.Module,), {"__module__": "models.yolo", "__qualname__": "CBAM"})
+    upstream.CBAM = block  # type: ignore[attr-defined]
+    with pytest.raises(
+        CheckpointError, match=r"'models\.yolo\.CBAM'.*network of your own: docs/how-to/own_network.md"
+    ) as told:
+        read_checkpoint(saved({"model": upstream.Model(block())}))
     assert "state_dict" not in one_line(told)
+    with pytest.raises(
+        CheckpointError, match=r"If its network is known here, .*torch.save\(model.state_dict\(\), FILE\)$"
+    ):
+        read_checkpoint(saved({"model": tiny().state_dict(), "extra": Payload(os.system, "true")}))
 
 
 @pytest.mark.parametrize(
