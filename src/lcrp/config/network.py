@@ -11,9 +11,9 @@ from torch import nn
 from lcrp.attribution.segmentation import BACKGROUND
 from lcrp.config.checkpoints import OFFICIAL, RANDOM, find_checkpoint, official_class_names
 from lcrp.config.model import Model
-from lcrp.config.targets import call, locate, takes
+from lcrp.config.targets import call, is_own, locate, takes
 from lcrp.errors import CheckpointError, ConfigError
-from lcrp.models.checkpoint import Checkpoint, load_state
+from lcrp.models.checkpoint import Checkpoint, check_fit, load_state
 from lcrp.models.kept import kept_detector
 from lcrp.models.library import LibraryNetwork
 
@@ -80,7 +80,8 @@ def trained_network(
         model = replace(model, network={**model.network, **fitted.arguments})
     network, arguments = _network(model, checkpoint, names, build)
     if checkpoint is not None:
-        _load(network, checkpoint, getattr(kind, "mend", ""))
+        unusual = _load(network, checkpoint, getattr(kind, "mend", ""))
+        arguments |= {"unusual": list(unusual)} if unusual else {}
     activation = None
     if model.task == "segmentation":
         activation = activation_of(model, told, arguments.get("num_classes"))
@@ -151,6 +152,11 @@ def _network(
         arguments["num_classes"] = len(names) - is_bare
     if model.checkpoint == OF_LIBRARY:
         arguments["is_official"] = True
+    if checkpoint is not None and hasattr(kind, "arguments_of") and is_own(str(model.network["_target_"])):
+        with torch.device("meta"):  # without memory, which a file could ask for in any amount
+            sketch = call(kind, arguments, "model.network")
+        if isinstance(sketch, nn.Module):
+            check_fit(sketch, checkpoint)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)
         network = call(kind, arguments, "model.network") if build is None else build(**arguments)
@@ -172,11 +178,15 @@ def _known_names(
     return dataset_names
 
 
-def _load(network: nn.Module, checkpoint: Checkpoint, mend: str) -> None:
+def _load(network: nn.Module, checkpoint: Checkpoint, mend: str) -> tuple[str, ...]:
+    """Load weights; gives what the file's modules say that is not as published, in words."""
     try:
-        load_state(network, checkpoint)
+        unusual = load_state(network, checkpoint)
     except CheckpointError as error:
-        raise CheckpointError(str(error), mend=mend) from error
+        raise CheckpointError(str(error), mend=error.mend or mend) from error
+    if unusual:
+        log.info("checkpoint '%s' is obeyed where it is not as published: %s", checkpoint.path.name, ", ".join(unusual))
+    return unusual
 
 
 def activation_of(model: Model, told: str | None, num_classes: object) -> str | None:

@@ -14,17 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from lcrp.errors import CheckpointError, nearest
-from lcrp.models.recognition import unwrapped
+from lcrp.models.content import weights_in
 from lcrp.models.unpickling import MAX_FILE_BYTES, Inert, read_inert
 
 _log = logging.getLogger(__name__)
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
-MAX_MODULES = 10_000
-MAX_KEY_LENGTH = 500
 MAX_LISTED = 10
 HALF_PRECISION = 2e-3  # by how much two values that were rounded to float16 may differ, relatively
-_CONTAINERS = ("ema", "model", "model_state", "state_dict", "model_state_dict")  # in order of preference
 
 # sha256 of published files: releases 7.0 of YOLOv5 and 0.1.0 of YOLOv6.
 PUBLISHED = {
@@ -73,7 +70,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         content = read_inert(file, path)
         file.seek(0)
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    state, names, module = _weights(content, path)
+    state, names, module = weights_in(content, path)
     if sha256 not in PUBLISHED and path.resolve().parent != WEIGHTS_FOLDER.resolve():
         _log.info("checkpoint '%s' is a file of your own (sha256 %s)", path.name, sha256)
     return Checkpoint(state=as_float32(state, path), class_names=names, sha256=sha256, path=path, module=module)
@@ -86,7 +83,7 @@ def checkpoint_state(path: Path) -> Mapping[str, Tensor]:
         CheckpointError: as `read_checkpoint`.
     """
     with _opened(path) as file:
-        return _weights(read_inert(file, path), path)[0]
+        return weights_in(read_inert(file, path), path)[0]
 
 
 @contextmanager
@@ -102,14 +99,35 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
         raise CheckpointError(f"checkpoint '{path}' cannot be opened: {error.strerror or error}") from error
 
 
-def load_state(network: nn.Module, checkpoint: Checkpoint) -> None:
+def load_state(network: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     """Copy a checkpoint's weights into a network; every key must fit.
 
     BatchNorm's `num_batches_tracked` may be missing. What the network's `derived` says to follow from the other values
-    may be there, if it agrees with them. The network is not touched if anything does not fit.
+    may be there, if it agrees with them. What the file's modules say beside their tensors is obeyed by networks that
+    have `obey`. The network is not touched if anything does not fit.
+
+    Returns:
+        What the file says that is not as published, in words.
 
     Raises:
         CheckpointError: if keys are missing, left over or of another shape; at most ten of each are listed.
+    """
+    state = check_fit(network, checkpoint)
+    unusual: tuple[str, ...] = ()
+    if checkpoint.module is not None and isinstance(network, Obeys):
+        try:
+            unusual = network.obey(checkpoint.module)
+        except CheckpointError as error:
+            raise CheckpointError(f"checkpoint '{checkpoint.path}': {error}", mend=error.mend) from error
+    network.load_state_dict(dict(state), strict=False)
+    return unusual
+
+
+def check_fit(network: nn.Module, checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The weights that a network takes from a checkpoint; it may be without memory, on the device `meta`.
+
+    Raises:
+        CheckpointError: as `load_state`.
     """
     own, state = network.state_dict(), _without_derived(network, checkpoint)
     missing = [f"'{key}'" for key in own if key not in state and not key.endswith(".num_batches_tracked")]
@@ -124,7 +142,16 @@ def load_state(network: nn.Module, checkpoint: Checkpoint) -> None:
     if misfits:
         name = type(network).__name__
         raise CheckpointError(f"checkpoint '{checkpoint.path}' does not fit {name}; {'; '.join(misfits)}")
-    network.load_state_dict(dict(state), strict=False)
+    return state
+
+
+@runtime_checkable
+class Obeys(Protocol):
+    """A network that does what the modules in its files say."""
+
+    def obey(self, module: Inert) -> tuple[str, ...]:
+        """Do it; gives what is not as published, in words."""
+        ...
 
 
 @runtime_checkable
@@ -192,64 +219,6 @@ def embedded_checkpoint(name: str) -> Path:
     if name not in choices:
         raise CheckpointError(f"no checkpoint '{name}' comes with lcrp; nearest: {nearest(name, choices)}")
     return choices[name]
-
-
-def _weights(content: object, path: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | None, Inert | None]:
-    """State dict, class names and module in what a file holds."""
-    candidates = [content]
-    own_names = None
-    if isinstance(content, dict):
-        candidates = [*(content[key] for key in _CONTAINERS if content.get(key) is not None), content]
-        own_names = _class_names(content.get("class_names"))
-    for candidate in candidates:
-        if isinstance(candidate, Inert) and isinstance(candidate.content, dict):
-            state = _module_state(candidate, path)
-            names = _class_names(candidate.content.get("names"))
-        elif isinstance(candidate, dict):
-            state = {str(key): value for key, value in candidate.items() if isinstance(value, Tensor)}
-            names = None
-            if len(state) < len(candidate):
-                continue
-        else:
-            continue
-        if state:
-            module = candidate if isinstance(candidate, Inert) else None
-            return unwrapped(state), own_names or names, module
-    raise CheckpointError(f"checkpoint '{path}' holds no weights: neither a known network nor a state_dict is in it")
-
-
-def _module_state(root: Inert, path: Path) -> dict[str, Tensor]:
-    """What `state_dict()` of the module behind a stand-in would give, in the same order."""
-    state: dict[str, Tensor] = {}
-    pending: list[tuple[str, Inert]] = [("", root)]
-    visited = 0
-    while pending:
-        prefix, module = pending.pop()
-        visited += 1
-        if visited > MAX_MODULES or len(prefix) > MAX_KEY_LENGTH:  # modules that contain themselves never end
-            raise CheckpointError(f"checkpoint '{path}' is refused: its modules are nested without end")
-        content = module.content if isinstance(module.content, dict) else {}
-        hidden = content.get("_non_persistent_buffers_set") or ()
-        for name, value in (*_items(content, "_parameters"), *_items(content, "_buffers")):
-            if isinstance(value, Tensor) and name not in hidden:
-                state[f"{prefix}{name}"] = value
-        children = [(f"{prefix}{name}.", child) for name, child in _items(content, "_modules")]
-        pending.extend((key, child) for key, child in reversed(children) if isinstance(child, Inert))
-    return state
-
-
-def _items(content: dict[object, object], name: str) -> list[tuple[object, object]]:
-    members = content.get(name)
-    return list(members.items()) if isinstance(members, dict) else []
-
-
-def _class_names(value: object) -> tuple[str, ...] | None:
-    """Class names from a list, or from a dictionary by class number; None if they are anything else."""
-    if isinstance(value, dict):
-        value = [value.get(index) for index in range(len(value))]
-    if isinstance(value, list | tuple) and value and all(isinstance(name, str) for name in value):
-        return tuple(value)
-    return None
 
 
 def as_float32(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 Axes: B batch, A anchor, C channel, K class, M row of the output, h w feature map.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,10 @@ from lcrp.models.layers import (
     scaled_channels,
     scaled_repeats,
 )
+from lcrp.models.obeyed import innermost, obey
 from lcrp.models.recognition import check_family, num_blocks
+from lcrp.models.unpickling import Inert
+from lcrp.models.yolo.part import Part, Plain, Setting, described
 from lcrp.values.prediction import DetectorOutput, at_least_float32
 
 STRIDES = (8, 16, 32)
@@ -195,6 +198,15 @@ class YOLOv5(nn.Module):
             return {}  # they do not fit the network either
         return {"model.24.anchor_grid": (anchors * strides[:, None, None])[:, None, :, None, None]}
 
+    def obey(self, module: Inert) -> tuple[str, ...]:
+        """Do what a file's modules say, beside their tensors; gives what of it is not as published, in words.
+
+        Raises:
+            CheckpointError: it is of another layout.
+        """
+        part = innermost(described(module), "model.24")
+        return obey(self, part, _rewired(part.parts.get("model", part)))
+
     @staticmethod
     def arguments_of(state: Mapping[str, Tensor]) -> dict[str, int | float]:
         """Constructor arguments of the network whose state this is.
@@ -212,3 +224,20 @@ class YOLOv5(nn.Module):
             )
         width = state["model.9.cv2.conv.weight"].shape[0] / 1024
         return {"num_classes": heads.shape[0] // 3 - 5, "depth": depth, "width": width}
+
+
+def _rewired(layers: Part) -> Iterator[str]:
+    """What a file's layers read, and the strides of its head, where they are not the published ones."""
+    for number, layer in enumerate(layers.parts.values()):
+        given = layer.settings.get("f")
+        found = [one + number if isinstance(one, int) and one < 0 else one for one in _as_tuple(given)]
+        expected = [*OUTPUTS] if number == 24 else [*SOURCES.get(number, (number - 1,))]
+        if found != expected:
+            yield f"layer {number} reads {given} and not {expected}"
+    strides = layers.parts["24"].settings.get("stride", STRIDES) if "24" in layers.parts else STRIDES
+    if strides != STRIDES:
+        yield f"its strides are {strides} and not {STRIDES}"
+
+
+def _as_tuple(value: Setting) -> tuple[Plain, ...]:
+    return value if isinstance(value, tuple) else (value,)

@@ -22,7 +22,10 @@ from lcrp.models.layers import (
     scaled_channels,
     scaled_repeats,
 )
+from lcrp.models.obeyed import innermost, obey
 from lcrp.models.recognition import check_family, num_blocks
+from lcrp.models.unpickling import Inert
+from lcrp.models.yolo.part import described
 from lcrp.values.prediction import DetectorOutput, at_least_float32
 
 STRIDES = (8, 16, 32)
@@ -271,6 +274,14 @@ class YOLOv6(nn.Module):
     def prepare(self) -> None:
         """Fuse the stem, so that the first layer is one convolution on the picture."""
         self.backbone.stem.fuse()
+
+    def obey(self, module: Inert) -> tuple[str, ...]:
+        """Do what a file's modules say, beside their tensors; gives what of it is not as published, in words.
+
+        Raises:
+            CheckpointError: it is of another layout.
+        """
+        return obey(self, innermost(described(module), "backbone.stem"))
 
     @staticmethod
     def arguments_of(state: Mapping[str, Tensor]) -> dict[str, int | float]:

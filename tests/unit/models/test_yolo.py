@@ -15,9 +15,10 @@ from lcrp.models.yolo.network import YOLO
 from lcrp.models.yolo.part import Part
 from lcrp.models.yolo.published import conv, network_part
 from lcrp.models.yolo.tables import size_of
+from lcrp.models.yolov5 import YOLOv5
 from lcrp.values.prediction import DetectorOutput
 
-VERSIONS = ("8", "10", "11", "12", "26")
+VERSIONS = ("5u", "8", "10", "11", "12", "26")
 
 
 def small(version: str, task: str = "detect", num_classes: int = 3) -> YOLO:
@@ -188,7 +189,7 @@ def test_settings_that_lead_nowhere_are_refused(given: dict[str, str], message: 
 
 
 @pytest.mark.parametrize(
-    ("version", "task"), [("8", "detect"), ("11", "segment"), ("26", "semantic"), ("10", "detect")]
+    ("version", "task"), [("5u", "detect"), ("8", "detect"), ("11", "segment"), ("26", "semantic"), ("10", "detect")]
 )
 def test_a_state_dict_alone_is_enough_of_published_networks(tmp_path, version: str, task: str) -> None:  # type: ignore[no-untyped-def]
     network = small(version, task)
@@ -202,6 +203,30 @@ def test_a_state_dict_alone_is_enough_of_published_networks(tmp_path, version: s
 def test_another_state_dict_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
     state = {"conv.weight": torch.zeros(3)}
     with pytest.raises(
-        CheckpointError, match=r"holds no network of YOLO 8, 10, 11, 12, 26: its first keys are 'conv.weight'"
+        CheckpointError, match=r"holds no network of YOLO 5u, 8, 10, 11, 12, 26: its first keys are 'conv.weight'"
     ):
         yolo.fitted(Checkpoint(state=state, class_names=None, sha256="", path=tmp_path / "own.pt"))
+
+
+def test_yolov5u_is_yolov5_with_the_head_of_yolov8() -> None:
+    """Its layers are those of YOLOv5, key by key and shape by shape."""
+    for scale, depth, width in (("n", 0.33, 0.25), ("m", 0.67, 0.75), ("x", 1.33, 1.25)):
+        with torch.device("meta"):
+            network = YOLO(network_part("5u", size_of("5u", scale), 80, "detect"))
+            older = YOLOv5(num_classes=80, depth=depth, width=width)
+        shapes, expected = (
+            {key: value.shape for key, value in one.state_dict().items() if not key.startswith("model.24.")}
+            for one in (network, older)
+        )
+        assert shapes == expected
+    network = YOLO(network_part("5u", size_of("5u", "n"), 80, "detect"))
+    bins = 16  # which the library counts as parameters
+    assert sum(one.numel() for one in network.parameters()) + bins == 2_654_816  # as published of yolov5nu
+    network = small("5u")
+    older = YOLOv5(num_classes=3, depth=0.33, width=0.25).eval()
+    older.load_state_dict(network.state_dict(), strict=False)
+    seen: list[list[torch.Tensor]] = []
+    for one in (network, older):
+        one.model[-1].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        one(torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
+    assert all(torch.allclose(a, b) for a, b in zip(*seen, strict=True))

@@ -8,7 +8,7 @@ from lcrp.errors import CheckpointError
 from lcrp.models.yolo import blocks, heads
 from lcrp.models.yolo.part import Part
 
-_ACTIVATIONS: Mapping[str, Callable[[Part], nn.Module]] = {
+ACTIVATIONS: Mapping[str, Callable[[Part], nn.Module]] = {
     "Identity": lambda part: nn.Identity(),  # noqa: ARG005
     "SiLU": lambda part: nn.SiLU(),  # noqa: ARG005
     "ReLU": lambda part: nn.ReLU(),  # noqa: ARG005
@@ -50,6 +50,7 @@ _BLOCKS: Mapping[str, Callable[[Part, blocks.Build], nn.Module]] = {
     "SemanticSegment": heads.SemanticSegment,
 }
 UNUSED = ("aux_head", "semseg")  # parts of heads for training alone
+_MODES = ("nearest", "nearest-exact", "bilinear", "bicubic")  # of resizing
 HEADS = ("Detect", "v10Detect", "Segment", "Segment26", "SemanticSegment")
 
 
@@ -59,8 +60,8 @@ def build(part: Part) -> nn.Module:
     Raises:
         CheckpointError: nothing here computes what it does; the message names the block.
     """
-    if part.kind in _ACTIVATIONS:
-        return _ACTIVATIONS[part.kind](part)
+    if part.kind in ACTIVATIONS:
+        return ACTIVATIONS[part.kind](part)
     if part.kind in _BLOCKS:
         _check(part)
         return _BLOCKS[part.kind](_without_unused(part), build)
@@ -121,7 +122,9 @@ def _upsample(part: Part) -> nn.Module:
     mode = str(part.settings.get("mode", "nearest"))
     if part.settings.get("size") is not None:
         raise CheckpointError(f"Upsample goes to the size {part.settings['size']}; only factors are known here")
-    align = part.settings.get("align_corners")
+    if mode not in _MODES:
+        raise CheckpointError(f"Upsample says 'mode' is '{mode}'; known are {', '.join(_MODES)}")
+    align = part.settings.get("align_corners") if mode in ("bilinear", "bicubic") else None
     return nn.Upsample(
         scale_factor=part.number("scale_factor"), mode=mode, align_corners=None if align is None else bool(align)
     )
@@ -133,4 +136,6 @@ _OF_TORCH: Mapping[str, Callable[[Part], nn.Module]] = {
     "BatchNorm2d": lambda part: nn.BatchNorm2d(part.count("num_features"), eps=part.number("eps"), momentum=0.03),
     "MaxPool2d": _max_pool,
     "Upsample": _upsample,
+    "UpsamplingNearest2d": _upsample,
+    "UpsamplingBilinear2d": _upsample,
 }

@@ -48,7 +48,7 @@ class Family:
 
         Args:
             num_classes: K.
-            version: 8, 10, 11, 12 or 26.
+            version: 5u, 8, 10, 11, 12 or 26.
             scale: n, s, m, l or x.
             task: boxes, boxes with masks, or classes of pixels.
             head: which head answers; None for the one-to-one head where there is one.
@@ -159,6 +159,8 @@ def told(state: Mapping[str, Tensor]) -> Told | None:
 def _version(state: Mapping[str, Tensor], last: int) -> str | None:
     head = f"{BODY}{last}."
     has_dfl = f"{head}dfl.conv.weight" in state
+    if last == 24 and has_dfl:
+        return "5u"
     if last == 22 and has_dfl:
         return "8"
     if last == 21 and has_dfl:

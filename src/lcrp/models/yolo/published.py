@@ -39,7 +39,7 @@ def _layer(known: Version, row: Row, size: Size, inputs: int, outputs: int) -> P
     repeats = scaled_repeats(row.repeats, size.depth)
     match row.kind:
         case "Conv":
-            return conv(inputs, outputs, 3, stride=row.stride)
+            return conv(inputs, outputs, row.kernel, stride=row.stride)
         case "Upsample":
             return Part(kind="Upsample", settings={"scale_factor": 2.0, "mode": "nearest"})
         case "Concat":
@@ -72,9 +72,11 @@ def _layer(known: Version, row: Row, size: Size, inputs: int, outputs: int) -> P
 
 
 def _chain(row: Row, size: Size, inputs: int, outputs: int, repeats: int) -> Part:
-    """C2f, C2fCIB and C3k2."""
+    """C3, C2f, C2fCIB and C3k2."""
     hidden = int(outputs * row.expansion)
     inner = "c3k" if size.is_large and row.inner == "bottleneck" else row.inner
+    if row.kind == "C3":
+        return _cross_stage("C3", inputs, outputs, [bottleneck(hidden, hidden, add=row.add, kernel=1)] * repeats)
     if row.kind == "C2f":
         block = bottleneck(hidden, hidden, add=row.add)
     elif row.kind == "C2fCIB":
@@ -138,28 +140,33 @@ def convolution(
         "out_channels": outputs,
         "kernel_size": kernel,
         "stride": stride,
-        "padding": kernel // 2,
+        "padding": (kernel - 1) // 2,
         "dilation": 1,
         "groups": groups,
     }
     return Part(kind="Conv2d", settings=settings, parameters=("weight", "bias") if bias else ("weight",))
 
 
-def bottleneck(channels: int, hidden: int, *, add: bool) -> Part:
-    """Two 3x3 convolutions."""
-    parts = {"cv1": conv(channels, hidden, 3), "cv2": conv(hidden, channels, 3)}
+def bottleneck(channels: int, hidden: int, *, add: bool, kernel: int = 3) -> Part:
+    """Two convolutions, the second of which is 3x3."""
+    parts = {"cv1": conv(channels, hidden, kernel), "cv2": conv(hidden, channels, 3)}
     return Part(kind="Bottleneck", settings={"add": add}, parts=parts)
 
 
 def _c3k(inputs: int, outputs: int) -> Part:
     hidden = outputs // 2
+    return _cross_stage("C3k", inputs, outputs, [bottleneck(hidden, hidden, add=True)] * 2)
+
+
+def _cross_stage(kind: str, inputs: int, outputs: int, blocks: Sequence[Part]) -> Part:
+    hidden = outputs // 2
     parts = {
         "cv1": conv(inputs, hidden),
         "cv2": conv(inputs, hidden),
         "cv3": conv(2 * hidden, outputs),
-        "m": _list([bottleneck(hidden, hidden, add=True)] * 2, "Sequential"),
+        "m": _list(blocks, "Sequential"),
     }
-    return Part(kind="C3k", parts=parts)
+    return Part(kind=kind, parts=parts)
 
 
 def _cib(channels: int, *, add: bool) -> Part:

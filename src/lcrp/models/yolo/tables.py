@@ -24,6 +24,7 @@ class Row:
         channels: of its output at width 1.
         repeats: of the block in it at depth 1.
         sources: layers that it reads, by number; -1 is the one before.
+        kernel: of a convolution.
         stride: of a convolution.
         add: whether its bottlenecks have residual sums.
         expansion: hidden channels of a C3k2 by those of its output.
@@ -35,6 +36,7 @@ class Row:
     channels: int = 0
     repeats: int = 1
     sources: tuple[int, ...] = BEFORE
+    kernel: int = 3
     stride: int = 1
     add: bool = False
     expansion: float = 0.5
@@ -65,12 +67,16 @@ class Version:
     plain_pyramid: bool = False
 
 
-def _conv(channels: int, stride: int = 2) -> Row:
-    return Row(kind="Conv", channels=channels, stride=stride)
+def _conv(channels: int, stride: int = 2, kernel: int = 3) -> Row:
+    return Row(kind="Conv", channels=channels, stride=stride, kernel=kernel)
 
 
 def _concat(*sources: int) -> Row:
     return Row(kind="Concat", sources=sources)
+
+
+def _c3(channels: int, repeats: int = 3, *, add: bool = False) -> Row:
+    return Row(kind="C3", channels=channels, repeats=repeats, add=add)
 
 
 def _c2f(channels: int, repeats: int = 3, *, add: bool = False) -> Row:
@@ -88,6 +94,32 @@ def _area(channels: int, repeats: int, area: int) -> Row:
 _UP = Row(kind="Upsample")
 _SPPF = Row(kind="SPPF", channels=1024)
 _ATTENTION = Row(kind="C2PSA", channels=1024, repeats=2)
+_V5 = (
+    _conv(64, kernel=6),
+    _conv(128),
+    _c3(128, add=True),
+    _conv(256),
+    _c3(256, 6, add=True),
+    _conv(512),
+    _c3(512, 9, add=True),
+    _conv(1024),
+    _c3(1024, add=True),
+    _SPPF,
+    _conv(512, 1, 1),
+    _UP,
+    _concat(-1, 6),
+    _c3(512),
+    _conv(256, 1, 1),
+    _UP,
+    _concat(-1, 4),
+    _c3(256),
+    _conv(256),
+    _concat(-1, 14),
+    _c3(512),
+    _conv(512),
+    _concat(-1, 10),
+    _c3(1024),
+)
 _V8_BODY = (
     _conv(64),
     _conv(128),
@@ -184,6 +216,13 @@ _V12 = (
     _concat(-1, 8),
     _c3k2(1024, "c3k"),
 )
+_V5_SCALES = {
+    "n": (0.33, 0.25, 1024),
+    "s": (0.33, 0.5, 1024),
+    "m": (0.67, 0.75, 1024),
+    "l": (1.0, 1.0, 1024),
+    "x": (1.33, 1.25, 1024),
+}
 _V8_SCALES = {
     "n": (0.33, 0.25, 1024),
     "s": (0.33, 0.5, 1024),
@@ -200,6 +239,7 @@ _V11_SCALES = {
     "x": (1.0, 1.5, 512),
 }
 VERSIONS: Mapping[str, Version] = {
+    "5u": Version(rows=_V5, outputs=(17, 20, 23), scales=_V5_SCALES, is_light=False),  # YOLOv5 with YOLOv8's head
     "8": Version(rows=_V8, outputs=(15, 18, 21), scales=_V8_SCALES, is_light=False),
     "10": Version(rows=_V10, outputs=(16, 19, 22), scales={"n": _V8_SCALES["n"]}, has_one_to_one=True),
     "11": Version(rows=_v11("bottleneck", _c3k2(1024, "c3k")), outputs=(16, 19, 22), scales=_V11_SCALES),
