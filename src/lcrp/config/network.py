@@ -82,6 +82,8 @@ def trained_network(
     if checkpoint is not None:
         unusual = _load(network, checkpoint, getattr(kind, "mend", ""))
         arguments |= {"unusual": list(unusual)} if unusual else {}
+        if hasattr(kind, "tell_of"):
+            kind.tell_of(network, checkpoint.path)
     activation = None
     if model.task == "segmentation":
         activation = activation_of(model, told, arguments.get("num_classes"))

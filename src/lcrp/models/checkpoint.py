@@ -23,8 +23,9 @@ WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 MAX_LISTED = 10
 HALF_PRECISION = 2e-3  # by how much two values that were rounded to float16 may differ, relatively
 
-# sha256 of published files: releases 7.0 of YOLOv5 and 0.1.0 of YOLOv6.
+# sha256 of published files: of YOLOv5 those of release 7.0, and of earlier ones by release; of YOLOv6 those of 0.1.0.
 PUBLISHED = {
+    "edd2e5cc4e3caa4b508168b51d9dc529da58b37813e0d2c8b49aba06aa3472dc": "yolov5n_6.0",
     "4f180cf23ba0717ada0badd6c685026d73d48f184d00fc159c2641284b2ac0a3": "yolov5n",
     "8b3b748c1e592ddd8868022e8732fde20025197328490623cc16c6f24d0782ee": "yolov5s",
     "61d933360ba5a7733a36764996c800287d973889d875227f5beedd2473a97a56": "yolov5m",

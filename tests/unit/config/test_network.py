@@ -1,16 +1,22 @@
 """From the model's settings to a network with weights and names."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import pickled
 import pytest
 import torch
 
+from lcrp.config.checkpoints import OFFICIAL_FILES
 from lcrp.config.compose import composed
 from lcrp.config.model import Model
 from lcrp.config.network import fresh_network, trained_network
 from lcrp.errors import CheckpointError, ConfigError
 from lcrp.models.checkpoint import save_checkpoint
+from lcrp.models.deeplabv3plus import DeepLabV3Plus
+from lcrp.models.yolo.part import Part
+from lcrp.models.yolov5 import YOLOv5
 
 CPU = torch.device("cpu")
 
@@ -80,3 +86,65 @@ def test_a_fresh_network_goes_by_its_seed() -> None:
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
     assert first.training
+
+
+@pytest.mark.parametrize(
+    ("file", "stride", "level", "words"),
+    [
+        ("mine.pth", 16, "INFO", "does not say at which output stride it was trained, 16 or 8; it is run at 16"),
+        (
+            "latest_deeplabv3plus_resnet50_voc_os8.pth",
+            16,
+            "WARNING",
+            "is run at 16, .*write model.network.output_stride=8",
+        ),
+        ("best_voc_os16.pth", 8, "WARNING", "is run at 8, .*write model.network.output_stride=16"),
+        ("best_voc_os16.pth", 16, None, ""),
+        ("latest_deeplabv3plus_resnet50_voc_os8.pth", 8, None, ""),
+    ],
+)
+def test_the_output_stride_that_no_file_tells_is_spoken_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, file: str, stride: int, level: str | None, words: str
+) -> None:
+    save_checkpoint(tmp_path / file, DeepLabV3Plus(num_classes=2, width=0.05), class_names=["a", "b"])
+    settings = composed(["model=deeplabv3plus", f"model.network.output_stride={stride}"]).model
+    with caplog.at_level("INFO"):
+        found = trained_network(replace(settings, checkpoint=file), None, CPU, tmp_path)
+    assert found.arguments["output_stride"] == stride
+    told = [record for record in caplog.records if "output stride" in record.getMessage()]
+    assert [record.levelname for record in told] == ([level] if level else [])
+    assert all(re.search(words, record.getMessage()) for record in told)
+
+
+def test_what_a_file_says_beside_tensors_is_part_of_what_is_explained(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = YOLOv5(num_classes=2, depth=0.33, width=0.25)
+    layers = pickled.everywhere(pickled.yolov5(), "SiLU", lambda _: Part(kind="ReLU"))
+    pickled.write(tmp_path / "relu.pt", layers, network.state_dict())
+    settings = composed(["model=yolov5", "model.checkpoint=relu.pt"]).model
+    with caplog.at_level("INFO"):
+        found = trained_network(settings, None, CPU, tmp_path)
+    assert found.arguments["unusual"] == ["57 x ReLU() in place of SiLU()"]
+    assert "'relu.pt' is obeyed where it is not as published: 57 x ReLU() in place of SiLU()" in caplog.text
+    pickled.write(tmp_path / "silu.pt", pickled.yolov5(), network.state_dict())
+    assert "unusual" not in trained_network(replace(settings, checkpoint="silu.pt"), None, CPU, tmp_path).arguments
+    pickled.write(tmp_path / "p.pt", pickled.changed(layers, "12", pickled.says(d=2)), network.state_dict())
+    with pytest.raises(CheckpointError, match=r"p.pt': the file's network is not the one") as told:
+        trained_network(replace(settings, checkpoint="p.pt"), None, CPU, tmp_path)
+    assert told.value.mend.endswith("docs/how-to/own_network.md")
+
+
+def test_sizes_of_any_amount_take_no_memory(tmp_path: Path) -> None:
+    """Channels are read off tensors: a network of them is made once all fit."""
+    state = YOLOv5(num_classes=2, depth=0.33, width=0.05).state_dict()
+    wide = torch.zeros(1 << 26, 1, 1, 1, dtype=torch.int8)
+    torch.save(state | {"model.9.cv2.conv.weight": wide}, tmp_path / "wide.pt")
+    settings = composed(["model=yolov5", "model.checkpoint=wide.pt"]).model
+    with pytest.raises(CheckpointError, match=r"of another shape: 'model.0.conv.weight'"):
+        trained_network(settings, ("a", "b"), CPU, tmp_path)
+
+
+def test_what_is_fetched_is_known_by_its_hash() -> None:
+    """Files of one name differ between releases: fetched are those of 7.0."""
+    assert OFFICIAL_FILES["yolov5n"].sha256 == "4f180cf23ba0717ada0badd6c685026d73d48f184d00fc159c2641284b2ac0a3"

@@ -81,6 +81,13 @@ def test_files_of_other_trainers_are_read(shared: Path, file: str, names: tuple[
         assert network(torch.full((1, 3, 64, 64), 0.5)).boxes.isfinite().all()
 
 
+def test_a_file_of_release_6_0_is_a_published_one(shared: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        read = read_checkpoint(shared / "checkpoints" / "yolov5n_v6.0_coco.pt")
+    assert checkpoint_module.PUBLISHED[read.sha256] == "yolov5n_6.0"
+    assert not caplog.records
+
+
 def test_the_buffer_of_release_6_0_that_follows_from_the_anchors_is_left_out(
     shared: Path, saved: Callable[[object], Path]
 ) -> None:

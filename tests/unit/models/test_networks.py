@@ -375,3 +375,24 @@ def test_deeplab_keeps_the_size_at_any_side() -> None:
     with torch.no_grad():
         assert network(picture(65, 97)).shape == (2, 4, 65, 97)
     assert seen["coarse"][-2:] == (5, 7)
+
+
+def test_output_stride_8_dilates_what_output_stride_16_strides() -> None:
+    """Keys and shapes are the same; at 8 layer3 is dilated by 2 and layer4 by 4, each from its second block on."""
+    usual = small("deeplabv3plus")
+    fine = DeepLabV3Plus(num_classes=4, width=0.0625, output_stride=8).eval()
+    fine.load_state_dict(usual.state_dict())
+    coarse = fine.backbone(picture())[1]
+    assert coarse.shape[-2:] == (8, 12)
+    assert usual.backbone(picture())[1].shape[-2:] == (4, 6)
+    for layer, first, rest in ((usual.backbone.layer3, 1, 2), (usual.backbone.layer4, 2, 4)):
+        for number, block in enumerate(layer):
+            for conv in (one for one in block.modules() if isinstance(one, nn.Conv2d)):
+                conv.stride = (1, 1)
+                if conv.kernel_size == (3, 3):
+                    conv.dilation = conv.padding = (first, first) if number == 0 else (rest, rest)
+    for branch, rate in zip(list(usual.classifier.aspp.convs)[1:4], (12, 24, 36), strict=True):
+        branch[0].dilation = branch[0].padding = (rate, rate)
+    assert torch.equal(fine(picture()), usual(picture()))
+    with pytest.raises(ConfigError, match="output_stride=32 is unknown; choose 16 or 8"):
+        DeepLabV3Plus(output_stride=32)
