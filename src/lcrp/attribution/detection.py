@@ -29,8 +29,8 @@ class DetectionTask(BoxDecisions):
     p_t > `confidence` (ties: by confidence, then by row). The seed is 1 at the chosen logit, its sigmoid passed through
     (Dreyer et al. 2023, section 3.2).
 
-    With `score='objectness'` the objectness logit is explained and ranks the boxes of a class. A detector with one
-    class never trained its class score: there, objectness takes the place of the class probability.
+    With `score='objectness'` the objectness logit is explained and ranks the boxes of a class. Where the class score
+    was never trained (YOLOv5's of one class), objectness takes its place.
     """
 
     def __init__(
@@ -68,8 +68,7 @@ class DetectionTask(BoxDecisions):
         """
         self._check(output)
         probabilities, objectness = output.class_probabilities(), output.objectness()
-        if len(self.class_names) == 1 and output.objectness_logits is not None:
-            probabilities = torch.ones_like(probabilities)
+        if not output.is_class_trained:
             self._tell()
         boxes = output.boxes.detach().to(probabilities)
         images = zip(boxes, objectness, probabilities, strict=True)
@@ -80,7 +79,7 @@ class DetectionTask(BoxDecisions):
         ]
 
     def _explains_objectness(self, output: DetectorOutput) -> bool:
-        return self.score == "objectness" or (len(self.class_names) == 1 and output.objectness_logits is not None)
+        return self.score == "objectness" or not output.is_class_trained
 
     def _tell(self) -> None:
         if not self._has_told:
@@ -93,7 +92,7 @@ class DetectionTask(BoxDecisions):
             raise ConfigError(
                 f"the detector has {num_classes} classes, but {len(self.class_names)} class names are given"
             )
-        if output.objectness_logits is None and self.score == "objectness":
+        if output.objectness_logits is None and self._explains_objectness(output):
             raise ConfigError("score 'objectness' cannot be explained: the detector has none; choose score 'class'")
 
     def seeded(self, output: DetectorOutput) -> torch.Tensor:

@@ -110,6 +110,7 @@ class Detect(nn.Module):
             boxes=torch.cat(boxes, dim=1),
             class_logits=torch.cat(classes, dim=1),
             objectness_logits=torch.cat(objectness, dim=1),
+            is_class_trained=self.num_classes > 1,
         )
 
 

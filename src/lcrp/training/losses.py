@@ -3,6 +3,8 @@
 Axes: B batch, N object (padded), M row of the output, K class, H W picture.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -44,7 +46,7 @@ def detection_losses(output: DetectorOutput, centres: torch.Tensor, truth: Truth
         truth: what is in the images.
     """
     boxes, logits = output.boxes.float(), output.class_logits
-    scores = output.class_probabilities()
+    scores = replace(output, is_class_trained=True).class_probabilities()  # they are about to be
     assignment = assign(boxes.detach(), scores, centres, truth.boxes, truth.labels)
     foreground, certainty = assignment.foreground, assignment.certainty
     classes = truth.labels.gather(1, assignment.object_index)[foreground]

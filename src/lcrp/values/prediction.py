@@ -23,6 +23,7 @@ class DetectorOutput:
         objectness_logits: [B, M] before the sigmoid; None for detectors without objectness.
         has_background: whether column 0 of the class logits is the background.
         is_one_to_one: whether the detector learned to give every object one row, so that it needs no NMS.
+        is_class_trained: whether class scores mean anything; not those of YOLOv5's one class, which it never trains.
         masks: of every row; None for detectors of boxes alone.
     """
 
@@ -31,10 +32,13 @@ class DetectorOutput:
     objectness_logits: torch.Tensor | None
     has_background: bool = False
     is_one_to_one: bool = False
+    is_class_trained: bool = True
     masks: "ObjectMasks | None" = None
 
     def class_probabilities(self) -> torch.Tensor:
-        """[B, M, K] of the classes, detached, in at least float32."""
+        """[B, M, K] of the classes, detached, in at least float32; ones if their scores mean nothing."""
+        if not self.is_class_trained:
+            return torch.ones_like(at_least_float32(self.class_logits.detach()))
         logits = at_least_float32(self.class_logits.detach())
         return logits.softmax(dim=-1)[..., 1:] if self.has_background else logits.sigmoid()
 

@@ -9,6 +9,8 @@ from toy import named
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.errors import ConfigError, TargetError
+from lcrp.models.yolov5 import YOLOv5
+from lcrp.models.yolov6 import YOLOv6
 from lcrp.values.geometry import Geometry
 from lcrp.values.prediction import DetectorOutput
 from lcrp.values.sample import Annotation, Sample
@@ -255,10 +257,10 @@ def test_objectness_is_explained_and_ranks():
     assert seed.nonzero().tolist() == [[0, 3]]
 
 
-def test_one_class_always_explains_objectness_and_says_so_once(caplog):
+def test_a_class_score_that_is_untrained_gives_way_to_objectness_which_is_said_once(caplog):
     task = DetectionTask(["face"])
     rows = [(0, 0, 10, 10, 0.6, 0.9), (20, 20, 30, 30, 0.8, 0.1)]
-    raw = output(*rows, num_classes=1)
+    raw = replace(output(*rows, num_classes=1), is_class_trained=False)
     with caplog.at_level(logging.INFO):
         (kept,) = task.predictions(raw)
         task.predictions(raw)
@@ -272,6 +274,28 @@ def test_one_class_always_explains_objectness_and_says_so_once(caplog):
     logits, seed = task.seed(raw, [found[1]])
     assert logits is raw.objectness_logits
     assert seed.nonzero().tolist() == [[0, 0]]
+
+
+def test_one_class_whose_score_is_trained_is_explained_like_any_other():
+    """YOLOv6 trains it on the boxes' overlap, and reports objectness times it."""
+    task = DetectionTask(["face"])
+    raw = output((0, 0, 10, 10, 0.6, 0.9), (20, 20, 30, 30, 0.8, 0.5), num_classes=1)
+    (kept,) = task.predictions(raw)
+    assert kept.rows.tolist() == [0, 1]
+    torch.testing.assert_close(kept.confidence, torch.tensor([0.54, 0.4], dtype=torch.float64))
+    logits, seed = task.seed(raw, [task.find(kept, named(0, "k"), 0, 1)])
+    assert logits is raw.class_logits
+    assert seed.nonzero().tolist() == [[0, 1, 0]]
+    logits, _ = DetectionTask(["face"], score="objectness").seed(raw, [None])
+    assert logits is raw.objectness_logits
+
+
+@pytest.mark.parametrize(("network", "is_trained"), [(YOLOv5, False), (YOLOv6, True)])
+def test_detectors_say_whether_the_score_of_their_one_class_is_trained(network, is_trained):
+    one = network(num_classes=1, width=0.0625).eval()(torch.rand(1, 3, 64, 64))
+    assert one.is_class_trained == is_trained
+    assert bool((one.class_probabilities() == 1).all()) is not is_trained
+    assert network(num_classes=2, width=0.0625).eval()(torch.rand(1, 3, 64, 64)).is_class_trained
 
 
 def test_softmax_detector_with_a_background_column():

@@ -1,5 +1,7 @@
 """Read-outs against slow literal restatements."""
 
+from dataclasses import replace
+
 import torch
 
 from lcrp.attribution.readout import box_readout, mask_readout
@@ -74,3 +76,11 @@ def test_mask_readout_of_bfloat16_logits_is_as_fine_as_their_float32() -> None:
     masks = torch.ones(2, 4, 4, dtype=torch.bool)
     found = mask_readout(logits, masks, torch.tensor([0, 2]))
     assert torch.equal(found, mask_readout(logits.float(), masks, torch.tensor([0, 2])))
+
+
+def test_box_readout_leaves_out_a_class_score_that_means_nothing() -> None:
+    output = detector_output(objectness=True)
+    one = replace(output, class_logits=output.class_logits[..., :1], is_class_trained=False)
+    certain = replace(one, class_logits=torch.full_like(one.class_logits, 1e4), is_class_trained=True)
+    box = torch.tensor([[5.0, 5.0, 20.0, 20.0]] * 2)
+    assert torch.equal(box_readout(one, box, torch.tensor([0, 0])), box_readout(certain, box, torch.tensor([0, 0])))
