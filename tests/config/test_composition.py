@@ -51,7 +51,7 @@ def raw(*overrides: str) -> DictConfig:
 PAIRS = list(itertools.product(choices("model"), choices("dataset")))
 UNSUITED = {
     *itertools.product(("unet", "deeplabv3plus", "smp"), ("coco2014", "coco2017")),
-    *itertools.product(("yolov5", "yolov6", "ssd", "torchvision"), ("voc2012", "cityscapes")),
+    *itertools.product(("yolov5", "yolov6", "ssd", "torchvision", "transformers"), ("voc2012", "cityscapes")),
 }
 
 
@@ -118,6 +118,7 @@ OFFICIAL = {  # of every model but on scenes: checkpoint, input, layer, composit
     ),
     "smp": ("random", (512, 512, "letterbox"), "auto", "epsilon_plus_flat"),
     "torchvision": ("official", (800, 800, "letterbox"), "auto", "epsilon_plus_flat"),
+    "transformers": (None, (640, 640, "stretch"), "auto", "epsilon_plus_flat"),
 }
 EMBEDDED = {
     "yolov5": ("embedded:yolov5_scenes", SCENES, "model.6.cv3.conv", "epsilon_plus_flat"),
@@ -139,9 +140,10 @@ def test_what_alters_numbers_is_what_was_published(model: str, dataset: str) -> 
     assert found == (EMBEDDED if dataset == "scenes" and model in EMBEDDED else OFFICIAL)[model]
     assert config.statistics.targets == ("predicted" if given or dataset == "folder" else "annotated")
     thresholds = (config.model.confidence, config.model.iou, config.model.max_detections, config.model.min_area)
-    own_iou = None if model == "torchvision" else 0.45  # the network's own NMS
+    own_iou = None if model in ("torchvision", "transformers") else 0.45  # the network's own NMS
+    confidence = 0.5 if model == "transformers" else 0.25
     is_segmenter = model in ("unet", "deeplabv3plus", "smp")
-    assert thresholds == ((None, None, None, 1) if is_segmenter else (0.25, own_iou, 25, None))
+    assert thresholds == ((None, None, None, 1) if is_segmenter else (confidence, own_iou, 25, None))
 
 
 def test_the_composite_follows_the_model() -> None:

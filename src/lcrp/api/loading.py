@@ -13,26 +13,30 @@ from lcrp.api.explainers import LIKE, MODULE, Rules, as_it_stands, composite_set
 from lcrp.api.given import ClassNames, InputSize, channel_values, class_names_of, input_settings
 from lcrp.api.networks import placed_network
 from lcrp.api.torchvision import torchvision_explainer
+from lcrp.api.transformers import FAMILY as TRANSFORMERS
+from lcrp.api.transformers import transformers_explainer
 from lcrp.attribution.answers import check_answer, probed
 from lcrp.attribution.layers import AUTO
 from lcrp.attribution.segmentation import BACKGROUND, Activation
 from lcrp.config.build import build_explainer, find_device
 from lcrp.config.checkpoints import EMBEDDED, OFFICIAL
-from lcrp.config.compose import composed
+from lcrp.config.compose import composed, quoted
 from lcrp.config.composite import build_composite
 from lcrp.config.network import KEPT, activation_of
 from lcrp.config.paths import absolute
 from lcrp.config.root import Config
 from lcrp.config.samples import input_transform
-from lcrp.config.tasks import build_task
+from lcrp.config.tasks import TASKS, build_task
 from lcrp.decisions.explainer import Explainer, Precision
 from lcrp.errors import CheckpointError, ConfigError, nearest
 from lcrp.models.checkpoint import checkpoint_state
 from lcrp.models.kept import keeps_boxes, kept_detector
-from lcrp.models.pretrained import config_of, is_pretrained
+from lcrp.models.pretrained import is_pretrained
 from lcrp.models.recognition import FAMILIES, looks_like
+from lcrp.models.settings_files import config_of
 from lcrp.models.smp import is_of_library, with_logits
 from lcrp.models.torchvision import recognised
+from lcrp.models.transformers import is_of_library as of_transformers
 from lcrp.values.ledger import Unaccounted
 
 TaskName = Literal["detection", "segmentation"]
@@ -141,6 +145,8 @@ def load(
                 return torchvision_explainer(
                     model, reader, settings, task=task, class_names=names, layer=layer, device=device
                 )
+            if of_transformers(model):
+                return transformers_explainer(model, settings, task=task, class_names=names, layer=layer, device=device)
             return _own(model, settings, task=task, class_names=names, layer=layer, device=device)
         if isinstance(model, str | os.PathLike):
             config = _family(os.fspath(model), None if checkpoint is None else os.fspath(checkpoint), settings)
@@ -159,7 +165,7 @@ def _overrides(values: Mapping[str, object]) -> list[str]:
 
 def _family(model: str, checkpoint: str | None, overrides: Sequence[str]) -> Config:
     """The configuration of a family with its checkpoint."""
-    is_named = model in FAMILIES.values()
+    is_named = model in (*FAMILIES.values(), TRANSFORMERS)
     if checkpoint is not None and not is_named:
         raise ConfigError(
             f"'{model}' is a checkpoint itself: give the family's name beside checkpoint, such as 'yolov5'"
@@ -172,7 +178,8 @@ def _family(model: str, checkpoint: str | None, overrides: Sequence[str]) -> Con
         config = composed([f"model={family}", "dataset=scenes", *overrides])
     else:
         family = model if is_named else _recognised(name)
-        config = composed([f"model={family}", "dataset=folder", "dataset.path=.", *overrides])
+        named = [f"model.checkpoint={quoted(name)}"] * (family == TRANSFORMERS)  # settings follow from its folder
+        config = composed([f"model={family}", "dataset=folder", "dataset.path=.", *named, *overrides])
     config.model.checkpoint = name
     return config
 
@@ -193,6 +200,8 @@ def _recognised(name: str) -> str:
     path = absolute(name, Path.cwd())
     if is_pretrained(path) and "_model_class" in config_of(path):
         return SMP
+    if of_transformers(path):
+        return TRANSFORMERS
     found = looks_like(checkpoint_state(path))
     if found not in FAMILIES:
         known = ", ".join(FAMILIES)
@@ -266,5 +275,6 @@ def _own(
 
 
 def _check_task(config: Config, task: str | None) -> None:
-    if task is not None and task != config.model.task:
-        raise ConfigError(f"{config.model.name} does {config.model.task}: leave task='{task}' out")
+    kind = TASKS[config.model.task].predicts
+    if task not in (None, kind):
+        raise ConfigError(f"{config.model.name} does {kind}: leave task='{task}' out")

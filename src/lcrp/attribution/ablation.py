@@ -14,6 +14,7 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import NetworkOutput
 from lcrp.errors import LayerError
 from lcrp.values.prediction import KeptOutput
+from lcrp.values.query_masks import QueryMasks
 
 Ablation = Literal["zero", "mean", "resample"]
 
@@ -41,18 +42,21 @@ def ablated_outputs(
     """
     if attributor.takes_one and len(keep) > 1:
         outputs = [ablated_outputs(attributor, image, layer, one[None], fill) for one in keep]
-        return KeptOutput(pictures=tuple(one.pictures[0] for one in outputs if isinstance(one, KeptOutput)))
+        return _one_by_one(outputs)
 
     def ablate(output: torch.Tensor, axis: int) -> torch.Tensor:
         channels = output.movedim(axis, 1)
-        if fill.shape[2:] not in ((1, 1), channels.shape[2:]):  # regions, or several calls, side by side
+        places = channels.shape[2:]
+        is_map = fill.shape[2:] == (places if len(places) == 2 else (1, places.numel()))
+        if not is_map and fill.shape[2:] != (1, 1):  # regions, or several calls, side by side
             raise LayerError(
                 f"layer '{layer}' sees regions of interest, or runs more than once in a picture: values of another "
                 "picture have no place there; leave the layer out, or ablate otherwise",
                 mend="Set stage.ablations=[zero,mean].",
             )
         kept = keep.view(*keep.shape, *[1] * (channels.ndim - 2))
-        return torch.where(kept, channels, fill.to(output)).movedim(1, axis)
+        values = fill.to(output).reshape(*fill.shape[:2], *(places if is_map else [1] * len(places)))
+        return torch.where(kept, channels, values).movedim(1, axis)
 
     with _JoinedBatches():
         output = attributor.altered(image, layer, ablate)
@@ -78,6 +82,15 @@ class _JoinedBatches(TorchFunctionMode):
 _CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
 
 
+def _one_by_one(outputs: Sequence[NetworkOutput]) -> NetworkOutput:
+    """Outputs for one variant each, of networks that take one picture, as one for all of them."""
+    masks = [one for one in outputs if isinstance(one, QueryMasks)]
+    if not masks:
+        return KeptOutput(pictures=tuple(one.pictures[0] for one in outputs if isinstance(one, KeptOutput)))
+    classes, cells = [one.class_logits for one in masks], [one.mask_logits for one in masks]
+    return replace(masks[0], class_logits=torch.cat(classes), mask_logits=torch.cat(cells))
+
+
 def _of_batch(output: NetworkOutput, size: int) -> NetworkOutput:
     """An output of which some parts are the same for all variants, with all of them [V, ...]."""
 
@@ -88,6 +101,8 @@ def _of_batch(output: NetworkOutput, size: int) -> NetworkOutput:
         return expanded(output)
     if isinstance(output, KeptOutput):  # of which every one would keep its pass alive
         return KeptOutput(pictures=tuple(replace(one, logits=one.logits.detach()) for one in output.pictures))
+    if isinstance(output, QueryMasks):
+        return replace(output, class_logits=expanded(output.class_logits), mask_logits=expanded(output.mask_logits))
     objectness = output.objectness_logits
     return replace(
         output,

@@ -11,7 +11,7 @@ AUTO = "auto"  # in place of a layer's name: that through which most of the deci
 
 
 def layer_names(network: nn.Module, patterns: Sequence[str] = ()) -> list[str]:
-    """Names of the network's `nn.Conv2d` layers, in module order.
+    """Names of layers with concepts, in module order: every `nn.Conv2d`, and what a network says of its token layers.
 
     Args:
         network: any network, prepared for explaining.
@@ -20,7 +20,8 @@ def layer_names(network: nn.Module, patterns: Sequence[str] = ()) -> list[str]:
     Raises:
         LayerError: a pattern matches no layer.
     """
-    names = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
+    tokens = getattr(network, "token_layers", ())
+    names = [name for name, one in network.named_modules() if isinstance(one, nn.Conv2d) or name in tokens]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise LayerError(

@@ -11,6 +11,8 @@ from lcrp.composites.operations.memory import has_equal, memory_of
 
 _TORCHS = frozenset(vars(nn.Module()))  # what every module has
 _REGISTERED = ("_parameters", "_buffers", "_modules")
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
+_OWN = f"{__name__.partition('.')[0]}."  # modules of this package begin with
 
 
 class OwnState:
@@ -58,10 +60,11 @@ class OwnState:
 
 
 class _Stored:
-    """What is stored on a module, and in its lists, dictionaries and sets."""
+    """What is stored on a module, and in its lists, dictionaries and sets; and which hooks it has."""
 
     def __init__(self, module: nn.Module) -> None:
         own = vars(module)
+        self._hooks = [(own[name], frozenset(own[name])) for name in _HOOKS]
         containers = [value for name, value in own.items() if name not in _TORCHS or name in _REGISTERED]
         self._kept = [(one, one.copy()) for one in (own, *containers) if isinstance(one, list | dict | set | deque)]
 
@@ -70,6 +73,9 @@ class _Stored:
             if not _is_same(now, before):
                 now.clear()
                 (now.extend if isinstance(now, list | deque) else now.update)(before)
+        for hooks, known in self._hooks:  # some networks hook themselves when they first run, and note that they did
+            for key in [one for one, hook in hooks.items() if one not in known and not _is_own(hook)]:
+                del hooks[key]
 
 
 def _tensors(network: nn.Module) -> Iterator[torch.Tensor]:
@@ -77,6 +83,11 @@ def _tensors(network: nn.Module) -> Iterator[torch.Tensor]:
     stored = (value for module in network.modules() for value in vars(module).values())
     plain = (value for value in stored if isinstance(value, torch.Tensor) and not value.requires_grad)
     yield from {id(one): one for one in (*network.parameters(), *network.buffers(), *plain)}.values()
+
+
+def _is_own(hook: object) -> bool:
+    """Whether a hook is of this package, which removes its own."""
+    return str(getattr(hook, "__module__", "")).startswith(_OWN)
 
 
 def _is_same(now: Any, before: Any) -> bool:

@@ -11,11 +11,12 @@ import torch
 from lcrp.errors import TargetError
 from lcrp.values.geometry import Box as Box
 from lcrp.values.prediction import ClassMap, Detections, DetectorOutput, KeptOutput
+from lcrp.values.query_masks import QueryMasks
 from lcrp.values.region import Region
 from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, SkippedTarget
 
-NetworkOutput = DetectorOutput | KeptOutput | torch.Tensor
+NetworkOutput = DetectorOutput | KeptOutput | QueryMasks | torch.Tensor
 Prediction = Detections | ClassMap
 Targets = tuple[list[ExplainedTarget], list[SkippedTarget]]
 

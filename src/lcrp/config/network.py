@@ -71,13 +71,18 @@ def trained_network(
             "write model.checkpoint=PATH, official:NAME, embedded:NAME or random"
         )
     checkpoint = _published(model) or find_checkpoint(model.checkpoint, origin)
-    names = _known_names(model, checkpoint, dataset_names)
     kind = locate(str(model.network["_target_"]), "model.network._target_")
     told, build = None, None
     if checkpoint is not None and hasattr(kind, "fitted"):
         fitted = kind.fitted(checkpoint)
         checkpoint, told, build = fitted.checkpoint, fitted.activation, fitted.build
         model = replace(model, network={**model.network, **fitted.arguments})
+        if fitted.task not in (None, model.task):
+            raise ConfigError(
+                f"model.task={model.task}, but '{checkpoint.path}' does {fitted.task}: leave model.task out, or give "
+                "the whole path of the folder"
+            )
+    names = _known_names(model, checkpoint, dataset_names)
     network, arguments = _network(model, checkpoint, names, build)
     if checkpoint is not None:
         unusual = _load(network, checkpoint, getattr(kind, "mend", ""))

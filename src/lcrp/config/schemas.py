@@ -3,16 +3,17 @@
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
+from lcrp.config import torchvision, transformers
 from lcrp.config.dataset import DATASETS
 from lcrp.config.root import Config
 from lcrp.config.stages import STAGES
 from lcrp.config.stages.own import OwnStage
-from lcrp.config.torchvision import register_resolver
 
 
 def register_schemas() -> None:
     """Tell Hydra of the types; a second time changes nothing."""
-    register_resolver()
+    torchvision.register_resolver()
+    transformers.register_resolver()
     store = ConfigStore.instance()
     store.store(name="lcrp_schema", node=Config)
     for group, kinds in (("dataset", DATASETS), ("stage", STAGES)):

@@ -1,10 +1,11 @@
-"""What the words 'detection', 'kept_detection' and 'segmentation' of the configuration stand for."""
+"""What the words 'detection', 'kept_detection', 'segmentation' ... of the configuration stand for."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.kept import KeptDetectionTask
+from lcrp.attribution.query_masks import QueryMaskTask
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.attribution.task import Task
 from lcrp.config.root import Config
@@ -17,6 +18,7 @@ ClassNames = Sequence[str]
 DETECTION = ("score", "confidence", "iou", "max_detections")
 KEPT_DETECTION = ("confidence", "max_detections")
 SEGMENTATION = ("min_area",)
+QUERY_SEGMENTATION = ("min_area", "score")
 HEADS = ("activation", "threshold")  # of segmenters; null is read off the network
 
 
@@ -58,6 +60,11 @@ def _kept_detection(config: Config, class_names: ClassNames) -> Task:
     return KeptDetectionTask(class_names, **{key: getattr(config.model, key) for key in KEPT_DETECTION})
 
 
+def _query_segmentation(config: Config, class_names: ClassNames) -> Task:
+    own = {key: getattr(config.model, key) for key in QUERY_SEGMENTATION}
+    return QueryMaskTask(class_names, **own | {"seed": config.statistics.seed})
+
+
 def _segmentation(config: Config, class_names: ClassNames) -> Task:
     own = {key: getattr(config.model, key) for key in SEGMENTATION + HEADS}
     own["activation"] = own["activation"] or ("softmax" if own["threshold"] is None else "sigmoid")
@@ -90,6 +97,16 @@ TASKS: Mapping[str, TaskKind] = {
         options=HEADS,
         task=_segmentation,
         examined=SegmentationTask,
+        objective=segmentation_objective,
+        quality=MaskQuality,
+        has_background=True,
+        predicts="segmentation",
+    ),
+    "query_segmentation": TaskKind(
+        settings=QUERY_SEGMENTATION,
+        options=(),
+        task=_query_segmentation,
+        examined=QueryMaskTask,
         objective=segmentation_objective,
         quality=MaskQuality,
         has_background=True,

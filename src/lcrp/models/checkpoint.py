@@ -15,12 +15,13 @@ from torch import Tensor, nn
 
 from lcrp.errors import CheckpointError, nearest
 from lcrp.models.content import weights_in
+from lcrp.models.misfits import misfits
 from lcrp.models.unpickling import MAX_FILE_BYTES, Inert, read_inert
 
 _log = logging.getLogger(__name__)
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
-MAX_LISTED = 10
+COUNTER = ".num_batches_tracked"  # of norms; may be missing
 HALF_PRECISION = 2e-3  # by how much two values that were rounded to float16 may differ, relatively
 
 # sha256 of published files: of YOLOv5 those of release 7.0, and of earlier ones by release; of YOLOv6 those of 0.1.0.
@@ -131,18 +132,18 @@ def check_fit(network: nn.Module, checkpoint: Checkpoint) -> dict[str, Tensor]:
         CheckpointError: as `load_state`.
     """
     own, state = network.state_dict(), _without_derived(network, checkpoint)
-    missing = [f"'{key}'" for key in own if key not in state and not key.endswith(".num_batches_tracked")]
-    unknown = [f"'{key}'" for key in state if key not in own]
-    differing = [
-        f"'{key}' (file {tuple(state[key].shape)}, network {tuple(value.shape)})"
-        for key, value in own.items()
-        if key in state and state[key].shape != value.shape
-    ]
-    labelled = (("missing", missing), ("not in the network", unknown), ("of another shape", differing))
-    misfits = [f"{label}: {_listed(items)}" for label, items in labelled if items]
-    if misfits:
+    problems = misfits(
+        missing=[key for key in own if key not in state and not key.endswith(COUNTER)],
+        unknown=[key for key in state if key not in own],
+        differing=[
+            (key, tuple(state[key].shape), tuple(value.shape))
+            for key, value in own.items()
+            if key in state and state[key].shape != value.shape
+        ],
+    )
+    if problems:
         name = type(network).__name__
-        raise CheckpointError(f"checkpoint '{checkpoint.path}' does not fit {name}; {'; '.join(misfits)}")
+        raise CheckpointError(f"checkpoint '{checkpoint.path}' does not fit {name}; {problems}")
     return state
 
 
@@ -241,8 +242,3 @@ def as_float32(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
         .clone(memory_format=torch.contiguous_format)
         for key, value in state.items()
     }
-
-
-def _listed(items: Sequence[str]) -> str:
-    rest = len(items) - MAX_LISTED
-    return ", ".join(items[:MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -18,9 +18,11 @@ class Fitted:
         arguments: of the constructor, as far as the checkpoint tells.
         activation: by which classes are told, if it tells.
         build: makes the network that the checkpoint describes, in place of the constructor; None for that one.
+        task: which decisions the network makes, if the checkpoint tells.
     """
 
     checkpoint: Checkpoint
     arguments: Mapping[str, object]
     activation: Literal["softmax", "sigmoid"] | None = None
     build: Callable[..., nn.Module] | None = None
+    task: str | None = None

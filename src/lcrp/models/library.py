@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 import torch
@@ -16,6 +17,7 @@ from torch.nn.functional import pad
 from lcrp.errors import ConfigError
 from lcrp.models.origin import Scored, ScoresSeen, rows_of
 from lcrp.values.prediction import KeptBoxes, KeptOutput, at_least_float32
+from lcrp.values.query_masks import QueryMasks
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +30,8 @@ class Reader(Protocol):
         """Whether pictures go through the network one by one."""
         ...
 
-    def read(self, library: nn.Module, x: Tensor) -> Tensor | KeptOutput:
-        """Logits [B, K, H, W] or kept boxes of pictures [B, 3, H, W]."""
+    def read(self, library: nn.Module, x: Tensor) -> Tensor | KeptOutput | QueryMasks:
+        """Logits [B, K, H, W], kept boxes, or classes and masks of queries, of pictures [B, 3, H, W]."""
         ...
 
 
@@ -39,14 +41,17 @@ class LibraryNetwork(nn.Module):
     Args:
         library: the network; its modules, parameters and buffers are shared, not copied.
         reader: runs it.
+        tokens: shell patterns of layers whose outputs are tokens that have places, so that they show concepts as
+            convolutions do.
     """
 
-    def __init__(self, library: nn.Module, reader: Reader) -> None:
+    def __init__(self, library: nn.Module, reader: Reader, *, tokens: Sequence[str] = ()) -> None:
         super().__init__()
         self._parameters, self._buffers = library._parameters, library._buffers
         self._modules = library._modules
         self._library = (library,)  # no module of this one, or names would have a prefix
         self.reader = reader
+        self._tokens = tuple(tokens)
 
     @property
     def library(self) -> nn.Module:
@@ -54,11 +59,17 @@ class LibraryNetwork(nn.Module):
         return self._library[0]
 
     @property
+    def token_layers(self) -> frozenset[str]:
+        """Names of layers whose outputs are tokens that have places."""
+        names = [name for name, _ in self.named_modules()]
+        return frozenset(name for name in names if any(fnmatchcase(name, pattern) for pattern in self._tokens))
+
+    @property
     def takes_one_picture(self) -> bool:
         """Whether pictures go through the network one by one when they are explained."""
         return self.reader.takes_one
 
-    def forward(self, x: Tensor) -> Tensor | KeptOutput:
+    def forward(self, x: Tensor) -> Tensor | KeptOutput | QueryMasks:
         """What the reader makes of pictures [B, 3, H, W]."""
         was_training, self.library.training = self.library.training, self.training
         try:

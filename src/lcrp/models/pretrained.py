@@ -9,26 +9,17 @@ from torch import Tensor
 
 from lcrp.errors import CheckpointError, nearest
 from lcrp.models.checkpoint import Checkpoint, as_float32, read_checkpoint
+from lcrp.models.settings_files import CONFIG, config_of, read_settings
 from lcrp.models.unpickling import MAX_FILE_BYTES
 
-CONFIG = "config.json"
 SAFETENSORS = ".safetensors"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in order of preference
-MAX_CONFIG_BYTES = 2**20
+INDEX = ".index.json"  # of weights in parts
 
 
 def is_pretrained(path: Path) -> bool:
     """Whether a path is a folder of `save_pretrained`, or a file of safetensors."""
     return path.suffix == SAFETENSORS or (path / CONFIG).is_file()
-
-
-def config_of(path: Path) -> Mapping[str, object]:
-    """With which settings the network in a folder was built; none for a file.
-
-    Raises:
-        CheckpointError: they cannot be read.
-    """
-    return _read_config(path / CONFIG) if path.is_dir() else {}
 
 
 def read_pretrained(path: Path) -> Checkpoint:
@@ -40,24 +31,30 @@ def read_pretrained(path: Path) -> Checkpoint:
     if not path.is_dir():
         return _read_safetensors(path)
     config = config_of(path)
-    weights = next((path / name for name in WEIGHTS if (path / name).is_file()), None)
-    if weights is None:
-        raise CheckpointError(f"folder '{path}' has a {CONFIG}, but neither {' nor '.join(WEIGHTS)}")
-    found = _read_safetensors(weights) if weights.suffix == SAFETENSORS else read_checkpoint(weights)
-    both = hashlib.sha256(f"{found.sha256} {json.dumps(config, sort_keys=True)}".encode()).hexdigest()
-    return Checkpoint(state=found.state, class_names=found.class_names, sha256=both, path=path, config=config)
+    found = [_read_safetensors(one) if one.suffix == SAFETENSORS else read_checkpoint(one) for one in _weights(path)]
+    hashes = " ".join(one.sha256 for one in found)
+    both = hashlib.sha256(f"{hashes} {json.dumps(config, sort_keys=True)}".encode()).hexdigest()
+    state = {key: value for one in found for key, value in one.state.items()}
+    return Checkpoint(state=state, class_names=found[0].class_names, sha256=both, path=path, config=config)
 
 
-def _read_config(path: Path) -> Mapping[str, object]:
-    if path.stat().st_size > MAX_CONFIG_BYTES:
-        raise CheckpointError(f"'{path}' has {path.stat().st_size} bytes, the limit is {MAX_CONFIG_BYTES}")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"'{path}' cannot be read as JSON ({error})") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"'{path}' holds a {type(config).__name__}, not settings by name")
-    return config
+def _weights(folder: Path) -> list[Path]:
+    """The files of a folder in which its weights lie: one, or the parts that an index names.
+
+    Raises:
+        CheckpointError: there are none, or the index names files elsewhere.
+    """
+    whole = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    if whole is not None:
+        return [whole]
+    index = next((folder / f"{name}{INDEX}" for name in WEIGHTS if (folder / f"{name}{INDEX}").is_file()), None)
+    if index is None:
+        raise CheckpointError(f"folder '{folder}' has a {CONFIG}, but neither {' nor '.join(WEIGHTS)}")
+    names = read_settings(index).get("weight_map")
+    parts = sorted(set(names.values())) if isinstance(names, dict) else []
+    if not parts or any(not isinstance(part, str) or Path(part).name != part for part in parts):
+        raise CheckpointError(f"'{index}' names no files of its folder as weight_map")
+    return [folder / part for part in parts]
 
 
 def _read_safetensors(path: Path) -> Checkpoint:

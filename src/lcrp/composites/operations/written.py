@@ -125,7 +125,9 @@ class Written:
             now = [self.current(value) for value in values]
             return tuple(now) if type(values) is tuple else getattr(values, "_make", type(values))(now)
         if isinstance(values, Mapping):
-            return {name: self.current(value) for name, value in values.items()}
+            members = {name: self.current(value) for name, value in values.items()}
+            is_same = all(members[name] is value for name, value in values.items())
+            return values if is_same else members  # torch looks at the type of what is not its own
         return values
 
 

@@ -34,7 +34,8 @@ def conservation(explainer: Explainer, images: torch.Tensor, found: Sequence[Dra
         images: [B, 3, H, W] in [0, 1].
         found: targets in them, one per image.
     """
-    names = layer_names(explainer.network)
+    every = layer_names(explainer.network)
+    names = [name for name in every if isinstance(explainer.network.get_submodule(name), nn.Conv2d)]
     with explainer.reader() as attributor:
         images = images[:1] if attributor.takes_one else images
     inputs: Inputs = {name: [] for name in names}
