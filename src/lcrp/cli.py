@@ -19,11 +19,14 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException, MissingConfigException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lcrp import __version__, hydra_errors
+from lcrp.config.auto import AUTO, known_checkpoint, tell, with_family
+from lcrp.config.auto import shown as shown_with_family
 from lcrp.config.check import checked
 from lcrp.config.commands import Command, key
+from lcrp.config.compose import composed_node
 from lcrp.config.help import help_pages
 from lcrp.config.intent import meant, own_folders
 from lcrp.config.messages import one_line
@@ -57,6 +60,8 @@ def main() -> None:
             return
         _refuse_words(given.overrides, folders)
         register_schemas()
+        if given.cfg is not None:
+            sys.argv[1:] = [*_flags(given.overrides), *shown_with_family(given.overrides, Path.cwd())]
         with hydra_errors.raised():
             _app()
     except MissingConfigException as error:
@@ -93,6 +98,7 @@ def _app(config: DictConfig) -> None:
 
 def _perform(config: DictConfig) -> None:
     """Check the settings, build what the stage needs, run it, and name what it wrote."""
+    config, overrides = _with_family(config)
     settings = checked(config)
     began = time.monotonic()
     import torch  # takes seconds: --help and wrong settings need not wait
@@ -111,11 +117,11 @@ def _perform(config: DictConfig) -> None:
     if settings.stage.takes in ("subject", "pupil"):  # the others compute nothing
         log.info("threads: %s", threads)
     run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / OUTPUTS, threads=threads)
-    job = build_job(settings, origin, _command(origin))
+    job = build_job(settings, origin, _command(overrides, origin))
     with in_use(run.folder / PROVENANCE_FILE), _told_of_device(settings.device):
         written = job.stage(run)
     facts = {
-        "command": {"overrides": list(hydra_config.overrides.task), "folder": str(origin)},
+        "command": {"overrides": overrides, "folder": str(origin)},
         "device": settings.device,
         "precision": settings.precision,
         "threads": threads.count,
@@ -149,14 +155,40 @@ def _told_of_device(name: str) -> Iterator[None]:
         raise ConfigError(f"device 'mps' lacks what this needs ({one_line(error)}); write device=cpu") from error
 
 
-def _command(origin: Path) -> Command:
+def _with_family(config: DictConfig) -> tuple[DictConfig, list[str]]:
+    """The job's settings and what was written of them; for model=auto both with the family that the checkpoint tells.
+
+    Raises:
+        LcrpError: the checkpoint does not tell it.
+    """
+    given = HydraConfig.get()
+    overrides = list(given.overrides.task)
+    if given.runtime.choices.get("model") != AUTO:
+        return config, overrides
+    known = known_checkpoint(config.model.checkpoint, Path(given.runtime.cwd))
+    overrides = with_family(overrides, known)
+    config = composed_node([*_searched(), *overrides], name=str(given.job.config_name))
+    tell(config.model.checkpoint, known)
+    if given.output_subdir is not None:  # what Hydra wrote there was of auto
+        folder = Path(given.runtime.output_dir) / given.output_subdir
+        OmegaConf.save(config, folder / "config.yaml")
+        OmegaConf.save(OmegaConf.create(overrides), folder / "overrides.yaml")
+    return config, overrides
+
+
+def _searched() -> list[str]:
+    """Where settings are found besides, as the command says it."""
+    return [one for one in HydraConfig.get().overrides.hydra if key(one) == "hydra.searchpath"]
+
+
+def _command(overrides: Sequence[str], origin: Path) -> Command:
     """What was written, in a sweep what this job alone would be."""
     given = HydraConfig.get()
     sources = [Path(one.path) for one in given.runtime.config_sources if one.provider == "command-line"]
     return Command(
         program=_program(),
         flags=[part for folder in sources for part in ("--config-dir", shown(folder, origin))],
-        overrides=[*(one for one in given.overrides.hydra if key(one) == "hydra.searchpath"), *given.overrides.task],
+        overrides=[*_searched(), *overrides],
     )
 
 
@@ -189,9 +221,13 @@ def _refuse_words(overrides: Sequence[str], folders: Sequence[Path]) -> None:
 def _hint(overrides: Sequence[str], folders: Sequence[Path]) -> str:
     """The command that is meant, if it is another one."""
     wanted = meant(overrides, folders)
-    flags = [argument for argument in sys.argv[1:] if argument not in overrides]
     is_other = wanted != list(overrides) and all("=" in one or one.startswith("~") for one in wanted)
-    return f"; did you mean: {shlex.join([*_program(), *flags, *wanted])}" if is_other else ""
+    return f"; did you mean: {shlex.join([*_program(), *_flags(overrides), *wanted])}" if is_other else ""
+
+
+def _flags(overrides: Sequence[str]) -> list[str]:
+    """What was written besides settings."""
+    return [argument for argument in sys.argv[1:] if argument not in overrides]
 
 
 def _program() -> tuple[str, ...]:

@@ -18,22 +18,19 @@ from lcrp.api.transformers import transformers_explainer
 from lcrp.attribution.answers import check_answer, probed
 from lcrp.attribution.layers import AUTO
 from lcrp.attribution.segmentation import BACKGROUND, Activation
+from lcrp.config.auto import known_checkpoint, tell, with_family
 from lcrp.config.build import build_explainer, find_device
-from lcrp.config.checkpoints import EMBEDDED, OFFICIAL
+from lcrp.config.checkpoints import EMBEDDED
 from lcrp.config.compose import composed, quoted
 from lcrp.config.composite import build_composite
 from lcrp.config.network import KEPT, activation_of
-from lcrp.config.paths import absolute
 from lcrp.config.root import Config
 from lcrp.config.samples import input_transform
 from lcrp.config.tasks import TASKS, build_task
 from lcrp.decisions.explainer import Explainer, Precision
-from lcrp.errors import CheckpointError, ConfigError, nearest
-from lcrp.models.checkpoint import checkpoint_state
+from lcrp.errors import ConfigError, nearest
 from lcrp.models.kept import keeps_boxes, kept_detector
-from lcrp.models.pretrained import is_pretrained
-from lcrp.models.recognition import FAMILIES, looks_like
-from lcrp.models.settings_files import config_of
+from lcrp.models.recognition import FAMILIES
 from lcrp.models.smp import is_of_library, with_logits
 from lcrp.models.torchvision import recognised
 from lcrp.models.transformers import is_of_library as of_transformers
@@ -73,7 +70,7 @@ def load(
     may be trained on between calls. Another `device` or `precision` than its own takes a copy.
 
     Args:
-        model: path of a checkpoint (YOLOv5, YOLOv6 0.1.0, SSD, UNet, DeepLabV3+), ``official:NAME``,
+        model: path of a checkpoint of any family, told by what lies in it, ``official:NAME``,
             ``embedded:NAME``, the name of a family (``yolov6``), or any `torch.nn.Module` whose `forward` takes
             pictures [B, 3, H, W], normalised, and returns logits [B, K, H, W] (segmentation), a
             `lcrp.values.prediction.DetectorOutput` (detection), or the boxes that it keeps itself, {'boxes': [D, 4],
@@ -173,40 +170,28 @@ def _family(model: str, checkpoint: str | None, overrides: Sequence[str]) -> Con
     if is_named and checkpoint is None:
         return composed([f"model={model}", "dataset=scenes", *overrides])
     name = model if checkpoint is None else checkpoint
-    if name.startswith(EMBEDDED):
-        family = model if is_named else _beginning(name.removeprefix(EMBEDDED))
-        config = composed([f"model={family}", "dataset=scenes", *overrides])
-    else:
-        family = model if is_named else _recognised(name)
-        named = [f"model.checkpoint={quoted(name)}"] * (family == TRANSFORMERS)  # settings follow from its folder
-        config = composed([f"model={family}", "dataset=folder", "dataset.path=.", *named, *overrides])
+    family = [f"model={model}"] if is_named else _recognised(name)
+    dataset = ["dataset=scenes"] if name.startswith(EMBEDDED) else ["dataset=folder", "dataset.path=."]
+    config = composed([*family, *dataset, f"model.checkpoint={quoted(name)}", *overrides])
     config.model.checkpoint = name
     return config
 
 
-def _beginning(name: str) -> str:
-    """The family whose name a published checkpoint's name begins with; any where none does, for the later error."""
-    return max((one for one in FAMILIES.values() if name.startswith(one)), key=len, default="yolov6")
-
-
-def _recognised(name: str) -> str:
-    """The family of a checkpoint.
+def _recognised(name: str) -> list[str]:
+    """The family of a checkpoint, with what it tells besides, as settings.
 
     Raises:
         CheckpointError: the file is of none that lcrp knows.
+        ConfigError: the file does not tell enough.
     """
-    if name.startswith(OFFICIAL):
-        return _beginning(name.removeprefix(OFFICIAL))
-    path = absolute(name, Path.cwd())
-    if is_pretrained(path) and "_model_class" in config_of(path):
-        return SMP
-    if of_transformers(path):
-        return TRANSFORMERS
-    found = looks_like(checkpoint_state(path))
-    if found not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        raise CheckpointError(f"checkpoint '{name}' looks like {found}; known are {known}, and any torch.nn.Module")
-    return FAMILIES[found]
+    known = known_checkpoint(name, Path.cwd())
+    if known.untold:
+        raise ConfigError(
+            f"'{name}' is {known.what}, from {known.sign}, and {'; '.join(known.untold.values())}: load it into its "
+            f"own network of {known.family} and give that"
+        )
+    tell(name, known)
+    return with_family([], known)
 
 
 def _known(config: Config, *, class_names: Sequence[str] | None, layer: str | None) -> Explainer:

@@ -56,8 +56,13 @@ def composed(overrides: Sequence[str] = (), *folders: Path) -> Config:
         return checked(composed_node(overrides, *folders))
 
 
-def composed_node(overrides: Sequence[str], *folders: Path) -> DictConfig:
+def composed_node(overrides: Sequence[str], *folders: Path, name: str = "config") -> DictConfig:
     """The settings of a command as Hydra composes them, within `composition` or a running command.
+
+    Args:
+        overrides: as on the command line.
+        folders: a person's own ones with further YAML files.
+        name: of the YAML file that all begins with.
 
     Raises:
         ConfigError: Hydra refuses an override.
@@ -65,7 +70,7 @@ def composed_node(overrides: Sequence[str], *folders: Path) -> DictConfig:
     paths = ",".join(f"'file://{folder.resolve()}'" for folder in folders)
     own = [f"hydra.searchpath=[{paths}]"] if folders else []
     try:
-        return compose("config", overrides=[*own, *overrides])
+        return compose(name, overrides=[*own, *overrides])
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(one_line(error)) from error
 

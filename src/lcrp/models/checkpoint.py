@@ -78,14 +78,15 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(state=as_float32(state, path), class_names=names, sha256=sha256, path=path, module=module)
 
 
-def checkpoint_state(path: Path) -> Mapping[str, Tensor]:
-    """Parameters and buffers as they lie in a file, to tell what network they are of.
+def glimpse(path: Path) -> Checkpoint:
+    """What lies in a file, to tell what network it is of: values as they are, without the file's sha256.
 
     Raises:
         CheckpointError: as `read_checkpoint`.
     """
     with _opened(path) as file:
-        return weights_in(read_inert(file, path), path)[0]
+        state, names, module = weights_in(read_inert(file, path), path)
+    return Checkpoint(state=state, class_names=names, sha256="", path=path, module=module)
 
 
 @contextmanager

@@ -7,9 +7,11 @@ import copy
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from lcrp.errors import CheckpointError, ConfigError, nearest
@@ -93,7 +95,7 @@ class Segmenter:
         Raises:
             CheckpointError: these are no weights of such a network, or it does not take pictures in colour.
         """
-        state = _own_keys(checkpoint)
+        state = own_state(checkpoint)
         head = [value for key, value in state.items() if key.startswith("segmentation_head.") and value.ndim == 4]
         if not checkpoint.config:
             arguments: dict[str, object] = {"num_classes": len(head[-1])}
@@ -116,6 +118,22 @@ class Segmenter:
 
 
 segmenter = Segmenter()
+
+
+def skeleton(*, num_classes: int, architecture: str, encoder: str) -> dict[str, Tensor]:
+    """The state of a network as far as it can be had without its values.
+
+    Raises:
+        ConfigError: as the network itself.
+    """
+    _library()
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                network = segmenter(num_classes=num_classes, architecture=architecture, encoder=encoder)
+        except ConfigError:  # some encoders read values while they are built
+            network = segmenter(num_classes=num_classes, architecture=architecture, encoder=encoder)
+    return network.state_dict()
 
 
 def is_of_library(network: nn.Module) -> bool:
@@ -153,8 +171,12 @@ def _with_children(module: nn.Module, children: Mapping[str, nn.Module | None]) 
     return view
 
 
-def _own_keys(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The state by the network's own keys: what was put in front of them and beside them is left out."""
+def own_state(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The state by the network's own keys: what was put in front of them and beside them is left out.
+
+    Raises:
+        CheckpointError: it is of no such network.
+    """
     state = {_WRAPPED.sub(r"\1", key): value for key, value in checkpoint.state.items()}
     prefix = next((found[1] for key in state if (found := _PREFIX.match(key))), None)
     if prefix is None:
@@ -165,6 +187,11 @@ def _own_keys(checkpoint: Checkpoint) -> dict[str, Tensor]:
         )
     names = tuple(f"{prefix}{part}." for part in PARTS)
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(names)}
+
+
+def has_library() -> bool:
+    """Whether the library is installed."""
+    return find_spec(LIBRARY) is not None
 
 
 def _library() -> ModuleType:

@@ -205,9 +205,21 @@ def _set_norm_epsilon(library: nn.Module, epsilon: float) -> None:
             module.eps = epsilon
 
 
-def _check_name(name: str) -> None:
+def network_names() -> Sequence[str]:
+    """Names of all builders of detectors and segmenters."""
     from torchvision import models
 
-    known = models.list_models(models.detection) + models.list_models(models.segmentation)
+    names: list[str] = models.list_models(models.detection) + models.list_models(models.segmentation)
+    return names
+
+
+def skeleton(name: str) -> Mapping[str, Tensor]:
+    """The state of a network without its values."""
+    with torch.device("meta"):
+        return _built(name, {"weights": None, "weights_backbone": None}).state_dict()
+
+
+def _check_name(name: str) -> None:
+    known = network_names()
     if name not in known:
         raise ConfigError(f"torchvision has no detector or segmenter '{name}'; nearest: {nearest(name, known)}")
