@@ -22,8 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from lcrp import __version__, hydra_errors
-from lcrp.config.auto import AUTO, known_checkpoint, tell, with_family
-from lcrp.config.auto import shown as shown_with_family
+from lcrp.config.auto import AUTO, known_checkpoint, named, tell, with_family
 from lcrp.config.check import checked
 from lcrp.config.commands import Command, key
 from lcrp.config.compose import composed_node
@@ -61,7 +60,7 @@ def main() -> None:
         _refuse_words(given.overrides, folders)
         register_schemas()
         if given.cfg is not None:
-            sys.argv[1:] = [*_flags(given.overrides), *shown_with_family(given.overrides, Path.cwd())]
+            sys.argv[1:] = [*_flags(given.overrides), *named(given.overrides, Path.cwd())]
         with hydra_errors.raised():
             _app()
     except MissingConfigException as error:

@@ -48,7 +48,8 @@ def raw(*overrides: str) -> DictConfig:
     return compose("config", overrides=list(overrides), return_hydra_config=True)
 
 
-PAIRS = list(itertools.product(choices("model"), choices("dataset")))
+MODELS = [name for name in choices("model") if name != "auto"]  # which stands for one of the others
+PAIRS = list(itertools.product(MODELS, choices("dataset")))
 UNSUITED = {
     *itertools.product(("unet", "deeplabv3plus", "smp"), ("coco2014", "coco2017")),
     *itertools.product(("yolov5", "yolov6", "ssd", "torchvision", "transformers"), ("voc2012", "cityscapes")),

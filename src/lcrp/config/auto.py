@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AUTO = "auto"
+AUTO, GROUP = "auto", "model"
 _SOURCES = "the path of a file or folder, official:NAME or embedded:NAME"
 
 
@@ -62,27 +62,27 @@ def with_family(overrides: Sequence[str], known: "Known") -> list[str]:
     Raises:
         ConfigError: the checkpoint leaves something open that must be said.
     """
-    given = {key(one) for one in overrides}
+    given = {key(one) for one in overrides} - {GROUP}
     untold = {name: what for name, what in known.untold.items() if not _is_given(name, given)}
     if untold:
         told = "; ".join(f"{name} must be said: {what}" for name, what in untold.items())
         raise ConfigError(f"the checkpoint is {known.what}, from {known.sign}; {told}")
     family = [f"model={known.family}"]
     family += [f"{name}={value}" for name, value in known.settings.items() if not _is_given(name, given)]
-    place = next((number for number, one in enumerate(overrides) if key(one) == "model"), None)
+    place = next((number for number, one in enumerate(overrides) if key(one) == GROUP), None)
     if place is None:  # chosen by an experiment or another file
         return [*family, *overrides]
     return [*overrides[:place], *family, *overrides[place + 1 :]]
 
 
-def shown(overrides: Sequence[str], origin: Path) -> list[str]:
-    """A command's settings with the family, where nothing but them is to be shown; as they are without model=auto.
+def named(overrides: Sequence[str], origin: Path) -> list[str]:
+    """A command's settings with the family; as they are without model=auto, or without a checkpoint in them.
 
     Raises:
         LcrpError: as `known_checkpoint` and `with_family`.
     """
     values = {key(one): one.partition("=")[2] for one in overrides}
-    if values.get("model") != AUTO or "model.checkpoint" not in values:
+    if values.get(GROUP) != AUTO or "model.checkpoint" not in values:
         return list(overrides)
     written = next(one for one in overrides if key(one) == "model.checkpoint")
     value = OverridesParser.create().parse_override(written).value()

@@ -9,7 +9,7 @@ from lcrp.config.paths import config_dir
 from lcrp.values.names import PICTURES
 
 GROUPS = ("stage", "model", "dataset", "composite")
-WEIGHTS = (".pt", ".pth", ".ckpt")
+WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors")
 _SIMILAR = 0.7  # of a misspelt word to the choice that is meant
 
 
@@ -22,8 +22,10 @@ def meant(arguments: Sequence[str], folders: Sequence[Path] = ()) -> list[str]:
     """
     found = [setting for argument in arguments for setting in _settings(argument, folders)]
     shows_picture = any(setting.startswith("stage.image=") for setting in found)
-    names_stage = any(setting.startswith("stage=") for setting in found)
-    return ["stage=render", *found] if shows_picture and not names_stage else found
+    chosen = {setting.partition("=")[0] for setting in found}
+    if "model.checkpoint" in chosen and found != list(arguments) and "model" not in chosen:
+        found = ["model=auto", *found]
+    return ["stage=render", *found] if shows_picture and "stage" not in chosen else found
 
 
 def _settings(argument: str, folders: Sequence[Path]) -> Iterator[str]:
@@ -32,7 +34,7 @@ def _settings(argument: str, folders: Sequence[Path]) -> Iterator[str]:
     if is_setting or argument.startswith("~"):
         is_one = group in GROUPS and "," not in choice
         yield f"{group}={_nearest(choice, options(group, folders)) or choice}" if is_one else argument
-    elif suffix in WEIGHTS:
+    elif suffix in WEIGHTS or (Path(argument) / "config.json").is_file():
         yield f"model.checkpoint={_quoted(argument)}"
     elif suffix in PICTURES or Path(argument).is_dir():
         yield f"stage.image={_quoted(argument)}"

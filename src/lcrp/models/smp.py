@@ -5,6 +5,7 @@ The library is imported where it is needed: lcrp runs without it.
 
 import copy
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
@@ -127,7 +128,8 @@ def skeleton(*, num_classes: int, architecture: str, encoder: str) -> dict[str, 
         ConfigError: as the network itself.
     """
     _library()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that the library will drop
         try:
             with torch.device("meta"):
                 network = segmenter(num_classes=num_classes, architecture=architecture, encoder=encoder)

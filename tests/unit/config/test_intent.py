@@ -15,7 +15,9 @@ from lcrp.config.intent import meant, own_folders
         (["photo.JPG"], ["stage=render", "stage.image=photo.JPG"]),
         (["glocal", "yolov6"], ["stage=glocal", "model=yolov6"]),
         (["stage=rendr", "model=unet"], ["stage=render", "model=unet"]),
-        (["evaluat", "best.pt"], ["stage=evaluate", "model.checkpoint=best.pt"]),
+        (["evaluat", "best.pt"], ["model=auto", "stage=evaluate", "model.checkpoint=best.pt"]),
+        (["best.pt", "a.png"], ["stage=render", "model=auto", "model.checkpoint=best.pt", "stage.image=a.png"]),
+        (["best.pt", "model=yolov5"], ["model.checkpoint=best.pt", "model=yolov5"]),
         (["gradient"], ["composite=gradient"]),
         (["scenes"], ["dataset=scenes"]),
         (["a b (1).png"], ["stage=render", "stage.image='a b (1).png'"]),
@@ -31,7 +33,8 @@ def test_what_is_meant_is_found(words: list[str], settings: list[str]) -> None:
     [
         ["xyz"],
         ["stage=render"],
-        ["model=yolo7"],  # as near to yolov5 as to yolov6
+        ["model=yolov7"],  # as near to yolov5 as to yolov6
+        ["model.checkpoint=best.pt"],
         ["model=yolov5,yolov6"],
         ["~stage.image"],
         ["statistics.topn=3"],
