@@ -13,7 +13,7 @@ from pathlib import Path
 
 import h5py
 import pytest
-from hostile import annotations, checkpoints, files, masks, pictures, places, settings, table
+from hostile import annotations, checkpoints, files, masks, pictures, places, settings, table, yolo
 from hostile.case import Command, Item
 from hypothesis import Phase, given
 from hypothesis import settings as settings_of_hypothesis
@@ -82,7 +82,7 @@ def check_refused(lcrp: CommandLine, folder: Path, error: str, *arguments: str) 
     assert not (folder / checkpoints.CANARY).exists()
 
 
-@named(checkpoints.cases())
+@named(checkpoints.cases() + yolo.cases())
 def test_checkpoints_are_refused(lcrp: CommandLine, tmp_path: Path, case: Command) -> None:
     check_refused(lcrp, tmp_path, case.error, *case.prepare(tmp_path))
 

@@ -1,7 +1,8 @@
 """From the model's settings to a network with weights."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def trained_network(
     kind = locate(str(model.network["_target_"]), "model.network._target_")
     told, build = None, None
     if checkpoint is not None and hasattr(kind, "fitted"):
-        fitted = kind.fitted(checkpoint)
+        with _as_misfit(checkpoint):
+            fitted = kind.fitted(checkpoint)
         checkpoint, told, build = fitted.checkpoint, fitted.activation, fitted.build
         model = replace(model, network={**model.network, **fitted.arguments})
         if fitted.task not in (None, model.task):
@@ -153,7 +155,8 @@ def _network(
     kind = locate(str(model.network["_target_"]), "model.network._target_")
     arguments = {key: value for key, value in model.network.items() if key != "_target_"}
     if checkpoint is not None and hasattr(kind, "arguments_of"):
-        arguments |= kind.arguments_of(checkpoint.state)
+        with _as_misfit(checkpoint):
+            arguments |= kind.arguments_of(checkpoint.state)
     if names is not None and "num_classes" not in arguments and takes(kind, "num_classes"):
         is_bare = model.activation == "sigmoid" and names[0] == BACKGROUND  # which needs no channel of its own
         arguments["num_classes"] = len(names) - is_bare
@@ -183,6 +186,18 @@ def _known_names(
     if model.checkpoint is not None and model.checkpoint.startswith(OFFICIAL):
         return official_class_names(model.checkpoint)
     return dataset_names
+
+
+@contextmanager
+def _as_misfit(checkpoint: Checkpoint) -> Iterator[None]:
+    """Report what goes wrong where sizes are read off tensors, which may have any shape, as one line about the file."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        words = " ".join(str(error).split())
+        raise CheckpointError(
+            f"checkpoint '{checkpoint.path}' does not fit: its sizes cannot be told ({type(error).__name__}: {words})"
+        ) from error
 
 
 def _load(network: nn.Module, checkpoint: Checkpoint, mend: str) -> tuple[str, ...]:

@@ -50,7 +50,9 @@ def _module_state(root: Inert, path: Path) -> dict[str, Tensor]:
         prefix, module = pending.pop()
         visited += 1
         if visited > MAX_MODULES or len(prefix) > MAX_KEY_LENGTH:  # modules that contain themselves never end
-            raise CheckpointError(f"checkpoint '{path}' is refused: its modules are nested without end")
+            raise CheckpointError(
+                f"checkpoint '{path}' is refused: its modules are nested without end, or more than {MAX_MODULES}"
+            )
         content = module.content if isinstance(module.content, dict) else {}
         hidden = content.get("_non_persistent_buffers_set") or ()
         for name, value in (*_items(content, "_parameters"), *_items(content, "_buffers")):

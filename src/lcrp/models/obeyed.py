@@ -12,7 +12,7 @@ from torch import nn
 
 from lcrp.errors import CheckpointError
 from lcrp.models.layers import Concat, ConvBlock, SpatialPyramid
-from lcrp.models.yolo.build import ACTIVATIONS, build
+from lcrp.models.yolo.build import ACTIVATIONS, build, eps_of
 from lcrp.models.yolo.part import Part
 
 MAX_LISTED = 3
@@ -142,9 +142,7 @@ def _follow_activation(said: Said, parent: nn.Module, own: nn.Module, part: Part
 
 
 def _follow_norm(said: Said, own: nn.BatchNorm2d, part: Part) -> None:
-    eps = part.number("eps")
-    if not 0 <= eps < 1:
-        raise CheckpointError(f"BatchNorm2d says 'eps' is {eps}, and no small number")
+    eps = eps_of(part)
     said.changes.append(lambda: setattr(own, "eps", eps))
     if eps != own.eps:
         said.unusual.append(f"BatchNorm of eps {eps:g} in place of {own.eps:g}")
@@ -175,9 +173,7 @@ def _follow_pools(said: Said, own: SpatialPyramid, part: Part, place: str) -> No
 
 
 def _follow_sum(said: Said, own: nn.Module, part: Part) -> None:
-    given = part.settings.get("add")
-    if not isinstance(given, bool):
-        raise CheckpointError(f"{part.kind} says 'add' is {given!r}, and neither true nor false")
+    given = part.switch("add", default=bool(own.shortcut))
     if given != own.shortcut:
         said.unusual.append(f"{part.kind} {'with' if given else 'without'} a residual sum")
     said.changes.append(lambda: setattr(own, "shortcut", given))

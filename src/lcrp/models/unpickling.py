@@ -243,6 +243,12 @@ def _as_checkpoint_error(path: Path, hint: str = "") -> Iterator[None]:
         raise
     except Exception as error:  # a hostile or damaged file can make the unpickler fail in any way
         name = re.search(r"GLOBAL ([\w.]+)", str(error))
-        lines = str(error).strip().splitlines() or [""]
-        reason = f"it names '{name[1]}'" if name else f"{type(error).__name__}: {lines[0][:200]}"
+        reason = f"it names '{name[1]}'" if name else f"{type(error).__name__}: {_first_line(error)}"
         raise CheckpointError(f"checkpoint '{path}' cannot be read ({reason}){hint}") from error
+
+
+def _first_line(error: Exception) -> str:
+    """What went wrong, without torch's advice to run whatever a file says."""
+    told = str(error).rpartition("WeightsUnpickler error:")[2].strip()
+    lines = re.sub(r" at 0x[0-9a-f]+", "", told).splitlines() or [""]
+    return lines[0][:200]

@@ -35,7 +35,6 @@ CALLS = {
     "compile": ("builtins", "compile", ("1", "{canary}", "eval")),
     "open": ("builtins", "open", ("{canary}", "w")),
     "__import__": ("builtins", "__import__", ("antigravity",)),
-    "getattr": ("builtins", "getattr", ("text", "upper")),
     "setattr": ("builtins", "setattr", ("text", "upper", 1)),
     "bytearray, of any size": ("builtins", "bytearray", (1 << 40,)),
     "Python 2's execfile": ("__builtin__", "execfile", ("{canary}",)),

@@ -8,7 +8,7 @@ from typing import Protocol
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hostile import annotations, checkpoints, files, masks, pictures, places, settings
+from hostile import annotations, checkpoints, files, masks, pictures, places, settings, yolo
 
 HEAD = """# Hostile and broken input
 
@@ -38,6 +38,7 @@ def text() -> str:
     """The page."""
     parts: dict[str, Sequence[Row]] = {
         "Checkpoints": checkpoints.cases(),
+        "Checkpoints of YOLO's libraries": yolo.cases(),
         "Pictures": [*pictures.cases(), *pictures.passed_over()],
         "Annotations and masks": [
             *annotations.files(),

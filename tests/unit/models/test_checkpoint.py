@@ -277,6 +277,19 @@ def test_functions_beside_the_known_classes_are_refused(
     assert not marker.exists()
 
 
+def test_nobody_is_told_to_run_what_a_file_says(tmp_path: Path) -> None:
+    """Torch's own message has the advice to load without weights_only."""
+    called = b"c__builtin__\ngetattr\nc__builtin__\ngetattr\nX\x01\x00\x00\x00a\x86RX\x01\x00\x00\x00b\x85R"
+    path = tmp_path / "bad.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02}X\x05\x00\x00\x00model" + called + b"s.")
+        archive.writestr("archive/version", b"3\n")
+    with pytest.raises(CheckpointError, match=r"cannot be read \(UnpicklingError: Trying to call reduce for") as told:
+        read_checkpoint(path)
+    assert "weights_only" not in one_line(told)
+    assert " at 0x" not in one_line(told)
+
+
 def test_newer_pickle_protocols_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "new.pt"
     torch.save({"model": OrderedDict()}, path, pickle_protocol=4)

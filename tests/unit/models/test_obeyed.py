@@ -147,8 +147,8 @@ REFUSED = {
         lambda part: changed(part, "0.act", lambda _: Part(kind="LeakyReLU", settings={"negative_slope": "x"})),
         "'model.0.act': LeakyReLU says 'negative_slope' is 'x', and no number",
     ),
-    "epsilon": (lambda part: changed(part, "0.bn", says(eps=float("nan"))), "'eps' is nan, and no small number"),
-    "sum": (lambda part: changed(part, "2.m.0", says(add="yes")), "'add' is 'yes', and neither true nor false"),
+    "epsilon": (lambda part: changed(part, "0.bn", says(eps=float("nan"))), "'eps' is nan, and no number of this kind"),
+    "sum": (lambda part: changed(part, "2.m.0", says(add="yes")), r"'add' is 'yes', and neither true nor false"),
     "extra": (
         lambda part: changed(part, "8", lambda one: replace(one, parts={**one.parts, "se": Part(kind="ReLU")})),
         r"'model.8' has a part 'se' \(ReLU\)",

@@ -50,6 +50,7 @@ _BLOCKS: Mapping[str, Callable[[Part, blocks.Build], nn.Module]] = {
     "SemanticSegment": heads.SemanticSegment,
 }
 UNUSED = ("aux_head", "semseg")  # parts of heads for training alone
+MAX_POOLS = 16  # of a spatial pyramid
 _MODES = ("nearest", "nearest-exact", "bilinear", "bicubic")  # of resizing
 HEADS = ("Detect", "v10Detect", "Segment", "Segment26", "SemanticSegment")
 
@@ -85,6 +86,8 @@ def _check(part: Part) -> None:
     """Whether a block has the parts that its kind has, so far as they decide what it computes."""
     if part.kind in ("C2f", "C3k2", "C2fCIB", "A2C2f") and part.parts.get("m", part).kind != "ModuleList":
         raise CheckpointError(f"the block {part.kind} has no list of blocks 'm'")
+    if part.kind == "SPPF" and not 1 <= part.count("n", 3) <= MAX_POOLS:
+        raise CheckpointError(f"SPPF pools {part.count('n', 3)} times; at most {MAX_POOLS} times is known here")
     if part.kind == "Concat" and part.count("d", 1) != 1:
         raise CheckpointError(f"Concat joins along axis {part.count('d', 1)}; only channels, axis 1, are joined here")
 
@@ -113,6 +116,22 @@ def _transposed(part: Part) -> nn.Module:
     )
 
 
+def eps_of(part: Part) -> float:
+    """What a BatchNorm adds to variances.
+
+    Raises:
+        CheckpointError: it is no small number.
+    """
+    eps = part.number("eps")
+    if not 0 <= eps < 1:
+        raise CheckpointError(f"{part.kind} says 'eps' is {eps}, and no small number")
+    return eps
+
+
+def _norm(part: Part) -> nn.Module:
+    return nn.BatchNorm2d(part.count("num_features"), eps=eps_of(part), momentum=0.03)
+
+
 def _max_pool(part: Part) -> nn.Module:
     given = {name: part.pair(name) for name in ("kernel_size", "stride", "padding", "dilation")}
     return nn.MaxPool2d(**given, ceil_mode=part.switch("ceil_mode"))  # type: ignore[arg-type]
@@ -133,7 +152,7 @@ def _upsample(part: Part) -> nn.Module:
 _OF_TORCH: Mapping[str, Callable[[Part], nn.Module]] = {
     "Conv2d": _convolution,
     "ConvTranspose2d": _transposed,
-    "BatchNorm2d": lambda part: nn.BatchNorm2d(part.count("num_features"), eps=part.number("eps"), momentum=0.03),
+    "BatchNorm2d": _norm,
     "MaxPool2d": _max_pool,
     "Upsample": _upsample,
     "UpsamplingNearest2d": _upsample,

@@ -11,15 +11,16 @@ from typing import Any, Literal, get_args
 from torch import Tensor
 
 from lcrp.errors import CheckpointError, one_of, refuse
-from lcrp.models.checkpoint import Checkpoint
+from lcrp.models.checkpoint import Checkpoint, check_fit
 from lcrp.models.fitted import Fitted
 from lcrp.models.layers import depth_of
-from lcrp.models.recognition import num_blocks
+from lcrp.models.recognition import FAMILIES, check_family, looks_like, num_blocks
 from lcrp.models.yolo.build import UNUSED
 from lcrp.models.yolo.heads import Head
 from lcrp.models.yolo.network import YOLO
 from lcrp.models.yolo.part import Part, described
 from lcrp.models.yolo.published import network_part
+from lcrp.models.yolo.sketch import sketch
 from lcrp.models.yolo.tables import VERSIONS, Size, size_of
 
 Task = Literal["detect", "segment", "semantic"]
@@ -66,17 +67,25 @@ class Family:
         Raises:
             CheckpointError: it is of another family, or has a block that is not known here.
         """
+        other = looks_like(checkpoint.state)
+        if FAMILIES.get(other, "yolo") != "yolo":
+            check_family(checkpoint.state, "YOLO", "YOLOv8 or newer")
         part = _described(checkpoint) or _from_keys(checkpoint)
-        head = list(part.parts.values())[-1]
         state = {key: value for key, value in checkpoint.state.items() if not any(one in key for one in _UNUSED)}
+        used = replace(checkpoint, state=state)
 
         def build(*, head: Head | None = None, **_: Any) -> YOLO:
             refuse(_head_problems(head))
             return YOLO(part, head)
 
-        YOLO(part)  # whether it can be built
+        try:
+            check_fit(sketch(part), used)
+        except CheckpointError as error:
+            told = str(error) if checkpoint.path.name in str(error) else f"checkpoint '{checkpoint.path}': {error}"
+            raise CheckpointError(told, mend="" if checkpoint.module else self.mend) from error
+        head = list(part.parts.values())[-1]
         arguments = {"num_classes": head.count("nc"), "layers": part.sha256()}
-        return Fitted(checkpoint=replace(checkpoint, state=state), arguments=arguments, build=build)
+        return Fitted(checkpoint=used, arguments=arguments, build=build)
 
 
 yolo = Family()
@@ -124,9 +133,8 @@ class Told:
 
 def told(state: Mapping[str, Tensor]) -> Told | None:
     """Which published network a state dict belongs to, by its keys and shapes; None if to none of them."""
-    last = max(
-        (int(parts[1]) for key in state if (parts := key.split("."))[0] == "model" and parts[1].isdigit()), default=-1
-    )
+    numbers = (key.split(".")[1] for key in state if key.startswith(BODY))
+    last = max((int(one) for one in numbers if one.isdecimal() and len(one) < 4), default=-1)
     version = _version(state, last)
     widths = [_channels(state, f"{BODY}{layer}.conv.weight") for layer in (0, 1)]
     deepest = _channels(state, f"{BODY}7.conv.weight") or _channels(state, f"{BODY}7.cv1.conv.weight")
@@ -173,4 +181,4 @@ def _version(state: Mapping[str, Tensor], last: int) -> str | None:
 
 
 def _channels(state: Mapping[str, Tensor], key: str) -> int | None:
-    return state[key].shape[0] if key in state else None
+    return state[key].shape[0] if key in state and state[key].ndim and len(state[key]) else None

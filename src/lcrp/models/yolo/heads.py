@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from lcrp.errors import CheckpointError, ConfigError
 from lcrp.models.layers import grid
 from lcrp.models.yolo.blocks import Block, Build
-from lcrp.models.yolo.part import Part
+from lcrp.models.yolo.part import Part, shown
 from lcrp.values.prediction import DetectorOutput, ObjectMasks, at_least_float32
 
 Head = Literal["many", "one2one"]  # many rows for an object, of which NMS leaves one; or one row for an object
@@ -31,9 +31,11 @@ class Detect(Block):
         self.num_classes = part.count("nc")
         self.num_bins = part.count("reg_max", 16)
         strides = part.settings.get("stride")
-        if not isinstance(strides, tuple) or not all(isinstance(one, int | float) and one > 0 for one in strides):
-            raise CheckpointError(f"{part.kind} says 'stride' is {strides!r}: the network was never run")
+        if not isinstance(strides, tuple) or not all(one in _STRIDES for one in strides):
+            raise CheckpointError(f"{part.kind} says 'stride' is {shown(strides)}: the network was never run")
         self.strides = tuple(int(one or 0) for one in strides)
+        if self.num_bins > 1 and self.get_submodule("dfl").get_buffer("conv.weight").numel() != self.num_bins:
+            raise CheckpointError(f"{part.kind} says 'reg_max' is {self.num_bins}, and its 'dfl' has other bins")
         self.heads = tuple(name for name, boxes in _BRANCHES.items() if boxes in part.parts)
         self.head: Head = "one2one" if "one2one" in self.heads else "many"
 
@@ -96,7 +98,8 @@ class DFL(nn.Module):
         return (x.softmax(dim=2) * values).sum(dim=2)
 
 
-_BRANCHES = {"many": "cv2", "one2one": "one2one_cv2"}
+_STRIDES = tuple(2**power for power in range(10))
+_BRANCHES: dict[Head, str] = {"many": "cv2", "one2one": "one2one_cv2"}
 
 
 class Segment(Detect):

@@ -13,9 +13,10 @@ from lcrp.errors import CheckpointError
 from lcrp.models.layers import initialise_convolutions
 from lcrp.models.yolo.build import HEADS, build
 from lcrp.models.yolo.heads import Detect, Head
-from lcrp.models.yolo.part import Part
+from lcrp.models.yolo.part import Part, shown
 from lcrp.values.prediction import DetectorOutput
 
+MAX_SOURCES = 64  # layers that one reads
 _PRIOR_OBJECTS = 5  # of every class in a picture of 640 x 640 pixels, of which an untrained network is sure
 _PRIOR_SIDE = 640
 
@@ -113,10 +114,12 @@ def _sources(layer: Part, number: int) -> tuple[int, ...]:
     given = layer.settings.get("f", -1)
     values: Sequence[object] = given if isinstance(given, tuple) else (given,)
     found = []
+    if len(values) > MAX_SOURCES:
+        raise CheckpointError(f"layer {number} of the network, {layer.kind}, reads {len(values)} layers")
     for one in values:
         if isinstance(one, bool) or not isinstance(one, int) or not -number - 1 <= one < number:
             raise CheckpointError(
-                f"layer {number} of the network, {layer.kind}, reads layer {one!r}, which is not there"
+                f"layer {number} of the network, {layer.kind}, reads layer {shown(one)}, which is not there"
             )
         found.append(one if one >= 0 else number + one)
     return tuple(found)

@@ -15,7 +15,10 @@ from lcrp.models.unpickling import Inert
 
 Plain = bool | int | float | str | None
 Setting = Plain | tuple[Plain, ...]
+MAX_PIXELS = 1024  # of kernels, strides and the like
+_LARGEST = 1e9  # number that a setting may be
 _MAX_DEPTH = 16  # of modules within modules
+_MAX_SHOWN = 80  # characters of a value in a message
 _OF_TORCH = frozenset(("training", "call_super_init", "dump_patches"))
 
 
@@ -45,27 +48,37 @@ class Part:
         if isinstance(value, tuple) and value and len(set(value)) == 1:
             value = value[0]
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise CheckpointError(f"{self.kind} says '{name}' is {value!r}, and no number")
+            raise CheckpointError(f"{self.kind} says '{name}' is {shown(value)}, and no number")
+        if not abs(value) <= _LARGEST:
+            raise CheckpointError(f"{self.kind} says '{name}' is {shown(value)}, and no number of this kind")
         return value
 
     def count(self, name: str, default: int | None = None) -> int:
         """A setting that is a whole number."""
         value = self.number(name, default)
         if value != int(value):
-            raise CheckpointError(f"{self.kind} says '{name}' is {value!r}, and no whole number")
+            raise CheckpointError(f"{self.kind} says '{name}' is {value}, and no whole number")
         return int(value)
 
     def switch(self, name: str, default: bool = False) -> bool:
-        """A setting that is true or false."""
-        return bool(self.settings.get(name, default))
+        """A setting that is true or false.
+
+        Raises:
+            CheckpointError: it is neither.
+        """
+        value = self.settings.get(name, default)
+        if value not in (True, False):
+            raise CheckpointError(f"{self.kind} says '{name}' is {shown(value)}, and neither true nor false")
+        return bool(value)
 
     def pair(self, name: str) -> tuple[int, int]:
         """A setting of height and width."""
         value = self.settings.get(name)
         values = value if isinstance(value, tuple) else (value, value)
-        if len(values) != 2 or not all(isinstance(one, int) for one in values):
-            raise CheckpointError(f"{self.kind} says '{name}' is {value!r}, and no number of pixels")
-        return int(values[0] or 0), int(values[1] or 0)
+        numbers = [one for one in values if isinstance(one, int) and 0 <= one <= MAX_PIXELS]
+        if len(values) != 2 or len(numbers) != 2:
+            raise CheckpointError(f"{self.kind} says '{name}' is {shown(value)}, and no number of pixels")
+        return numbers[0], numbers[1]
 
     def sha256(self) -> str:
         """Tells descriptions apart."""
@@ -74,6 +87,12 @@ class Part:
     def _plain(self) -> list[object]:
         parts = {name: part._plain() for name, part in self.parts.items()}
         return [self.kind, dict(self.settings), parts, list(self.parameters)]
+
+
+def shown(value: object) -> str:
+    """A value in a message: on one line, and cut short if it is long."""
+    text = repr(value[: 2 * _MAX_SHOWN] if isinstance(value, str | tuple) else value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def described(module: Inert, depth: int = 0) -> Part:
