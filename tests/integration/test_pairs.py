@@ -18,7 +18,7 @@ CommandLine = Callable[..., Outcome]
 
 SIDE = 64
 KEYS = ("000000000001", "000000000002")
-LIBRARIES = {"smp", "torchvision", "auto"}  # whose networks have tests of their own
+LIBRARIES = {"smp", "torchvision", "transformers", "auto"}  # whose networks have tests of their own
 MODELS = sorted({path.stem for path in (config_dir() / "model").glob("*.yaml")} - LIBRARIES)
 DATASETS = sorted(path.stem for path in (config_dir() / "dataset").glob("*.yaml"))
 DETECTORS = ("ssd", "yolov5", "yolov6")

@@ -74,8 +74,8 @@ def load(
             ``embedded:NAME``, the name of a family (``yolov6``), or any `torch.nn.Module` whose `forward` takes
             pictures [B, 3, H, W], normalised, and returns logits [B, K, H, W] (segmentation), a
             `lcrp.values.prediction.DetectorOutput` (detection), or the boxes that it keeps itself, {'boxes': [D, 4],
-            'scores': [D], 'labels': [D]} of one picture. Networks of torchvision and segmentation_models_pytorch, and
-            folders of their save_pretrained, are known.
+            'scores': [D], 'labels': [D]} of one picture. Networks of torchvision, segmentation_models_pytorch
+            and transformers, and folders of their save_pretrained, are known.
         task: 'detection' or 'segmentation'; needed for a module, known for the families and libraries.
         checkpoint: weights of the family that `model` names, where the file does not tell the family.
         composite: name of the rules: epsilon_plus_flat, epsilon_gamma_flat, ...; or name and settings, such as

@@ -117,7 +117,7 @@ def _loaded(name: str, checkpoint: Checkpoint) -> nn.Module:
     config = _without_hub(checkpoint.config, path)
     _check_parts(name, config, path)
     kind = getattr(library, name)
-    with _quiet(library), torch.random.fork_rng(devices=[]):
+    with quiet(), torch.random.fork_rng(devices=[]):
         try:
             network, told = kind.from_pretrained(
                 None,
@@ -177,9 +177,9 @@ def _check_parts(name: str, config: Mapping[str, Any], path: Path) -> None:
 
 
 @contextmanager
-def _quiet(library: ModuleType) -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Within the block the library logs errors alone and draws no bars."""
-    settings, logger = library.utils.logging, logging.getLogger(LIBRARY)
+    settings, logger = _library().utils.logging, logging.getLogger(LIBRARY)
     level, has_bars = logger.level, settings.is_progress_bar_enabled()
     logger.setLevel(logging.ERROR)
     settings.disable_progress_bar()

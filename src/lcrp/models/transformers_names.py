@@ -39,7 +39,7 @@ class Architecture:
 
 
 _HYBRID = (  # one layer on the last level; what queries read of all levels
-    "model.encoder.aifi.*.mlp.*fc1",
+    "model.encoder.aifi.*.mlp.fc1",
     "model.encoder.aifi.*.mlp.layers.0",
     "model.encoder.aifi.*.final_layer_norm",
     "model.decoder.layers.*.encoder_attn.value_proj",
@@ -90,7 +90,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         resize="letterbox",
         multiple_of=32,
         tokens=(
-            "model.pixel_level_module.encoder.*.intermediate.dense",
+            "model.pixel_level_module.encoder.*.blocks.*.mlp.fc1",
             "model.pixel_level_module.encoder.*hidden_states_norms.*",
             "model.pixel_level_module.decoder.encoder.layers.*.fc1",
             "model.pixel_level_module.decoder.encoder.layers.*.final_layer_norm",

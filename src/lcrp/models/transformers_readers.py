@@ -3,7 +3,7 @@
 Axes: B batch, Q query, K class, L column of logits, D detection, H W picture, h w feature map.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from lcrp.models.library import LibraryNetwork, Reader
 from lcrp.models.transformers_names import ARCHITECTURES, DETECTION, SEGMENTATION
@@ -34,7 +35,7 @@ def class_names_of(network: Any, architecture: str) -> tuple[str, ...]:
     return tuple(one for one in names if ARCHITECTURES[architecture].task != DETECTION or one != NO_NAME)
 
 
-def library_network(network: nn.Module, architecture: str) -> LibraryNetwork:
+def library_network(network: Any, architecture: str) -> LibraryNetwork:
     """A network of the library, behind the forward pass that lcrp expects."""
     kind = ARCHITECTURES[architecture]
     reader: Reader
@@ -43,6 +44,7 @@ def library_network(network: nn.Module, architecture: str) -> LibraryNetwork:
         reader = QueryReader(
             columns=tuple(column for column, name in enumerate(names) if name != NO_NAME),
             has_nothing=architecture == _SOFTMAX,
+            width=network.config.d_model,
             has_quality=architecture == _QUALITY,
         )
     else:
@@ -60,6 +62,8 @@ class QueryReader:
     Attributes:
         columns: of the class logits that have a name; index = class id. Others are left out.
         has_nothing: whether the last column is 'no object', and probabilities are a softmax.
+        width: channels of a query. What queries take over from tokens is detached by the library, for the sake of
+            training; relevance passes there all the same.
         has_quality: whether a quality of the box is added to the class logits (D-FINE). It takes part in the score; the
             logit that is explained is that of the class alone.
         takes_one: pictures go through one by one.
@@ -67,6 +71,7 @@ class QueryReader:
 
     columns: tuple[int, ...]
     has_nothing: bool
+    width: int
     has_quality: bool = False
     takes_one: bool = True
 
@@ -76,7 +81,7 @@ class QueryReader:
 
     def _kept(self, library: nn.Module, picture: Tensor) -> KeptBoxes:
         """What is kept of one picture [1, 3, H, W]."""
-        with _class_scores(library, self.has_quality) as explained:
+        with _class_scores(library, self.has_quality) as explained, _Attached(self.width):
             out = library.forward(picture, return_dict=True)
         logits = explained[-1] if explained else out.logits
         with torch._C.DisableTorchFunction():  # what is read off it is no part of the decision
@@ -146,6 +151,26 @@ def _corners(boxes: Tensor) -> Tensor:
     """Boxes (centre, size) [Q, 4] as (left, top, right, bottom)."""
     x, y, width, height = boxes.unbind(-1)
     return torch.stack([x - 0.5 * width, y - 0.5 * height, x + 0.5 * width, y + 0.5 * height], dim=-1)
+
+
+class _Attached(TorchFunctionMode):
+    """Within its context queries stay what they are where they are detached: values from which others follow.
+
+    Args:
+        width: channels of a query; boxes have four.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self._width = width
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """One call of a function of torch."""
+        if func is Tensor.detach and args[0].ndim and args[0].shape[-1] == self._width:
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

@@ -341,3 +341,26 @@ def test_networks_that_share_modules_wait_for_each_other() -> None:
         assert not entered.wait(0.3)
     thread.join(10)
     assert entered.is_set()
+
+
+def hooked(network, x):
+    """Hooks itself when it first runs, and notes that it did, as networks of transformers do."""
+    if not getattr(network, "is_hooked", False):
+        network.is_hooked = True
+        network.conv.register_forward_hook(lambda *values: network.seen.append(values[-1]))
+    network.seen = []
+    y = network.conv(x)
+    return network.head(network.seen[-1]) + len(network.seen) * y.sum()
+
+
+def test_hooks_that_a_network_gives_itself_are_taken_away():
+    """It noted again and again that it had none yet, and had one more after every pass."""
+    network = Written(hooked)
+    network.seen = []
+    network.eval()
+    for _ in range(2):
+        with Attributor(network, PLUS, Everything(), layers=["conv"], mean=[0] * 3, std=[1] * 3) as attributor:
+            attributor.forward(pictures())
+            assert len(network.seen) == 1
+        assert not network.conv._forward_hooks
+        assert not hasattr(network, "is_hooked")
