@@ -14,6 +14,7 @@ from lcrp.api.loading import Model, load
 from lcrp.api.pictures import UNNAMED, GivenPicture, pictures_of
 from lcrp.api.runs import shared_run
 from lcrp.api.statistics import Statistics
+from lcrp.attribution.detection import Read
 from lcrp.decisions.auto import is_auto, read_samples, with_chosen
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.explained import title_of
@@ -47,6 +48,7 @@ class ExplainSettings(TypedDict, total=False):
     confidence: float | None
     iou: float | None
     max_detections: int | None
+    read: Read | None
     max_targets: int
     bgr: bool
     progress: OnProgress | None
@@ -85,6 +87,7 @@ def explain(
     confidence: float | None = None,
     iou: float | None = None,
     max_detections: int | None = None,
+    read: Read | None = None,
     max_targets: int = 5,
     bgr: bool = False,
     progress: OnProgress | None = None,
@@ -117,6 +120,8 @@ def explain(
         confidence: least confidence of detections, instead of the explainer's, in [0, 1].
         iou: overlap above which the weaker of two detections of a class is left out, likewise.
         max_detections: at most so many are kept, likewise.
+        read: what of detections is explained: the logit of their 'class', of 'objectness', or those of the 'mask' of
+            detectors that predict masks; None is the class, or what `load` was told.
         max_targets: at most so many decisions of one picture, where neither class nor box is given.
         bgr: arrays hold blue, green, red, as those of OpenCV.
         progress: called with (done, total, description, unit); by default a bar in a terminal or notebook, for more
@@ -164,7 +169,10 @@ def explain(
             box=None if box is None else _box(box),
             max_targets=plain_number(max_targets),
             thresholds=Thresholds(
-                confidence=plain_number(confidence), iou=plain_number(iou), max_detections=plain_number(max_detections)
+                confidence=plain_number(confidence),
+                iou=plain_number(iou),
+                max_detections=plain_number(max_detections),
+                read=read,
             ),
         )
         selection.thresholds.of(explainer.task)  # refused before any picture is read

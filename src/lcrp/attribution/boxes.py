@@ -27,6 +27,8 @@ class BoxDecisions:
         by_objectness: whether objectness ranks the boxes of a class.
     """
 
+    read: str | None = None  # what is explained of a decision, where its score does not say it
+
     def __init__(self, class_names: Sequence[str], *, confidence: float, by_objectness: bool = False) -> None:
         self.class_names = tuple(class_names)
         self.confidence = confidence
@@ -130,16 +132,27 @@ class BoxDecisions:
         row = prediction.rows == explained.row
         return (prediction.objectness[row, None] * prediction.probabilities[row])[0]
 
-    def object_mask(self, prediction: Detections, explained: ExplainedTarget, size: tuple[int, int]) -> torch.Tensor:  # noqa: ARG002
-        """[H, W] bool, every pixel that the target's box touches, in a picture of `size` (height, width)."""
+    def object_mask(self, prediction: Detections, explained: ExplainedTarget, size: tuple[int, int]) -> torch.Tensor:
+        """[H, W] bool, the target's mask; where there is none every pixel that its box touches.
+
+        Args:
+            prediction: of the picture.
+            explained: the target.
+            size: (height, width) of the picture.
+        """
         assert explained.box is not None
-        return touched_pixels(explained.box, size)
+        own = _own_mask(prediction, explained)
+        return touched_pixels(explained.box, size) if own is None else own
 
     def region(
         self, prediction: Detections, explained: ExplainedTarget, sample: Sample, *, is_exact: bool = False
     ) -> Region:
-        """The annotated box that overlaps most (IoU), or its object's mask; the target's own box if none overlaps."""
+        """The annotated box that overlaps most (IoU), or its object's mask; the target's own box if none overlaps.
+
+        A detector of masks is met by the annotated mask.
+        """
         assert explained.box is not None
+        is_exact = is_exact or prediction.masks is not None
         size = (sample.image.shape[1], sample.image.shape[2])
         annotated = None
         if sample.annotation is not None:
@@ -174,6 +187,8 @@ class BoxDecisions:
             confidence=float(confidence),
             box=(left, top, right, bottom),
             row=int(prediction.rows[place]),
+            area=None if prediction.masks is None else int(prediction.masks[place].sum()),
+            read=self.read or "",
         )
 
     def _listed(self, prediction: Detections) -> str:
@@ -183,3 +198,11 @@ class BoxDecisions:
 def _seen(prediction: Detections, sample: Sample) -> torch.Tensor:
     """Boxes [D, 4] in pixels of the picture."""
     return torch.from_numpy(sample.geometry.boxes_to_picture(prediction.boxes.double().numpy()))
+
+
+def _own_mask(prediction: Detections, explained: ExplainedTarget) -> torch.Tensor | None:
+    """The mask of a detection, unless it holds no pixel."""
+    if prediction.masks is None:
+        return None
+    own = prediction.masks[prediction.rows == explained.row]
+    return own[0] if own.any() else None

@@ -5,11 +5,13 @@ Axes: B batch, M box of the raw output, D detection, K class, H W picture.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 import torch
 
 from lcrp.attribution.boxes import BoxDecisions
+from lcrp.attribution.instances import both_factors, mask_logits, mask_seed, predicted_masks
 from lcrp.attribution.nms import kept_detections
 from lcrp.attribution.readout import box_readout
 from lcrp.errors import ConfigError, at_least, one_of, refuse, within
@@ -17,6 +19,7 @@ from lcrp.values.prediction import Detections, DetectorOutput
 from lcrp.values.target import ExplainedTarget
 
 Score = Literal["class", "objectness"]
+Read = Literal["class", "objectness", "mask"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +33,11 @@ class DetectionTask(BoxDecisions):
     (Dreyer et al. 2023, section 3.2).
 
     With `score='objectness'` the objectness logit is explained and ranks the boxes of a class. Where the class score
-    was never trained (YOLOv5's of one class), objectness takes its place.
+    was never trained (YOLOv5's of one class), objectness takes its place. `read` explains something else of the same
+    decisions: the logit of their class, of objectness, or those of their mask.
     """
+
+    options = ("read",)  # settings without which a decision is the same
 
     def __init__(
         self,
@@ -41,13 +47,16 @@ class DetectionTask(BoxDecisions):
         confidence: float = 0.25,
         iou: float = 0.45,
         max_detections: int = 25,
+        read: Read | None = None,
     ) -> None:
         super().__init__(class_names, confidence=confidence, by_objectness=score == "objectness")
         self.score = score
+        self.read = None if read == score else read
         self.iou = iou
         self.max_detections = max_detections
         shares = (*within("confidence", confidence, 0, 1), *within("iou", iou, 0, 1))
-        refuse([*one_of("score", score, get_args(Score)), *shares, *at_least("max_detections", max_detections, 1)])
+        kinds = (*one_of("score", score, get_args(Score)), *one_of("read", read or score, get_args(Read)))
+        refuse([*kinds, *shares, *at_least("max_detections", max_detections, 1)])
         self._has_told = False
 
     def identity(self) -> dict[str, object]:
@@ -58,6 +67,7 @@ class DetectionTask(BoxDecisions):
             "confidence": self.confidence,
             "iou": self.iou,
             "max_detections": self.max_detections,
+            **({} if self.read is None else {"read": self.read}),
         }
 
     def predictions(self, output: DetectorOutput) -> list[Detections]:
@@ -73,12 +83,18 @@ class DetectionTask(BoxDecisions):
         boxes = output.boxes.detach().to(probabilities)
         images = zip(boxes, objectness, probabilities, strict=True)
         iou = None if output.is_one_to_one else self.iou
-        return [
+        kept = [
             kept_detections(*image, confidence=self.confidence, iou=iou, max_detections=self.max_detections)
             for image in images
         ]
+        if output.masks is None:
+            return kept
+        masks = [predicted_masks(output.masks, image, one.rows, one.boxes) for image, one in enumerate(kept)]
+        return [replace(one, masks=own) for one, own in zip(kept, masks, strict=True)]
 
     def _explains_objectness(self, output: DetectorOutput) -> bool:
+        if self.read is not None:
+            return self.read == "objectness"
         return self.score == "objectness" or not output.is_class_trained
 
     def _tell(self) -> None:
@@ -93,10 +109,15 @@ class DetectionTask(BoxDecisions):
                 f"the detector has {num_classes} classes, but {len(self.class_names)} class names are given"
             )
         if output.objectness_logits is None and self._explains_objectness(output):
-            raise ConfigError("score 'objectness' cannot be explained: the detector has none; choose score 'class'")
+            raise ConfigError("score 'objectness' cannot be explained: the detector has none; choose 'class'")
+        if output.masks is None and self.read == "mask":
+            raise ConfigError("read 'mask' cannot be explained: the detector predicts boxes alone; choose 'class'")
 
     def seeded(self, output: DetectorOutput) -> torch.Tensor:
-        """Class logits [B, M, K], or objectness logits [B, M]."""
+        """Class logits [B, M, K], objectness logits [B, M], or the factors of all masks [B, M P + P h w]."""
+        if self.read == "mask":
+            assert output.masks is not None
+            return both_factors(output.masks)
         if not self._explains_objectness(output):
             return output.class_logits
         assert output.objectness_logits is not None
@@ -105,7 +126,13 @@ class DetectionTask(BoxDecisions):
     def seed(
         self, output: DetectorOutput, explained: Sequence[ExplainedTarget | None]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """1 at the logit of every target's box, among class logits [B, M, K] or objectness logits [B, M]."""
+        """1 at the logit of every target's box, among class logits [B, M, K] or objectness logits [B, M].
+
+        Of masks as `mask_seed`.
+        """
+        if self.read == "mask":
+            assert output.masks is not None
+            return mask_seed(output.masks, explained, self.class_names)
         logits = self.seeded(output)
         seed = torch.zeros_like(logits)
         for image, one in enumerate(explained):
@@ -117,9 +144,12 @@ class DetectionTask(BoxDecisions):
         self,
         output: DetectorOutput,
         explained: Sequence[ExplainedTarget],
-        masks: torch.Tensor,  # noqa: ARG002
+        masks: torch.Tensor,
     ) -> torch.Tensor:
-        """The logit that is seeded for each of B targets, at the row where it was found, [B]."""
+        """The logit that is seeded for each of B targets, at the row where it was found, [B]; of masks their mean."""
+        if self.read == "mask":
+            assert output.masks is not None
+            return mask_logits(output.masks, explained, masks)
         logits = self.seeded(output).detach()
         return torch.stack([logits[_place(output, logits, image, one)] for image, one in enumerate(explained)])
 

@@ -38,6 +38,7 @@ class Model:
     name: str = MISSING
     task: str = MISSING
     network: dict[str, Any] = MISSING
+    head: str | None = None
     checkpoint: str | None = None
     class_names: list[str] | None = None
     input: Input = field(default_factory=Input)

@@ -154,6 +154,10 @@ def _network(
     """A network of the checkpoint's size, or of the configured one."""
     kind = locate(str(model.network["_target_"]), "model.network._target_")
     arguments = {key: value for key, value in model.network.items() if key != "_target_"}
+    if model.head is not None:
+        if not takes(kind, "head"):
+            raise ConfigError(f"model.head={model.head} says nothing to model '{model.name}'; leave it out")
+        arguments["head"] = model.head
     if checkpoint is not None and hasattr(kind, "arguments_of"):
         with _as_misfit(checkpoint):
             arguments |= kind.arguments_of(checkpoint.state)

@@ -3,7 +3,7 @@
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from lcrp.config import auto, torchvision, transformers
+from lcrp.config import auto, torchvision, transformers, yolo
 from lcrp.config.dataset import DATASETS
 from lcrp.config.root import Config
 from lcrp.config.stages import STAGES
@@ -15,6 +15,7 @@ def register_schemas() -> None:
     torchvision.register_resolver()
     transformers.register_resolver()
     auto.register_auto()
+    yolo.register_resolver()
     store = ConfigStore.instance()
     store.store(name="lcrp_schema", node=Config)
     for group, kinds in (("dataset", DATASETS), ("stage", STAGES)):

@@ -87,4 +87,5 @@ def title_of(explainer: Explainer, *data: str) -> str:
         data: where pictures and references come from; empty texts are left out.
     """
     weights = explainer.checkpoint if explainer.checkpoint_sha256 else "random weights"
-    return " · ".join(part for part in (explainer.name, weights, *data, explainer.composite.title) if part)
+    network = str(getattr(explainer.network, "title", ""))
+    return " · ".join(part for part in (explainer.name, weights, network, *data, explainer.composite.title) if part)

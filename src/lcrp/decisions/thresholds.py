@@ -1,4 +1,4 @@
-"""Which decisions of a picture are shown, whatever the thresholds of the statistics are."""
+"""Which decisions of a picture are shown, and what of them, whatever the settings of the statistics are."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from lcrp.errors import refuse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """Thresholds of decisions; None takes the network's own.
+    """Thresholds of decisions, and what is explained of them; None takes the network's own.
 
     They select what is shown and are part of no identity: statistics stay those of the network's own thresholds, and
     so do the items of reference samples.
@@ -18,11 +18,13 @@ class Thresholds:
         confidence: least confidence of a detection.
         iou: overlap from which on the weaker of two detections of a class is left out.
         max_detections: at most so many, the most confident.
+        read: what is explained: the logit of the 'class', of 'objectness', or those of the 'mask'.
     """
 
     confidence: float | None = None
     iou: float | None = None
     max_detections: int | None = None
+    read: str | None = None
 
     def of(self, task: Task) -> Task:
         """The task with these thresholds.
@@ -35,7 +37,8 @@ class Thresholds:
             return task
         settings = task.identity()
         kind = settings.pop("name")
-        foreign = [name for name in wanted if name not in settings]
+        known = (*settings, *getattr(task, "options", ()))
+        foreign = [name for name in wanted if name not in known]
         refuse(f"{name}={wanted[name]} says nothing to {kind}; leave it out" for name in foreign)
         build: Callable[..., Task] = type(task)
         return build(task.class_names, **settings | wanted)

@@ -83,7 +83,8 @@ def explanation_figure(explanation: Explanation, *, num_references: int | None =
         plan = _planned(shown, widths, is_enlarged=inset is not None)
         sheet = Sheet.of_size(*plan.layout.size)
         draw_head(sheet, plan.head)
-        outlined = panels.Object(mask=shown.mask, box=shown.explained.box, inset=inset)
+        box = shown.explained.box if shown.explained.area is None else None  # a mask delimits it better
+        outlined = panels.Object(mask=shown.mask, box=box, inset=inset)
         _draw_decision(sheet, plan, shown, outlined)
         draw_headings(sheet, plan.layout, plan.words)
         for number in range(len(shown.concepts)):

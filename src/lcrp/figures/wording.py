@@ -11,13 +11,14 @@ HARDLY = 0.10  # of the decision's relevance: a layer through which less passes 
 
 
 def label(explanation: Explanation) -> str:
-    """What the model said, e.g. 'boat 0.93'."""
-    return f"{explanation.class_name} {explanation.explained.confidence:.2f}"
+    """What the model said, e.g. 'boat 0.93', and what of it is explained if it is not that: 'mask of boat 0.93'."""
+    what = f"{explanation.explained.read} of " if explanation.explained.read else ""
+    return f"{what}{explanation.class_name} {explanation.explained.confidence:.2f}"
 
 
 def region(explanation: Explanation) -> str:
     """What the object is delimited by."""
-    return "mask" if explanation.explained.box is None else "box"
+    return "box" if explanation.explained.area is None else "mask"
 
 
 def sentence(explanation: Explanation) -> str:

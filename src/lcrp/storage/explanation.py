@@ -7,8 +7,8 @@ horizontal), offset (top, left), boxes (left, top, right, bottom). JSON knows th
 /                            format, format_version, title, source, mode, layer, class_name, outside, outside_area,
                              rank, layer_share, num_concepts, frame
 /geometry                    picture_size, input_size, scale, offset, resize
-/target                      sample, class_id, item, key, score, confidence, row, and box and picture_box, or area and
-                             picture_area
+/target                      sample, class_id, item, key, score, confidence, row; box and picture_box; of masks
+                             area and picture_area; read, where it is not the score that is explained
 /picture, /mask, /heatmap    [H, W * 3] uint8, [H, W] bool, [H, W]
 /others/<rank>               class_name, confidence, share, and box and picture_box
 /runners_up/<rank>           class_name, confidence
@@ -191,6 +191,8 @@ def _write_target(group: NewGroup, explanation: Explanation) -> None:
     if explained.area is not None:
         group.attrs["area"] = explained.area
         group.attrs["picture_area"] = int(explanation.picture_mask.sum())
+    if explained.read:
+        group.attrs["read"] = explained.read
 
 
 def _target(group: h5py.Group) -> ExplainedTarget:
@@ -203,6 +205,7 @@ def _target(group: h5py.Group) -> ExplainedTarget:
         box=_box(group),
         area=int(group.attrs["area"]) if "area" in group.attrs else None,
         row=int(group.attrs["row"]),
+        read=str(group.attrs.get("read", "")),
     )
 
 

@@ -56,14 +56,17 @@ class ObjectMasks:
     Attributes:
         coefficients: [B, M, P] of every row.
         prototypes: [B, P, h, w], of which the row's coefficients make the logits of its mask.
+        stride: pixels of the input per place of the prototypes.
     """
 
     coefficients: torch.Tensor
     prototypes: torch.Tensor
+    stride: int
 
-    def logits(self, image: int, row: int) -> torch.Tensor:
-        """Logits [h, w] of one row's mask, before it is cut to the row's box."""
-        return torch.einsum("p,phw->hw", self.coefficients[image, row], self.prototypes[image])
+    def logits(self, image: int, rows: torch.Tensor) -> torch.Tensor:
+        """Logits [D, h, w] of the masks of D rows, before each is cut to its box; detached, in at least float32."""
+        chosen = at_least_float32(self.coefficients[image, rows].detach())
+        return torch.einsum("dp,phw->dhw", chosen, at_least_float32(self.prototypes[image].detach()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,7 @@ class Detections:
         probabilities: [D, K] class probabilities.
         objectness: [D] objectness (ones for detectors without).
         beside: [D, K] probabilities of all classes where a box was found, if `probabilities` are of its label alone.
+        masks: [D, H, W] bool, pixels of the input that belong to each object; None for detectors of boxes alone.
     """
 
     rows: torch.Tensor
@@ -87,6 +91,7 @@ class Detections:
     probabilities: torch.Tensor
     objectness: torch.Tensor
     beside: torch.Tensor | None = None
+    masks: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,9 +30,11 @@ class ExplainedTarget:
         confidence: objectness times class probability (detection), mean probability in the
             mask (segmentation); the number that a figure shows.
         box: (left, top, right, bottom) in input pixels; None for a mask.
-        area: pixels of the mask in the input; None for a box.
-        row: row of the box in the detector's output; -1 for a mask.
+        area: pixels of the mask in the input; None for a box alone.
+        row: row of the box in the detector's output; -1 for a mask of a class.
         within: (left, top, right, bottom) in input pixels, the part of a mask that is explained; None for all of it.
+        read: what is explained where it is not what `score` tells of: 'mask', the mask of a detection, or the
+            'objectness' or 'class' of another than `score`; empty otherwise.
     """
 
     target: Target
@@ -43,6 +45,7 @@ class ExplainedTarget:
     area: int | None = None
     row: int = -1
     within: tuple[float, float, float, float] | None = None
+    read: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,7 +84,8 @@ def test_masks_are_sums_of_prototypes(version: str) -> None:
     assert output.masks is not None
     assert output.masks.prototypes.shape == (1, 32, 16, 16)
     expected = (output.masks.coefficients[0, 7][:, None, None] * output.masks.prototypes[0]).sum(0)
-    torch.testing.assert_close(output.masks.logits(0, 7), expected)
+    torch.testing.assert_close(output.masks.logits(0, torch.tensor([7]))[0], expected)
+    assert output.masks.stride == 4
 
 
 def test_pixels_get_classes() -> None:
@@ -180,7 +181,7 @@ def test_the_head_is_chosen() -> None:
         ({"version": "9"}, r"model.network.version=9 is not known; nearest: "),
         ({"version": "10", "scale": "x"}, r"model.network.scale=x is not known of YOLO 10; nearest: 'n'"),
         ({"task": "pose"}, r"model.network.task='pose' is unknown"),
-        ({"head": "both"}, r"model.network.head='both' is unknown"),
+        ({"head": "both"}, r"model.head='both' is unknown"),
     ],
 )
 def test_settings_that_lead_nowhere_are_refused(given: dict[str, str], message: str) -> None:
@@ -197,7 +198,11 @@ def test_a_state_dict_alone_is_enough_of_published_networks(tmp_path, version: s
     fitted = yolo.fitted(checkpoint)
     assert fitted.build is not None
     assert fitted.arguments["num_classes"] == 3
-    assert fitted.build().state_dict().keys() == network.state_dict().keys()
+    assert fitted.build(task=task).state_dict().keys() == network.state_dict().keys()
+    other = "detect" if task == "semantic" else "semantic"
+    right = "semantic" if task == "semantic" else "detect"
+    with pytest.raises(ConfigError, match=f"'own.pt' was trained for; write model.network.task={right}"):
+        fitted.build(task=other)
 
 
 def test_another_state_dict_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]

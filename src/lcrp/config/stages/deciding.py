@@ -9,11 +9,12 @@ from lcrp.config.values import Problems, filled, told
 
 @dataclass
 class DecidingStage(Stage):
-    """Thresholds of the decisions that are shown; null: the model's, which are those of the statistics."""
+    """Thresholds of the decisions that are shown, and what of them; null: the model's, as for the statistics."""
 
     confidence: float | None = None
     iou: float | None = None
     max_detections: int | None = None
+    read: str | None = None
 
     def problems(self, config: Config) -> Problems:
         """What is wrong with the settings, each with its name."""

@@ -52,6 +52,7 @@ _BLOCKS: Mapping[str, Callable[[Part, blocks.Build], nn.Module]] = {
 UNUSED = ("aux_head", "semseg")  # parts of heads for training alone
 MAX_POOLS = 16  # of a spatial pyramid
 _MODES = ("nearest", "nearest-exact", "bilinear", "bicubic")  # of resizing
+PIXEL_HEADS = ("SemanticSegment",)
 HEADS = ("Detect", "v10Detect", "Segment", "Segment26", "SemanticSegment")
 
 

@@ -10,12 +10,12 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-from lcrp.errors import CheckpointError, one_of, refuse
+from lcrp.errors import CheckpointError, ConfigError, one_of, refuse
 from lcrp.models.checkpoint import Checkpoint, check_fit
 from lcrp.models.fitted import Fitted
 from lcrp.models.layers import depth_of
 from lcrp.models.recognition import FAMILIES, check_family, looks_like, num_blocks
-from lcrp.models.yolo.build import UNUSED
+from lcrp.models.yolo.build import PIXEL_HEADS, UNUSED
 from lcrp.models.yolo.heads import Head
 from lcrp.models.yolo.network import YOLO
 from lcrp.models.yolo.part import Part, described
@@ -25,6 +25,7 @@ from lcrp.models.yolo.tables import VERSIONS, Size, size_of
 
 Task = Literal["detect", "segment", "semantic"]
 BODY = "model."  # before every key
+_SEMANTIC = "semantic"
 _UNUSED = tuple(f".{name}." for name in UNUSED)
 
 
@@ -71,11 +72,18 @@ class Family:
         if FAMILIES.get(other, "yolo") != "yolo":
             check_family(checkpoint.state, "YOLO", "YOLOv8 or newer")
         part = _described(checkpoint) or _from_keys(checkpoint)
+        last = list(part.parts.values())[-1]
         state = {key: value for key, value in checkpoint.state.items() if not any(one in key for one in _UNUSED)}
         used = replace(checkpoint, state=state)
 
-        def build(*, head: Head | None = None, **_: Any) -> YOLO:
+        def build(*, head: Head | None = None, task: Task = "detect", **_: Any) -> YOLO:
             refuse(_head_problems(head))
+            if (task == _SEMANTIC) != (last.kind in PIXEL_HEADS):
+                right = _SEMANTIC if last.kind in PIXEL_HEADS else "detect"
+                raise ConfigError(
+                    f"model.network.task={task} is not what '{checkpoint.path.name}' was trained for; "
+                    f"write model.network.task={right}"
+                )
             return YOLO(part, head)
 
         try:
@@ -83,8 +91,7 @@ class Family:
         except CheckpointError as error:
             told = str(error) if checkpoint.path.name in str(error) else f"checkpoint '{checkpoint.path}': {error}"
             raise CheckpointError(told, mend="" if checkpoint.module else self.mend) from error
-        head = list(part.parts.values())[-1]
-        arguments = {"num_classes": head.count("nc"), "layers": part.sha256()}
+        arguments = {"num_classes": last.count("nc"), "layers": part.sha256(), "version": None, "scale": None}
         return Fitted(checkpoint=used, arguments=arguments, build=build)
 
 
@@ -92,7 +99,7 @@ yolo = Family()
 
 
 def _head_problems(head: str | None) -> list[str]:
-    return [] if head is None else list(one_of("model.network.head", head, get_args(Head)))
+    return [] if head is None else list(one_of("model.head", head, get_args(Head)))
 
 
 def _described(checkpoint: Checkpoint) -> Part | None:
@@ -146,9 +153,9 @@ def told(state: Mapping[str, Tensor]) -> Told | None:
         ),
         None,
     )
-    if version is None or None in widths or deepest is None or classes is None:
+    if version is None or not all(widths) or deepest is None or classes is None:
         return None
-    width = (widths[0] or 0) / 64
+    width = (widths[1] or 0) / 128
     blocks = [(number, row) for number, row in enumerate(VERSIONS[version].rows) if row.repeats > 1 and number < last]
     found = [(row.repeats, num_blocks(state, f"{BODY}{number}.m.")) for number, row in blocks]
     depth = depth_of(found)

@@ -117,7 +117,7 @@ class Segment(Detect):
             class_logits=found.class_logits,
             objectness_logits=None,
             is_one_to_one=found.is_one_to_one,
-            masks=ObjectMasks(coefficients=coefficients, prototypes=prototypes),
+            masks=ObjectMasks(coefficients=coefficients, prototypes=prototypes, stride=self.strides[0] // 2),
         )
 
 

@@ -50,6 +50,12 @@ class YOLO(nn.Module):
         """The last layer."""
         return self.model[-1]
 
+    @property
+    def title(self) -> str:
+        """Which head answers, if there are several."""
+        head = self.head
+        return f"head {head.head}" if isinstance(head, Detect) and len(head.heads) > 1 else ""
+
     def forward(self, x: Tensor) -> DetectorOutput | Tensor:
         """What the head makes of pictures.
 
