@@ -39,8 +39,10 @@ def chosen_layer(
 
     Of the layers whose output has places, and that lie in the deeper half of these by the order in which they run, the
     one that carries most of the decisions' relevance: the mean of min(|R|, 1) of seeds of 1. Of those that carry as
-    much (90 % of it) the one with the most channels, of these the deepest. Earlier layers take part where none of these
-    carries half of the relevance, the output that is explained where there is nothing else.
+    much (90 % of it) the one with the most channels, of these the deepest. Layers in which a decision has no relevance
+    at all, such as those of one level of a detector's head, stand back behind those that all decisions share. Earlier
+    layers take part where none of these carries half of the relevance, the output that is explained where there is
+    nothing else.
 
     Args:
         explainer: the network; gradients are no relevance, so epsilon_plus_flat takes their place.
@@ -71,15 +73,24 @@ def chosen_layer(
         kept, found = _measured(explainer, part, islice(looked_at, NUM_PICTURES), targets, with_output=with_output)
         if not found:
             return None
-        mean = {name: sum(min(abs(one.get(name, 0.0)), 1.0) for one in found) / len(found) for name in part}
-        most = max(mean.values())
-        if most > least:
-            as_much = [name for name in part if mean[name] >= AS_MUCH * most]
-            best = max(reversed(as_much), key=lambda name: layers[name])
-            return ChosenLayer(name=best, share=mean[best], num_decisions=len(found))
+        shared = [name for name in part if all(one.get(name, 0.0) for one in found)]
+        best = _best(layers, shared, found, least) or (None if least else _best(layers, part, found, least))
+        if best is not None:
+            return best
     raise LayerError(
         f"no layer of {explainer.name} carries relevance of its decisions; with places are {nearest('', layers)}"
     )
+
+
+def _best(layers: Layers, names: Sequence[str], found: Sequence[Shares], least: float) -> ChosenLayer | None:
+    """The layer that carries most of the relevance, if it is more than `least`."""
+    mean = {name: sum(min(abs(one.get(name, 0.0)), 1.0) for one in found) / len(found) for name in names}
+    most = max(mean.values(), default=0.0)
+    if most <= least:
+        return None
+    as_much = [name for name in names if mean[name] >= AS_MUCH * most]
+    best = max(reversed(as_much), key=lambda name: layers[name])
+    return ChosenLayer(name=best, share=mean[best], num_decisions=len(found))
 
 
 def _measured(

@@ -65,6 +65,32 @@ def test_of_layers_that_carry_all_the_one_with_most_channels_is_chosen_then_the_
     assert choice(4, 4, 5, 6, 6, 4) == "8"
 
 
+def test_a_layer_of_some_decisions_alone_stands_behind_those_that_all_share() -> None:
+    class Levels(nn.Module):
+        """A layer for boats, of which there are most, and one for cars; both see colours."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.colours = nn.Conv2d(3, 6, 1, bias=False)
+            self.boats, self.cars = nn.Conv2d(6, 8, 1, bias=False), nn.Conv2d(6, 8, 1, bias=False)
+            with torch.no_grad():
+                self.colours.weight[:, :, 0, 0] = torch.eye(3).repeat(2, 1)
+                for layer, colour in ((self.boats, 0), (self.cars, 1)):
+                    layer.weight.zero_()
+                    layer.weight[:, [colour, colour + 3]] = 1.0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.colours(x).relu()
+            boats, cars = (layer(x).mean(1, keepdim=True) for layer in (self.boats, self.cars))
+            return torch.cat([x[:, 2:3] + x[:, 5:], boats, cars], dim=1)
+
+    explainer = toy.explainer(Levels(), CLASS_NAMES, SIDE)
+    three_boats_and_a_car = [one for one in samples(6) if one.index in (1, 2, 3, 5)]
+    found = chosen_layer(explainer, three_boats_and_a_car)
+    assert found is not None
+    assert found.name == "colours"
+
+
 def test_layers_without_places_or_of_one_channel_are_not_chosen() -> None:
     class Gated(nn.Module):
         def __init__(self) -> None:
