@@ -55,7 +55,8 @@ class Asked:
     def sample(self, image: object, name: str) -> Sample:
         """A picture as the network is shown it."""
         picture = given_picture(image, bgr=self.bgr, name=name)
-        return PictureList([picture], self.explainer.transform, self.explainer.class_names)[0]
+        transform = self.selection.placing(self.explainer.transform)
+        return PictureList([picture], transform, self.explainer.class_names)[0]
 
     def selections(self, target: object) -> list[Selection]:
         """Which decisions: one selection for every box of `target`."""

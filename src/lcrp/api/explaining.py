@@ -49,6 +49,7 @@ class ExplainSettings(TypedDict, total=False):
     iou: float | None
     max_detections: int | None
     read: Read | None
+    rectangle: bool
     max_targets: int
     bgr: bool
     progress: OnProgress | None
@@ -88,6 +89,7 @@ def explain(
     iou: float | None = None,
     max_detections: int | None = None,
     read: Read | None = None,
+    rectangle: bool = False,
     max_targets: int = 5,
     bgr: bool = False,
     progress: OnProgress | None = None,
@@ -122,6 +124,8 @@ def explain(
         max_detections: at most so many are kept, likewise.
         read: what of detections is explained: the logit of their 'class', of 'objectness', or those of the 'mask' of
             detectors that predict masks; None is the class, or what `load` was told.
+        rectangle: show the network letterboxed pictures without the bars that make them square, up to multiples of 32
+            pixels, as newer YOLOs predict.
         max_targets: at most so many decisions of one picture, where neither class nor box is given.
         bgr: arrays hold blue, green, red, as those of OpenCV.
         progress: called with (done, total, description, unit); by default a bar in a terminal or notebook, for more
@@ -168,6 +172,7 @@ def explain(
             rank=plain_number(rank),
             box=None if box is None else _box(box),
             max_targets=plain_number(max_targets),
+            rectangle=rectangle,
             thresholds=Thresholds(
                 confidence=plain_number(confidence),
                 iou=plain_number(iou),
@@ -202,7 +207,8 @@ def _of_one(asked: Asked, image: Any, target: object) -> Explanations:
     """Explanations of a picture, or of all pictures of a folder or pattern, one after the other."""
     with python_words():
         explainer, selections = asked.explainer, asked.selections(target)
-        pictures = pictures_of(image, explainer.transform, explainer.class_names, bgr=asked.bgr)
+        transform = asked.selection.placing(explainer.transform)
+        pictures = pictures_of(image, transform, explainer.class_names, bgr=asked.bgr)
         asked = asked.settled(read_samples(pictures, None))
         if len(pictures) == 1:
             return asked.answer(pictures[0], selections)

@@ -12,11 +12,12 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from lcrp.errors import DataError, at_least, one_of, refuse
+from lcrp.errors import ConfigError, DataError, at_least, one_of, refuse
 from lcrp.values.geometry import Geometry, ResizeName
 from lcrp.values.sample import VOID, Annotation
 
 GREY = 114  # of the bars beside a letterboxed picture, as YOLOv5 and YOLOv6
+STRIDE = 32  # of which the sides of a rectangle are multiples
 
 _Tensor = TypeVar("_Tensor", bound=torch.Tensor)
 
@@ -34,6 +35,8 @@ class InputTransform:
     - 'stretch': both sides fill the input, the aspect ratio is lost (SSD, Cityscapes).
     - 'shorter_crop': the shorter side fills the input, the rest is cut off around the centre (VOC).
     - 'none': the picture has the input's size already.
+    - 'rectangle': as 'letterbox', of the size (round(h r), round(w r)), with bars up to the next multiple of 32 alone,
+      as newer YOLOs predict: every picture has an input of its own size. For pictures at hand, not for datasets.
 
     Attributes:
         height: of the input, in pixels.
@@ -76,6 +79,16 @@ class InputTransform:
         moved = None if annotation is None else _place_annotation(annotation, geometry, place)
         return image, moved, geometry
 
+    def as_rectangle(self) -> "InputTransform":
+        """The same without the bars that a square needs.
+
+        Raises:
+            ConfigError: pictures are not letterboxed.
+        """
+        if self.resize != "letterbox":
+            raise ConfigError(f"rectangle=true needs letterboxed pictures; here they are placed by '{self.resize}'")
+        return replace(self, resize="rectangle")
+
     def description(self) -> dict[str, object]:
         """Plain values that determine the numbers, for fingerprints and files."""
         return {"height": self.height, "width": self.width, "resize": self.resize}
@@ -83,6 +96,7 @@ class InputTransform:
     def _placement(self, picture_size: tuple[int, int]) -> tuple[Geometry, tuple[int, int]]:
         """Where a picture goes, and its size (height, width) after resizing."""
         height, width = picture_size
+        input_size = self._size
         vertical, horizontal = self.height / height, self.width / width
         size = (self.height, self.width)
         if self.resize == "none" and picture_size != size:
@@ -94,6 +108,11 @@ class InputTransform:
             ratio = min(vertical, horizontal)
             size = (max(1, int(height * ratio)), max(1, int(width * ratio)))
             offset = tuple(float(round((full - part) / 2 - 0.1)) for full, part in zip(self._size, size, strict=True))
+        elif self.resize == "rectangle":
+            ratio = min(vertical, horizontal)
+            size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
+            input_size = (-(-size[0] // STRIDE) * STRIDE, -(-size[1] // STRIDE) * STRIDE)
+            offset = tuple(float(round((full - part) / 2 - 0.1)) for full, part in zip(input_size, size, strict=True))
         elif self.resize == "shorter_crop":
             by_height = vertical >= horizontal
             size = (
@@ -106,7 +125,7 @@ class InputTransform:
             offset = (0.0, 0.0)
         geometry = Geometry(
             picture_size=picture_size,
-            input_size=self._size,
+            input_size=input_size,
             scale=(size[0] / height, size[1] / width),
             offset=(offset[0], offset[1]),
             resize=self.resize,
@@ -120,7 +139,8 @@ class InputTransform:
     def _pads(self, geometry: Geometry, size: tuple[int, int]) -> list[int]:
         """Pixels added at left, top, right and bottom; negative ones are cut off."""
         top, left = (int(value) for value in geometry.offset)
-        return [left, top, self.width - size[1] - left, self.height - size[0] - top]
+        height, width = geometry.input_size
+        return [left, top, width - size[1] - left, height - size[0] - top]
 
 
 def _placed(values: _Tensor, size: tuple[int, int], pads: list[int], fill: int) -> _Tensor:

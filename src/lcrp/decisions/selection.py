@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from lcrp.attribution.task import Box, Prediction, Task
 from lcrp.data.dataset import Dataset
+from lcrp.data.transforms import InputTransform
 from lcrp.decisions.beside import by_confidence, without_background
 from lcrp.decisions.thresholds import Thresholds
 from lcrp.errors import DataError, TargetError, at_least, nearest, refuse, within
@@ -30,6 +31,7 @@ class Selection:
         rank: place among the decisions of the class by confidence, 0 = most confident, instead of `item`.
         min_iou: least IoU of a detection with the box that takes it.
         thresholds: of the decisions that are shown.
+        rectangle: show the network pictures of `image` without the bars that make letterboxed ones square.
     """
 
     image: str | None
@@ -41,9 +43,18 @@ class Selection:
     rank: int | None = None
     min_iou: float = 0.5
     thresholds: Thresholds = field(default_factory=Thresholds)
+    rectangle: bool = False
 
     def __post_init__(self) -> None:
         refuse(self._problems())
+
+    def placing(self, transform: InputTransform) -> InputTransform:
+        """How pictures at hand are placed, for a network whose input is made by `transform`.
+
+        Raises:
+            ConfigError: a rectangle is asked for, and it does not letterbox.
+        """
+        return transform.as_rectangle() if self.rectangle else transform
 
     def _problems(self) -> Iterator[str]:
         place = self.item if self.rank is None else self.rank

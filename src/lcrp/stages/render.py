@@ -175,8 +175,10 @@ def _title(work: _Work) -> str:
 def _pictures(subject: Subject, selection: Selection) -> Dataset:
     """The pictures to explain: the user's own, or the dataset."""
     if selection.image is None:
+        refuse(["rectangle=true is for pictures of your own; name them by stage.image"] if selection.rectangle else [])
         return subject.dataset
-    return FolderDataset(selection.image, subject.explainer.transform, subject.explainer.class_names)
+    transform = selection.placing(subject.explainer.transform)
+    return FolderDataset(selection.image, transform, subject.explainer.class_names)
 
 
 def _indices(pictures: Dataset, selection: Selection) -> Sequence[int]:

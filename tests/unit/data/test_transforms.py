@@ -156,3 +156,33 @@ def test_an_unknown_resize_names_the_choices():
         InputTransform(20, 30, "leterbox")
     with pytest.raises(ConfigError, match=r"^height=0 is too small; the least is 1"):
         InputTransform(0, 30)
+
+
+@pytest.mark.parametrize(
+    ("size", "resized", "padded", "offset"),
+    [
+        ((1080, 810), (640, 480), (640, 480), (0, 0)),
+        ((810, 1080), (480, 640), (480, 640), (0, 0)),
+        ((427, 640), (427, 640), (448, 640), (10, 0)),  # 21 rows: 10 above, 11 below
+        ((333, 500), (426, 640), (448, 640), (11, 0)),
+        ((100, 33), (640, 211), (640, 224), (0, 6)),  # 13 columns: 6 and 7
+        ((5, 1000), (3, 640), (32, 640), (14, 0)),  # 29 rows: 14 and 15
+    ],
+)
+def test_a_rectangle_has_bars_up_to_the_next_multiple_of_the_stride(
+    size: tuple[int, int], resized: tuple[int, int], padded: tuple[int, int], offset: tuple[int, int]
+) -> None:
+    """By hand: r = min(640 / h, 640 / w), sides rounded, bars round(d - 0.1) of d = half of what is missing."""
+    image, _, geometry = InputTransform(640, 640).as_rectangle()(picture(*size), None)
+    assert tuple(image.shape[1:]) == geometry.input_size == padded
+    assert geometry.offset == offset
+    top, left, bottom, right = geometry.content()
+    assert (bottom - top, right - left) == resized
+    beside = image.clone()
+    beside[:, top:bottom, left:right] = 114 / 255
+    torch.testing.assert_close(beside, torch.full_like(beside, 114 / 255))
+
+
+def test_only_letterboxed_pictures_have_rectangles() -> None:
+    with pytest.raises(ConfigError, match=r"needs letterboxed pictures; here they are placed by 'stretch'"):
+        InputTransform(640, 640, "stretch").as_rectangle()

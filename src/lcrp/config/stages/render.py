@@ -24,6 +24,7 @@ class RenderStage(DecidingStage):
     item: int | None = None
     rank: int | None = None
     box: list[float] | None = None
+    rectangle: bool = MISSING
     min_iou: float = MISSING
     max_targets: int = MISSING
     mode: str = MISSING
