@@ -52,9 +52,7 @@ MODELS = [name for name in choices("model") if name != "auto"]  # which stands f
 PAIRS = list(itertools.product(MODELS, choices("dataset")))
 UNSUITED = {
     *itertools.product(("unet", "deeplabv3plus", "smp"), ("coco2014", "coco2017")),
-    *itertools.product(
-        ("yolo", "yolov5", "yolov6", "ssd", "torchvision", "transformers"), ("voc2012", "cityscapes")
-    ),
+    *itertools.product(("yolo", "yolov5", "yolov6", "ssd", "torchvision", "transformers"), ("voc2012", "cityscapes")),
 }
 
 
