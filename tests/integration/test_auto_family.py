@@ -128,3 +128,49 @@ def test_an_ssd_of_another_size_gets_its_input(lcrp: CommandLine) -> None:
         "--cfg", "job", "-p", "model.input", "model=auto", "model.checkpoint=official:ssd300", "model.input.height=64"
     )
     assert {"height: 64", "width: 300"} <= set(own.out)  # what a person sets counts
+
+
+def test_another_family_is_told_with_the_command_that_runs(lcrp: CommandLine, best: str) -> None:
+    """Settings of networks that the right family does not have are left out of it."""
+    refused = lcrp("stage=glocal", "model=unet", "model.network.width=0.5", best, "model.min_area=4", "device=cpu")
+    (line,) = refused.err
+    assert "'best.pt' is YOLOv5, 6 classes (boat, car, kite, ...), from its 25 layers" in line
+    assert "it does not fit 'unet'" in line
+    assert printed(refused, "Write: ") == ["stage=glocal", "model=yolov5", best, "device=cpu"]
+    arguments = printed(lcrp("stage=glocal", "model=ssd", best, *GIVEN), "Write: ")
+    assert arguments == ["stage=glocal", "model=yolov5", best, *GIVEN]
+    assert lcrp(*arguments).code == 0
+
+
+def test_without_a_family_the_default_one_tells_it(lcrp: CommandLine, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "unet.pt", UNet(num_classes=7, width=0.0625), class_names=("background", *NAMES))
+    few = ("statistics.num_samples=1", "statistics.targets=predicted", "statistics.layers=[encoder.features.2]")
+    given = ("model.checkpoint=unet.pt", *few)
+    arguments = printed(lcrp(*given), "Write: ")
+    assert arguments == ["model=unet", *given]
+    assert lcrp(*arguments).code == 0
+
+
+def test_other_formats_and_networks_are_told_whatever_the_family(lcrp: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "best.onnx").write_bytes(b"\x08\x08\x12\x07pytorch")
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "odd.pt")
+    for family in ("yolov5", "yolo", "unet", "auto"):
+        assert "'best.onnx' is ONNX: " in lcrp(f"model={family}", "model.checkpoint=best.onnx").err[-1]
+        unknown = lcrp(f"model={family}", "model.checkpoint=odd.pt").err[-1]
+        assert "'odd.pt' is of a network that lcrp does not know (its first keys are 'weight')" in unknown
+
+
+def test_a_network_of_a_persons_own_keeps_its_own_words(
+    lcrp: CommandLine, best: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file may look like one that is known."""
+    (tmp_path / "own" / "model").mkdir(parents=True)
+    (tmp_path / "own" / "model" / "mine.yaml").write_text(
+        "defaults: [unet, _self_]\nname: mine\nnetwork: {_target_: mine_of_auto.Mine, width: null}\n"
+    )
+    (tmp_path / "mine_of_auto.py").write_text(
+        "from torch import nn\n\n\ndef Mine(width: None) -> nn.Module:\n    return nn.Conv2d(3, 7, 1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    refused = lcrp("--config-dir", "own", "model=mine", best)
+    assert "does not fit Conv2d; missing: 'weight', 'bias'" in refused.err[-1]

@@ -12,6 +12,7 @@ import torch
 
 from lcrp.attribution.answers import check_answer
 from lcrp.attribution.layers import AUTO, check_layers, layer_names, no_layer
+from lcrp.config import other_family
 from lcrp.config.composite import build_composite
 from lcrp.config.model import Model
 from lcrp.config.network import TrainedNetwork, trained_network
@@ -89,7 +90,8 @@ def build_explainer(
     model = config.model
     composite = build_composite(config.composite)
     dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
-    trained = trained_network(model, dataset_names, device, origin, dtype)
+    with other_family.told(model, origin):
+        trained = trained_network(model, dataset_names, device, origin, dtype)
     if model.network["_target_"] == SMP:
         _check_size(model, trained)
     check_layers(trained.network)

@@ -13,6 +13,7 @@ from lcrp.config.commands import Command
 from lcrp.config.compose import composed_node
 from lcrp.config.dataset import ScenesDataset
 from lcrp.config.network import fresh_network
+from lcrp.config.other_family import OtherFamilyError, with_command
 from lcrp.config.root import Config
 from lcrp.config.samples import build_dataset
 from lcrp.config.stages.own import OwnStage
@@ -72,14 +73,22 @@ def build_job(config: Config, origin: Path, command: Command) -> Job:
     if config.stage.takes == "run":
         assert isinstance(settings, Path)
         return _verification(config, stage, settings, origin, command)
-    subject = build_subject(config, _device(config), origin, command.statistics())
+    subject = _subject(config, origin, command)
     return Job(stage=partial(stage, subject, statistics_settings(config.statistics), settings), facts=subject.identity)
+
+
+def _subject(config: Config, origin: Path, command: Command) -> Subject:
+    """What a stage works on; a checkpoint of another family is told with the command that is right for it."""
+    try:
+        return build_subject(config, _device(config), origin, command.statistics())
+    except OtherFamilyError as error:
+        raise with_command(error, command) from error
 
 
 def _own(config: Config, stage: Callable[..., Written], origin: Path, command: Command) -> Job:
     """A function of a person's own: its settings by name, and whatever else it has parameters for."""
     assert isinstance(config.stage, OwnStage)
-    subject = build_subject(config, _device(config), origin, command.statistics())
+    subject = _subject(config, origin, command)
     statistics = statistics_settings(config.statistics)
     settings = config.stage.settings(config, origin)
 

@@ -82,6 +82,7 @@ FAMILIES = {  # name of a family's configuration, by what its state dicts look l
 SURE = ("module.", "_orig_mod.")  # of data parallel training and torch.compile
 WRAPPERS = (*SURE, "model.", "net.", "network.")  # and of Lightning
 MAX_WRAPPERS = 4
+UNLIKE = ("something else", "nothing")  # with which words for what is not known begin
 
 
 def unwrapped(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

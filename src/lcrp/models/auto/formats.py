@@ -74,7 +74,9 @@ def _is_engine(look: Look) -> bool:
 
 
 def _is_safetensors(look: Look) -> bool:
-    return look.suffix != SAFETENSORS and look.head[8:10] in (b'{"', b"{ ") and look.head[4:8] == b"\0\0\0\0"
+    """Eight bytes that say how long the JSON is which follows."""
+    is_one = look.head[8:9] == b"{" and int.from_bytes(look.head[:8], "little") <= look.size
+    return is_one and look.suffix != SAFETENSORS
 
 
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM")

@@ -3,7 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lcrp.errors import CheckpointError
+
 MAX_NAMES = 3
+
+
+class UnknownNetworkError(CheckpointError):
+    """A checkpoint is sound, and of a network that is not known here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lcrp.models.auto.known import classes
 from lcrp.models.checkpoint import Checkpoint
+from lcrp.models.recognition import UNLIKE, looks_like
 from lcrp.models.unpickling import MAX_PICKLE_BYTES
 
 PAGE = "docs/how-to/own_network.md"
@@ -77,11 +78,13 @@ def unknown(found: Checkpoint) -> str:
     first = ", ".join(f"'{key}'" for key in list(found.state)[:FIRST_KEYS])
     like = _like(found.state)
     writer = producer_of(found.path) if found.path.is_file() else None
+    settings = [f"'{name}'" for name in list(found.config)[:FIRST_KEYS]]
     facts = [
         f"written by {writer}" if writer else "",
         f"it looks like {like}" if like else "",
         classes(len(found.class_names), found.class_names) if found.class_names else "",
         f"its first keys are {first}" if first else "",
+        f"its config.json is of no library that is known, with {', '.join(settings)}" if settings else "",
     ]
     told = "; ".join(one for one in facts if one)
     return (
@@ -91,6 +94,10 @@ def unknown(found: Checkpoint) -> str:
 
 
 def _like(state: Mapping[str, Tensor]) -> str | None:
+    """What a network may be, by the signs of families or the beginnings of its keys."""
+    found = looks_like(state)
+    if not found.startswith(UNLIKE):
+        return found
     return next((what for beginning, what in _KEYS if any(key.startswith(beginning) for key in state)), None)
 
 

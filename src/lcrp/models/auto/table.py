@@ -6,7 +6,7 @@ from pathlib import Path
 from lcrp.errors import CheckpointError
 from lcrp.models.auto import built_in, smp, torchvision, transformers, yolo
 from lcrp.models.auto.formats import check_format
-from lcrp.models.auto.known import Known
+from lcrp.models.auto.known import Known, UnknownNetworkError
 from lcrp.models.auto.producers import producer_of, unknown
 from lcrp.models.checkpoint import Checkpoint, glimpse
 from lcrp.models.pretrained import is_pretrained, read_pretrained
@@ -32,7 +32,8 @@ def recognised(path: Path) -> Known:
     """What a file or folder is taken for; nothing in it is run.
 
     Raises:
-        CheckpointError: it is missing, damaged, no checkpoint, or of a network that is not known here.
+        CheckpointError: it is missing, damaged, no checkpoint, or of a network that does something else.
+        UnknownNetworkError: it is of a network that is not known here.
     """
     check_format(path)
     found = _found(path)
@@ -40,7 +41,7 @@ def recognised(path: Path) -> Known:
         known = recognise(found)
         if known is not None:
             return known
-    raise CheckpointError(unknown(found))
+    raise UnknownNetworkError(unknown(found))
 
 
 def _found(path: Path) -> Checkpoint:
