@@ -235,3 +235,16 @@ def test_yolov5u_is_yolov5_with_the_head_of_yolov8() -> None:
         one.model[-1].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
         one(torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
     assert all(torch.allclose(a, b) for a, b in zip(*seen, strict=True))
+
+
+@pytest.mark.parametrize("head", ["one2one", "many"])
+def test_prepared_networks_have_no_branch_that_does_not_answer(head: str) -> None:
+    """Statistics are of all convolutions: one that takes no part ends them."""
+    network = YOLO(network_part("26", size_of("26", "n"), 3, "segment"), head).eval()  # type: ignore[arg-type]
+    before = network(torch.ones(1, 3, 64, 64)).class_logits
+    network.prepare()
+    seen: list[nn.Module] = []
+    for one in network.modules():
+        one.register_forward_hook(lambda module, *_: seen.append(module))
+    assert torch.equal(network(torch.ones(1, 3, 64, 64)).class_logits, before)
+    assert all(one in seen for one in network.modules() if isinstance(one, nn.Conv2d))

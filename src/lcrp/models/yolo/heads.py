@@ -49,6 +49,14 @@ class Detect(Block):
             raise ConfigError(f"model.head='{head}' is not in this network: it has {' and '.join(self.heads)}")
         self.head = head
 
+    def leave_out(self) -> None:
+        """Part with the branches of heads that do not answer: no decision passes them."""
+        answering, others = ("one2one_", "") if self.head == "one2one" else ("", "one2one_")
+        for name in _OF_HEADS:
+            if f"{answering}{name}" in self._modules:
+                self._modules.pop(f"{others}{name}", None)
+        self.heads = (self.head,)
+
     def forward(self, maps: Sequence[Tensor]) -> DetectorOutput:
         """Boxes and classes of every cell of the levels [B, C, h, w]."""
         sizes = [tuple(x.shape[2:]) for x in maps]
@@ -99,6 +107,7 @@ class DFL(nn.Module):
 
 
 _STRIDES = tuple(2**power for power in range(10))
+_OF_HEADS = ("cv2", "cv3", "cv4")
 _BRANCHES: dict[Head, str] = {"many": "cv2", "one2one": "one2one_cv2"}
 
 

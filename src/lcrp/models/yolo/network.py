@@ -81,6 +81,11 @@ class YOLO(nn.Module):
         sizes = [(height // stride, width // stride) for stride in head.strides]
         return head.cells(sizes, next(self.parameters()))[0]
 
+    def prepare(self) -> None:
+        """Leave out what no decision passes."""
+        if isinstance(self.head, Detect):
+            self.head.leave_out()
+
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights for training from scratch."""
         initialise_convolutions(self, generator)
