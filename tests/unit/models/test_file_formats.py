@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import tarfile
 import zipfile
@@ -158,3 +159,9 @@ def test_folders_of_other_libraries(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"hidden": 3}))
     with pytest.raises(CheckpointError, match=r"config.json is of no library that is known, with 'hidden'\)"):
         recognised(folder)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "best.pt")
+    with pytest.raises(CheckpointError, match="is not there"):
+        recognised(tmp_path / "best.pt")

@@ -77,7 +77,7 @@ def unknown(found: Checkpoint) -> str:
     """One line about a checkpoint of a network that is not known here."""
     first = ", ".join(f"'{key}'" for key in list(found.state)[:FIRST_KEYS])
     like = _like(found.state)
-    writer = producer_of(found.path) if found.path.is_file() else None
+    writer = producer_of(found.path)
     settings = [f"'{name}'" for name in list(found.config)[:FIRST_KEYS]]
     facts = [
         f"written by {writer}" if writer else "",
@@ -107,6 +107,8 @@ def _has(text: str, sign: str) -> bool:
 
 def _texts(path: Path) -> list[str]:
     """Names and texts in the pickle of a file of torch.save, in order; none if it has no such pickle."""
+    if not path.is_file():  # opening a pipe would wait for ever
+        return []
     try:
         with zipfile.ZipFile(path) as archive:
             entry = next(one for one in archive.infolist() if one.filename.partition("/")[2] == "data.pkl")
