@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lcrp.config.auto import known_checkpoint, with_family
 from lcrp.config.check import checked
+from lcrp.config.checkpoints import find_checkpoint
 from lcrp.config.commands import Command, key
 from lcrp.config.compose import composed_node
 from lcrp.config.model import Model
@@ -75,7 +76,8 @@ def _better(model: Model, origin: Path, error: LcrpError) -> LcrpError | None:
     try:
         known = known_checkpoint(model.checkpoint, origin)
     except UnknownNetworkError as unknown:
-        return None if is_by_settings or isinstance(error, ConfigError) else unknown
+        is_read = not is_by_settings and not isinstance(error, ConfigError) and _is_read(model, origin)
+        return unknown if is_read else None
     except CheckpointError as other:
         return other
     except LcrpError:
@@ -86,6 +88,15 @@ def _better(model: Model, origin: Path, error: LcrpError) -> LcrpError | None:
         return None
     what = f"'{model.checkpoint}' is {known.what}, from {known.sign}"
     return OtherFamilyError(f"{what}; it does not fit '{model.name}'", known)
+
+
+def _is_read(model: Model, origin: Path) -> bool:
+    """Whether a checkpoint is whole, so that what went wrong is that it is of something else."""
+    try:
+        find_checkpoint(str(model.checkpoint), origin)
+    except LcrpError:
+        return False
+    return True
 
 
 def _is_of(target: str, family: str) -> bool:

@@ -165,3 +165,13 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "best.pt")
     with pytest.raises(CheckpointError, match="is not there"):
         recognised(tmp_path / "best.pt")
+
+
+def test_a_damaged_archive_is_left_to_the_reader(tmp_path: Path) -> None:
+    """Its end may say that it is one, and its list of entries be noise."""
+    content = bytearray(packed("best/data.pkl", "best/data/0"))
+    place = content.index(b"PK\x01\x02")
+    content[place : place + 4] = b"\xff\xff\xff\xff"
+    (tmp_path / "best.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        recognised(tmp_path / "best.pt")

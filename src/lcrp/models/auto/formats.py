@@ -11,6 +11,7 @@ from pathlib import Path
 from lcrp.errors import CheckpointError
 from lcrp.models.pretrained import SAFETENSORS
 from lcrp.models.settings_files import CONFIG
+from lcrp.models.unpickling import MAX_ENTRIES
 
 HEAD_BYTES = 4096
 MAX_LISTED = 3
@@ -179,8 +180,13 @@ def _check_file(path: Path) -> None:
 
 
 def _check_zip(path: Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:  # reading tells
+        return
+    if len(names) > MAX_ENTRIES:
+        return
     for is_it, what, advice in _ZIPS:
         if any(map(is_it, names)):
             raise _refusal(path, what, advice)
