@@ -73,5 +73,11 @@ def test_losses_are_told_from_half_of_a_decision_on() -> None:
     assert ledger(1.0, 0.6, 0.4).losses() == ""
     assert ledger(2.0, 0.4, 1.6).losses() == "20 % reached the picture, biases took 80 %"
     assert ledger(1.0, 0.3, 0.3).losses() == "30 % reached the picture, biases took 30 %, unaccounted for is 40 %"
+
+
+def test_a_decision_is_lost_where_nothing_is_left_to_look_at() -> None:
     assert not ledger(2.0, 0.4, 1.6).is_lost
     assert ledger(2.0, 0.0, 2.0).is_lost
+    assert not ledger(1.0, 0.004, 0.99).is_lost  # a YOLO11 by z+: biases of a hundred layers took it, the map stays
+    assert ledger(1.0, 0.0004, 0.99).is_lost
+    assert ledger(1.0, 0.05, 0.3).is_lost  # the rest is unaccounted for
