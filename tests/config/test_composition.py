@@ -110,6 +110,7 @@ def test_without_arguments_the_embedded_pictures_are_analysed() -> None:
 
 SCENES, BACKBONE = (256, 256, "letterbox"), "backbone.ERBlock_5.0.rbr_dense.conv"
 OFFICIAL = {  # of every model but on scenes: checkpoint, input, layer, composite
+    "yolo": (None, (640, 640, "letterbox"), "auto", "epsilon_plus_flat"),
     "yolov5": ("official:yolov5m", (640, 640, "letterbox"), "model.8.cv3.conv", "epsilon_plus_flat"),
     "yolov6": ("official:yolov6s", (640, 640, "letterbox"), BACKBONE, "epsilon_gamma_flat"),
     "ssd": ("official:ssd512", (512, 512, "stretch"), "backbone.vgg.28", "epsilon_plus_flat"),
@@ -141,7 +142,7 @@ def test_what_alters_numbers_is_what_was_published(model: str, dataset: str) -> 
     assert found == (EMBEDDED if dataset == "scenes" and model in EMBEDDED else OFFICIAL)[model]
     assert config.statistics.targets == ("predicted" if given or dataset == "folder" else "annotated")
     thresholds = (config.model.confidence, config.model.iou, config.model.max_detections, config.model.min_area)
-    own_iou = None if model in ("torchvision", "transformers") else 0.45  # the network's own NMS
+    own_iou = {"torchvision": None, "transformers": None, "yolo": 0.7}.get(model, 0.45)  # None: the network's own NMS
     confidence = 0.5 if model == "transformers" else 0.25
     is_segmenter = model in ("unet", "deeplabv3plus", "smp")
     assert thresholds == ((None, None, None, 1) if is_segmenter else (confidence, own_iou, 25, None))
