@@ -28,6 +28,8 @@ from lcrp.models.yolo.tables import size_of
 from lcrp.values.geometry import Geometry
 from lcrp.values.sample import Sample
 
+pytestmark = pytest.mark.golden
+
 TASKS = {"": "detect", "-seg": "segment", "-sem": "semantic"}
 NAMES = [f"yolov8{scale}" for scale in "nsmlx"]
 NAMES += [f"yolo{version}{scale}" for version in (11, 26) for scale in "nsmlx"]

@@ -25,7 +25,10 @@ CommandLine = Callable[..., Outcome]
     ("arguments", "message"),
     [
         # what Hydra refuses before a run begins
-        (["model=yolo7"], r"model 'yolo7' does not exist; nearest: 'yolov\d', .*'unet'"),
+        (
+            ["model=yolo7"],
+            r"model 'yolo7' does not exist; nearest: 'yolo', .* more; did you mean: lcrp model=yolo$",
+        ),
         (["composite=epsilon_gamma"], r"composite 'epsilon_gamma' does not exist; nearest: 'epsilon_gamma_flat'"),
         (["stage=renders"], r"stage 'renders' does not exist; nearest: 'render'.*; did you mean: lcrp stage=render$"),
         (["render", "photo.jpg"], r"'render' is not .*; did you mean: lcrp stage=render stage.image=photo.jpg$"),

@@ -21,7 +21,7 @@ KEYS = ("000000000001", "000000000002")
 LIBRARIES = {"smp", "torchvision", "transformers", "auto"}  # whose networks have tests of their own
 MODELS = sorted({path.stem for path in (config_dir() / "model").glob("*.yaml")} - LIBRARIES)
 DATASETS = sorted(path.stem for path in (config_dir() / "dataset").glob("*.yaml"))
-DETECTORS = ("ssd", "yolov5", "yolov6")
+DETECTORS = ("ssd", "yolo", "yolov5", "yolov6")
 ANNOTATED = {  # the models that predict what is annotated
     "coco2014": DETECTORS,
     "coco2017": DETECTORS,
@@ -33,6 +33,7 @@ ANNOTATED = {  # the models that predict what is annotated
 SMALL_INPUT = (f"model.input.height={SIDE}", f"model.input.width={SIDE}")
 SMALL = {  # random weights detect every class when hardly any confidence is asked for
     "ssd": ("model.network.size=256", "model.input.height=256", "model.input.width=256", "model.network.width=0.0625"),
+    "yolo": (*SMALL_INPUT, "model.network.scale=p", "model.layer=model.6.cv2.conv"),
     "yolov5": (*SMALL_INPUT, "model.network.depth=0.1", "model.network.width=0.05"),
     "yolov6": (*SMALL_INPUT, "model.network.depth=0.1", "model.network.width=0.0625"),
     "unet": (*SMALL_INPUT, "model.network.width=0.0625"),

@@ -125,4 +125,5 @@ def test_classes_of_pixels_are_explained(lcrp: Run, tmp_path: Path) -> None:
     assert found["class"] in ("boat", "kite", "car")
     outcome = lcrp(*SMALL)
     assert outcome.code == 1
-    assert "'own.pt' was trained for; write model.network.task=semantic" in outcome.err[-1]
+    assert "'own.pt' is YOLO26n-sem" in outcome.err[-1]
+    assert "model.network.task=semantic" in outcome.err[-1].partition("Write: ")[2]

@@ -109,7 +109,7 @@ class DetectionTask(BoxDecisions):
                 f"the detector has {num_classes} classes, but {len(self.class_names)} class names are given"
             )
         if output.objectness_logits is None and self._explains_objectness(output):
-            raise ConfigError("score 'objectness' cannot be explained: the detector has none; choose 'class'")
+            raise ConfigError("score 'objectness' cannot be explained: the detector has none; choose score 'class'")
         if output.masks is None and self.read == "mask":
             raise ConfigError("read 'mask' cannot be explained: the detector predicts boxes alone; choose 'class'")
 

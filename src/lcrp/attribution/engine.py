@@ -114,8 +114,7 @@ class Attributor:
     ) -> None:
         self._close_trace()
         self._undo.close()
-        # they refer to this object: without them it goes as soon as nobody needs it, and the network with it
-        self._recorder, self._rules, self._accounts = Recorder(tuple(self._layers)), None, None
+        self._recorder.end()  # it refers to this object, which else would stay, and the network with it
 
     @contextmanager
     def reading_by(self, task: Task) -> Iterator[None]:

@@ -165,6 +165,11 @@ class Recorder:
         self._by_operation.clear()
         self._done: set[str] = set()
 
+    def end(self) -> None:
+        """No further pass: nobody is told of any."""
+        self.start()
+        self._told = _tell_nobody
+
     def again(self) -> None:
         """The forward pass begins anew; what was read of it is not read again."""
         read = self._read

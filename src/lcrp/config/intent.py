@@ -23,7 +23,8 @@ def meant(arguments: Sequence[str], folders: Sequence[Path] = ()) -> list[str]:
     found = [setting for argument in arguments for setting in _settings(argument, folders)]
     shows_picture = any(setting.startswith("stage.image=") for setting in found)
     chosen = {setting.partition("=")[0] for setting in found}
-    if "model.checkpoint" in chosen and found != list(arguments) and "model" not in chosen:
+    has_file = "model.checkpoint" in chosen and "model.checkpoint=random" not in found
+    if has_file and found != list(arguments) and "model" not in chosen:
         found = ["model=auto", *found]
     return ["stage=render", *found] if shows_picture and "stage" not in chosen else found
 

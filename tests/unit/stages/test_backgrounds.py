@@ -15,7 +15,7 @@ from lcrp.stages.context.case_study import flipped_groups
 from lcrp.stages.context.pairs import LayerPairs
 from lcrp.stages.context.scores import Found
 from lcrp.values.geometry import Geometry
-from lcrp.values.prediction import ClassMap
+from lcrp.values.prediction import ClassMap, Detections
 from lcrp.values.region import Region
 from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, Target
@@ -42,6 +42,16 @@ def mask(rows: slice, columns: slice) -> torch.Tensor:
     return found
 
 
+BOXES_ALONE = Detections(
+    rows=torch.zeros(0, dtype=torch.int64),
+    boxes=torch.zeros(0, 4),
+    confidence=torch.zeros(0),
+    labels=torch.zeros(0, dtype=torch.int64),
+    probabilities=torch.zeros(0, 2),
+    objectness=torch.zeros(0),
+)
+
+
 def sample(annotation: Annotation | None) -> Sample:
     image = torch.rand(3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     return Sample(index=0, key="a", image=image, annotation=annotation, geometry=GEOMETRY)
@@ -52,7 +62,7 @@ def boxes(*corners: tuple[float, float, float, float]) -> Annotation:
 
 
 def inside(annotation: Annotation | None, *, is_exact: bool = False) -> torch.Tensor:
-    return TASK.region(None, DETECTION, sample(annotation), is_exact=is_exact).inside  # type: ignore[arg-type]
+    return TASK.region(BOXES_ALONE, DETECTION, sample(annotation), is_exact=is_exact).inside
 
 
 def test_the_object_of_a_detection_is_the_annotated_box_that_overlaps_most() -> None:
@@ -89,7 +99,7 @@ def test_the_object_of_a_mask_is_the_annotated_class_without_void() -> None:
 
 
 def test_shares_outside_count_positive_relevance_within_the_picture() -> None:
-    region = TASK.region(None, DETECTION, sample(None))  # type: ignore[arg-type]
+    region = TASK.region(BOXES_ALONE, DETECTION, sample(None))
     maps = torch.zeros(3, SIZE, SIZE)
     maps[0, 3, 1], maps[0, 9, 11], maps[0, 4, 9] = 3.0, 1.0, -5.0  # inside, outside, against
     maps[0, 0, 0], maps[0, 11, 11] = 7.0, 7.0  # padding
@@ -126,7 +136,7 @@ def test_noise_belongs_to_the_decision_and_the_seed() -> None:
 
 
 def region_of_a_square() -> Region:
-    return TASK.region(None, DETECTION, sample(None))  # type: ignore[arg-type]
+    return TASK.region(BOXES_ALONE, DETECTION, sample(None))
 
 
 def test_terms_of_sensitivities_are_those_of_the_classs_concepts() -> None:

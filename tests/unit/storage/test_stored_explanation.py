@@ -118,6 +118,7 @@ def test_json_holds_the_numbers() -> None:
     assert list(content) == [
         *("title", "source", "sample", "key", "mode", "class", "class_id", "item", "rank", "score", "confidence"),
         *(
+            "read",
             "box",
             "area",
             "picture_size",

@@ -38,6 +38,7 @@ class Detect(Block):
             raise CheckpointError(f"{part.kind} says 'reg_max' is {self.num_bins}, and its 'dfl' has other bins")
         self.heads = tuple(name for name, boxes in _BRANCHES.items() if boxes in part.parts)
         self.head: Head = "one2one" if "one2one" in self.heads else "many"
+        self.has_choice = len(self.heads) > 1
 
     def choose(self, head: Head) -> None:
         """Which of its heads answers.

@@ -54,7 +54,7 @@ class YOLO(nn.Module):
     def title(self) -> str:
         """Which head answers, if there are several."""
         head = self.head
-        return f"head {head.head}" if isinstance(head, Detect) and len(head.heads) > 1 else ""
+        return f"head {head.head}" if isinstance(head, Detect) and head.has_choice else ""
 
     def forward(self, x: Tensor) -> DetectorOutput | Tensor:
         """What the head makes of pictures.
