@@ -110,7 +110,7 @@ def test_without_arguments_the_embedded_pictures_are_analysed() -> None:
 
 SCENES, BACKBONE = (256, 256, "letterbox"), "backbone.ERBlock_5.0.rbr_dense.conv"
 OFFICIAL = {  # of every model but on scenes: checkpoint, input, layer, composite
-    "yolo": (None, (640, 640, "letterbox"), "auto", "epsilon_plus_flat"),
+    "yolo": (None, (640, 640, "letterbox"), "auto", "epsilon_gamma_flat"),
     "yolov5": ("official:yolov5m", (640, 640, "letterbox"), "model.8.cv3.conv", "epsilon_plus_flat"),
     "yolov6": ("official:yolov6s", (640, 640, "letterbox"), BACKBONE, "epsilon_gamma_flat"),
     "ssd": ("official:ssd512", (512, 512, "stretch"), "backbone.vgg.28", "epsilon_plus_flat"),

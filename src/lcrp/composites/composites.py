@@ -35,7 +35,7 @@ def epsilon_plus_flat(
     attention: Attention = "cp",
     resize: Resize = "gradient",
 ) -> RuleTable:
-    """Flat for the first layer, z+ for convolutions, epsilon for the rest; the default but for YOLOv6."""
+    """Flat for the first layer, z+ for convolutions, epsilon for the rest; the default but for YOLOv6 and YOLO."""
     return lrp(ZPlus(), epsilon=epsilon, first=Flat(), attention=attention, resize=resize)
 
 
@@ -47,7 +47,7 @@ def epsilon_gamma_flat(
     attention: Attention = "cp",
     resize: Resize = "gradient",
 ) -> RuleTable:
-    """Flat for the first layer, generalised gamma for convolutions, epsilon for the rest; YOLOv6's default."""
+    """Flat for the first layer, generalised gamma for convolutions, epsilon for the rest; YOLO's default."""
     return lrp(GeneralisedGamma(gamma), epsilon=epsilon, first=Flat(), attention=attention, resize=resize)
 
 

@@ -3,9 +3,11 @@
 Axes: C concept, h w feature map.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
+from math import exp, log
+from statistics import fmean
 
 from lcrp.attribution.layers import AUTO, layer_names
 from lcrp.attribution.trace import Trace
@@ -38,11 +40,11 @@ def chosen_layer(
     """The layer that 'auto' stands for, by the first 16 decisions about samples.
 
     Of the layers whose output has places, and that lie in the deeper half of these by the order in which they run, the
-    one that carries most of the decisions' relevance: the mean of min(|R|, 1) of seeds of 1. Of those that carry as
-    much (90 % of it) the one with the most channels, of these the deepest. Layers in which a decision has no relevance
-    at all, such as those of one level of a detector's head, stand back behind those that all decisions share. Earlier
-    layers take part where none of these carries half of the relevance, the output that is explained where there is
-    nothing else.
+    one that carries most of every decision's relevance: the geometric mean of min(|R|, 1) of seeds of 1, which is small
+    for layers that some decisions hardly pass, such as those of one level of a detector's pyramid or head. Of those
+    that carry as much (90 % of it) the one with the most channels, of these the deepest. Earlier layers take part where
+    none of these carries half of the relevance; the plain mean counts where every layer is left out by some decision,
+    the output that is explained where there is nothing else.
 
     Args:
         explainer: the network; gradients are no relevance, so epsilon_plus_flat takes their place.
@@ -73,8 +75,9 @@ def chosen_layer(
         kept, found = _measured(explainer, part, islice(looked_at, NUM_PICTURES), targets, with_output=with_output)
         if not found:
             return None
-        shared = [name for name in part if all(one.get(name, 0.0) for one in found)]
-        best = _best(layers, shared, found, least) or (None if least else _best(layers, part, found, least))
+        best = _best(layers, part, found, _geometric, least)
+        if best is None and not least:
+            best = _best(layers, part, found, fmean, least)
         if best is not None:
             return best
     raise LayerError(
@@ -82,15 +85,26 @@ def chosen_layer(
     )
 
 
-def _best(layers: Layers, names: Sequence[str], found: Sequence[Shares], least: float) -> ChosenLayer | None:
+def _best(
+    layers: Layers,
+    names: Sequence[str],
+    found: Sequence[Shares],
+    mean_of: Callable[[Sequence[float]], float],
+    least: float,
+) -> ChosenLayer | None:
     """The layer that carries most of the relevance, if it is more than `least`."""
-    mean = {name: sum(min(abs(one.get(name, 0.0)), 1.0) for one in found) / len(found) for name in names}
+    shares = {name: [min(abs(one.get(name, 0.0)), 1.0) for one in found] for name in names}
+    mean = {name: mean_of(own) for name, own in shares.items()}
     most = max(mean.values(), default=0.0)
     if most <= least:
         return None
     as_much = [name for name in names if mean[name] >= AS_MUCH * most]
     best = max(reversed(as_much), key=lambda name: layers[name])
-    return ChosenLayer(name=best, share=mean[best], num_decisions=len(found))
+    return ChosenLayer(name=best, share=fmean(shares[best]), num_decisions=len(found))
+
+
+def _geometric(values: Sequence[float]) -> float:
+    return exp(fmean(map(log, values))) if all(values) else 0.0
 
 
 def _measured(
