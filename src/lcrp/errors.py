@@ -77,6 +77,10 @@ class InaccessibleError(StoreError):
     """A file cannot be opened now, and may be as good as ever: never a reason to replace or to delete it."""
 
 
+class MissingError(StoreError):
+    """Nothing was stored yet."""
+
+
 class VersionError(StoreError):
     """A stored file is of another version of its format."""
 

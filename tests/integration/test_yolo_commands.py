@@ -61,6 +61,18 @@ def test_masks_are_objects_and_are_explained(lcrp: Run, tmp_path: Path) -> None:
     assert by_class["ledger"] != by_mask["ledger"]
 
 
+def test_a_picture_of_ones_own_needs_no_statistics(lcrp: Run, tmp_path: Path) -> None:
+    write(tmp_path, version="11", scale="p")
+    given = [one for one in SMALL if not one.startswith("stage.n_references")]
+    outcome = lcrp(*given, *SURE)
+    assert numbers(outcome)["concepts"]
+    (told,) = [line for line in outcome.out if "WARNING" in line and "no samples" in line]
+    assert "there are no statistics in 'outputs/statistics/yolo_scenes_epsilon_gamma_flat'. Make them: " in told
+    asked_for = lcrp(*given, *SURE, "stage.image=null", "stage.samples=[0]")
+    assert asked_for.code == 1
+    assert "there are no statistics" in asked_for.err[-1]
+
+
 def test_what_boxes_alone_have_not_is_said(lcrp: Run, tmp_path: Path) -> None:
     write(tmp_path, version="11", scale="p")
     outcome = lcrp(*SMALL, *SURE, "stage.read=mask")

@@ -13,7 +13,7 @@ from lcrp.decisions.explained import explained, layer_of, title_of
 from lcrp.decisions.references import ReferenceSource, reference_source
 from lcrp.decisions.selection import Selection, class_id_of, sample_indices
 from lcrp.decisions.subject import StatisticsSettings, Subject
-from lcrp.errors import DataError, TargetError, one_of, refuse
+from lcrp.errors import DataError, MissingError, TargetError, one_of, refuse
 from lcrp.figures.explanation import draw_explanation
 from lcrp.figures.saving import FORMATS
 from lcrp.runs.run import Run
@@ -92,18 +92,37 @@ def render(subject: Subject, statistics: StatisticsSettings, settings: RenderSet
     class_id_of(settings.selection.class_name, subject.explainer.class_names)  # likewise
     pictures = _pictures(subject, settings.selection)
     indices = _indices(pictures, settings.selection)
-    path: Path | None = None
-    if settings.choice.n_references:
-        given, is_made = settings.statistics, settings.make_statistics
-        layers = [settings.choice.layer or subject.explainer.layer]
-        subject, _, path = layers_and_statistics(subject, statistics, run, layers=layers, given=given, is_made=is_made)
-    else:
-        own = pictures if settings.selection.image is not None else None
-        subject = settled(subject, statistics, run, [settings.choice.layer], pictures=own)
+    subject, path = _with_statistics(subject, statistics, settings, run, pictures)
+    if path is None:
+        settings = replace(settings, choice=replace(settings.choice, n_references=0))
     choice = replace(settings.choice, layer=layer_of(subject.explainer, settings.choice.layer))
     settings = replace(settings, choice=choice)
     references = None if path is None else _ranking(subject, statistics, settings, path)
     return _rendered(_Work(subject=subject, settings=settings, references=references, run=run), pictures, indices)
+
+
+def _with_statistics(
+    subject: Subject, statistics: StatisticsSettings, settings: RenderSettings, run: Run, pictures: Dataset
+) -> tuple[Subject, Path | None]:
+    """The subject that knows its layer, and the statistics; None where no references are shown.
+
+    Pictures of a person's own are explained without references where nothing was ranked yet.
+    """
+    is_own = settings.selection.image is not None
+    layers = [settings.choice.layer or subject.explainer.layer]
+    if settings.choice.n_references:
+        given, is_made = settings.statistics, settings.make_statistics
+        try:
+            subject, _, path = layers_and_statistics(
+                subject, statistics, run, layers=layers, given=given, is_made=is_made
+            )
+        except MissingError as error:
+            if not is_own:
+                raise
+            log.warning("figures show no samples of what concepts look like: %s", error.with_mend())
+        else:
+            return subject, path
+    return settled(subject, statistics, run, layers, pictures=pictures if is_own else None), None
 
 
 def _rendered(work: _Work, pictures: Dataset, indices: Sequence[int]) -> list[Path]:

@@ -15,7 +15,7 @@ from glob import escape
 from pathlib import Path
 from typing import cast
 
-from lcrp.errors import InaccessibleError, StoreError, VersionError
+from lcrp.errors import InaccessibleError, MissingError, StoreError, VersionError
 from lcrp.storage.statistics import incomplete, read_header
 from lcrp.values.chosen_layer import ChosenLayer
 from lcrp.values.paths import shown
@@ -132,7 +132,8 @@ def find_statistics(root: Path, key: StatisticsKey, *, given: Path | None = None
         A complete file of the same identity.
 
     Raises:
-        StoreError: there is none, only such of another identity, or several; the message names what differs.
+        MissingError: there is none.
+        StoreError: there are only such of another identity, or several; the message names what differs.
         InaccessibleError: the one that may fit cannot be opened now.
     """
     path = statistics_path(root, key) if given is None else given
@@ -219,7 +220,7 @@ def _several(fitting: Mapping[Path, StatisticsHeader], key: StatisticsKey) -> st
 
 def _none(folder: Path, stale: Mapping[Path, StatisticsHeader], key: StatisticsKey) -> StoreError:
     if not stale:
-        return StoreError(f"there are no statistics in '{shown(folder)}'", mend=key.mend("Make them"))
+        return MissingError(f"there are no statistics in '{shown(folder)}'", mend=key.mend("Make them"))
     found = {path: _identity_differences(header, key) for path, header in stale.items()}
     nearest = min(found, key=lambda path: len(found[path]))
     mend = _mend(found[nearest], key, "Make them anew")
