@@ -139,3 +139,16 @@ def test_classes_of_pixels_are_explained(lcrp: Run, tmp_path: Path) -> None:
     assert outcome.code == 1
     assert "'own.pt' is YOLO26n-sem" in outcome.err[-1]
     assert "model.network.task=semantic" in outcome.err[-1].partition("Write: ")[2]
+
+
+def test_the_layer_is_chosen_by_what_is_explained(lcrp: Run, tmp_path: Path) -> None:
+    """Masks pass other layers than classes, and the log told of classes."""
+    write(tmp_path, version="11", scale="p", task="segment")
+    given = [*(one for one in SMALL if not one.startswith("model.layer")), *SURE]
+    told = []
+    for more in ([], ["stage.read=mask"]):
+        outcome = lcrp(*given, *more)
+        assert outcome.code == 0, outcome.err
+        told += [line.partition("layer auto: ")[2] for line in outcome.out if "layer auto: " in line]
+    assert len(told) == 2
+    assert told[0] != told[1]

@@ -13,6 +13,7 @@ from lcrp.decisions.explained import explained, layer_of, title_of
 from lcrp.decisions.references import ReferenceSource, reference_source
 from lcrp.decisions.selection import Selection, class_id_of, sample_indices
 from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.decisions.thresholds import Thresholds
 from lcrp.errors import DataError, MissingError, TargetError, one_of, refuse
 from lcrp.figures.explanation import draw_explanation
 from lcrp.figures.saving import FORMATS
@@ -122,7 +123,13 @@ def _with_statistics(
             log.warning("figures show no samples of what concepts look like: %s", error.with_mend())
         else:
             return subject, path
-    return settled(subject, statistics, run, layers, pictures=pictures if is_own else None), None
+    if not is_own:
+        return settled(subject, statistics, run, layers), None
+    explainer = subject.explainer  # the layer is chosen by what is explained
+    read = Thresholds(read=settings.selection.thresholds.read)
+    shown = replace(explainer, task=read.of(explainer.task))
+    found = settled(replace(subject, explainer=shown), statistics, run, layers, pictures=pictures).explainer
+    return replace(subject, explainer=replace(explainer, layer=found.layer, chosen=found.chosen)), None
 
 
 def _rendered(work: _Work, pictures: Dataset, indices: Sequence[int]) -> list[Path]:
