@@ -177,7 +177,7 @@ def test_a_missing_library_is_asked_for(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", EVERY)
+@pytest.mark.parametrize("architecture", ["RTDetrForObjectDetection", SEGFORMER, MASK2FORMER])  # queries, pixels, both
 def test_figures_are_drawn_by_the_command_line(architecture, tmp_path: Path):
     saved(architecture, tmp_path / "own")
     words = ["model=transformers", "model.checkpoint=own", "dataset=scenes", "statistics.targets=predicted"]
