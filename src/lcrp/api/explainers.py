@@ -1,12 +1,19 @@
 """Explainers as they stand, and with other settings than they were loaded with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lcrp.api.networks import architecture_of, weights_sha256
+import torch
+from torch import nn
+
+from lcrp.api.networks import architecture_of, placed_network, weights_sha256
 from lcrp.attribution.layers import AUTO, check_layers, layer_names, no_layer
+from lcrp.config.build import find_device
 from lcrp.config.compose import composed
 from lcrp.config.composite import build_composite
+from lcrp.config.root import Config
+from lcrp.config.samples import input_transform
+from lcrp.config.tasks import build_task
 from lcrp.decisions.explainer import Explainer
 from lcrp.errors import ConfigError, LayerError
 from lcrp.models.recognition import FAMILIES
@@ -14,6 +21,54 @@ from lcrp.models.recognition import FAMILIES
 MODULE = "module"  # in place of a checkpoint's name
 Rules = str | Mapping[str, object]  # a composite by its name, or by its name and settings
 LIKE = {"detection": "yolov5", "segmentation": "unet"}  # whose thresholds a person's own network takes
+
+
+def check_task(name: str, does: str, task: str | None) -> None:
+    """Whether a network does what a person says.
+
+    Raises:
+        ConfigError: it does something else.
+    """
+    if task not in (None, does):
+        raise ConfigError(f"{name} does {does}: leave task='{task}' out")
+
+
+def placed_as_set(network: nn.Module, config: Config, device: str | None) -> nn.Module:
+    """An object on a device and in the precision that are set, as `placed_network`; None for wherever it is."""
+    dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+    return placed_network(network, None if device is None else find_device(config.device), dtype)
+
+
+def explainer_of_object(
+    network: nn.Module, config: Config, *, name: str, class_names: Sequence[str], layer: str | None
+) -> Explainer:
+    """An explainer of an object, as it stands.
+
+    Args:
+        network: the object, or what reads it.
+        config: the settings of its family.
+        name: in titles.
+        class_names: index = class id.
+        layer: whose concepts are shown; None is chosen by decisions.
+
+    Raises:
+        LayerError: it is not in the network.
+    """
+    explainer = Explainer(
+        name=name,
+        network=network,
+        task=build_task(config, tuple(class_names)),
+        composite=build_composite(config.composite),
+        transform=input_transform(config.model),
+        mean=tuple(config.model.mean),
+        std=tuple(config.model.std),
+        layer=AUTO,
+        checkpoint=MODULE,
+        checkpoint_sha256="",
+        precision=config.precision,  # type: ignore[arg-type]
+        unaccounted=config.unaccounted,  # type: ignore[arg-type]
+    )
+    return with_layer(as_it_stands(explainer), layer)
 
 
 def as_it_stands(explainer: Explainer) -> Explainer:

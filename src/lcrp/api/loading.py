@@ -5,28 +5,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import nn
 
 from lcrp.api.door import python_words
-from lcrp.api.explainers import LIKE, MODULE, Rules, as_it_stands, composite_settings, with_layer
+from lcrp.api.explainers import (
+    LIKE,
+    Rules,
+    check_task,
+    composite_settings,
+    explainer_of_object,
+    placed_as_set,
+    with_layer,
+)
 from lcrp.api.given import ClassNames, InputSize, channel_values, class_names_of, input_settings
-from lcrp.api.networks import placed_network
 from lcrp.api.torchvision import torchvision_explainer
 from lcrp.api.transformers import FAMILY as TRANSFORMERS
 from lcrp.api.transformers import transformers_explainer
 from lcrp.attribution.answers import check_answer, probed
-from lcrp.attribution.layers import AUTO
 from lcrp.attribution.segmentation import BACKGROUND, Activation
 from lcrp.config.auto import known_checkpoint, tell, with_family
 from lcrp.config.build import build_explainer, find_device
 from lcrp.config.checkpoints import EMBEDDED
 from lcrp.config.compose import composed, quoted
-from lcrp.config.composite import build_composite
 from lcrp.config.network import KEPT, activation_of
 from lcrp.config.root import Config
 from lcrp.config.samples import input_transform
-from lcrp.config.tasks import TASKS, build_task
+from lcrp.config.tasks import TASKS
 from lcrp.decisions.explainer import Explainer, Precision
 from lcrp.errors import ConfigError, nearest
 from lcrp.models.kept import keeps_boxes, kept_detector
@@ -147,7 +151,7 @@ def load(
             return _own(model, settings, task=task, class_names=names, layer=layer, device=device)
         if isinstance(model, str | os.PathLike):
             config = _family(os.fspath(model), None if checkpoint is None else os.fspath(checkpoint), settings)
-            _check_task(config, task)
+            check_task(config.model.name, TASKS[config.model.task].predicts, task)
             return _known(config, class_names=names, layer=layer)
         raise ConfigError(
             f"a {type(model).__name__} is no network: give a path, official:NAME, embedded:NAME, a family's name or a "
@@ -227,8 +231,7 @@ def _own(
     config = composed([f"model={like}", "dataset=scenes", *_overrides(square), *overrides])
     model = config.model
     transform = input_transform(model)
-    dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
-    placed = placed_network(network, None if device is None else find_device(config.device), dtype)
+    placed = placed_as_set(network, config, device)
     is_bare = task == "segmentation" and class_names[0] == BACKGROUND
     is_bare = is_bare and ("sigmoid" in (model.activation, told) or len(class_names) == 2)
     allowed = (len(class_names), len(class_names) - 1) if is_bare else (len(class_names),)
@@ -242,24 +245,4 @@ def _own(
         num_classes = check_answer(placed, size, task, allowed)
         if task == "segmentation":
             model.activation = activation_of(model, told, num_classes)
-    explainer = Explainer(
-        name=type(network).__name__,
-        network=placed,
-        task=build_task(config, tuple(class_names)),
-        composite=build_composite(config.composite),
-        transform=transform,
-        mean=tuple(model.mean),
-        std=tuple(model.std),
-        layer=AUTO,
-        checkpoint=MODULE,
-        checkpoint_sha256="",
-        precision=config.precision,  # type: ignore[arg-type]
-        unaccounted=config.unaccounted,  # type: ignore[arg-type]
-    )
-    return with_layer(as_it_stands(explainer), layer)
-
-
-def _check_task(config: Config, task: str | None) -> None:
-    kind = TASKS[config.model.task].predicts
-    if task not in (None, kind):
-        raise ConfigError(f"{config.model.name} does {kind}: leave task='{task}' out")
+    return explainer_of_object(placed, config, name=type(network).__name__, class_names=class_names, layer=layer)

@@ -7,15 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from lcrp.api.explainers import MODULE, as_it_stands, with_layer
-from lcrp.api.networks import placed_network
+from lcrp.api.explainers import check_task, explainer_of_object, placed_as_set
 from lcrp.attribution.answers import probed
-from lcrp.attribution.layers import AUTO
-from lcrp.config.build import find_device
 from lcrp.config.compose import composed
-from lcrp.config.composite import build_composite
 from lcrp.config.samples import input_transform
-from lcrp.config.tasks import build_task
 from lcrp.decisions.explainer import Explainer
 from lcrp.errors import ConfigError
 from lcrp.models.library import DetectorReader, LibraryNetwork, SegmenterReader
@@ -51,13 +46,11 @@ def torchvision_explainer(
         ConfigError: it does another task, or so many names do not fit.
     """
     kind = "segmentation" if isinstance(reader, SegmenterReader) else "detection"
-    if task not in (None, kind):
-        raise ConfigError(f"{type(network).__name__} does {kind}: leave task='{task}' out")
+    check_task(type(network).__name__, kind, task)
     own = [f"model.network.name={_LIKE[kind]}", *_own_input(network), *overrides]
     config = composed(["model=torchvision", "dataset=scenes", *own])
     transform = input_transform(config.model)
-    dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
-    library = placed_network(network, None if device is None else find_device(config.device), dtype)
+    library = placed_as_set(network, config, device)
     if isinstance(reader, SegmenterReader):
         answer = probed(LibraryNetwork(library, reader), (transform.height, transform.width))
         assert isinstance(answer, torch.Tensor)
@@ -78,22 +71,8 @@ def torchvision_explainer(
             names[0],
             names[-1],
         )
-    placed = LibraryNetwork(library, reader)
-    explainer = Explainer(
-        name=type(network).__name__,
-        network=placed,
-        task=build_task(config, names),
-        composite=build_composite(config.composite),
-        transform=transform,
-        mean=tuple(config.model.mean),
-        std=tuple(config.model.std),
-        layer=AUTO,
-        checkpoint=MODULE,
-        checkpoint_sha256="",
-        precision=config.precision,  # type: ignore[arg-type]
-        unaccounted=config.unaccounted,  # type: ignore[arg-type]
-    )
-    return with_layer(as_it_stands(explainer), layer)
+    name = type(network).__name__
+    return explainer_of_object(LibraryNetwork(library, reader), config, name=name, class_names=names, layer=layer)
 
 
 def _own_input(network: nn.Module) -> list[str]:

@@ -2,17 +2,11 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import nn
 
-from lcrp.api.explainers import MODULE, as_it_stands, with_layer
-from lcrp.api.networks import placed_network
-from lcrp.attribution.layers import AUTO
-from lcrp.config.build import find_device
+from lcrp.api.explainers import check_task, explainer_of_object, placed_as_set
 from lcrp.config.compose import composed
-from lcrp.config.composite import build_composite
-from lcrp.config.samples import input_transform
-from lcrp.config.tasks import TASKS, build_task
+from lcrp.config.tasks import TASKS
 from lcrp.decisions.explainer import Explainer
 from lcrp.errors import ConfigError
 from lcrp.models.transformers import recognise
@@ -49,9 +43,7 @@ def transformers_explainer(
         raise ConfigError(
             f"{type(network).__name__} of {FAMILY} is not known; those that run are {', '.join(ARCHITECTURES)}"
         )
-    kind = TASKS[ARCHITECTURES[architecture].task].predicts
-    if task not in (None, kind):
-        raise ConfigError(f"{type(network).__name__} does {kind}: leave task='{task}' out")
+    check_task(type(network).__name__, TASKS[ARCHITECTURES[architecture].task].predicts, task)
     own = class_names_of(network, architecture)
     if class_names is not None and len(class_names) != len(own):
         raise ConfigError(
@@ -59,20 +51,11 @@ def transformers_explainer(
         )
     named = [f"model.network.architecture={architecture}", *overrides]
     config = composed([f"model={FAMILY}", "dataset=scenes", *named])
-    dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
-    placed = placed_network(network, None if device is None else find_device(config.device), dtype)
-    explainer = Explainer(
+    placed = placed_as_set(network, config, device)
+    return explainer_of_object(
+        library_network(placed, architecture),
+        config,
         name=type(network).__name__,
-        network=library_network(placed, architecture),
-        task=build_task(config, tuple(class_names or own)),
-        composite=build_composite(config.composite),
-        transform=input_transform(config.model),
-        mean=tuple(config.model.mean),
-        std=tuple(config.model.std),
-        layer=AUTO,
-        checkpoint=MODULE,
-        checkpoint_sha256="",
-        precision=config.precision,  # type: ignore[arg-type]
-        unaccounted=config.unaccounted,  # type: ignore[arg-type]
+        class_names=class_names or own,
+        layer=layer,
     )
-    return with_layer(as_it_stands(explainer), layer)

@@ -103,12 +103,15 @@ def _of_batch(output: NetworkOutput, size: int) -> NetworkOutput:
         return KeptOutput(pictures=tuple(replace(one, logits=one.logits.detach()) for one in output.pictures))
     if isinstance(output, QueryMasks):
         return replace(output, class_logits=expanded(output.class_logits), mask_logits=expanded(output.mask_logits))
-    objectness = output.objectness_logits
+    objectness, masks = output.objectness_logits, output.masks
+    if masks is not None:
+        masks = replace(masks, coefficients=expanded(masks.coefficients), prototypes=expanded(masks.prototypes))
     return replace(
         output,
         boxes=expanded(output.boxes),
         class_logits=expanded(output.class_logits),
         objectness_logits=None if objectness is None else expanded(objectness),
+        masks=masks,
     )
 
 

@@ -187,7 +187,7 @@ class BoxDecisions:
             confidence=float(confidence),
             box=(left, top, right, bottom),
             row=int(prediction.rows[place]),
-            area=None if prediction.masks is None else int(prediction.masks[place].sum()),
+            area=None if prediction.masks is None else int(prediction.masks[place].sum()) or None,  # its box then
             read=self.read or "",
         )
 

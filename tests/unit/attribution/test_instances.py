@@ -1,10 +1,17 @@
 """Masks of single detections: which pixels they hold, and how their logits are explained."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch import nn
 
+from lcrp.attribution.ablation import ablated_outputs
 from lcrp.attribution.detection import DetectionTask
+from lcrp.attribution.engine import Attributor
 from lcrp.attribution.instances import both_factors, mask_logits, mask_seed, predicted_masks
+from lcrp.composites.composites import epsilon_plus_flat
+from lcrp.composites.spec import CompositeSpec
 from lcrp.errors import ConfigError, TargetError
 from lcrp.values.geometry import Geometry
 from lcrp.values.prediction import DetectorOutput, ObjectMasks
@@ -128,6 +135,50 @@ def test_the_mask_is_the_object_of_a_detection() -> None:
         assert torch.equal(mask, prediction.masks[place])
         assert one.area == int(mask.sum()) > 0
         assert one.read == ""
+
+
+def test_a_mask_without_pixels_is_no_mask_but_its_box() -> None:
+    """The box's area stood there as that of a mask."""
+    task, masks = DetectionTask(("boat", "kite")), masks_of()
+    empty = replace(masks, coefficients=torch.zeros_like(masks.coefficients))
+    prediction = task.predictions(output_of(empty))[0]
+    explained = task.predicted_targets(prediction, sample())[0]
+    assert [one.area for one in explained] == [None, None]
+    left_half = torch.arange(SIDE) < 8
+    assert torch.equal(task.object_mask(prediction, explained[0], (SIDE, SIDE)), left_half.expand(SIDE, SIDE))
+
+
+class OneMask(nn.Module):
+    """A detector whose mask has a branch of its own, which a change elsewhere leaves alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes, self.prototypes = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> DetectorOutput:
+        logits = self.classes(x).mean(dim=(2, 3))[:, None]
+        boxes = x.new_tensor([[[0.0, 0, SIDE, SIDE]]]).expand(len(x), 1, 4)
+        prototypes = self.prototypes(x[:, :, ::STRIDE, ::STRIDE])
+        masks = ObjectMasks(coefficients=x.new_ones(len(x), 1, 3), prototypes=prototypes, stride=STRIDE)
+        return DetectorOutput(boxes=boxes, class_logits=logits, objectness_logits=None, masks=masks)
+
+
+def test_masks_are_there_for_every_variant_of_a_layer() -> None:
+    """Only what the layer leads to has a row per variant by itself."""
+    network, task = OneMask().requires_grad_(False), DetectionTask(("boat", "kite"), confidence=0.0)
+    composite = CompositeSpec(name="epsilon_plus_flat", build=epsilon_plus_flat)
+    image = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    keep = torch.tensor([[True, True], [True, False], [False, False]])
+    with Attributor(network, composite, task, layers=["classes"], mean=(0, 0, 0), std=(1, 1, 1)) as attributor:
+        plain = task.predictions(attributor.output(image))[0]
+        output = ablated_outputs(attributor, image, "classes", keep, torch.zeros(1, 2, 1, 1))
+    assert isinstance(output, DetectorOutput)
+    found = task.predictions(output)
+    assert len(found) == 3
+    assert plain.masks is not None
+    for one in found:
+        assert one.masks is not None
+        assert torch.equal(one.masks, plain.masks)
 
 
 def test_an_annotated_mask_meets_a_mask() -> None:
