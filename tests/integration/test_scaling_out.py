@@ -81,10 +81,10 @@ def test_twenty_kills_at_random_moments_change_no_bit(tmp_path: Path, whole: byt
     assert content == whole
 
 
-def wait_for_lock(folder: Path, process: "subprocess.Popen[str]") -> None:
+def wait_for_lock(folder: Path, process: "subprocess.Popen[str]", of: str = "statistics") -> None:
     """Until the pass has begun; the killed ones before it left their lock's file, without the lock."""
     while process.poll() is None:
-        locks = list((folder / "outputs").rglob(".*.lock"))
+        locks = list((folder / "outputs" / of).rglob(".*.lock"))
         if locks and str(process.pid) in locks[0].read_text(encoding="utf-8"):
             return
         time.sleep(0.01)
@@ -103,6 +103,16 @@ def test_a_signal_ends_in_one_line_and_its_exit_code(tmp_path: Path, whole: byte
     assert code == 0, text
     assert "going on with sample" in text
     assert list(statistics_of(tmp_path).values()) == [whole]
+
+
+def test_termination_before_a_pass_begins_is_one_line_too(tmp_path: Path) -> None:
+    process = started(tmp_path, "-m", "lcrp", "stage=glocal", *PASS)
+    wait_for_lock(tmp_path, process, of="runs")
+    process.terminate()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    (line,) = err.splitlines()
+    assert line.startswith(("lcrp: terminated", "lcrp: stopped by SIGTERM after "))
 
 
 def needs(module: str) -> pytest.MarkDecorator:
