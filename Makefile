@@ -51,7 +51,7 @@ format: dev-environment ## put the code in order
 	@$(BIN)/ruff format src tests benchmarks docs
 
 docs: docs-environment ## the pages as a site, docs/_build/html/index.html; every warning is an error
-	@OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going docs docs/_build/html
+	@OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -W --keep-going -j auto docs docs/_build/html
 	@echo docs/_build/html/index.html
 
 notebook: dev-environment ## run the tutorial; outputs/tutorial.ipynb has its figures

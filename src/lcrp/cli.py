@@ -30,6 +30,7 @@ from lcrp.config.compose import composed_node
 from lcrp.config.help import help_pages
 from lcrp.config.intent import meant, own_folders
 from lcrp.config.messages import one_line
+from lcrp.config.own_pictures import of_own_pictures
 from lcrp.config.paths import config_dir
 from lcrp.config.schemas import register_schemas
 from lcrp.errors import ConfigError, Interrupted, LcrpError
@@ -61,8 +62,8 @@ def main() -> None:
             return
         _refuse_words(given.overrides, folders)
         register_schemas()
-        if given.cfg is not None:
-            sys.argv[1:] = [*_flags(given.overrides), *named(given.overrides, Path.cwd())]
+        overrides = of_own_pictures(given.overrides)
+        sys.argv[1:] = [*_flags(given.overrides), *(overrides if given.cfg is None else named(overrides, Path.cwd()))]
         with hydra_errors.raised():
             _app()
     except MissingConfigException as error:

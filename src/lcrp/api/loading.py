@@ -26,7 +26,8 @@ from lcrp.attribution.segmentation import BACKGROUND, Activation
 from lcrp.config.auto import known_checkpoint, tell, with_family
 from lcrp.config.build import build_explainer, find_device
 from lcrp.config.checkpoints import EMBEDDED
-from lcrp.config.compose import composed, quoted
+from lcrp.config.commands import quoted
+from lcrp.config.compose import composed
 from lcrp.config.network import KEPT, activation_of
 from lcrp.config.root import Config
 from lcrp.config.samples import input_transform

@@ -1,8 +1,12 @@
 """Commands as a person gives them: complete, and quoted for the shell."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 
 _ONLY_OF_THE_STAGE = ("stage", "shard", "run", "hydra")  # settings that say nothing to another stage
 
@@ -40,3 +44,15 @@ class Command:
 def key(override: str) -> str:
     """The setting that an override is about: ``stage.item`` of ``+stage.item=3``."""
     return override.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def quoted(text: str) -> str:
+    """A value of an override as Hydra's grammar takes it, whatever its characters are; in quotes where it must be."""
+    parser = OverridesParser.create()
+    try:
+        plain = parser.parse_override(f"name={text}")
+    except HydraException:
+        plain = None
+    if plain is not None and not plain.is_sweep_override() and plain.value() == text:
+        return text
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), text) + "'"

@@ -74,8 +74,3 @@ def composed_node(overrides: Sequence[str], *folders: Path, name: str = "config"
         return compose(name, overrides=[*own, *overrides])
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(one_line(error)) from error
-
-
-def quoted(text: str) -> str:
-    """A value of an override, whatever its characters are."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

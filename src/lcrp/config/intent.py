@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lcrp.config.commands import quoted
 from lcrp.config.paths import config_dir
 from lcrp.values.names import PICTURES
 
@@ -36,9 +37,9 @@ def _settings(argument: str, folders: Sequence[Path]) -> Iterator[str]:
         is_one = group in GROUPS and "," not in choice
         yield f"{group}={_nearest(choice, options(group, folders)) or choice}" if is_one else argument
     elif suffix in WEIGHTS or (Path(argument) / "config.json").is_file():
-        yield f"model.checkpoint={_quoted(argument)}"
+        yield f"model.checkpoint={quoted(argument)}"
     elif suffix in PICTURES or Path(argument).is_dir():
-        yield f"stage.image={_quoted(argument)}"
+        yield f"stage.image={quoted(argument)}"
     else:
         choices = {choice: group for group in reversed(GROUPS) for choice in options(group, folders)}
         choice = _nearest(argument, list(choices))
@@ -62,10 +63,3 @@ def _nearest(word: str, choices: Sequence[str]) -> str:
     similar = {choice: difflib.SequenceMatcher(None, word, choice).ratio() for choice in choices}
     first, second = sorted([0.0, 0.0, *similar.values()], reverse=True)[:2]
     return max(similar, key=similar.__getitem__) if first >= _SIMILAR and first > second else ""
-
-
-def _quoted(path: str) -> str:
-    """A path as Hydra's grammar takes it."""
-    if re.fullmatch(r"[\w ./\\:-]+", path):
-        return path
-    return "'" + path.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -3,8 +3,9 @@
 import shlex
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from lcrp.config.commands import Command, key
+from lcrp.config.commands import Command, key, quoted
 
 GIVEN = ("stage=render", "model.checkpoint=my weights.pt", "stage.image=a.jpg", "+stage.x=0", "statistics.layers=[a]")
 
@@ -36,3 +37,14 @@ def test_the_same_command_with_more() -> None:
 )
 def test_settings_of_overrides(override: str, setting: str) -> None:
     assert key(override) == setting
+
+
+@pytest.mark.parametrize(
+    "text", ["best.pt", "a b.pt", "it's (1), {2}=3.pt", "1e5", "null", "7", r"C:\new\'", " a", "${x}", "[1]", ""]
+)
+def test_a_quoted_value_is_read_as_it_was(text: str) -> None:
+    assert OverridesParser.create().parse_override(f"name={quoted(text)}").value() == text
+
+
+def test_quotes_are_written_where_they_are_needed_alone() -> None:
+    assert [quoted(text) for text in ("holiday/1.jpg", "1.5")] == ["holiday/1.jpg", "'1.5'"]
