@@ -98,14 +98,20 @@ def _module(part: Part, state: Mapping[str, torch.Tensor], prefix: str, classes:
 
 
 def write(
-    path: Path, part: Part, state: Mapping[str, torch.Tensor], *, package: str = "models", names: object = ("a", "b")
+    path: Path,
+    part: Part,
+    state: Mapping[str, torch.Tensor],
+    *,
+    package: str = "models",
+    names: object = ("a", "b"),
+    **attributes: object,
 ) -> Path:
-    """Write the file of a network: its layers, or all of a YOLOv6, and the weights."""
+    """Write the file of a network: its layers, or all of a YOLOv6, the weights, and further attributes."""
     kind = "DetectionModel" if package == "ultralytics" else "Model"
     root = part if part.kind == kind else Part(kind=kind, parts={"model": part})
     with _classes({kind: home(kind, package) for kind in _kinds(root)}) as classes:
         model = _module(root, state, "", classes)
-        model.names = names  # type: ignore[attr-defined]
+        model.__dict__.update(names=names, **attributes)
         torch.save({"epoch": -1, "model": model, "ema": None}, path)
     return path
 

@@ -84,6 +84,8 @@ def trained_network(
                 f"model.task={model.task}, but '{checkpoint.path}' does {fitted.task}: leave model.task out, or give "
                 "the whole path of the folder"
             )
+        if fitted.side is not None and max(model.input.height, model.input.width) != fitted.side:
+            _tell_side(fitted.side, checkpoint.path, model)
     names = _known_names(model, checkpoint, dataset_names)
     network, arguments = _network(model, checkpoint, names, build)
     if checkpoint is not None:
@@ -108,6 +110,14 @@ def trained_network(
         checkpoint=RANDOM if checkpoint is None else checkpoint.path.name,
         checkpoint_sha256="" if checkpoint is None else checkpoint.sha256,
         activation=activation,
+    )
+
+
+def _tell_side(side: int, path: Path, model: Model) -> None:
+    log.info(
+        "%s was trained with pictures of %d x %d pixels, and gets %d x %d here: model.input.height=%d "
+        "model.input.width=%d is as it was trained",
+        *(path.name, side, side, model.input.height, model.input.width, side, side),
     )
 
 

@@ -19,6 +19,7 @@ class Fitted:
         activation: by which classes are told, if it tells.
         build: makes the network that the checkpoint describes, in place of the constructor; None for that one.
         task: which decisions the network makes, if the checkpoint tells.
+        side: of the square pictures it was trained with, in pixels, if the checkpoint tells.
     """
 
     checkpoint: Checkpoint
@@ -26,3 +27,4 @@ class Fitted:
     activation: Literal["softmax", "sigmoid"] | None = None
     build: Callable[..., nn.Module] | None = None
     task: str | None = None
+    side: int | None = None

@@ -15,7 +15,10 @@ from lcrp.config.network import fresh_network, trained_network
 from lcrp.errors import CheckpointError, ConfigError
 from lcrp.models.checkpoint import save_checkpoint
 from lcrp.models.deeplabv3plus import DeepLabV3Plus
+from lcrp.models.yolo.network import YOLO
 from lcrp.models.yolo.part import Part
+from lcrp.models.yolo.published import network_part
+from lcrp.models.yolo.tables import size_of
 from lcrp.models.yolov5 import YOLOv5
 
 CPU = torch.device("cpu")
@@ -133,6 +136,20 @@ def test_what_a_file_says_beside_tensors_is_part_of_what_is_explained(
     with pytest.raises(CheckpointError, match=r"p.pt': the file's network is not the one") as told:
         trained_network(replace(settings, checkpoint="p.pt"), None, CPU, tmp_path)
     assert told.value.mend.endswith("docs/how-to/own_network.md")
+
+
+@pytest.mark.parametrize(("side", "is_told"), [(320, True), (640, False)])
+def test_another_size_than_that_of_training_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, side: int, is_told: bool
+) -> None:
+    layers = network_part("11", size_of("11", "p"), 2, "detect")
+    state = YOLO(layers).state_dict()
+    pickled.write(tmp_path / "best.pt", layers, state, package="ultralytics", args={"imgsz": 640})
+    settings = composed(["model=yolo", f"model.input.height={side}", f"model.input.width={side}"]).model
+    with caplog.at_level("INFO"):
+        trained_network(replace(settings, checkpoint="best.pt"), None, CPU, tmp_path)
+    told = "best.pt was trained with pictures of 640 x 640 pixels, and gets 320 x 320 here: model.input.height=640 mod"
+    assert (told in caplog.text) == is_told
 
 
 def test_sizes_of_any_amount_take_no_memory(tmp_path: Path) -> None:

@@ -89,6 +89,17 @@ def test_files_of_training_scripts(tmp_path: Path) -> None:
     assert recognised(as_ultralytics).sign == "its class ultralytics.DetectionModel"
 
 
+@pytest.mark.parametrize(("written", "side"), [(640, None), (1280, 1280), (650, 672), ("big", None), (10**9, None)])
+def test_the_size_of_training_is_that_of_the_input(tmp_path: Path, written: object, side: int | None) -> None:
+    """The library predicts with it, too."""
+    part, network = pickled.yolov5(), YOLOv5(num_classes=2, depth=0.33, width=0.25)
+    path = pickled.write(
+        tmp_path / "own.pt", part, network.state_dict(), package="ultralytics", args={"imgsz": written}
+    )
+    expected = {} if side is None else {"model.input.height": str(side), "model.input.width": str(side)}
+    assert recognised(path).settings == expected
+
+
 @pytest.mark.parametrize("kind", ["PoseModel", "OBBModel", "ClassificationModel", "RTDETRDetectionModel"])
 def test_other_tasks_of_ultralytics_are_named(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = pickled.home

@@ -8,7 +8,7 @@ from lcrp.models.checkpoint import Checkpoint
 from lcrp.models.layers import scaled_repeats
 from lcrp.models.recognition import num_blocks
 from lcrp.models.unpickling import Inert
-from lcrp.models.yolo.family import BODY, Told, told
+from lcrp.models.yolo.family import BODY, Told, told, trained_side
 from lcrp.models.yolo.tables import VERSIONS, Size
 
 PRODUCER = "ultralytics"
@@ -24,6 +24,7 @@ _OTHERS = {
     "RTDETRDetectionModel": "is a transformer (RT-DETR)",
 }
 _EXPLAINED = "lcrp explains its detect, segment and semantic networks"
+_SIDE = 640  # of the input, where nothing says another
 _SEMANTIC = {"model.network.task": "semantic"}  # whose decisions have other settings
 
 
@@ -52,7 +53,10 @@ def recognise(found: Checkpoint) -> Known | None:
     counted = f", {classes(count, names)}" if count is not None else ""
     is_semantic = published is not None and published.task == "semantic"
     is_semantic = is_semantic or (module is not None and type(module).__name__ == "SemanticSegmentationModel")
-    return Known(family="yolo", what=f"{name}{counted}", sign=sign, settings=_SEMANTIC if is_semantic else {})
+    side = trained_side(module)
+    size = {} if side in (None, _SIDE) else {"model.input.height": str(side), "model.input.width": str(side)}
+    settings = (_SEMANTIC if is_semantic else {}) | size
+    return Known(family="yolo", what=f"{name}{counted}", sign=sign, settings=settings)
 
 
 def _refuse_others(found: Checkpoint, written: str, does: str | None) -> None:

@@ -15,6 +15,7 @@ from lcrp.models.checkpoint import Checkpoint, check_fit
 from lcrp.models.fitted import Fitted
 from lcrp.models.layers import depth_of
 from lcrp.models.recognition import FAMILIES, check_family, looks_like, num_blocks
+from lcrp.models.unpickling import Inert
 from lcrp.models.yolo.build import PIXEL_HEADS, UNUSED
 from lcrp.models.yolo.heads import Head
 from lcrp.models.yolo.network import YOLO
@@ -25,6 +26,7 @@ from lcrp.models.yolo.tables import VERSIONS, Size, size_of
 
 Task = Literal["detect", "segment", "semantic"]
 BODY = "model."  # before every key
+GREATEST_STRIDE, MAX_SIDE = 32, 8192  # pixels
 _SEMANTIC = "semantic"
 _UNUSED = tuple(f".{name}." for name in UNUSED)
 
@@ -92,10 +94,24 @@ class Family:
             told = str(error) if checkpoint.path.name in str(error) else f"checkpoint '{checkpoint.path}': {error}"
             raise CheckpointError(told, mend="" if checkpoint.module else self.mend) from error
         arguments = {"num_classes": last.count("nc"), "layers": part.sha256(), "version": None, "scale": None}
-        return Fitted(checkpoint=used, arguments=arguments, build=build)
+        return Fitted(checkpoint=used, arguments=arguments, build=build, side=trained_side(checkpoint.module))
 
 
 yolo = Family()
+
+
+def trained_side(module: Inert | None) -> int | None:
+    """Pixels of the square pictures that a network was trained with, if its file tells; the library predicts with them.
+
+    A multiple of the greatest stride, as the library rounds it.
+    """
+    content = module.content if module is not None else None
+    written = content.get("args") if isinstance(content, dict) else None
+    settings = written.content if isinstance(written, Inert) else written
+    side = settings.get("imgsz") if isinstance(settings, dict) else None
+    if not isinstance(side, int) or not 0 < side <= MAX_SIDE:
+        return None
+    return -(-side // GREATEST_STRIDE) * GREATEST_STRIDE
 
 
 def _head_problems(head: str | None) -> list[str]:
