@@ -4,7 +4,8 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 DEMO := statistics.num_samples=120
 WEIGHTS := src/lcrp/models/weights
-MODELS := yolov5 yolov6 ssd unet deeplabv3plus
+MODELS := yolov5 yolov6 yolo ssd unet deeplabv3plus
+TRAINING_yolo := stage.epochs_at=[[128,12],[256,3]]
 TRAINING_ssd := stage.learning_rate=0.002 stage.epochs_at=[[128,12],[256,2]]
 TRAINING_unet := stage.epochs_at=[[128,6],[256,2]]
 TRAINING_deeplabv3plus := stage.epochs_at=[[128,8],[256,2]]

@@ -36,7 +36,6 @@ def attribution(one: Subject, turns: int) -> Report:
     """One target of one image: the plain network's gradient, ours, zennit's; and a further target of ours."""
     images, plain_network = one.images(1), Logits(one.network, 2)
     attributor = Attributor(one.network, one.composite, one.task, layers=(), mean=MEAN, std=STD)
-    zennits = heatmap_of_zennit(one, images)
     heatmaps = {}
 
     def plain() -> Mapping[str, float]:
@@ -59,21 +58,30 @@ def attribution(one: Subject, turns: int) -> Report:
                 further += timed(partial(trace.explain, [both[1 - number]]))
         return {"lcrp": first / 2, "further target": further / 2}
 
-    def theirs() -> Mapping[str, float]:
-        def run() -> None:
-            heatmaps["zennit"] = zennits()
+    contenders = [plain, ours]
+    if one.convolution is not None:
+        zennits = heatmap_of_zennit(one, images)
 
-        return {"zennit": timed(run)}
+        def theirs() -> Mapping[str, float]:
+            def run() -> None:
+                heatmaps["zennit"] = zennits()
 
-    seconds = in_turn([plain, ours, theirs], turns)
-    return {
+            return {"zennit": timed(run)}
+
+        contenders.append(theirs)
+    seconds = in_turn(contenders, turns)
+    found: Report = {
         "seconds": spreads(seconds),
         "lcrp / plain": ratio(seconds, "lcrp", "plain"),
-        "zennit / plain": ratio(seconds, "zennit", "plain"),
-        "zennit / lcrp": ratio(seconds, "zennit", "lcrp"),
         "further target / first": ratio(seconds, "further target", "lcrp"),
-        "deviation from zennit": deviation(heatmaps["lcrp"], heatmaps["zennit"]),
     }
+    if one.convolution is not None:
+        found |= {
+            "zennit / plain": ratio(seconds, "zennit", "plain"),
+            "zennit / lcrp": ratio(seconds, "zennit", "lcrp"),
+            "deviation from zennit": deviation(heatmaps["lcrp"], heatmaps["zennit"]),
+        }
+    return found
 
 
 def glocal(one: Subject, num_targets: int, turns: int, *, num_images: int) -> Report:
@@ -87,6 +95,8 @@ def glocal(one: Subject, num_targets: int, turns: int, *, num_images: int) -> Re
         with tempfile.TemporaryDirectory() as folder:
             return {"zennit-crp": timed(glocal_of_zennit_crp(one, images, num_targets, Path(folder)))}
 
+    if one.convolution is None:
+        return {"seconds": spreads(in_turn([ours], turns))}
     seconds = in_turn([ours, theirs], turns)
     return {"seconds": spreads(seconds), "zennit-crp / lcrp": ratio(seconds, "zennit-crp", "lcrp")}
 
@@ -120,6 +130,9 @@ def render(one: Subject, turns: int) -> Report:
         with tempfile.TemporaryDirectory() as folder:
             return {"lcrp": timed(run), "lcrp, cached": timed(run)}
 
+    if one.convolution is None:
+        seconds = in_turn([ours], turns)
+        return {"seconds": spreads(seconds), "cached / cold": ratio(seconds, "lcrp, cached", "lcrp")}
     neurons = {
         concept: [
             Neuron(image=int(table.sample[concept, rank]), position=int(table.peak[concept, rank]))

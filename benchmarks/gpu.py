@@ -1,4 +1,4 @@
-"""What a GPU gives: the five networks at their published sizes in float32, tf32 and bfloat16: `make bench-gpu`.
+"""What a GPU gives: networks at their published sizes in float32, tf32 and bfloat16: `make bench-gpu`.
 
 Told are images per second of a dataset pass (chunks, their detections and masks, all targets, all rankings) with
 batches doubled until the memory ends, seconds of a decision with its concepts and reference samples, and the peak of

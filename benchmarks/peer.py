@@ -13,6 +13,7 @@ from crp.concepts import ChannelConcept
 from crp.image import vis_opaque_img
 from crp.visualization import FeatureVisualization
 from torch import nn
+from zennit.core import Composite
 
 from subjects import Logits, Subject
 from zennits import with_sums, zennits_composite
@@ -50,10 +51,16 @@ class ManyTargets(FeatureVisualization):  # type: ignore[misc]
         return [int(target) for target in multi_target]
 
 
+def composite_of(one: Subject, network: nn.Module) -> Composite:
+    """The subject's composite as zennit has it."""
+    assert one.convolution is not None
+    return zennits_composite(one.convolution)(network)
+
+
 def heatmap_of_zennit(one: Subject, images: torch.Tensor) -> Callable[[], torch.Tensor]:
     """Explains the first of two targets of one image, [1, H, W]; `one.network` is registered while it runs."""
     network = Logits(with_sums(one.network), 2)
-    composite = zennits_composite(one.convolution)(network)
+    composite = composite_of(one, network)
 
     def run() -> torch.Tensor:
         x = images.clone().requires_grad_()
@@ -81,7 +88,7 @@ def glocal_of_zennit_crp(one: Subject, images: torch.Tensor, num_targets: int, f
             path=str(folder),
         )
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-            visualization.run(zennits_composite(one.convolution)(network), 0, len(images), batch_size=len(images))
+            visualization.run(composite_of(one, network), 0, len(images), batch_size=len(images))
 
     return run
 
@@ -98,7 +105,7 @@ def render_of_zennit_crp(
     layer = f"network.{one.layer}"
 
     def run() -> torch.Tensor:
-        attribution, composite = CondAttribution(network), zennits_composite(one.convolution)(network)
+        attribution, composite = CondAttribution(network), composite_of(one, network)
 
         def heatmaps(rows: Sequence[int], conditions: list[dict[str, object]], **options: object) -> torch.Tensor:
             data = images[list(rows)].clone().requires_grad_()

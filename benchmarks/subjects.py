@@ -1,10 +1,10 @@
-"""The five networks at their published sizes, with random weights and targets at fixed places.
+"""Networks at their published sizes, with random weights and targets at fixed places.
 
 Axes: B image, M box of the raw output, K class, T target.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -18,6 +18,9 @@ from lcrp.composites.table import RuleTable
 from lcrp.models.deeplabv3plus import DeepLabV3Plus
 from lcrp.models.ssd import SSD
 from lcrp.models.unet import UNet
+from lcrp.models.yolo.network import YOLO
+from lcrp.models.yolo.published import network_part
+from lcrp.models.yolo.tables import size_of
 from lcrp.models.yolov5 import YOLOv5
 from lcrp.models.yolov6 import YOLOv6
 from lcrp.values.geometry import Geometry
@@ -38,7 +41,7 @@ class Subject:
         size: (height, width) of its input.
         num_classes: K, the background included for segmentation.
         composite: ours.
-        convolution: rule of its convolutions as zennit would write it.
+        convolution: rule of its convolutions as zennit would write it; None where zennit has no rules for the network.
         layer: whose concepts are shown.
     """
 
@@ -46,7 +49,7 @@ class Subject:
     size: tuple[int, int]
     num_classes: int
     composite: Callable[[nn.Module], RuleTable]
-    convolution: Callable[[], Hook]
+    convolution: Callable[[], Hook] | None
     layer: str
 
     @property
@@ -78,15 +81,20 @@ def subject(name: str, scale: float = 1.0) -> Subject:
     prepare = getattr(network, "prepare", None)
     if callable(prepare):
         prepare()
-    gamma = name.startswith("yolov6")
+    gamma = name.startswith(("yolov6", "yolo11"))
     return Subject(
         network=network.eval().requires_grad_(False),
         size=(height, width),
         num_classes=num_classes,
         composite=epsilon_gamma_flat if gamma else epsilon_plus_flat,
-        convolution=generalised_gamma if gamma else zennit_rules.ZPlus,
+        convolution=None if name.startswith("yolo11") else generalised_gamma if gamma else zennit_rules.ZPlus,
         layer=layer,
     )
+
+
+def _yolo11(scale: float) -> nn.Module:
+    size = size_of("11", "n")
+    return YOLO(network_part("11", replace(size, width=size.width * scale), 80, "detect"))
 
 
 _NETWORKS: dict[str, tuple[Callable[[float, int], nn.Module], tuple[int, int], int, str]] = {
@@ -102,6 +110,7 @@ _NETWORKS: dict[str, tuple[Callable[[float, int], nn.Module], tuple[int, int], i
         80,
         "backbone.ERBlock_5.0.rbr_dense.conv",
     ),
+    "yolo11n": (lambda scale, _: _yolo11(scale), (640, 640), 80, "model.6.cv2.conv"),
     "ssd512": (lambda scale, side: SSD(num_classes=80, size=side, width=scale), (512, 512), 80, "backbone.vgg.28"),
     "unet": (lambda scale, _: UNet(num_classes=20, width=scale), (256, 512), 20, "encoder.features.15"),
     "deeplabv3plus": (

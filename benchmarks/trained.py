@@ -21,7 +21,14 @@ from passes import gather
 from timing import Report, Spread
 
 BATCH, BLOCK = 4, 96  # pictures of a chunk, and of a block whose time is told
-MODELS = {"yolov5m": "yolov5", "yolov6s": "yolov6", "ssd512": "ssd", "unet": "unet", "deeplabv3plus": "deeplabv3plus"}
+MODELS = {
+    "yolov5m": "yolov5",
+    "yolov6s": "yolov6",
+    "yolo11n": "yolo",
+    "ssd512": "ssd",
+    "unet": "unet",
+    "deeplabv3plus": "deeplabv3plus",
+}
 SHOWN, PICTURES = 5, 32
 
 

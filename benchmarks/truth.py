@@ -16,7 +16,7 @@ from lcrp.stages.truth.tables import interval
 from lcrp.storage.evidence import read_evidence
 from lcrp.values.evidence import Table
 
-MODELS = ("yolov5", "yolov6", "ssd", "unet", "deeplabv3plus")
+MODELS = ("yolov5", "yolov6", "yolo", "ssd", "unet", "deeplabv3plus")
 KINDS = {"biased": "", "unbiased": "_unbiased"}  # ends of the checkpoints' names
 OUTPUT = Path("outputs") / "truth"
 SAME = ("dataset=scenes", "dataset.split=val", "dataset.context_bias=0.95")

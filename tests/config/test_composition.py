@@ -125,6 +125,7 @@ OFFICIAL = {  # of every model but on scenes: checkpoint, input, layer, composit
 EMBEDDED = {
     "yolov5": ("embedded:yolov5_scenes", SCENES, "model.6.cv3.conv", "epsilon_plus_flat"),
     "yolov6": ("embedded:yolov6_scenes", SCENES, "backbone.ERBlock_4.0.rbr_dense.conv", "epsilon_gamma_flat"),
+    "yolo": ("embedded:yolo_scenes", SCENES, "model.6.cv2.conv", "epsilon_gamma_flat"),
     "ssd": ("embedded:ssd_scenes", SCENES, "backbone.vgg.21", "epsilon_plus_flat"),
     "unet": ("embedded:unet_scenes", SCENES, "encoder.features.15", "epsilon_plus_flat"),
     "deeplabv3plus": ("embedded:deeplabv3plus_scenes", SCENES, "backbone.layer4.0.conv3", "epsilon_plus_flat"),

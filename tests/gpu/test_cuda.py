@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device on this machine"),
 ]
-MODELS = ("yolov5", "yolov6", "ssd", "unet", "deeplabv3plus")
+MODELS = ("yolov5", "yolov6", "yolo", "ssd", "unet", "deeplabv3plus")
 DEVIATION = {"float32": 1e-4, "tf32": 2e-2, "bfloat16": 2e-1}  # relative L2, of heatmaps
 MEASURED = {("yolov6", "tf32"): 4e-2}  # more than that: 3e-2 on an H200
 

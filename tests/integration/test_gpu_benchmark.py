@@ -45,7 +45,7 @@ def test_a_network_is_measured(tmp_path):
 @pytest.mark.slow
 def test_every_network_is_measured(tmp_path):
     report, (_, _, *rows) = run(tmp_path, "--quick")
-    check(report, rows, ["yolov5m", "yolov6s", "ssd512", "unet", "deeplabv3plus"])
+    check(report, rows, ["yolov5m", "yolov6s", "yolo11n", "ssd512", "unet", "deeplabv3plus"])
 
 
 @pytest.mark.slow

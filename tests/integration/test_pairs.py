@@ -30,7 +30,6 @@ ANNOTATED = {  # the models that predict what is annotated
     "scenes": tuple(MODELS),
     "folder": tuple(MODELS),  # nothing is: whatever is predicted is explained
 }
-WITHOUT_WEIGHTS = ("yolo",)  # no network for scenes comes along
 SMALL_INPUT = (f"model.input.height={SIDE}", f"model.input.width={SIDE}")
 SMALL = {  # random weights detect every class when hardly any confidence is asked for
     "ssd": ("model.network.size=256", "model.input.height=256", "model.input.width=256", "model.network.width=0.0625"),
@@ -104,11 +103,9 @@ def settings(model: str, dataset: str, roots: Path) -> list[str]:
     found += ["statistics.layers=[${model.layer}]"]
     if model in DETECTORS:
         found += ["model.confidence=0.0000001", "model.max_detections=2"]
-    if dataset == "scenes" and model not in WITHOUT_WEIGHTS:
+    if dataset == "scenes":
         return found  # with the weights that come along
     found += ["model.checkpoint=random", *SMALL[model]]
-    if dataset == "scenes":
-        return found
     place = "path" if dataset == "folder" else "root"
     found += [f"dataset.{place}={roots / dataset}"]
     return [*found, "model.class_names=[thing,stuff]"] if dataset == "folder" else found

@@ -16,7 +16,7 @@ from lcrp.data.scenes.names import CLASS_NAMES
 from lcrp.data.scenes.plan import plan
 
 Box = tuple[float, float, float, float]
-LEAST_IOU = {"yolov5": 0.8, "yolov6": 0.8, "ssd": 0.6}
+LEAST_IOU = {"yolov5": 0.8, "yolov6": 0.8, "yolo": 0.8, "ssd": 0.6}
 """Of a model's box with the true one: SSD sees the picture stretched, and takes its objects for larger than they are.
 
 In the input's own pixels, or with the picture's sides taken for each other, it would be 0.3 at most.

@@ -19,7 +19,7 @@ from lcrp.models.checkpoint import embedded_checkpoint
 PROJECT = Path(__file__).parents[2]
 BOAT = 8  # of the embedded pictures: one boat, well seen
 FEW = ("statistics.num_samples=4", "threads=1")
-MODELS = ("yolov5", "yolov6", "ssd", "unet", "deeplabv3plus")
+MODELS = ("yolov5", "yolov6", "yolo", "ssd", "unet", "deeplabv3plus")
 
 
 @pytest.fixture
