@@ -258,7 +258,7 @@ def test_sweep_folder_does_not_depend_on_what_is_swept() -> None:
     ("override", "key", "known"),
     [
         ("+foo=1", "foo", "'model'"),
-        ("++statistics.topn=1", "statistics.topn", "'top_n'"),
+        ("++statistics.topn=1", "statistics.topn", "did you mean 'statistics.top_n'"),
         ("+stage.x=1", "stage.x", "'overwrite'"),
         ("+model.input.depth=1", "model.input.depth", "'width'"),
     ],

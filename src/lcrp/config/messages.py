@@ -1,7 +1,7 @@
 """What Hydra and omegaconf complain of, in one line that helps."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
@@ -52,8 +52,18 @@ def unknown_choice(path: str, options: Iterable[str]) -> str:
 def unknown_setting(key: str, known: Iterable[str]) -> str:
     """Message for a key that no schema has, ``statistics.topn`` say."""
     parent, _, name = key.rpartition(".")
+    known = tuple(known)
     where = f"'{parent}' has" if parent else "there are"
-    return f"'{key}' is not a setting; {where} {nearest(name, known, limit=10)}. 'lcrp --cfg job' shows all"
+    meant = _meant(key, known) or f"{where} {nearest(name, known, limit=10)}."
+    return f"'{key}' is not a setting; {meant} 'lcrp --cfg job' shows all"
+
+
+def _meant(key: str, known: Sequence[str]) -> str:
+    """A question for the setting that is misspelt or broken off, if there is one."""
+    parent, _, name = key.rpartition(".")
+    begun = [one for one in known if name and one.startswith(name)][:1]
+    similar = difflib.get_close_matches(name, known, 1, _SIMILAR) or begun
+    return f"did you mean '{parent}.{similar[0]}'?".replace("'.", "'") if similar else ""
 
 
 def known_settings(kind: object) -> tuple[str, ...]:
@@ -71,10 +81,8 @@ def _setting_error(error: OmegaConfBaseException) -> str:
         if is_dataclass(error.object_type):
             return unknown_setting(key, known_settings(error.object_type))
         names = [str(name) for name in error.parent_node or ()]
-        parent, _, last = key.rpartition(".")
-        meant = difflib.get_close_matches(last, names, 1, _SIMILAR)
-        if meant:
-            return f"'{key}' is not a setting; did you mean '{parent}.{meant[0]}'?"
+        if meant := _meant(key, names):
+            return f"'{key}' is not a setting; {meant}"
         known = ", ".join(f"'{name}'" for name in names)
         return f"'{key}' is not set yet; there are {known or 'none'}. Write +{key}=... to add it"
     if isinstance(error, MissingMandatoryValue):

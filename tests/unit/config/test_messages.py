@@ -19,7 +19,8 @@ def config() -> DictConfig:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("statistics.topn", 1, "'statistics.topn' is not a setting; 'statistics' has 'top_n', 'top_n_per_class'"),
+        ("statistics.topn", 1, "'statistics.topn' is not a setting; did you mean 'statistics.top_n'? 'lcrp --cfg job'"),
+        ("statistics.best", 1, "'statistics.best' is not a setting; 'statistics' has "),
         ("statistics.top_n", "many", "'statistics.top_n': Value 'many' of type 'str' could not be converted to"),
         ("statistics.top_n", None, "'statistics.top_n' cannot be null"),
         ("stage.limit", 3, NO_SCHEMA),
@@ -49,8 +50,22 @@ def test_choices_and_settings_are_listed_nearest_first() -> None:
     told = unknown_choice("stage/rendr", ["glocal", "render"])
     assert told == "stage 'rendr' does not exist; nearest: 'render', 'glocal'"
     assert unknown_choice("other", []) == "configuration 'other' is not found; the default one is 'config'"
-    told = unknown_setting("devise", ["run", "device"])
-    assert told.startswith("'devise' is not a setting; there are 'device', 'run'")
+    told = unknown_setting("gpu", ["run", "device"])
+    assert told.startswith("'gpu' is not a setting; there are 'run', 'device'")
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("devise", "device"),
+        ("stage.rectagle", "stage.rectangle"),
+        ("stage.rect", "stage.rectangle"),
+        ("model.input.r", "model.input.run"),
+    ],
+)
+def test_a_misspelt_or_broken_off_setting_is_asked_for(key: str, meant: str) -> None:
+    told = unknown_setting(key, ["run", "device", "rectangle"])
+    assert told == f"'{key}' is not a setting; did you mean '{meant}'? 'lcrp --cfg job' shows all"
 
 
 def test_settings_that_hydra_reads_are_not_listed() -> None:
