@@ -8,10 +8,12 @@ from pathlib import Path
 from lcrp.data.dataset import Keyed, fingerprint_of
 from lcrp.data.pictures import read_picture
 from lcrp.data.transforms import InputTransform
-from lcrp.errors import DataError
+from lcrp.errors import DataError, nearest
 from lcrp.values.names import PICTURES
+from lcrp.values.paths import shown
 from lcrp.values.sample import Sample
 
+_CHOICES = "give a picture, a folder of pictures or a glob pattern"
 UNNAMED = "pictures"  # also in fingerprints, whatever folder they lie in
 
 
@@ -66,11 +68,23 @@ def _pictures(given: Path) -> list[Path]:
         hits = map(Path, glob.glob(str(given), recursive=True))  # noqa: PTH207 - pathlib's takes no absolute pattern
         found, where = [hit for hit in hits if hit.is_file()], f"'{given}'"
         if not found and not glob.has_magic(str(given)):
-            raise DataError(f"{where} is not there; give a picture, a folder of pictures or a glob pattern")
+            raise DataError(f"{where} is not there; {_CHOICES}{_beside(given)}")
     pictures = [child.absolute() for child in found if _is_picture(child)]
     if not pictures:
         raise DataError(f"{where} holds no pictures among its {len(found)} files; known are {', '.join(PICTURES)}")
     return pictures
+
+
+def _beside(given: Path) -> str:
+    """What lies where a path leads nowhere and is called most like it; empty if there is nothing."""
+    folder = next(one for one in (*given.parents, Path()) if one.is_dir())
+    try:
+        there = sorted(folder.iterdir())
+        names = [one.name for one in there if _is_picture(one) or (one.is_dir() and not one.name.startswith("."))]
+    except OSError:  # not for us to look into
+        return ""
+    wanted = given.relative_to(folder).parts[0]
+    return f". Nearest in '{shown(folder.absolute())}': {nearest(wanted, names, limit=3)}" if names else ""
 
 
 def _is_picture(path: Path) -> bool:

@@ -59,8 +59,21 @@ def test_samples_have_no_annotation(tmp_path):
     assert sample.image[:, 5, 5].tolist() == pytest.approx([1, 0, 0.2])
 
 
+def test_the_nearest_names_are_told_where_a_path_leads_nowhere(tmp_path, monkeypatch):
+    save(tmp_path / "photos" / "photo.jpg")
+    save(tmp_path / "photos" / "zebra.jpg")
+    (tmp_path / "photos" / "photo.txt").touch()
+    with pytest.raises(DataError, match=r"pattern\. Nearest in '.*photos': 'photo\.jpg', 'zebra\.jpg'$"):
+        dataset(tmp_path / "photos" / "phto.jpg")
+    with pytest.raises(DataError, match=r"pattern\. Nearest in '.*': 'photos'$"):
+        dataset(tmp_path / "phtos" / "photo.jpg")
+    monkeypatch.chdir(tmp_path / "photos")
+    with pytest.raises(DataError, match=r"^'phto\.jpg' is not there; .*\. Nearest in '\.': 'photo\.jpg'"):
+        dataset("phto.jpg")
+
+
 def test_missing_pictures_are_errors(tmp_path):
-    with pytest.raises(DataError, match=r"nowhere' is not there; give a picture, a folder"):
+    with pytest.raises(DataError, match=r"nowhere' is not there; give a picture, .* a glob pattern$"):
         dataset(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"holds no pictures among its 0 files; known are \.jpg"):
         dataset(tmp_path)
