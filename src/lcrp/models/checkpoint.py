@@ -4,6 +4,7 @@ import hashlib
 import io
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,11 +18,14 @@ from lcrp.errors import CheckpointError, nearest
 from lcrp.models.content import weights_in
 from lcrp.models.misfits import misfits
 from lcrp.models.unpickling import MAX_FILE_BYTES, Inert, read_inert
+from lcrp.values.paths import shown
 
 _log = logging.getLogger(__name__)
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 COUNTER = ".num_batches_tracked"  # of norms; may be missing
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors")
 HALF_PRECISION = 2e-3  # by how much two values that were rounded to float16 may differ, relatively
 
 # sha256 of published files: of YOLOv5 those of release 7.0, and of earlier ones by release; of YOLOv6 those of 0.1.0.
@@ -91,6 +95,8 @@ def glimpse(path: Path) -> Checkpoint:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[io.BufferedReader]:
+    if not path.exists():
+        _check_hub(path)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "is not there"
         choices = sorted(other.name for other in path.parent.glob("*.pt*")) if path.parent.is_dir() else []
@@ -100,6 +106,22 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
             yield file
     except OSError as error:
         raise CheckpointError(f"checkpoint '{path}' cannot be opened: {error.strerror or error}") from error
+
+
+def _check_hub(path: Path) -> None:
+    """What to do with a name of the Hugging Face Hub, which looks like a path that leads nowhere.
+
+    Raises:
+        CheckpointError: it may be one.
+    """
+    name = shown(path.absolute())
+    if not _HUB_NAME.fullmatch(name) or path.suffix in _WEIGHTS or path.parent.exists():
+        return
+    raise CheckpointError(
+        f"checkpoint '{path}' is not there: files and folders of this machine are read, and nothing is fetched. If it "
+        f"is a name of the Hugging Face Hub: hf download {name} --local-dir {path.name}",
+        mend=f"Then write model.checkpoint={path.name}",
+    )
 
 
 def load_state(network: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:

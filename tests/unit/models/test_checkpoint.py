@@ -21,7 +21,14 @@ from torch import nn
 from lcrp.errors import CheckpointError
 from lcrp.models import checkpoint as checkpoint_module
 from lcrp.models import unpickling
-from lcrp.models.checkpoint import Checkpoint, embedded_checkpoint, load_state, read_checkpoint, save_checkpoint
+from lcrp.models.checkpoint import (
+    Checkpoint,
+    embedded_checkpoint,
+    glimpse,
+    load_state,
+    read_checkpoint,
+    save_checkpoint,
+)
 from lcrp.models.deeplabv3plus import DeepLabV3Plus
 from lcrp.models.ssd import SSD
 from lcrp.models.unet import UNet
@@ -368,6 +375,20 @@ def test_damaged_files_get_one_line(tmp_path: Path, content: Callable[[], bytes]
     with pytest.raises(CheckpointError, match=reason) as error:
         read_checkpoint(path)
     assert "bad.pt" in one_line(error)
+
+
+@pytest.mark.parametrize("read", [read_checkpoint, glimpse])
+def test_a_name_of_the_hub_is_told_how_it_is_fetched(
+    read: Callable[[Path], Checkpoint], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match=r"Hub: hf download facebook/detr-r50 --local-dir detr-r50$") as caught:
+        read(tmp_path / "facebook/detr-r50")
+    assert caught.value.with_mend().endswith(" --local-dir detr-r50. Then write model.checkpoint=detr-r50")
+    (tmp_path / "runs").mkdir()
+    for path in ("runs/best", "facebook/best.pt", "detr-r50", "a/b/c"):
+        with pytest.raises(CheckpointError, match=r"is not there; nearest in"):
+            read(tmp_path / path)
 
 
 def test_missing_files_name_their_neighbours(tmp_path: Path) -> None:
