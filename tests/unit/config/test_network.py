@@ -44,6 +44,14 @@ def test_random_weights_are_the_same_each_time_and_leave_the_generator_alone(tmp
     assert not any(parameter.requires_grad for parameter in first.network.parameters())
 
 
+def test_a_head_that_is_named_is_of_the_identity_where_there_are_two(tmp_path: Path) -> None:
+    """Statistics of a YOLOv8 were stale where its only head was named."""
+    for version, told in (("8", False), ("26", True)):
+        settings = ["model=yolo", f"model.network.version={version}", "model.checkpoint=random", "model.head=many"]
+        found = trained_network(composed(settings).model, ("a",), CPU, tmp_path)
+        assert ("head" in found.arguments) is told
+
+
 def test_a_checkpoint_brings_its_size_and_names(tmp_path: Path) -> None:
     given = trained_network(model(checkpoint="random"), ("a", "b", "c"), CPU, tmp_path)
     save_checkpoint(tmp_path / "mine.pt", given.network, class_names=["x", "y", "z"])

@@ -1,5 +1,6 @@
 """YOLOv8 and newer: descriptions are obeyed, and what is not known is refused by name."""
 
+import logging
 from dataclasses import replace
 
 import pytest
@@ -171,8 +172,23 @@ def test_the_head_is_chosen() -> None:
     assert network(picture).is_one_to_one
     assert not many(picture).is_one_to_one
     assert not torch.equal(network(picture).class_logits, many(picture).class_logits)
-    with pytest.raises(ConfigError, match=r"model.head='one2one' is not in this network: it has many"):
+    with pytest.raises(
+        ConfigError, match=r"model.head='one2one' is not in this network: its only head is 'many'; leave"
+    ):
         YOLO(network_part("8", size_of("8", "n"), 3, "detect"), "one2one")
+    with pytest.raises(ConfigError, match=r"model.head='many' says nothing to a network that tells classes of pixels"):
+        YOLO(network_part("26", size_of("26", "n"), 3, "semantic"), "many")
+
+
+def test_an_only_head_that_is_named_changes_nothing_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    network = YOLO(network_part("8", size_of("8", "n"), 3, "detect"), "many")
+    assert caplog.messages == ["model.head=many changes nothing: the network has no other head"]
+    assert (network.title, network.has_choice) == ("", False)
+    caplog.clear()
+    network = YOLO(network_part("26", size_of("26", "n"), 3, "detect"), "many")
+    network.prepare()  # leaves one head out
+    assert (caplog.messages, network.title, network.has_choice) == ([], "head many", True)
 
 
 @pytest.mark.parametrize(

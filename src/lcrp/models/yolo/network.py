@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lcrp.errors import CheckpointError
+from lcrp.errors import CheckpointError, ConfigError
 from lcrp.models.layers import initialise_convolutions
 from lcrp.models.yolo.build import HEADS, build
 from lcrp.models.yolo.heads import Detect, Head
@@ -31,6 +31,7 @@ class YOLO(nn.Module):
 
     Raises:
         CheckpointError: a layer is not known here, reads what is not there, or the last one is no head.
+        ConfigError: it has no such head.
     """
 
     def __init__(self, part: Part, head: Head | None = None) -> None:
@@ -42,8 +43,18 @@ class YOLO(nn.Module):
         self.sources = [_sources(layer, number) for number, layer in enumerate(layers)]
         self.model = nn.Sequential(*(_built(layer, number) for number, layer in enumerate(layers)))
         self._needed = {source for sources in self.sources for source in sources}
-        if head is not None and isinstance(self.head, Detect):
-            self.head.choose(head)
+        if head is None:
+            return
+        if not isinstance(self.head, Detect):
+            raise ConfigError(
+                f"model.head='{head}' says nothing to a network that tells classes of pixels; leave it out"
+            )
+        self.head.choose(head)
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether it has several heads, of which one answers."""
+        return isinstance(self.head, Detect) and self.head.has_choice
 
     @property
     def head(self) -> nn.Module:
@@ -53,8 +64,7 @@ class YOLO(nn.Module):
     @property
     def title(self) -> str:
         """Which head answers, if there are several."""
-        head = self.head
-        return f"head {head.head}" if isinstance(head, Detect) and head.has_choice else ""
+        return f"head {self.head.head}" if isinstance(self.head, Detect) and self.has_choice else ""
 
     def forward(self, x: Tensor) -> DetectorOutput | Tensor:
         """What the head makes of pictures.
