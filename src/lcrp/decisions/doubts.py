@@ -52,16 +52,25 @@ def _tell_of_layers(explainer: Explainer, sample: Sample, weak: Sequence[Explana
     if not weak:
         return
     try:
-        better = _better_layers(explainer, sample, weak)
-    except LayerError:  # advice alone: some layer holds no finite relevance
-        better = [{} for _ in weak]
-    for explanation, shares in zip(weak, better, strict=True):
-        names = ", ".join(f"'{layer}' ({share:.0%})" for layer, share in shares.items())
-        advice = (
-            f"choose a layer that leads to this decision: {names}" if names else "no layer with places carries more"
-        )
-        signs = f"; {CANCEL}" if cancels(explanation.layer_share, *shares.values()) else ""
-        log.warning("%s; %s%s", _doubt(explanation), advice, signs)
+        every = _layer_shares(explainer, sample, weak)
+    except LayerError:  # some layer holds no finite relevance: there is nothing to advise
+        every = [({}, {})] * len(weak)
+    for explanation, (deep, shares) in zip(weak, every, strict=True):
+        better = _best(deep) or _best(shares)
+        names = ", ".join(f"'{layer}' ({share:.0%})" for layer, share in better.items())
+        advice = f"; choose a layer that leads to this decision: {names}" if names else _no_better(explanation, shares)
+        signs = f"; {CANCEL}" if cancels(explanation.layer_share, *better.values()) else ""
+        log.warning("%s%s%s", _doubt(explanation), advice, signs)
+
+
+def _no_better(explanation: Explanation, shares: Mapping[str, float]) -> str:
+    """That no layer is worth looking at instead, and which one has the largest part in the decision all the same."""
+    if not shares:
+        return ""
+    most = max(shares, key=lambda layer: abs(shares[layer]))
+    is_larger = most != explanation.layer and abs(shares[most]) > abs(explanation.layer_share)
+    largest = f", most passes through '{most}' ({shares[most]:.1%})" if is_larger else ""
+    return f"; no layer with places carries {LEAST_LAYER_SHARE:.0%} of it{largest}"
 
 
 def _doubt(explanation: Explanation) -> str:
@@ -77,20 +86,19 @@ def _doubt(explanation: Explanation) -> str:
     return f"{source}: {much} of the relevance of '{explanation.class_name}' passes through layer '{layer}'{rest}"
 
 
-def _better_layers(explainer: Explainer, sample: Sample, found: Sequence[Explanation]) -> list[Mapping[str, float]]:
-    """For every decision the layers through which most of it passes, with their shares: deep ones where there are."""
+def _layer_shares(
+    explainer: Explainer, sample: Sample, found: Sequence[Explanation]
+) -> list[tuple[Mapping[str, float], Mapping[str, float]]]:
+    """For every decision what passes through layers with places: through those of the deeper half, and through all."""
     layers = layers_with_places(explainer, sample)
     deep, every = deeper_half(layers), list(layers)
     decisions = [one.explained for one in found]
     with explainer.attributor(every) as attributor:
         shares = layer_shares(attributor.forward(sample.image[None]), decisions)
-        return [
-            _best({name: one[name] for name in deep if name in one}) or _best(one, least=abs(explanation.layer_share))
-            for one, explanation in zip(shares, found, strict=True)
-        ]
+        return [({name: one[name] for name in deep if name in one}, one) for one in shares]
 
 
-def _best(shares: Mapping[str, float], least: float = 0.0) -> Mapping[str, float]:
-    """The largest shares of a tenth at least, and more than another."""
+def _best(shares: Mapping[str, float]) -> Mapping[str, float]:
+    """The largest shares, of a tenth at least."""
     best = sorted(shares, key=lambda layer: -shares[layer])[:MOST_BETTER]
-    return {layer: shares[layer] for layer in best if shares[layer] >= max(LEAST_LAYER_SHARE, least)}
+    return {layer: shares[layer] for layer in best if shares[layer] >= LEAST_LAYER_SHARE}

@@ -1,5 +1,6 @@
 """From one picture to all that a figure shows."""
 
+import re
 from dataclasses import replace
 
 import colour_world
@@ -10,6 +11,7 @@ import toy
 from colour_world import Squares
 from torch import nn
 
+from lcrp.composites.composites import epsilon_flat
 from lcrp.composites.spec import GRADIENT
 from lcrp.decisions import explained as seam
 from lcrp.decisions.concept_choice import ConceptChoice
@@ -124,9 +126,32 @@ def test_relevance_that_reaches_no_picture_is_followed_in_the_log(caplog: pytest
     explained(explainer, Squares()[1], selection(), CHOICE)
     assert caplog.messages == [
         "squares/01: of the relevance of 'boat' <1 % reached the picture, biases took >99 %",
-        "squares/01: nothing of the relevance of 'boat' passes through layer 'faint'; no layer with places carries "
-        "more",
+        "squares/01: nothing of the relevance of 'boat' passes through layer 'faint'; no layer with places carries 10% "
+        "of it",
     ]
+
+
+class Opposed(nn.Module):
+    """Two layers that speak against a decision, which its bias makes, in unequal parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.little, self.much, self.head = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 1), nn.Conv2d(2, 2, 1)
+        for convolution, weight in ((self.little, 0.1), (self.much, 0.3), (self.head, -1.0)):
+            nn.init.constant_(convolution.weight, weight)
+            nn.init.zeros_(convolution.bias)
+        self.head.bias.data = torch.tensor([0.0, 20.0])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.little(x) + self.much(x))  # type: ignore[no-any-return]
+
+
+def test_the_largest_part_in_a_decision_is_told_where_no_layer_leads_to_it(caplog: pytest.LogCaptureFixture) -> None:
+    """The log said that no layer carries more, where another carried three times as much against the decision."""
+    explainer = toy.explainer(Opposed(), ("sky", "boat"), colour_world.SIDE, layer="little", build=epsilon_flat)
+    (found,) = explained(explainer, Squares()[1], selection(), CHOICE)
+    assert found.layer_share < 0
+    assert re.search(r"; no layer with places carries 10% of it, most passes through 'much' \(-", caplog.messages[-1])
 
 
 def test_fewer_concepts_than_asked_for_are_told(caplog: pytest.LogCaptureFixture) -> None:
