@@ -70,7 +70,7 @@ class Asked:
             return self
         task = self.selection.thresholds.of(self.explainer.task)
         with computing(self.explainer.precision):
-            chosen = chosen_layer(replace(self.explainer, task=task), samples)
+            chosen = chosen_layer(replace(self.explainer, task=task), samples, start_counting=self.run.progress)
         if chosen is None:
             return self
         tell(chosen)
@@ -107,7 +107,7 @@ class Asked:
             return ()
 
 
-def chosen_by(statistics: Statistics) -> ChosenLayer:
+def chosen_by(statistics: Statistics, run: Run) -> ChosenLayer:
     """The layer that 'auto' stands for in the data of statistics.
 
     Raises:
@@ -117,7 +117,7 @@ def chosen_by(statistics: Statistics) -> ChosenLayer:
     chosen = subject.explainer.chosen or statistics.value.chosen
     if chosen is None:
         with computing(subject.explainer.precision):
-            chosen = choice_of(subject, statistics.settings)
+            chosen = choice_of(subject, statistics.settings, run.progress)
     if chosen is None:
         raise undecided(subject.explainer, subject.dataset.name)
     tell(chosen)

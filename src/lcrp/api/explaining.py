@@ -156,7 +156,7 @@ def explain(
         explainer = explainer if composite is None else with_composite(explainer, composite)
         explainer = with_layer(explainer, layer)
         if statistics is not None and is_auto(explainer, [None]):
-            explainer = with_chosen(explainer, chosen_by(statistics))
+            explainer = with_chosen(explainer, chosen_by(statistics, shared_run(progress)))
         choice = ConceptChoice(
             mode=mode,
             layer=explainer.layer,

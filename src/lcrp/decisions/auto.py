@@ -15,6 +15,7 @@ from lcrp.composites.composites import epsilon_plus_flat
 from lcrp.composites.spec import CompositeSpec
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.beside import without_background
+from lcrp.decisions.counting import GrowingCount, StartCounting
 from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.subject import TargetChoice
 from lcrp.errors import DataError, LayerError, TargetError, nearest
@@ -35,7 +36,10 @@ Shares = Mapping[str, float]  # of a decision's relevance, by layer
 
 
 def chosen_layer(
-    explainer: Explainer, samples: Iterable[Sample], targets: TargetChoice = "predicted"
+    explainer: Explainer,
+    samples: Iterable[Sample],
+    targets: TargetChoice = "predicted",
+    start_counting: StartCounting | None = None,
 ) -> ChosenLayer | None:
     """The layer that 'auto' stands for, by the first 16 decisions about samples.
 
@@ -50,6 +54,7 @@ def chosen_layer(
         explainer: the network; gradients are no relevance, so epsilon_plus_flat takes their place.
         samples: read in order until there are decisions enough, 64 at most.
         targets: which decisions; what is annotated where it is, else what is predicted.
+        start_counting: opens a count of what is looked at, as `Run.progress` does.
 
     Returns:
         None if nothing is decided in these samples.
@@ -62,7 +67,14 @@ def chosen_layer(
         composite=explainer.composite if explainer.composite.is_lrp else _LRP,
         unaccounted="accept",  # explaining itself tells
     )
-    waiting = iter(samples)
+    with GrowingCount(start_counting, "choosing the layer", "explanations") as count:
+        count.extend(NUM_DECISIONS)
+        return _chosen(explainer, iter(samples), targets, count)
+
+
+def _chosen(
+    explainer: Explainer, waiting: Iterator[Sample], targets: TargetChoice, count: GrowingCount
+) -> ChosenLayer | None:
     first = next(waiting, None)
     if first is None:
         return None
@@ -71,8 +83,11 @@ def chosen_layer(
     found: list[Shares] = []
     every = list(layers)
     for part, with_output, least in ((deeper_half(layers), False, ENOUGH), (every, False, 0.0), (every, True, 0.0)):
-        looked_at = kept or chain([first], waiting)
-        kept, found = _measured(explainer, part, islice(looked_at, NUM_PICTURES), targets, with_output=with_output)
+        looked_at = islice(kept or chain([first], waiting), NUM_PICTURES)
+        if found:
+            count.extend(NUM_DECISIONS)
+        kept, found = _measured(explainer, part, looked_at, targets, with_output=with_output, count=count)
+        count.extend(len(found) - NUM_DECISIONS)
         if not found:
             return None
         best = _best(layers, part, found, _geometric, least)
@@ -114,6 +129,7 @@ def _measured(
     targets: TargetChoice,
     *,
     with_output: bool,
+    count: GrowingCount,
 ) -> tuple[list[Sample], list[Shares]]:
     """The samples about which something is decided, and the shares of each of their first decisions.
 
@@ -128,7 +144,9 @@ def _measured(
             try:
                 trace = attributor.forward(sample.image[None])
                 decisions = _decisions(explainer, trace, sample, targets)[: NUM_DECISIONS - len(found)]
-                found += layer_shares(trace, decisions, with_output=with_output)
+                for shares in layer_shares(trace, decisions, with_output=with_output):
+                    found.append(shares)
+                    count.advance()
             except LayerError as error:  # in this picture one of the layers takes no part
                 refused = error
                 continue

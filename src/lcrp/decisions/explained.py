@@ -6,10 +6,10 @@ from dataclasses import replace
 from lcrp.attribution.layers import layer_names, no_layer
 from lcrp.decisions.auto import named
 from lcrp.decisions.concept_choice import ConceptChoice
+from lcrp.decisions.counting import StartCounting
 from lcrp.decisions.decision import explained_decisions
 from lcrp.decisions.doubts import tell_doubts
 from lcrp.decisions.explainer import Explainer
-from lcrp.decisions.neuron_maps import StartCounting
 from lcrp.decisions.references import References, ReferenceSource, reference_samples
 from lcrp.decisions.selection import Selection
 from lcrp.errors import LayerError

@@ -5,11 +5,10 @@ Axes: B batch, C concept, H W picture, h w feature map.
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Task
 from lcrp.attribution.trace import Trace
 from lcrp.data.dataset import Dataset
+from lcrp.decisions.counting import GrowingCount
 from lcrp.decisions.rounds import few_samples
 from lcrp.errors import DataError
 from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
@@ -30,17 +30,6 @@ Mode = Literal["relevance", "activation"]
 Heatmap = npt.NDArray[np.floating]
 
 log = logging.getLogger(__name__)
-
-
-class Counting(Protocol):
-    """Is told how far work is."""
-
-    def advance(self, count: int = 1) -> None:
-        """`count` more units are done."""
-        ...
-
-
-StartCounting = Callable[[int, str, str], AbstractContextManager[Counting]]  # total, description, unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +64,7 @@ class NeuronMaps:
         mode: Mode,
         batch_size: int,
         cached: ReferenceCache | None = None,
-        start_counting: StartCounting | None = None,
+        count: GrowingCount | None = None,
     ) -> None:
         """Take what is needed.
 
@@ -86,14 +75,14 @@ class NeuronMaps:
             mode: what restarts at the neurons.
             batch_size: samples per forward pass, at most.
             cached: heatmaps that earlier runs computed; None keeps none.
-            start_counting: opens a count of the heatmaps that are to be computed.
+            count: of the heatmaps that are to be computed; None tells nobody.
         """
         self._attributor = attributor
         self._layer = layer
         self._mode = mode
         self._batch_size = batch_size
         self._cached = cached
-        self._start_counting = start_counting
+        self._count = count or GrowingCount(None, "", "")
         self._known: dict[int, dict[NeuronKey, Heatmap]] = {}
         self._read: Callable[[int], Sample] = cache(lambda index: dataset[index])
 
@@ -125,16 +114,15 @@ class NeuronMaps:
         queues = sorted(by_target.values(), key=len, reverse=True)
         readable = [(sample, queue) for queue in queues if (sample := self.sample(queue[0])) is not None]
         num_unreadable = len(missing) - sum(len(queue) for _, queue in readable)
-        start = self._start_counting or _uncounted
         computed: dict[int, dict[NeuronKey, Heatmap]] = {}
-        with start(len(missing), "references", "heatmaps") as counting:
-            counting.advance(num_unreadable)
-            for part in few_samples(readable, itemgetter(0), self._batch_size, self._attributor):
-                samples, queues_of_batch = zip(*part, strict=True)
-                batch = _Batch(samples=list(samples), queues=list(queues_of_batch))
-                for one, heatmap in self._of_batch(batch):
-                    computed.setdefault(one.concept, {})[one.neuron] = heatmap
-                counting.advance(sum(map(len, queues_of_batch)))
+        self._count.extend(len(missing))
+        self._count.advance(num_unreadable)
+        for part in few_samples(readable, itemgetter(0), self._batch_size, self._attributor):
+            samples, queues_of_batch = zip(*part, strict=True)
+            batch = _Batch(samples=list(samples), queues=list(queues_of_batch))
+            for one, heatmap in self._of_batch(batch):
+                computed.setdefault(one.concept, {})[one.neuron] = heatmap
+            self._count.advance(sum(map(len, queues_of_batch)))
         self._remember(computed)
 
     def _remember(self, computed: Mapping[int, Mapping[NeuronKey, Heatmap]]) -> None:
@@ -175,12 +163,3 @@ def _targets(task: Task, trace: Trace, batch: _Batch) -> list[ExplainedTarget | 
     neurons = [queue[0].neuron for queue in batch.queues]
     rows = zip(batch.samples, neurons, task.predictions(trace.output), strict=True)
     return [task.found(prediction, sample, neuron.class_id, neuron.item) for sample, neuron, prediction in rows]
-
-
-class _Silent:
-    def advance(self, count: int = 1) -> None:
-        """Tell nobody."""
-
-
-def _uncounted(total: int, description: str, unit: str) -> AbstractContextManager[Counting]:  # noqa: ARG001
-    return nullcontext(_Silent())

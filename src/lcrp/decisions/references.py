@@ -15,7 +15,8 @@ import torch
 from lcrp.attribution.engine import Attributor
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.concept_choice import ConceptChoice
-from lcrp.decisions.neuron_maps import Heatmap, Mode, NeuronMaps, RankedNeuron, StartCounting
+from lcrp.decisions.counting import GrowingCount, StartCounting
+from lcrp.decisions.neuron_maps import Heatmap, Mode, NeuronMaps, RankedNeuron
 from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.explanation import NOTHING_LOST, Lost, Reference
@@ -136,21 +137,23 @@ def reference_samples(
         source: where references come from.
         concepts: channels of the layer.
         explained: the picture for which references are shown.
-        start_counting: opens a count of the heatmaps that are to be computed.
+        start_counting: opens a count of the heatmaps that are to be computed; it grows where others take the place of
+            those that are left out.
     """
-    maps = NeuronMaps(
-        attributor,
-        source.dataset,
-        layer=source.layer,
-        mode=source.mode,
-        batch_size=source.batch_size,
-        cached=source.cache,
-        start_counting=start_counting,
-    )
     chosen = {concept: _Choice(source, concept, explained) for concept in concepts}
-    while wanted := [ranked for choice in chosen.values() for ranked in choice.wanted()]:
-        for ranked, heatmap in zip(wanted, maps.heatmaps(wanted), strict=True):
-            chosen[ranked.concept].offer(ranked, maps.sample(ranked), heatmap)
+    with GrowingCount(start_counting, "references", "heatmaps") as count:
+        maps = NeuronMaps(
+            attributor,
+            source.dataset,
+            layer=source.layer,
+            mode=source.mode,
+            batch_size=source.batch_size,
+            cached=source.cache,
+            count=count,
+        )
+        while wanted := [ranked for choice in chosen.values() for ranked in choice.wanted()]:
+            for ranked, heatmap in zip(wanted, maps.heatmaps(wanted), strict=True):
+                chosen[ranked.concept].offer(ranked, maps.sample(ranked), heatmap)
     lost = sum((choice.lost for choice in chosen.values()), NOTHING_LOST)
     if lost != NOTHING_LOST:
         num_tried = sum(choice.num_tried for choice in chosen.values())

@@ -14,7 +14,7 @@ from lcrp.runs.interruption import StopRequest
 log = logging.getLogger(__name__)
 
 OnProgress = Callable[[int, int, str, str], None]
-"""Is told (done, total, description, unit): at the start, and whenever more is done.
+"""Is told (done, total, description, unit): at the start, and whenever more is done or to be done.
 
 A KeyboardInterrupt that it raises asks long work to stop where it can go on later.
 """
@@ -84,6 +84,12 @@ class Progress:
         if not self._is_redrawn:
             self._pause = min(2 * self._pause, _LAST_LOG_SECONDS)
         self._show()
+
+    def extend(self, count: int) -> None:
+        """`count` more units are to be done; fewer, where it is negative."""
+        self._total += count
+        if self._told is not None:
+            self._tell(self._told)
 
     def counted(self, units: Iterable[_Unit]) -> Iterator[_Unit]:
         """The same units, each counted when the next one is asked for."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.auto import chosen_layer, is_auto, read_samples, undecided, with_chosen
+from lcrp.decisions.counting import StartCounting
 from lcrp.decisions.subject import StatisticsSettings, Subject, statistics_key
 from lcrp.errors import StoreError
 from lcrp.runs.run import Run
@@ -31,7 +32,7 @@ def settled(
     Args:
         subject: model and dataset, by whose first decisions a layer is chosen.
         statistics: how its statistics are made.
-        run: has the folder of what runs share.
+        run: has the folder of what runs share, and shows the progress.
         layers: that are asked for; None is the explainer's own.
         path: statistics that are used, which may have chosen before.
         pictures: by which a layer is chosen instead, all that is predicted in them.
@@ -43,19 +44,31 @@ def settled(
         return subject
     chosen = _known(subject, statistics, run, path)
     if chosen is None:
-        chosen = choice(subject, statistics) if pictures is None else _by_pictures(subject, pictures)
+        chosen = (
+            choice(subject, statistics, run.progress)
+            if pictures is None
+            else chosen_layer(subject.explainer, read_samples(pictures, None), start_counting=run.progress)
+        )
     if chosen is None:
         raise undecided(subject.explainer, (pictures or subject.dataset).name)
     tell(chosen)
     return knowing(subject, chosen)
 
 
-def choice(subject: Subject, statistics: StatisticsSettings) -> ChosenLayer | None:
-    """What 'auto' stands for by the first decisions about the whole dataset; None if there are none."""
+def choice(
+    subject: Subject, statistics: StatisticsSettings, start_counting: StartCounting | None = None
+) -> ChosenLayer | None:
+    """What 'auto' stands for by the first decisions about the whole dataset; None if there are none.
+
+    Args:
+        subject: model and dataset.
+        statistics: how its statistics are made.
+        start_counting: opens a count of what is looked at, as `Run.progress` does.
+    """
     explainer, dataset = subject.explainer, subject.dataset
     is_foreign = dataset.class_names != explainer.class_names  # so that annotations name other classes
     targets = "predicted" if is_foreign else statistics.targets
-    return chosen_layer(explainer, read_samples(dataset, statistics.num_samples), targets)
+    return chosen_layer(explainer, read_samples(dataset, statistics.num_samples), targets, start_counting)
 
 
 def knowing(subject: Subject, chosen: ChosenLayer) -> Subject:
@@ -66,10 +79,6 @@ def knowing(subject: Subject, chosen: ChosenLayer) -> Subject:
 def tell(chosen: ChosenLayer) -> None:
     """Say which layer it is, and how much of the decisions it carries."""
     log.info("layer auto: %s", chosen)
-
-
-def _by_pictures(subject: Subject, pictures: Dataset) -> ChosenLayer | None:
-    return chosen_layer(subject.explainer, read_samples(pictures, None))
 
 
 def _known(subject: Subject, statistics: StatisticsSettings, run: Run, path: Path | None) -> ChosenLayer | None:

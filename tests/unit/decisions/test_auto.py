@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import colour_world
 import forked
@@ -15,6 +16,7 @@ from lcrp.composites.spec import GRADIENT
 from lcrp.decisions.auto import NUM_DECISIONS, chosen_layer, layers_of, layers_with_places, named, read_samples
 from lcrp.decisions.auto import with_chosen as knowing
 from lcrp.errors import LayerError
+from lcrp.runs.run import Run
 from lcrp.values.chosen_layer import ChosenLayer
 from lcrp.values.sample import Sample
 
@@ -37,6 +39,24 @@ def test_the_first_decisions_by_index_choose_whatever_comes_after() -> None:
     dataset = Squares(40)
     assert chosen_layer(forked.explainer(), read_samples(dataset, None)) == shorter
     assert dataset.num_read <= NUM_DECISIONS + 2
+
+
+def test_the_choice_is_counted_from_before_its_first_pass_on(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """Nothing was said while a large network's layers were looked at, for minutes."""
+    told: list[tuple[int, int, str, str]] = []
+    run = Run(folder=tmp_path, output_root=tmp_path, on_progress=lambda *what: told.append(what))
+
+    def watched() -> Iterator[Sample]:
+        assert told == [(0, NUM_DECISIONS, "choosing the layer", "explanations")]
+        yield from samples(4)
+
+    caplog.set_level("INFO")
+    found = chosen_layer(forked.explainer(), watched(), start_counting=run.progress)
+    assert found is not None
+    looked_at = 2 * found.num_decisions  # in the deeper half, and, since none carries half of them there, everywhere
+    assert told[-1][:2] == (looked_at, looked_at)
+    assert [done for done, *_ in told] == sorted(done for done, *_ in told)
+    assert caplog.messages == [f"choosing the layer: {looked_at} explanations in 0:00"]
 
 
 def test_pictures_that_cannot_be_read_are_passed_over() -> None:

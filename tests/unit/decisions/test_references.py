@@ -17,6 +17,7 @@ from toy import named
 from lcrp.attribution.concepts import only_neuron
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.decisions.references import ReferenceSource, reference_samples
+from lcrp.runs.run import Run
 from lcrp.storage.reference_cache import ReferenceCache
 from lcrp.values.explanation import Lost, Reference
 from lcrp.values.sample import Sample
@@ -218,6 +219,9 @@ def test_the_computation_is_counted() -> None:
         def advance(self, count: int = 1) -> None:
             events.append(count)
 
+        def extend(self, count: int) -> None:
+            events.append(("more", count))
+
     @contextmanager
     def start(total: int, description: str, unit: str) -> Iterator[Told]:
         events.append((total, description, unit))
@@ -227,3 +231,16 @@ def test_the_computation_is_counted() -> None:
         references(engine, source(Squares(broken=(5,))), [0, 1], start_counting=start)
     assert events[0] == (5, "references", "heatmaps")
     assert sum(one for one in events[1:] if isinstance(one, int)) == 5  # lost ones, too
+
+
+def test_replacements_are_of_the_same_count(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """The count of heatmaps began anew for every round of replacements, five times for one picture."""
+    caplog.set_level(logging.INFO)
+    told: list[tuple[int, int]] = []
+    run = Run(folder=tmp_path, output_root=tmp_path, on_progress=lambda done, total, *_: told.append((done, total)))
+    with attributor() as engine:
+        references(engine, source(num_references=1), [2], Squares()[1], start_counting=run.progress)
+    assert told[0] == (0, 1)
+    assert told[-1] == (2, 2)
+    assert told == sorted(told)
+    assert caplog.messages == ["references: 2 heatmaps in 0:00"]

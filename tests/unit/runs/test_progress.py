@@ -56,6 +56,26 @@ def test_log_has_a_line_before_anything_is_done_and_then_at_growing_intervals(
     assert caplog.messages[-1] == "glocal: 200 samples in 3:20"
 
 
+def test_more_may_come_up_while_it_runs(
+    passes: Callable[[float], None], caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    with caplog.at_level(logging.INFO), Progress(2, "references", "heatmaps") as progress:
+        passes(2.0)
+        progress.advance(2)
+        progress.extend(1)
+        passes(4.0)
+        progress.advance()
+    assert caplog.messages[1:3] == [
+        "references: 2/2 heatmaps, 1.0/s, 0:00 left",
+        "references: 3/3 heatmaps, 2.0 s each, 0:00 left",
+    ]
+    told: list[tuple[object, ...]] = []
+    run = Run(folder=tmp_path, output_root=tmp_path, on_progress=lambda *what: told.append(what))
+    with run.progress(2, "references", "heatmaps") as progress:
+        progress.extend(-1)
+    assert told == [(0, 2, "references", "heatmaps"), (0, 1, "references", "heatmaps")]
+
+
 def test_a_terminal_shows_one_line_that_is_redrawn_and_gone_at_the_end(
     passes: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,9 +44,9 @@ def num_choices(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counted: list[int] = []
     real = auto.chosen_layer
 
-    def counting(*given: object) -> ChosenLayer | None:
+    def counting(*given: object, **named: object) -> ChosenLayer | None:
         counted.append(1)
-        return real(*given)  # type: ignore[arg-type]
+        return real(*given, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(settled_module, "chosen_layer", counting)
     return counted

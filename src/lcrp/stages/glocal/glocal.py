@@ -127,7 +127,7 @@ def _settled(subject: Subject, statistics: StatisticsSettings, run: Run, job: Jo
     explainer = subject.explainer
     if is_auto(explainer, (None, *statistics.layers)):
         key = statistics_key(subject, statistics)
-        chosen = known_layer(run.output_root, key, is_exact=True) or choice(subject, statistics)
+        chosen = known_layer(run.output_root, key, is_exact=True) or choice(subject, statistics, run.progress)
         if chosen is None and AUTO in statistics.layers:
             raise undecided(explainer, subject.dataset.name)
         if chosen is not None:
