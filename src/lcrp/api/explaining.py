@@ -17,6 +17,7 @@ from lcrp.api.statistics import Statistics
 from lcrp.attribution.detection import Read
 from lcrp.decisions.auto import is_auto, read_samples, with_chosen
 from lcrp.decisions.concept_choice import ConceptChoice
+from lcrp.decisions.doubts import losses_in, tell_losses
 from lcrp.decisions.explained import title_of
 from lcrp.decisions.neuron_maps import Mode
 from lcrp.decisions.selection import Selection, class_id_of
@@ -211,7 +212,7 @@ def _of_one(asked: Asked, image: Any, target: object) -> Explanations:
         pictures = pictures_of(image, transform, explainer.class_names, bgr=asked.bgr)
         asked = asked.settled(read_samples(pictures, None))
         if len(pictures) == 1:
-            return asked.answer(pictures[0], selections)
+            return _told(asked.answer(pictures[0], selections))
         found: list[Explanation] = []
         refused: list[LcrpError] = []
         with asked.run.progress(len(pictures), *COUNTED) as progress:
@@ -223,7 +224,7 @@ def _of_one(asked: Asked, image: Any, target: object) -> Explanations:
                     refused.append(error)
         if not found:
             raise TargetError(f"nothing to explain in {len(pictures)} pictures; the first: {refused[0]}")
-        return tuple(found)
+        return _told(tuple(found))
 
 
 def _of_list(asked: Asked, images: Sequence[object], target: object) -> list[Explanations]:
@@ -239,7 +240,9 @@ def _of_list(asked: Asked, images: Sequence[object], target: object) -> list[Exp
         asked = asked.settled(samples)
         with asked.run.progress(len(images), *COUNTED) as progress:
             pairs = progress.counted(zip(samples, selections, strict=True))
-            return [asked.answer_if_there(*pair) for pair in pairs]
+            found = [asked.answer_if_there(*pair) for pair in pairs]
+        _told(tuple(one for of_picture in found for one in of_picture))
+        return found
 
 
 def _of_stream(asked: Asked, images: Iterator[object]) -> Iterator[Explanations]:
@@ -248,8 +251,14 @@ def _of_stream(asked: Asked, images: Iterator[object]) -> Iterator[Explanations]
         with python_words():
             sample = asked.sample(image, f"{UNNAMED} {number}")
             asked = asked.settled([sample])
-            found = asked.answer_if_there(sample, asked.selections(None))
+            found = _told(asked.answer_if_there(sample, asked.selections(None)))
         yield found
+
+
+def _told(found: Explanations) -> Explanations:
+    """The same explanations, once the log says what was lost of their decisions."""
+    tell_losses(losses_in(one.value for one in found))
+    return found
 
 
 def _box(box: Sequence[float]) -> Box:

@@ -1,7 +1,8 @@
 """What the log says of explanations that tell little of their decision, and what to look at instead."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import isnan
 
 from lcrp.decisions.auto import deeper_half, layer_shares, layers_with_places
@@ -9,11 +10,13 @@ from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.explainer import Explainer
 from lcrp.errors import LayerError
 from lcrp.values.explanation import MOSTLY, Explanation
+from lcrp.values.ledger import Ledger, losses_of
 from lcrp.values.sample import Sample
 from lcrp.values.shares import CANCEL, cancels, percent
 
 LEAST_LAYER_SHARE = 0.1  # of a decision; below, the layer is not what to look at
 LEAST_TOLD = 0.0005  # below, nothing passes
+GUIDE = "docs/how-to/where_relevance_goes.md"
 MOST_BETTER = 3  # layers that are named instead
 
 log = logging.getLogger(__name__)
@@ -29,11 +32,6 @@ def tell_doubts(explainer: Explainer, sample: Sample, found: Sequence[Explanatio
         choice: what was to be shown.
     """
     for one in found:
-        is_relevance = not isnan(one.layer_share)  # else gradients, or activation
-        losses = one.ledger.losses() if one.ledger is not None and is_relevance else ""
-        if one.ledger is not None and losses:
-            level = logging.WARNING if one.ledger.is_lost else logging.INFO
-            log.log(level, "%s: of the relevance of '%s' %s", one.source, one.class_name, losses)
         if one.against >= MOSTLY:
             log.info(
                 "%s: %s of the relevance in the picture speaks against '%s'; what lies outside is told of the rest",
@@ -45,6 +43,49 @@ def tell_doubts(explainer: Explainer, sample: Sample, found: Sequence[Explanatio
                 *(one.source, len(one.concepts), choice.n_concepts, one.class_name, one.layer, one.mode),
             )
     _tell_of_layers(explainer, sample, [one for one in found if one.layer_share < LEAST_LAYER_SHARE])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A decision of which half or more did not reach the picture.
+
+    Attributes:
+        source: the picture.
+        class_name: the decision's class.
+        ledger: where its relevance went.
+    """
+
+    source: str
+    class_name: str
+    ledger: Ledger
+
+
+def losses_in(found: Iterable[Explanation]) -> list[Loss]:
+    """What was lost of each of these decisions, if it is worth telling; gradients and activation lose nothing."""
+    return [
+        Loss(source=one.source, class_name=one.class_name, ledger=one.ledger)
+        for one in found
+        if one.ledger is not None and not isnan(one.layer_share) and one.ledger.losses()
+    ]
+
+
+def tell_losses(found: Sequence[Loss]) -> None:
+    """Say in one line what biases and others took, whether of one decision or of many."""
+    if not found:
+        return
+    first, lost = found[0], [one for one in found if one.ledger.is_lost]
+    level = logging.WARNING if lost else logging.INFO
+    if len(found) == 1:
+        log.log(level, "%s: of the relevance of '%s' %s", first.source, first.class_name, first.ledger.losses())
+        return
+    nothing = (
+        f"; of {len(lost)} next to nothing is left, '{lost[0].class_name}' in {lost[0].source} say" if lost else ""
+    )
+    log.log(
+        level,
+        "of the relevance of %d decisions %s; heatmaps and shares are of what is left%s. See %s",
+        *(len(found), losses_of([one.ledger for one in found]), nothing, GUIDE),
+    )
 
 
 def _tell_of_layers(explainer: Explainer, sample: Sample, weak: Sequence[Explanation]) -> None:

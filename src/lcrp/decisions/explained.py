@@ -30,8 +30,9 @@ def explained(
 ) -> list[Explanation]:
     """Explanations of the decisions of one picture that were asked for, with all that a figure shows.
 
-    This is the one way from a picture to its explanations; the command line and Python both take it. The network is
-    altered within the call alone, and bit for bit what it was afterwards.
+    This is the one way from a picture to its explanations; the command line and Python both take it, and tell at their
+    end what was lost of all of them (`tell_losses`). The network is altered within the call alone, and bit for bit what
+    it was afterwards.
 
     Args:
         explainer: the network and what belongs to it.

@@ -9,6 +9,7 @@ from lcrp.attribution.layers import AUTO
 from lcrp.data.dataset import Dataset
 from lcrp.data.folder import FolderDataset
 from lcrp.decisions.concept_choice import ConceptChoice
+from lcrp.decisions.doubts import Loss, losses_in, tell_losses
 from lcrp.decisions.explained import explained, layer_of, title_of
 from lcrp.decisions.references import ReferenceSource, reference_source
 from lcrp.decisions.selection import Selection, class_id_of, sample_indices
@@ -59,13 +60,17 @@ class RenderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """Everything that explaining one picture needs; `taken` are the names of files that are written already."""
+    """Everything that explaining one picture needs; `taken` are the names of files that are written already.
+
+    What was lost of the decisions on their way to the picture is kept in `losses`, to be told at the end.
+    """
 
     subject: Subject
     settings: RenderSettings
     references: ReferenceSource | None
     run: Run
     taken: set[str] = field(default_factory=set)
+    losses: list[Loss] = field(default_factory=list)
 
     @property
     def is_own(self) -> bool:
@@ -150,6 +155,7 @@ def _rendered(work: _Work, pictures: Dataset, indices: Sequence[int]) -> list[Pa
             num_told = len(refused)
         if figures and is_search:
             break
+    tell_losses(work.losses)
     if not figures:
         raise _nothing(refused, pictures.name)
     return figures
@@ -167,6 +173,7 @@ def _figures(work: _Work, sample: Sample) -> list[Path]:
         references=work.references,
         start_counting=work.run.progress,
     )
+    work.losses.extend(losses_in(explanations))
     return [figure for explanation in explanations for figure in _written(work, explanation)]
 
 

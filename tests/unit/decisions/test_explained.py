@@ -15,6 +15,7 @@ from lcrp.composites.composites import epsilon_flat
 from lcrp.composites.spec import GRADIENT
 from lcrp.decisions import explained as seam
 from lcrp.decisions.concept_choice import ConceptChoice
+from lcrp.decisions.doubts import losses_in, tell_losses
 from lcrp.decisions.explained import explained, layer_of
 from lcrp.decisions.references import ReferenceSource
 from lcrp.decisions.selection import Selection
@@ -123,12 +124,29 @@ class Silent(nn.Module):
 def test_relevance_that_reaches_no_picture_is_followed_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """It named no layer, and said nothing of the bias."""
     explainer = toy.explainer(Silent(), ("sky", "boat"), colour_world.SIDE, layer="faint")
-    explained(explainer, Squares()[1], selection(), CHOICE)
-    assert caplog.messages == [
+    found = explained(explainer, Squares()[1], selection(), CHOICE)
+    tell_losses(losses_in(found))
+    assert caplog.messages[::-1] == [
         "squares/01: of the relevance of 'boat' <1 % reached the picture, biases took >99 %",
         "squares/01: nothing of the relevance of 'boat' passes through layer 'faint'; no layer with places carries 10% "
         "of it",
     ]
+
+
+def test_losses_of_many_decisions_are_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Every decision of a YOLO had a line of its own."""
+    explainer = toy.explainer(Silent(), ("sky", "boat"), colour_world.SIDE, layer="faint")
+    found = [one for number in (1, 2) for one in explained(explainer, Squares()[number], selection(), CHOICE)]
+    caplog.clear()
+    kept = replace(found[0], ledger=replace(found[0].ledger, reached=0.04, constants=0.96))  # type: ignore[type-var]
+    tell_losses(losses_in([*found, kept, replace(kept, layer_share=float("nan"))]))
+    assert caplog.messages == [
+        "of the relevance of 3 decisions <1 % to 4 % reached the picture, biases took 96 % to >99 %; heatmaps and "
+        "shares are of what is left; of 2 next to nothing is left, 'boat' in squares/01 say. See "
+        "docs/how-to/where_relevance_goes.md"
+    ]
+    tell_losses([])
+    assert len(caplog.messages) == 1
 
 
 class Opposed(nn.Module):

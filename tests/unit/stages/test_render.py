@@ -11,8 +11,10 @@ import colour_world
 import numpy as np
 import pytest
 import torch
+import toy
 from colour_world import Squares
 from PIL import Image
+from torch import nn
 
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.selection import Selection
@@ -195,6 +197,23 @@ def test_one_missing_target_does_not_stop_the_others(tmp_path: Path, caplog: pyt
     figures = rendered(tmp_path, settings(samples=(1, 2, 3), class_name="boat"))
     assert len(figures) == 2
     assert "no 'boat' in squares/02" in caplog.text
+
+
+def test_what_biases_took_of_all_decisions_is_one_line_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There was one for each of them."""
+    caplog.set_level(logging.INFO)
+    network = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.Conv2d(3, 2, 1))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(0.01)
+        network[1].bias[1] = 1.0  # type: ignore[index]
+    subject = toy.subject(toy.explainer(network, ("sky", "boat"), colour_world.SIDE, layer="0"), Squares())
+    rendered(tmp_path, settings(samples=(1, 2, 3), class_name="boat"), subject)
+    told = [line for line in caplog.messages if "biases took" in line]
+    assert told == [caplog.messages[-1]]
+    assert told[0].startswith("of the relevance of 3 decisions <1 % reached the picture, biases took >99 %")
 
 
 def test_nothing_explained_at_all_is_an_error(tmp_path: Path) -> None:

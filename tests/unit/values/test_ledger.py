@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from lcrp.values.ledger import SHARES, Ledger, LedgerMoments
+from lcrp.values.ledger import SHARES, Ledger, LedgerMoments, losses_of
 
 
 def ledger(seed: float, reached: float, constants: float = 0.0, largest: float = 1.0) -> Ledger:
@@ -73,6 +73,16 @@ def test_losses_are_told_from_half_of_a_decision_on() -> None:
     assert ledger(1.0, 0.6, 0.4).losses() == ""
     assert ledger(2.0, 0.4, 1.6).losses() == "20 % reached the picture, biases took 80 %"
     assert ledger(1.0, 0.3, 0.3).losses() == "30 % reached the picture, biases took 30 %, unaccounted for is 40 %"
+
+
+def test_losses_of_many_decisions_are_ranges() -> None:
+    many = [ledger(1.0, 0.01, 0.99), ledger(1.0, 0.04, 0.96), ledger(2.0, 0.06, 1.94)]
+    assert losses_of(many) == "1 % to 4 % reached the picture, biases took 96 % to 99 %"
+    assert losses_of(many[:1]) == many[0].losses() == "1 % reached the picture, biases took 99 %"
+    assert losses_of([*many, ledger(1.0, -0.04, 1.04)]) == (
+        "\N{MINUS SIGN}4 % to 4 % reached the picture, biases took 96 % to 104 %; relevance for and against cancels: "
+        "shares are of their sum"
+    )
 
 
 def test_a_decision_is_lost_where_nothing_is_left_to_look_at() -> None:
