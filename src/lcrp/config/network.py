@@ -186,8 +186,8 @@ def _network(
         network = call(kind, arguments, "model.network") if build is None else build(**arguments)
     if not isinstance(network, nn.Module):
         raise ConfigError(f"model.network._target_='{model.network['_target_']}' gives no torch.nn.Module")
-    if not getattr(network, "has_choice", True):  # the same numbers, whether its only head is named or not
-        arguments.pop("head", None)
+    if "head" in arguments and not getattr(network, "has_choice", True):  # the same numbers as without
+        log.info("model.head=%s changes nothing: the network has no other head", arguments.pop("head"))
     return network, arguments
 
 

@@ -1,5 +1,6 @@
 """From the model's settings to a network with weights and names."""
 
+import logging
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -44,12 +45,17 @@ def test_random_weights_are_the_same_each_time_and_leave_the_generator_alone(tmp
     assert not any(parameter.requires_grad for parameter in first.network.parameters())
 
 
-def test_a_head_that_is_named_is_of_the_identity_where_there_are_two(tmp_path: Path) -> None:
+def test_an_only_head_that_is_named_changes_nothing_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Statistics of a YOLOv8 were stale where its only head was named."""
+    caplog.set_level(logging.INFO)
     for version, told in (("8", False), ("26", True)):
         settings = ["model=yolo", f"model.network.version={version}", "model.checkpoint=random", "model.head=many"]
+        settings.append("model.network.scale=n")
         found = trained_network(composed(settings).model, ("a",), CPU, tmp_path)
         assert ("head" in found.arguments) is told
+    assert caplog.messages == ["model.head=many changes nothing: the network has no other head"]
 
 
 def test_a_checkpoint_brings_its_size_and_names(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 Axes: B batch, K class, M row of the output, P prototype, Q bin of a distance, h w map of a level, H W input.
 """
 
-import logging
 from collections.abc import Sequence
 from typing import Literal
 
@@ -16,8 +15,6 @@ from lcrp.models.layers import grid
 from lcrp.models.yolo.blocks import Block, Build
 from lcrp.models.yolo.part import Part, shown
 from lcrp.values.prediction import DetectorOutput, ObjectMasks, at_least_float32
-
-_log = logging.getLogger(__name__)
 
 Head = Literal["many", "one2one"]  # many rows for an object, of which NMS leaves one; or one row for an object
 
@@ -54,8 +51,6 @@ class Detect(Block):
             raise ConfigError(
                 f"model.head='{head}' is not in this network: its only head is {own}; leave model.head out"
             )
-        if not self.has_choice:
-            _log.info("model.head=%s changes nothing: the network has no other head", head)
         self.head = head
 
     def leave_out(self) -> None:
