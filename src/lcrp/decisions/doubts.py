@@ -38,9 +38,10 @@ def tell_doubts(explainer: Explainer, sample: Sample, found: Sequence[Explanatio
                 *(one.source, percent(one.against), one.class_name),
             )
         if choice.concepts is None and len(one.concepts) < min(choice.n_concepts, one.num_concepts):
+            which = "no other" if one.concepts[0].share > 0.0 else "none"
             log.info(
-                "%s: %d of %d concepts are shown for '%s': no other of layer '%s' has positive %s",
-                *(one.source, len(one.concepts), choice.n_concepts, one.class_name, one.layer, one.mode),
+                "%s: %d of %d concepts are shown for '%s': %s of layer '%s' has positive %s",
+                *(one.source, len(one.concepts), choice.n_concepts, one.class_name, which, one.layer, one.mode),
             )
     _tell_of_layers(explainer, sample, [one for one in found if one.layer_share < LEAST_LAYER_SHARE])
 

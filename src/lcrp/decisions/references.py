@@ -126,10 +126,11 @@ def reference_samples(
     The heatmap of a reference is conditional on the target under which it was ranked, through a single neuron of the
     concept: its spatial peak. In activation mode the neuron's activation takes the place of its relevance.
 
-    Each object is shown once: of two references of one picture whose heatmaps overlap by half, the better one stays
-    (sum_i min(a_i, b_i) / sum_i max(a_i, b_i) >= 0.5 for absolute values of sum 1). With `source.distinct_pictures`
-    each picture is shown once, too, unless the ranking holds too few pictures. The explained picture comes last, and
-    only where the ranking holds too few others. References whose target is no longer found, or whose picture cannot be
+    Samples in which the concept's score is not positive are no references. Each object is shown once: of two references
+    of one picture whose heatmaps overlap by half (sum_i min(a_i, b_i) / sum_i max(a_i, b_i) >= 0.5 for absolute values
+    of sum 1), or have no positive relevance, the better one stays. With `source.distinct_pictures` each picture is
+    shown once, too, unless the ranking holds too few pictures. The explained picture comes last, and only where the
+    ranking holds too few others. References whose target is no longer found, or whose picture cannot be
     read, are left out and counted in the log; the next ones of the ranking take their place.
 
     Args:
@@ -204,7 +205,10 @@ class _Choice:
 
 
 def _in_order(source: ReferenceSource, concept: int) -> list[RankedNeuron]:
-    """Ranked neurons of a concept, best first; of every picture the best one first, if pictures are to be distinct."""
+    """Ranked neurons of a concept, best first; of every picture the best one first, if pictures are to be distinct.
+
+    None of those in which it speaks against the decision, or says nothing: a small dataset ranks these, too.
+    """
     table = source.table
     columns = (table.sample, table.class_id, table.item, table.peak)
     ranked = [
@@ -214,6 +218,7 @@ def _in_order(source: ReferenceSource, concept: int) -> list[RankedNeuron]:
             score=float(table.score[concept, rank]),
         )
         for rank in range(int(table.filled[concept]))
+        if table.score[concept, rank] > 0.0
     ]
     if not source.distinct_pictures:
         return ranked
@@ -222,10 +227,13 @@ def _in_order(source: ReferenceSource, concept: int) -> list[RankedNeuron]:
 
 
 def _overlap(one: Heatmap, other: Heatmap) -> float:
-    """How far two heatmaps [H, W] lie on one another, in [0, 1]: sum of min over sum of max of their shares."""
+    """How far two heatmaps [H, W] lie on one another, in [0, 1]: sum of min over sum of max of their shares.
+
+    Those without positive relevance are the same: figures show the whole picture for them.
+    """
+    if not (one > 0.0).any() or not (other > 0.0).any():
+        return float((one > 0.0).any() == (other > 0.0).any())
     total, total_other = np.abs(one).sum(dtype=np.float64), np.abs(other).sum(dtype=np.float64)
-    if not (total > 0 and total_other > 0):
-        return 0.0
     shares, shares_other = np.abs(one) / total, np.abs(other) / total_other
     return float(np.minimum(shares, shares_other).sum() / np.maximum(shares, shares_other).sum())
 

@@ -122,7 +122,7 @@ def _title_lines(explanation: Explanation, width: float) -> tuple[int, float]:
 
 
 def _headings(explanation: Explanation, panel: float, grid: float) -> tuple[tuple[Lines, ...], tuple[Lines, ...]]:
-    concepts = (_heading(wording.concepts_heading(explanation.mode), panel),)
+    concepts = (_heading(wording.concepts_heading(explanation.mode, explanation.concepts), panel),)
     if not grid:
         return concepts, ()
     note = Lines(

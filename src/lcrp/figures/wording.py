@@ -1,5 +1,6 @@
 """The words of a figure."""
 
+from collections.abc import Sequence
 from math import isnan
 
 from lcrp.values.explanation import MOSTLY, Annotated, ConceptExplanation, Explanation, Lost, against
@@ -134,15 +135,21 @@ def annotation_verdict(annotated: Annotated, class_name: str) -> str:
     return f"✗ false alarm: annotated here is {annotated.class_name} (IoU {annotated.overlap:.2f})"
 
 
-def concepts_heading(mode: str) -> str:
+def concepts_heading(mode: str, concepts: Sequence[ConceptExplanation]) -> str:
     """What the rows are."""
-    return "Most active concepts" if mode == "activation" else "Concepts that carried it"
+    if mode == "activation":
+        return "Most active concepts"
+    against = [concept.share < 0.0 for concept in concepts]
+    if not any(against):
+        return "Concepts that carried it"
+    return "Concepts against it" if all(against) else "Concepts for and against it"
 
 
 def concept_title(concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry) -> tuple[str, str]:
     """Name of a concept, and its part in the decision."""
     where = _where(concept, mode, outline, geometry)
-    return f"concept {concept.concept}", f"{share_text(concept.share)} of the layer's {mode} · {where}"
+    sign = "speaks against: " if mode == "relevance" and concept.share < 0.0 else ""
+    return f"concept {concept.concept}", f"{sign}{share_text(concept.share)} of the layer's {mode} · {where}"
 
 
 def _where(concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry) -> str:
@@ -189,7 +196,7 @@ def missing_note(found: int, asked: int, lost: Lost) -> str:
     first = f"{found} of {asked} references found" if found else "no reference samples"
     reasons = [str(lost)] if lost != Lost() else []
     if found and found + lost.unreadable + lost.not_found < asked:
-        reasons.append("the statistics rank no others")
+        reasons.append("it counts in no others that were ranked")
     return ": ".join([first, *["; ".join(reasons)] * bool(reasons)])
 
 

@@ -166,9 +166,12 @@ class Opposed(nn.Module):
 
 def test_the_largest_part_in_a_decision_is_told_where_no_layer_leads_to_it(caplog: pytest.LogCaptureFixture) -> None:
     """The log said that no layer carries more, where another carried three times as much against the decision."""
+    caplog.set_level("INFO")
     explainer = toy.explainer(Opposed(), ("sky", "boat"), colour_world.SIDE, layer="little", build=epsilon_flat)
     (found,) = explained(explainer, Squares()[1], selection(), CHOICE)
     assert found.layer_share < 0
+    assert [one.share < 0 for one in found.concepts] == [True]
+    assert "1 of 2 concepts are shown for 'boat': none of layer 'little' has positive relevance" in caplog.text
     assert re.search(r"; no layer with places carries 10% of it, most passes through 'much' \(-", caplog.messages[-1])
 
 

@@ -16,7 +16,7 @@ from toy import named
 
 from lcrp.attribution.concepts import only_neuron
 from lcrp.attribution.engine import Attributor, Trace
-from lcrp.decisions.references import ReferenceSource, reference_samples
+from lcrp.decisions.references import ReferenceSource, _overlap, reference_samples
 from lcrp.runs.run import Run
 from lcrp.storage.reference_cache import ReferenceCache
 from lcrp.values.explanation import Lost, Reference
@@ -231,6 +231,23 @@ def test_the_computation_is_counted() -> None:
         references(engine, source(Squares(broken=(5,))), [0, 1], start_counting=start)
     assert events[0] == (5, "references", "heatmaps")
     assert sum(one for one in events[1:] if isinstance(one, int)) == 5  # lost ones, too
+
+
+def test_samples_that_a_concept_speaks_against_are_no_references() -> None:
+    """A small dataset ranks these, too: they were shown as where the concept counts most."""
+    opposed = table()
+    opposed.score[0] = [0.5, 0.0, -0.2]
+    with attributor() as engine:
+        found = references(engine, source(table=opposed), [0])
+    assert [one.sample for one in found[0]] == [1]
+
+
+def test_a_picture_without_positive_relevance_is_shown_once() -> None:
+    """Each of its decisions showed the whole picture again."""
+    nothing, against = np.zeros((4, 4)), np.eye(4) * -1.0
+    assert _overlap(nothing, against) == _overlap(nothing, nothing) == 1.0
+    assert _overlap(nothing, np.eye(4)) == 0.0
+    assert _overlap(np.eye(4), np.eye(4)) == 1.0
 
 
 def test_replacements_are_of_the_same_count(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:

@@ -156,6 +156,19 @@ def test_concept_title(make: Make) -> None:
     )
 
 
+def test_a_concept_of_negative_share_speaks_against(make: Make) -> None:
+    """Its row stood below 'Concepts that carried it'."""
+    made = make()
+    for_it, against = made.concepts[0], replace(made.concepts[1], share=-0.02)
+    assert wording.concept_title(against, "relevance", "box", made.geometry)[1] == (
+        "speaks against: \N{MINUS SIGN}2.0 % of the layer's relevance · 63 % outside the box"
+    )
+    assert "speaks" not in wording.concept_title(against, "activation", "box", made.geometry)[1]
+    headings = [wording.concepts_heading("relevance", shown) for shown in ([for_it], [for_it, against], [against])]
+    assert headings == ["Concepts that carried it", "Concepts for and against it", "Concepts against it"]
+    assert wording.concepts_heading("activation", [against]) == "Most active concepts"
+
+
 @pytest.mark.parametrize(
     ("share", "text"), [(0.0, "0 %"), (0.001, "<1 %"), (0.41, "41 %"), (0.999, ">99 %"), (1.0, "100 %")]
 )
@@ -186,13 +199,13 @@ def test_ordinals(item: int, text: str) -> None:
 def test_missing_references_are_told_with_the_reason() -> None:
     """It said that they were not in the dataset, or could not be read."""
     assert wording.missing_note(12, 12, Lost()) == ""
-    assert wording.missing_note(2, 12, Lost()) == "2 of 12 references found: the statistics rank no others"
+    assert wording.missing_note(2, 12, Lost()) == "2 of 12 references found: it counts in no others that were ranked"
     assert wording.missing_note(2, 4, Lost(unreadable=2)) == (
         "2 of 4 references found: the pictures of 2 cannot be read"
     )
     assert wording.missing_note(2, 12, Lost(unreadable=1, not_found=3)) == (
-        "2 of 12 references found: the picture of 1 cannot be read, the decisions of 3 are not found again; the "
-        "statistics rank no others"
+        "2 of 12 references found: the picture of 1 cannot be read, the decisions of 3 are not found again; it "
+        "counts in no others that were ranked"
     )
     assert wording.missing_note(0, 12, Lost()) == "no reference samples"
     assert wording.missing_note(0, 1, Lost(not_found=1)) == (
