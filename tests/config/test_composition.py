@@ -246,6 +246,15 @@ def test_run_folders_tell_stage_model_and_dataset() -> None:
     assert folder.name.endswith("_render_unet_scenes")
 
 
+def test_run_folders_of_own_pictures_do_not_name_a_dataset() -> None:
+    """Figures of a photograph lay in a folder of 'scenes', none of which they showed."""
+    given = ("stage=render", "model=unet", "stage.image='my, photo.jpg'", "hydra.job.num=4")
+    hydra = raw(*given).hydra
+    assert hydra.run.dir.endswith("_render_unet_pictures")
+    assert hydra.sweep.subdir == "4_render_unet_pictures"
+    assert raw("stage=glocal", "model=unet").hydra.run.dir.endswith("_glocal_unet_scenes")
+
+
 def test_sweep_folder_does_not_depend_on_what_is_swept() -> None:
     """Jobs of one sweep would be scattered over several folders."""
     for swept in ("stage=render", "model=unet", "composite=gradient", "statistics.top_n=3"):
