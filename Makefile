@@ -10,7 +10,7 @@ TRAINING_ssd := stage.learning_rate=0.002 stage.epochs_at=[[128,12],[256,2]]
 TRAINING_unet := stage.epochs_at=[[128,6],[256,2]]
 TRAINING_deeplabv3plus := stage.epochs_at=[[128,8],[256,2]]
 WORKERS ?= 2
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-fast golden lint types format docs notebook bench bench-gpu benchmark-truth weights \
