@@ -96,7 +96,7 @@ def test_the_head_that_answers_is_a_setting_and_is_said(lcrp: Run, tmp_path: Pat
         (("model.head=one2one",), "model.head='one2one' is not in this network: it has many"),
         (("model.network.task=semantic",), "'own.pt' was trained for; write model.network.task=detect"),
         (("stage.rectangle=true", "stage.image=null"), "rectangle=true is for pictures of your own"),
-        (("model.input.resize=rectangle",), "model.input.resize=rectangle gives pictures sizes of their own"),
+        (("model.input.resize=rectangle",), "model.input.resize='rectangle'"),
         (("model.input.resize=stretch", "stage.rectangle=true"), "rectangle=true needs letterboxed pictures"),
     ],
 )
@@ -118,7 +118,7 @@ def test_a_rectangle_has_no_bars(lcrp: Run, tmp_path: Path) -> None:
     square = numbers(lcrp(*SMALL, *SURE))["input"]
     rectangle = numbers(lcrp(*SMALL, *SURE, "stage.rectangle=true"))["input"]
     assert (square["height"], square["width"], square["resize"]) == (64, 64, "letterbox")  # type: ignore[index]
-    assert (rectangle["height"], rectangle["width"], rectangle["resize"]) == (32, 64, "rectangle")  # type: ignore[index]
+    assert (rectangle["height"], rectangle["width"], rectangle["resize"]) == (32, 64, "rect")  # type: ignore[index]
 
 
 def test_python_shows_rectangles_and_masks_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,8 +25,6 @@ class Input:
         from lcrp.data.transforms import InputTransform
 
         yield from told("model.input.", lambda: filled(InputTransform, self, Path()))
-        if self.resize == "rectangle":
-            yield "model.input.resize=rectangle gives pictures sizes of their own: write letterbox, and stage.rectangle"
         yield from at_least("model.input.multiple_of", self.multiple_of, 1)
         for name, side in (("height", self.height), ("width", self.width)):
             if side % max(1, self.multiple_of):

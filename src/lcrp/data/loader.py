@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader, get_worker_info
 
 from lcrp.data.dataset import Dataset
+from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
 from lcrp.values.sample import Batch, Sample
 from lcrp.values.target import SkippedSample
@@ -67,7 +68,7 @@ def chunks(
         pinned: put `images` where a GPU can fetch them while it computes.
 
     Yields:
-        Batches whose `images` all have the shape [batch_size, 3, height, width].
+        Batches whose `images` all have the shape [batch_size, 3, height, width], where inputs are of one size.
 
     Raises:
         DataError: if a sample cannot be read and `on_error` is 'raise'.
@@ -81,7 +82,7 @@ def chunks(
         num_workers=num_workers,
         pin_memory=pinned,
         worker_init_fn=_leave_signals,
-        collate_fn=_Collate(batch_size, (dataset.transform.height, dataset.transform.width)),
+        collate_fn=_Collate(batch_size, dataset.transform),
         generator=torch.Generator(),  # else the loader draws from, and so alters, the global one
     )
     for number, parcel in zip(numbers, loader, strict=True):
@@ -131,6 +132,8 @@ class _Parcel:
 
     def unpacked(self) -> Batch:
         rest: Batch = self.rest if isinstance(self.rest, Batch) else pickle.loads(self.rest)
+        if not len(self.images):
+            return rest
         pairs = zip(rest.samples, rest.rows, strict=True)
         return replace(
             rest, images=self.images, samples=tuple(replace(sample, image=self.images[row]) for sample, row in pairs)
@@ -142,16 +145,17 @@ class _Collate:
     """Puts samples into the rows of one batch."""
 
     batch_size: int
-    size: tuple[int, int]
+    transform: InputTransform
 
     def __call__(self, results: list[Sample | SkippedSample]) -> _Parcel:
-        images = torch.zeros(self.batch_size, 3, *self.size)
         good = [(row, result) for row, result in enumerate(results) if isinstance(result, Sample)]
-        for row, sample in good:
-            images[row] = sample.image
-        nothing = torch.empty(0)
+        nothing = images = torch.empty(0)
+        if self.transform.is_of_one_size:
+            images = torch.zeros(self.batch_size, 3, self.transform.height, self.transform.width)
+            for row, sample in good:
+                images[row] = sample.image
         batch = Batch(
-            samples=tuple(replace(sample, image=nothing) for _, sample in good),
+            samples=tuple(replace(sample, image=nothing) if len(images) else sample for _, sample in good),
             rows=tuple(row for row, _ in good),
             images=nothing,
             broken=tuple(result for result in results if isinstance(result, SkippedSample)),

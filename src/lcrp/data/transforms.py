@@ -35,8 +35,8 @@ class InputTransform:
     - 'stretch': both sides fill the input, the aspect ratio is lost (SSD, Cityscapes).
     - 'shorter_crop': the shorter side fills the input, the rest is cut off around the centre (VOC).
     - 'none': the picture has the input's size already.
-    - 'rectangle': as 'letterbox', of the size (round(h r), round(w r)), with bars up to the next multiple of 32 alone,
-      as newer YOLOs predict: every picture has an input of its own size. For pictures at hand, not for datasets.
+    - 'rect': as 'letterbox', of the size (round(h r), round(w r)), with bars up to the next multiple of 32 alone, as
+      newer YOLOs predict: inputs are as wide or as high as their pictures need.
 
     Attributes:
         height: of the input, in pixels.
@@ -85,9 +85,16 @@ class InputTransform:
         Raises:
             ConfigError: pictures are not letterboxed.
         """
+        if self.resize == "rect":
+            return self
         if self.resize != "letterbox":
             raise ConfigError(f"rectangle=true needs letterboxed pictures; here they are placed by '{self.resize}'")
-        return replace(self, resize="rectangle")
+        return replace(self, resize="rect")
+
+    @property
+    def is_of_one_size(self) -> bool:
+        """Whether all inputs have the same size."""
+        return self.resize != "rect"
 
     def description(self) -> dict[str, object]:
         """Plain values that determine the numbers, for fingerprints and files."""
@@ -108,7 +115,7 @@ class InputTransform:
             ratio = min(vertical, horizontal)
             size = (max(1, int(height * ratio)), max(1, int(width * ratio)))
             offset = tuple(float(round((full - part) / 2 - 0.1)) for full, part in zip(self._size, size, strict=True))
-        elif self.resize == "rectangle":
+        elif self.resize == "rect":
             ratio = min(vertical, horizontal)
             size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
             input_size = (-(-size[0] // STRIDE) * STRIDE, -(-size[1] // STRIDE) * STRIDE)

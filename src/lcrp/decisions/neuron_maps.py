@@ -63,6 +63,7 @@ class NeuronMaps:
         layer: str,
         mode: Mode,
         batch_size: int,
+        map_width: int | None = None,
         cached: ReferenceCache | None = None,
         count: GrowingCount | None = None,
     ) -> None:
@@ -74,6 +75,7 @@ class NeuronMaps:
             layer: name of the layer.
             mode: what restarts at the neurons.
             batch_size: samples per forward pass, at most.
+            map_width: of the map on which the neurons' peaks count; None: of every sample's own.
             cached: heatmaps that earlier runs computed; None keeps none.
             count: of the heatmaps that are to be computed; None tells nobody.
         """
@@ -81,6 +83,7 @@ class NeuronMaps:
         self._layer = layer
         self._mode = mode
         self._batch_size = batch_size
+        self._map_width = map_width
         self._cached = cached
         self._count = count or GrowingCount(None, "", "")
         self._known: dict[int, dict[NeuronKey, Heatmap]] = {}
@@ -142,10 +145,17 @@ class NeuronMaps:
             seed = torch.zeros_like(restart)
             ranked = [batch.queues[row][number] for row in rows]
             concepts = torch.tensor([one.concept for one in ranked], device=restart.device)
-            peaks = torch.tensor([one.neuron.peak for one in ranked], device=restart.device)
+            peaks = torch.tensor(
+                [self._own_peak(one.neuron.peak, restart.shape[-1]) for one in ranked], device=restart.device
+            )
             seed[rows] = only_neuron(restart[rows], concepts, peaks)
             maps = trace.conditional(self._layer, seed)[rows].float().cpu().numpy()
             yield from zip(ranked, maps, strict=True)
+
+    def _own_peak(self, peak: int, width: int) -> int:
+        """A neuron's place y * w + x on a map of its sample's own width."""
+        row, column = divmod(peak, self._map_width or width)
+        return row * width + column
 
     def _restart(self, trace: Trace, batch: _Batch) -> tuple[torch.Tensor, list[bool]]:
         """What restarts at the layer, [B, C, h, w], and which rows have their target."""

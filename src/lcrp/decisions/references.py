@@ -40,6 +40,7 @@ class ReferenceSource:
         mode: what ranked them, and what restarts at the neuron.
         num_references: at most so many per concept.
         batch_size: samples per forward pass, at most.
+        map_width: of the map on which peaks count; None: of every sample's own.
         cache: heatmaps that earlier runs computed; None keeps none.
         distinct_pictures: no picture twice, where enough others exist.
     """
@@ -50,6 +51,7 @@ class ReferenceSource:
     mode: Mode
     num_references: int
     batch_size: int
+    map_width: int | None = None
     cache: ReferenceCache | None = None
     distinct_pictures: bool = True
 
@@ -87,6 +89,7 @@ def reference_source(
         mode=choice.mode,
         num_references=choice.n_references,
         batch_size=batch_size,
+        map_width=ranking.map_size[1],
         cache=ReferenceCache(folder=folder, config_hash=config_hash, layer=choice.layer, mode=choice.mode),
         distinct_pictures=distinct_pictures,
     )
@@ -149,6 +152,7 @@ def reference_samples(
             layer=source.layer,
             mode=source.mode,
             batch_size=source.batch_size,
+            map_width=source.map_width,
             cached=source.cache,
             count=count,
         )

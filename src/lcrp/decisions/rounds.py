@@ -12,6 +12,7 @@ import torch
 from lcrp.attribution.concepts import activation_scores, relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.trace import Trace
+from lcrp.data.transforms import InputTransform
 from lcrp.ranking.accumulator import LayerShape
 from lcrp.values.attribution import ConceptScores
 from lcrp.values.ledger import Ledger
@@ -25,6 +26,7 @@ FORWARD_COST = 1.5  # of a forward pass and what its rounds share, in rounds; me
 
 Queue = Sequence[ExplainedTarget]
 LookedAt = int | Literal["all"] | None
+Shapes = Mapping[str, LayerShape]
 LeastScores = Callable[[Sequence[int]], Mapping[str, torch.Tensor]]
 
 
@@ -62,18 +64,19 @@ class Activations:
     """Reads a forward pass: scores of all layers, and their shapes.
 
     Attributes:
-        scores: of every layer, [B, C].
+        scores: of every layer, [B, C]; peaks count on the maps of `shapes`.
         shapes: of every layer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shapes: Shapes | None = None) -> None:
+        """Nothing is read yet; `shapes` are those of the largest input, where inputs have sizes of their own."""
         self.scores: dict[str, ConceptScores] = {}
-        self.shapes: dict[str, LayerShape] = {}
+        self.shapes: dict[str, LayerShape] = dict(shapes or {})
 
     def read(self, name: str, maps: torch.Tensor) -> None:
         """Score the output [B, C, h, w] of a layer."""
-        self.scores[name] = activation_scores(maps)
-        self.shapes[name] = LayerShape(num_concepts=maps.shape[1], map_size=(maps.shape[2], maps.shape[3]))
+        own = LayerShape(num_concepts=maps.shape[1], map_size=(maps.shape[2], maps.shape[3]))
+        self.scores[name] = counted_on(activation_scores(maps), maps, self.shapes.setdefault(name, own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +120,7 @@ def few_images(images: torch.Tensor, attributor: Attributor) -> tuple[torch.Tens
 def few_samples(
     members: Sequence[Member], sample_of: Callable[[Member], Sample], most: int, attributor: Attributor
 ) -> Iterator[Sequence[Member]]:
-    """What comes with one sample each, in parts whose pictures, all of one size, go through the network together.
+    """What comes with one sample each, in parts whose inputs, of one size, go through the network together.
 
     Args:
         members: what is cut into parts.
@@ -125,11 +128,13 @@ def few_samples(
         most: of a part.
         attributor: of the network.
     """
-    if members:
-        shape = (most, *sample_of(members[0]).image.shape)
-        count = images_at_once(shape, attributor.device, takes_one=attributor.takes_one)
-        for start in range(0, len(members), count):
-            yield members[start : start + count]
+    by_size: dict[tuple[int, ...], list[Member]] = {}
+    for member in members:
+        by_size.setdefault(tuple(sample_of(member).image.shape), []).append(member)
+    for shape, same in by_size.items():
+        count = images_at_once((most, *shape), attributor.device, takes_one=attributor.takes_one)
+        for start in range(0, len(same), count):
+            yield same[start : start + count]
 
 
 def parts_of(batch: Batch, device: torch.device, *, takes_one: bool = False) -> Iterator[Batch]:
@@ -140,18 +145,34 @@ def parts_of(batch: Batch, device: torch.device, *, takes_one: bool = False) -> 
         device: as of `images_at_once`.
         takes_one: as of `images_at_once`.
     """
-    size = images_at_once(batch.images.shape, device, takes_one=takes_one)
-    for start in range(0, len(batch.images), size):
-        pairs = zip(batch.samples, batch.rows, strict=True)
-        members = [(sample, row - start) for sample, row in pairs if start <= row < start + size]
-        if members:
-            samples, rows = zip(*members, strict=True)
-            yield replace(batch, samples=samples, rows=rows, images=batch.images[start : start + size])
+    for same in batch.of_one_size():
+        size = images_at_once(same.images.shape, device, takes_one=takes_one)
+        for start in range(0, len(same.images), size):
+            pairs = zip(same.samples, same.rows, strict=True)
+            members = [(sample, row - start) for sample, row in pairs if start <= row < start + size]
+            if members:
+                samples, rows = zip(*members, strict=True)
+                yield replace(same, samples=samples, rows=rows, images=same.images[start : start + size])
 
 
-def chunk_of(attributor: Attributor, images: torch.Tensor) -> Chunk:
-    """One forward pass of images [B, 3, H, W]."""
-    activations = Activations()
+def counted_on(scores: ConceptScores, maps: torch.Tensor, shape: LayerShape) -> ConceptScores:
+    """Scores whose peaks count on a map of another width: y * w + x with the width of `shape`.
+
+    Args:
+        scores: of the maps; a peak of -1 stays.
+        maps: [T, C, h, w].
+        shape: of the largest input's maps.
+    """
+    own, width = maps.shape[-1], shape.map_size[1]
+    if own == width:
+        return scores
+    moved = scores.peak.div(own, rounding_mode="floor") * width + scores.peak.remainder(own)
+    return replace(scores, peak=moved.where(scores.peak >= 0, scores.peak))
+
+
+def chunk_of(attributor: Attributor, images: torch.Tensor, shapes: Shapes | None = None) -> Chunk:
+    """One forward pass of images [B, 3, H, W]; `shapes` as of `Activations`."""
+    activations = Activations(shapes)
     return Chunk(images=images, trace=attributor.forward(images, activations.read), activations=activations)
 
 
@@ -182,6 +203,19 @@ def planned_passes(counts: Sequence[int]) -> list[Pass]:
     return passes
 
 
+def shapes_of_largest(attributor: Attributor, transform: InputTransform) -> Shapes | None:
+    """Shapes of the layers for the largest input; None where inputs are of one size, which tell it themselves.
+
+    Args:
+        attributor: within its context.
+        transform: makes the inputs.
+    """
+    if transform.is_of_one_size:
+        return None
+    largest = torch.zeros(1, 3, transform.height, transform.width, device=attributor.device)
+    return chunk_of(attributor, largest).activations.shapes
+
+
 def explained_chunk(
     attributor: Attributor, chunk: Chunk, queues: Sequence[Queue], least: LeastScores, *, looked_at: LookedAt = None
 ) -> ChunkScores:
@@ -204,7 +238,7 @@ def explained_chunk(
             trace = attributor.forward(chunk.images[list(planned.images)], read=_leave)
         for number in planned.rounds:
             chosen = [queues[row][number] if number < len(queues[row]) else None for row in planned.images]
-            scores, ledgers = _round(trace, chosen, chunk.activations.scores, least, is_accounted=number in kept)
+            scores, ledgers = _round(trace, chosen, chunk.activations, least, is_accounted=number in kept)
             rounds.append(scores)
             if number in kept and ledgers:
                 pairs = zip(chosen, ledgers, strict=True)
@@ -222,7 +256,7 @@ def explained_chunk(
 def _round(
     trace: Trace,
     chosen: Sequence[ExplainedTarget | None],
-    active: Mapping[str, ConceptScores],
+    active: Activations,
     least: LeastScores,
     *,
     is_accounted: bool,
@@ -233,10 +267,11 @@ def _round(
     scores: dict[str, ConceptScores] = {}
 
     def read(name: str, maps: torch.Tensor) -> None:
-        scores[name] = relevance_scores(maps if len(rows) == len(maps) else maps[rows], bounds[name])
+        found = relevance_scores(maps if len(rows) == len(maps) else maps[rows], bounds[name])
+        scores[name] = counted_on(found, maps, active.shapes[name])
 
     ledgers = trace.read_relevance(chosen, read, is_accounted=is_accounted)
-    for name, layer in active.items():
+    for name, layer in active.scores.items():
         if name not in scores:
             nothing = layer.score.new_zeros(len(rows), layer.score.shape[1])
             scores[name] = ConceptScores(score=nothing, peak=nothing.long())

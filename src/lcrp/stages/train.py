@@ -145,9 +145,10 @@ def measure(network: nn.Module, subject: TrainSubject, dataset: Dataset, run: Ru
     batches = chunks(dataset, batch_size=READING_BATCH, num_workers=subject.num_workers, on_error="raise")
     with run.progress(len(dataset), f"measure {pupil.name}", "pictures") as progress:
         for batch in batches:
-            predictions = pupil.task.predictions(network(pupil.normalise(batch.images)))
-            known = [sample.annotation for sample in batch.samples if sample.annotation is not None]
-            quality.add(predictions[: len(known)], known)
+            for same in batch.of_one_size():
+                predictions = pupil.task.predictions(network(pupil.normalise(same.images)))
+                known = [sample.annotation for sample in same.samples if sample.annotation is not None]
+                quality.add(predictions[: len(known)], known)
             progress.advance(len(batch.samples))
     return quality.values()
 

@@ -22,7 +22,7 @@ from lcrp.storage.new_file import new_file
 Heatmap = npt.NDArray[np.floating]
 
 FORMAT: Final = "lcrp-references"
-VERSION: Final = 1
+VERSION: Final = 2
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +64,13 @@ class ReferenceCache:
             return {}
         try:
             with open_file(path, kind=FORMAT, version=VERSION) as file, reading(path):
-                keys, heatmaps = read_array(file, "neuron"), read_array(file, "heatmap")
+                keys, sizes, pixels = (read_array(file, name) for name in ("neuron", "size", "heatmap"))
+                parts = np.split(pixels.astype(np.float32), sizes.prod(axis=1).cumsum()[:-1])
+                found = [part.reshape(size) for part, size in zip(parts, sizes.tolist(), strict=True)]
+                return {NeuronKey(*key): heatmap for key, heatmap in zip(keys.tolist(), found, strict=True)}
         except StoreError as error:
             log.debug("%s: computed again", error)
             return {}
-        return {
-            NeuronKey(*key): heatmap.astype(np.float32) for key, heatmap in zip(keys.tolist(), heatmaps, strict=True)
-        }
 
     def write(self, concept: int, heatmaps: Mapping[NeuronKey, Heatmap]) -> None:
         """Add heatmaps [H, W] to those of a concept, replacing its file as a whole."""
@@ -80,6 +80,8 @@ class ReferenceCache:
         try:
             with new_file(self.path(concept), kind=FORMAT, version=VERSION) as file:
                 file.write_array("neuron", np.array(list(merged), dtype=np.int64))  # [N, 4]
-                file.write_array("heatmap", np.stack(list(merged.values())).astype(np.float32))  # [N, H, W]
+                file.write_array("size", np.array([one.shape for one in merged.values()], dtype=np.int64))  # [N, 2]
+                pixels = np.concatenate([one.ravel() for one in merged.values()])
+                file.write_array("heatmap", pixels.astype(np.float32))  # of all, one after the other
         except StoreError as error:
             log.warning("reference heatmaps are not kept for the next run: %s", error)

@@ -13,7 +13,7 @@ Box = tuple[float, float, float, float]
 Boxes = npt.NDArray[np.float64]
 Heatmap = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
-ResizeName = Literal["letterbox", "stretch", "none", "shorter_crop", "rectangle"]
+ResizeName = Literal["letterbox", "stretch", "none", "shorter_crop", "rect"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

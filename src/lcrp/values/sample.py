@@ -4,7 +4,7 @@ Axes: B batch, N object, H W picture. Boxes are xyxy in input pixels.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -61,7 +61,8 @@ class Batch:
     Attributes:
         samples: the readable samples; `samples[i]` lies in row `rows[i]` of `images`.
         rows: row of each sample.
-        images: [B, 3, H, W] float32 RGB in [0, 1]; rows of padding or of broken samples are zero.
+        images: [B, 3, H, W] float32 RGB in [0, 1]; rows of padding or of broken samples are zero. Without rows where
+            the samples' inputs have sizes of their own.
         broken: samples that could not be read.
         chunk: number of the chunk in the dataset.
     """
@@ -71,3 +72,20 @@ class Batch:
     images: torch.Tensor
     broken: tuple[SkippedSample, ...]
     chunk: int
+
+    def of_one_size(self) -> tuple["Batch", ...]:
+        """The batch in parts whose inputs are of one size, `images` with a row for every sample."""
+        if len(self.images):
+            return (self,)
+        by_size: dict[tuple[int, ...], list[Sample]] = {}
+        for sample in self.samples:
+            by_size.setdefault(tuple(sample.image.shape), []).append(sample)
+        return tuple(
+            replace(
+                self,
+                samples=tuple(samples),
+                rows=tuple(range(len(samples))),
+                images=torch.stack([sample.image for sample in samples]),
+            )
+            for samples in by_size.values()
+        )

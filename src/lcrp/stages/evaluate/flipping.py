@@ -7,7 +7,7 @@ Axes: B image of a chunk, T target, S method, X step, C concept, V variant, H W 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from lcrp.data.loader import chunks, num_chunks
 from lcrp.decisions.beside import without_background
 from lcrp.decisions.rounds import few_images
 from lcrp.decisions.subject import StatisticsSettings, Subject
-from lcrp.errors import LayerError
+from lcrp.errors import LayerError, refuse
 from lcrp.evidence.curves import channel_counts
 from lcrp.stages.evaluate.settings import EvaluateSettings
 from lcrp.values.attribution import Attribution
@@ -65,7 +65,18 @@ class Flipping:
         self, subject: Subject, statistics: StatisticsSettings, settings: EvaluateSettings, layers: Sequence[str]
     ) -> None:
         self.subject, self.settings = subject, settings
-        self._statistics, self._layers = statistics, list(layers)
+        self._layers = list(layers)
+        if not subject.dataset.transform.is_of_one_size:
+            statistics = replace(statistics, batch_size=1)
+            refuse(
+                [
+                    f"stage.ablations={list(settings.ablations)} take activations of other pictures, whose inputs have "
+                    "other sizes here: write stage.ablations=[zero], or model.input.resize=letterbox"
+                ]
+                if settings.needs_others
+                else []
+            )
+        self._statistics = statistics
         length = min(len(subject.dataset), statistics.num_samples or len(subject.dataset))
         self._order = np.random.default_rng(settings.seed).permutation(length).tolist()
         self.num_chunks = num_chunks(length, statistics.batch_size)
@@ -111,6 +122,8 @@ class Flipping:
     def chunk(self, number: int) -> tuple[torch.Tensor, list[Drawn]]:
         """Readable pictures [B, 3, H, W] of a chunk, and one target of every one that has any."""
         batch = self._batch(number)
+        if batch.samples:
+            (batch,) = batch.of_one_size()
         images = batch.images[list(batch.rows)].to(self.subject.explainer.device)
         return images, self._found(batch.samples, images) if len(images) else []
 

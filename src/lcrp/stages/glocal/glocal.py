@@ -16,7 +16,7 @@ from lcrp.attribution.task import Targets
 from lcrp.attribution.trace import Trace
 from lcrp.data.loader import OnError, Shard, chunks, num_chunks
 from lcrp.decisions.auto import is_auto, layers_of, undecided
-from lcrp.decisions.rounds import chunk_of, parts_of
+from lcrp.decisions.rounds import Shapes, chunk_of, parts_of, shapes_of_largest
 from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes, statistics_header, statistics_key
 from lcrp.errors import ConfigError, InaccessibleError, Interrupted, StoreError, at_least, one_of, refuse
 from lcrp.runs.interruption import StopRequest, stop_request
@@ -155,8 +155,9 @@ def _passed(
     total, done, is_told = job.span[1] - job.span[0], first - job.span[0], False
     line = run.progress(total, "glocal", "samples", done=done, stop=stop)
     with attributor, torch_threads(begun.threads), line as progress:
+        shapes = shapes_of_largest(attributor, subject.dataset.transform)
         for batch in _batches(subject, statistics, settings, job, first):
-            _explain(subject, statistics, attributor, batch, found, progress.advance)
+            _explain(subject, statistics, attributor, batch, found, progress.advance, shapes)
             first += len(batch.samples) + len(batch.broken)
             if not is_told and first < job.span[1]:
                 is_told = tell_cost(found, job, statistics, seen=(begun.first, first), seconds=progress.seconds)
@@ -190,10 +191,11 @@ def _explain(
     batch: Batch,
     found: Findings,
     advance: Callable[[int], None],
+    shapes: Shapes | None,
 ) -> None:
     """Explain all targets of a chunk; `advance` is told of samples as they are done."""
     for part in parts_of(batch, subject.explainer.device, takes_one=attributor.takes_one):
-        chunk = chunk_of(attributor, part.images.to(subject.explainer.device, non_blocking=True))
+        chunk = chunk_of(attributor, part.images.to(subject.explainer.device, non_blocking=True), shapes)
         queues, skipped = _queues(subject, statistics, chunk.trace, part)
         found.skip(skipped, ())
         found.add(attributor, chunk, queues, [sample.index for sample in part.samples])
