@@ -93,7 +93,7 @@ def test_the_head_that_answers_is_a_setting_and_is_said(lcrp: Run, tmp_path: Pat
     ("given", "message"),
     [
         (("model.head=both",), "model.head='both' is unknown; nearest: 'one2one', 'many'"),
-        (("model.head=one2one",), "model.head='one2one' is not in this network: it has many"),
+        (("model.head=one2one",), "model.head='one2one' is not in this network: its only head is 'many'"),
         (("model.network.task=semantic",), "'own.pt' was trained for; write model.network.task=detect"),
         (("stage.rectangle=true", "stage.image=null"), "rectangle=true is for pictures of your own"),
         (("model.input.resize=rectangle",), "model.input.resize='rectangle'"),
