@@ -3,26 +3,30 @@
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from lcrp.api.door import computing
 from lcrp.api.explainers import as_it_stands
 from lcrp.api.explanation import Explanation
-from lcrp.api.pictures import PictureList, given_picture
+from lcrp.api.pictures import PictureList, Shown, given_picture, shown_pictures
 from lcrp.api.statistics import Statistics
 from lcrp.api.targets import target_boxes
 from lcrp.attribution.layers import layer_names
+from lcrp.data.tiles import tiled
 from lcrp.decisions.auto import chosen_layer, is_auto, undecided, with_chosen
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.explained import explained
 from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.references import ReferenceSource, reference_source
 from lcrp.decisions.selection import Selection
+from lcrp.decisions.tiled import explained_tiles
 from lcrp.errors import StoreError, TargetError
 from lcrp.runs.run import Run
 from lcrp.stages.settled import choice as choice_of
 from lcrp.stages.settled import tell
 from lcrp.storage.location import differences
 from lcrp.values.chosen_layer import ChosenLayer
+from lcrp.values.explanation import Explanation as Explained
 from lcrp.values.sample import Sample
 
 log = logging.getLogger(__name__)
@@ -52,11 +56,12 @@ class Asked:
     bgr: bool
     run: Run
 
-    def sample(self, image: object, name: str) -> Sample:
+    def shown(self, image: object, name: str) -> Shown:
         """A picture as the network is shown it."""
-        picture = given_picture(image, bgr=self.bgr, name=name)
+        picture, names = given_picture(image, bgr=self.bgr, name=name), self.explainer.class_names
         transform = self.selection.placing(self.explainer.transform)
-        return PictureList([picture], transform, self.explainer.class_names)[0]
+        (read,) = shown_pictures(tiled(lambda placing: PictureList([picture], placing, names), transform))
+        return read()
 
     def selections(self, target: object) -> list[Selection]:
         """Which decisions: one selection for every box of `target`."""
@@ -77,31 +82,27 @@ class Asked:
         explainer = with_chosen(self.explainer, chosen)
         return replace(self, explainer=explainer, choice=replace(self.choice, layer=explainer.layer))
 
-    def answer(self, sample: Sample, selections: Sequence[Selection]) -> Explanations:
+    def answer(self, picture: Shown, selections: Sequence[Selection]) -> Explanations:
         """Explanations of the decisions about a picture; before and after it the network is as it was."""
         choice = self.choice
         if is_auto(self.explainer, [None]):  # nothing was decided that could choose: any layer tells what is there
             choice = replace(choice, layer=layer_names(self.explainer.network)[-1])
         with computing(self.explainer.precision):
-            found = [
-                one
-                for selection in selections
-                for one in explained(
-                    self.explainer,
-                    sample,
-                    selection,
-                    choice,
-                    title=self.title,
-                    references=self.references,
-                    start_counting=self.run.progress,
-                )
-            ]
+            found = [one for selection in selections for one in self._explained(picture, selection, choice)]
         return tuple(Explanation(one, num_references=self.choice.n_references) for one in found)
 
-    def answer_if_there(self, sample: Sample, selections: Sequence[Selection]) -> Explanations:
+    def _explained(self, picture: Shown, selection: Selection, choice: ConceptChoice) -> list[Explained]:
+        """Explanations of the decisions about a picture or its tiles, without the network's precision set."""
+        is_cut = isinstance(picture, list)
+        explain = partial(explained_tiles if is_cut else explained, self.explainer, picture)
+        return explain(
+            selection, choice, title=self.title, references=self.references, start_counting=self.run.progress
+        )
+
+    def answer_if_there(self, picture: Shown, selections: Sequence[Selection]) -> Explanations:
         """The same; nothing where the decision asked for is not there."""
         try:
-            return self.answer(sample, selections)
+            return self.answer(picture, selections)
         except TargetError as error:
             log.info("%s", error)
             return ()

@@ -5,7 +5,7 @@ Axes: N object, H W picture.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -19,6 +19,7 @@ from lcrp.config.compose import composed
 from lcrp.config.intent import options
 from lcrp.config.samples import build_dataset, dataset_options, has_class_names
 from lcrp.data.dataset import Dataset, checked_index, find_key
+from lcrp.data.tiles import tiled
 from lcrp.data.transforms import InputTransform
 from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.subject import StatisticsSettings
@@ -150,6 +151,7 @@ def _named(settings: Mapping[str, object], explainer: Explainer) -> GivenData:
         setattr(config.dataset, key, plain)
     size, transform = config.model.input, explainer.transform
     size.height, size.width, size.resize = transform.height, transform.width, transform.resize
+    size.tiles = None if transform.tiles is None else asdict(transform.tiles)
     names = None if has_class_names(config.dataset) else explainer.class_names
     dataset = build_dataset(config.dataset, config.model, Path.cwd(), names)
     own, statistics = dataset_options(config.dataset), statistics_settings(config.statistics)
@@ -168,9 +170,11 @@ def _made(data: object, explainer: Explainer) -> Dataset:
             )
         return dataset
     if isinstance(data, list | tuple) and data and not isinstance(data[0], tuple):
-        return PictureList([given_picture(one) for one in data], transform, names)
+        pictures = [given_picture(one) for one in data]
+        return tiled(lambda placing: PictureList(pictures, placing, names), transform)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        return AnnotatedPictures(cast(Pairs, data), transform, names)
+        pairs = cast(Pairs, data)
+        return tiled(lambda placing: AnnotatedPictures(pairs, placing, names), transform)
     raise DataError(
         f"a {type(data).__name__} is no data: give the name of a dataset, a folder, a list of pictures, or a dataset "
         "of torch that gives (picture, annotation)"

@@ -11,7 +11,7 @@ from lcrp.api.explainers import Rules, with_composite, with_layer
 from lcrp.api.explanation import Explanation
 from lcrp.api.given import plain_number
 from lcrp.api.loading import Model, load
-from lcrp.api.pictures import UNNAMED, GivenPicture, pictures_of
+from lcrp.api.pictures import UNNAMED, GivenPicture, pictures_of, samples_of, shown_pictures
 from lcrp.api.runs import shared_run
 from lcrp.api.statistics import Statistics
 from lcrp.attribution.detection import Read
@@ -211,19 +211,20 @@ def _of_one(asked: Asked, image: Any, target: object) -> Explanations:
         transform = asked.selection.placing(explainer.transform)
         pictures = pictures_of(image, transform, explainer.class_names, bgr=asked.bgr)
         asked = asked.settled(read_samples(pictures, None))
-        if len(pictures) == 1:
-            return _told(asked.answer(pictures[0], selections))
+        shown = shown_pictures(pictures)
+        if len(shown) == 1:
+            return _told(asked.answer(shown[0](), selections))
         found: list[Explanation] = []
         refused: list[LcrpError] = []
-        with asked.run.progress(len(pictures), *COUNTED) as progress:
-            for index in progress.counted(range(len(pictures))):
+        with asked.run.progress(len(shown), *COUNTED) as progress:
+            for read in progress.counted(shown):
                 try:
-                    found += asked.answer(pictures[index], selections)
+                    found += asked.answer(read(), selections)
                 except (TargetError, DataError) as error:
                     log.warning("%s", error)
                     refused.append(error)
         if not found:
-            raise TargetError(f"nothing to explain in {len(pictures)} pictures; the first: {refused[0]}")
+            raise TargetError(f"nothing to explain in {len(shown)} pictures; the first: {refused[0]}")
         return _told(tuple(found))
 
 
@@ -236,8 +237,8 @@ def _of_list(asked: Asked, images: Sequence[object], target: object) -> list[Exp
                 raise ConfigError(f"{len(images)} pictures need a list of as many targets")
             targets = target
         selections = [asked.selections(one) for one in targets]
-        samples = [asked.sample(image, f"{UNNAMED} {number}") for number, image in enumerate(images)]
-        asked = asked.settled(samples)
+        samples = [asked.shown(image, f"{UNNAMED} {number}") for number, image in enumerate(images)]
+        asked = asked.settled(samples_of(samples))
         with asked.run.progress(len(images), *COUNTED) as progress:
             pairs = progress.counted(zip(samples, selections, strict=True))
             found = [asked.answer_if_there(*pair) for pair in pairs]
@@ -249,8 +250,8 @@ def _of_stream(asked: Asked, images: Iterator[object]) -> Iterator[Explanations]
     """Explanations of pictures as they come."""
     for number, image in enumerate(images):
         with python_words():
-            sample = asked.sample(image, f"{UNNAMED} {number}")
-            asked = asked.settled([sample])
+            sample = asked.shown(image, f"{UNNAMED} {number}")
+            asked = asked.settled(samples_of([sample]))
             found = _told(asked.answer_if_there(sample, asked.selections(None)))
         yield found
 

@@ -58,6 +58,20 @@ def input_settings(given: InputSize | None) -> dict[str, object]:
     return dict(zip(keys, (*map(str, sides), *named), strict=False))
 
 
+def tile_setting(given: Mapping[str, float]) -> str:
+    """How pictures are cut, as a setting.
+
+    Raises:
+        ConfigError: it is no mapping of names to numbers.
+    """
+    is_tiling = isinstance(given, Mapping) and all(
+        isinstance(value, Real) and not isinstance(value, bool) for value in given.values()
+    )
+    if not is_tiling or set(given) - {"size", "overlap"} or "size" not in given:
+        raise ConfigError(f'tiles={given!r} is no tiling: give {{"size": PIXELS, "overlap": SHARE}}')
+    return "{" + ",".join(f"{name}:{value}" for name, value in given.items()) + "}"
+
+
 def channel_values(name: str, given: Sequence[float] | None) -> list[float] | None:
     """A number per RGB channel; None for None.
 

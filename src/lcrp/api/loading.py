@@ -17,7 +17,7 @@ from lcrp.api.explainers import (
     placed_as_set,
     with_layer,
 )
-from lcrp.api.given import ClassNames, InputSize, channel_values, class_names_of, input_settings
+from lcrp.api.given import ClassNames, InputSize, channel_values, class_names_of, input_settings, tile_setting
 from lcrp.api.torchvision import torchvision_explainer
 from lcrp.api.transformers import FAMILY as TRANSFORMERS
 from lcrp.api.transformers import transformers_explainer
@@ -57,6 +57,7 @@ def load(
     composite: Rules | None = None,
     layer: str | None = None,
     input: InputSize | None = None,  # noqa: A002
+    tiles: Mapping[str, float] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     class_names: ClassNames | None = None,
@@ -88,8 +89,10 @@ def load(
         layer: whose concepts are shown by default. For a module None is 'auto': the layer through which most of the
             relevance of the first 16 decisions passes, by which it is chosen when something is explained.
         input: side of the input in pixels, or (height, width), or (height, width, resize) with resize one of
-            letterbox, stretch, shorter_crop, none. For a module None is a letterboxed square of 640 pixels for
+            letterbox, rect, stretch, shorter_crop, none. For a module None is a letterboxed square of 640 pixels for
             detection, of 512 for segmentation.
+        tiles: for photographs much larger than the input, {"size": 1024, "overlap": 0.2}: they are cut into squares of
+            so many of their pixels, which overlap by this share, and each becomes an input.
         mean: [3] subtracted from RGB in [0, 1]; for a module 0 by default, for one of a library ImageNet's.
         std: [3] divided by afterwards; for a module 1 by default, for one of a library ImageNet's.
         class_names: of the network, index = class id (or {class id: name}), with the background for segmentation,
@@ -117,7 +120,7 @@ def load(
     """
     with python_words():
         if isinstance(model, Explainer):
-            given = (task, checkpoint, composite, layer, input, mean, std, class_names, confidence, iou, device)
+            given = (task, checkpoint, composite, layer, input, tiles, mean, std, class_names, confidence, iou, device)
             given_of_masks = (activation, threshold)
             is_usual = (precision, unaccounted) == ("float32", "error")
             if not is_usual or any(one is not None for one in (*given, *given_of_masks)):
@@ -136,6 +139,7 @@ def load(
                 "precision": precision,
                 "unaccounted": unaccounted,
                 **input_settings(input),
+                "model.input.tiles": None if tiles is None else tile_setting(tiles),
             }
         )
         names = None if class_names is None else class_names_of(class_names)

@@ -5,8 +5,9 @@ Axes: C channel, H W picture.
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from PIL import Image
 from lcrp.data.dataset import Dataset, checked_index, find_key, fingerprint_of
 from lcrp.data.folder import FolderDataset
 from lcrp.data.pictures import opened_picture, read_picture
+from lcrp.data.tiles import TiledDataset, tiled
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
 from lcrp.values.sample import Sample
 
+Shown = Sample | list[Sample]  # a picture, or the tiles of one
 GivenPicture = str | os.PathLike[str] | Image.Image | npt.NDArray[Any] | torch.Tensor
 
 GREY_LEVELS = 255
@@ -104,9 +107,28 @@ def pictures_of(
         DataError: it is nothing of the kind.
     """
     if not isinstance(image, str | os.PathLike):
-        return PictureList([given_picture(image, bgr=bgr)], transform, class_names)
+        picture = given_picture(image, bgr=bgr)
+        return tiled(lambda placing: PictureList([picture], placing, class_names), transform)
     _refuse_bgr(image, bgr=bgr)
-    return FolderDataset(Path(image), transform, class_names)
+    path = Path(image)
+    return tiled(lambda placing: FolderDataset(path, placing, class_names), transform)
+
+
+def shown_pictures(pictures: Dataset) -> list[Callable[[], Shown]]:
+    """What reads every picture: a sample, or the tiles of one."""
+    if isinstance(pictures, TiledDataset):
+        return [partial(_read, pictures, tiles) for tiles in pictures.by_picture]
+    return [partial(pictures.__getitem__, index) for index in range(len(pictures))]
+
+
+def samples_of(pictures: Iterable[Shown]) -> Iterator[Sample]:
+    """The samples of pictures, and of those that are cut their tiles."""
+    for picture in pictures:
+        yield from picture if isinstance(picture, list) else [picture]
+
+
+def _read(pictures: Dataset, indices: range) -> list[Sample]:
+    return [pictures[index] for index in indices]
 
 
 def given_picture(image: object, *, bgr: bool = False, name: str = UNNAMED) -> Picture:

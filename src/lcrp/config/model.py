@@ -3,12 +3,25 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import MISSING
 
 from lcrp.config.values import Problems, filled, told
 from lcrp.errors import at_least, one_of
+
+if TYPE_CHECKING:
+    from lcrp.data.transforms import Tiles
+
+
+def tiles_of(settings: "Input") -> "Tiles | None":
+    """How pictures are cut before they are placed."""
+    from lcrp.data.transforms import Tiles
+
+    if settings.tiles is None:
+        return None
+    size = settings.tiles["size"]
+    return Tiles(size=int(size) if size == int(size) else size, overlap=settings.tiles.get("overlap", 0.2))  # type: ignore[arg-type]
 
 
 @dataclass
@@ -19,12 +32,20 @@ class Input:
     width: int = MISSING
     resize: str = MISSING
     multiple_of: int = 1
+    tiles: Any = None  # a mapping, which OmegaConf cannot put in place of None where it has a type
 
     def problems(self) -> Problems:
         """What is wrong with them."""
         from lcrp.data.transforms import InputTransform
 
-        yield from told("model.input.", lambda: filled(InputTransform, self, Path()))
+        yield from told("model.input.", lambda: filled(InputTransform, self, Path(), {"tiles": None}))
+        if self.tiles is not None:
+            names = set(self.tiles) if isinstance(self.tiles, dict) else set()
+            values = self.tiles.values() if names else ()
+            if "size" in names <= {"size", "overlap"} and all(type(value) in (int, float) for value in values):
+                yield from told("model.input.", lambda: tiles_of(self))
+            else:
+                yield f"model.input.tiles={self.tiles!r} is no tiling; write {{size: PIXELS, overlap: SHARE}}"
         yield from at_least("model.input.multiple_of", self.multiple_of, 1)
         for name, side in (("height", self.height), ("width", self.width)):
             if side % max(1, self.multiple_of):

@@ -4,12 +4,13 @@ from dataclasses import fields
 from pathlib import Path
 
 from lcrp.config.dataset import Dataset as DatasetSettings
-from lcrp.config.model import Model
+from lcrp.config.model import Model, tiles_of
 from lcrp.config.paths import absolute
 from lcrp.config.targets import call, locate, takes
 from lcrp.config.tasks import TASKS
 from lcrp.config.values import filled
 from lcrp.data.dataset import Dataset
+from lcrp.data.tiles import tiled
 from lcrp.data.transforms import InputTransform
 
 _BASE = frozenset(entry.name for entry in fields(DatasetSettings))
@@ -36,15 +37,13 @@ def build_dataset(
     kind = locate(settings._target_, "dataset._target_")
     arguments = dataset_options(settings)
     arguments |= {key: absolute(value, origin) for key, value in vars(settings).items() if key in _PATHS}
-    arguments["transform"] = input_transform(model)
     if takes(kind, "name"):
         arguments.setdefault("name", settings.name)
     if takes(kind, "segmentation"):
         arguments["segmentation"] = TASKS[model.task].has_background
     if class_names is not None:
         arguments["class_names"] = class_names
-    dataset: Dataset = call(kind, arguments, "dataset")
-    return dataset
+    return tiled(lambda transform: call(kind, arguments | {"transform": transform}, "dataset"), input_transform(model))
 
 
 def dataset_options(settings: DatasetSettings) -> dict[str, object]:
@@ -55,4 +54,4 @@ def dataset_options(settings: DatasetSettings) -> dict[str, object]:
 
 def input_transform(model: Model) -> InputTransform:
     """How a picture becomes the model's input."""
-    return filled(InputTransform, model.input, Path())
+    return filled(InputTransform, model.input, Path(), {"tiles": tiles_of(model.input)})

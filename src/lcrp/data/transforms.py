@@ -3,8 +3,9 @@
 Axes: N object, H W picture or input. Boxes are xyxy in pixels.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TypeVar, get_args
 
 import torch
@@ -12,14 +13,44 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from lcrp.errors import ConfigError, DataError, at_least, one_of, refuse
-from lcrp.values.geometry import Geometry, ResizeName
+from lcrp.errors import ConfigError, DataError, at_least, one_of, refuse, within
+from lcrp.values.geometry import Geometry, ResizeName, Tile
 from lcrp.values.sample import VOID, Annotation
 
 GREY = 114  # of the bars beside a letterboxed picture, as YOLOv5 and YOLOv6
 STRIDE = 32  # of which the sides of a rectangle are multiples
 
 _Tensor = TypeVar("_Tensor", bound=torch.Tensor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiles:
+    """How pictures are cut into overlapping squares.
+
+    Attributes:
+        size: side of a tile, in pixels of the picture.
+        overlap: of two neighbours, at least, as a share of the side, in [0, 0.9].
+    """
+
+    size: int
+    overlap: float
+
+    def __post_init__(self) -> None:
+        refuse([*at_least("tiles.size", self.size, 32), *within("tiles.overlap", self.overlap, 0, 0.9)])
+
+    def of(self, picture_size: tuple[int, int]) -> list[list[Tile]]:
+        """The tiles of a picture (height, width), row by row: as few as overlap enough, evenly spread, all within."""
+        rows, columns = (self._spans(length) for length in picture_size)
+        return [
+            [Tile(top=top, left=left, bottom=bottom, right=right) for left, right in columns] for top, bottom in rows
+        ]
+
+    def _spans(self, length: int) -> list[tuple[int, int]]:
+        if length <= self.size:
+            return [(0, length)]
+        count = 1 + math.ceil((length - self.size) / (self.size * (1 - self.overlap)))
+        starts = [round(number * (length - self.size) / (count - 1)) for number in range(count)]
+        return [(start, start + self.size) for start in starts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +73,13 @@ class InputTransform:
         height: of the input, in pixels.
         width: of the input, in pixels.
         resize: which of the above.
+        tiles: how pictures are cut before; None leaves them whole.
     """
 
     height: int
     width: int
     resize: ResizeName = "letterbox"
+    tiles: Tiles | None = None
 
     def __post_init__(self) -> None:
         sides = (*at_least("height", self.height, 1), *at_least("width", self.width, 1))
@@ -98,7 +131,8 @@ class InputTransform:
 
     def description(self) -> dict[str, object]:
         """Plain values that determine the numbers, for fingerprints and files."""
-        return {"height": self.height, "width": self.width, "resize": self.resize}
+        tiles = {} if self.tiles is None else {"tiles": asdict(self.tiles)}
+        return {"height": self.height, "width": self.width, "resize": self.resize} | tiles
 
     def _placement(self, picture_size: tuple[int, int]) -> tuple[Geometry, tuple[int, int]]:
         """Where a picture goes, and its size (height, width) after resizing."""
@@ -148,6 +182,19 @@ class InputTransform:
         top, left = (int(value) for value in geometry.offset)
         height, width = geometry.input_size
         return [left, top, width - size[1] - left, height - size[0] - top]
+
+
+class WholePicture(InputTransform):
+    """Leaves pictures and annotations as they are: others cut and place them."""
+
+    def __init__(self) -> None:
+        super().__init__(height=1, width=1, resize="none")
+
+    def __call__(
+        self, picture: torch.Tensor, annotation: Annotation | None
+    ) -> tuple[torch.Tensor, Annotation | None, Geometry]:
+        """The picture [3, H, W] in [0, 1], its annotation, and that it is as it was."""
+        return picture.float() / 255, annotation, Geometry.identity((picture.shape[-2], picture.shape[-1]))
 
 
 def _placed(values: _Tensor, size: tuple[int, int], pads: list[int], fill: int) -> _Tensor:

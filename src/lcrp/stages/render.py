@@ -8,6 +8,7 @@ from pathlib import Path
 from lcrp.attribution.layers import AUTO
 from lcrp.data.dataset import Dataset
 from lcrp.data.folder import FolderDataset
+from lcrp.data.tiles import TiledDataset, tiled
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.doubts import Loss, losses_in, tell_losses
 from lcrp.decisions.explained import explained, layer_of, title_of
@@ -15,6 +16,7 @@ from lcrp.decisions.references import ReferenceSource, reference_source
 from lcrp.decisions.selection import Selection, class_id_of, sample_indices
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.decisions.thresholds import Thresholds
+from lcrp.decisions.tiled import explained_tiles
 from lcrp.errors import DataError, MissingError, TargetError, one_of, refuse
 from lcrp.figures.explanation import draw_explanation
 from lcrp.figures.saving import FORMATS
@@ -146,7 +148,7 @@ def _rendered(work: _Work, pictures: Dataset, indices: Sequence[int]) -> list[Pa
     num_told = 0
     for index in indices:
         try:
-            figures += _figures(work, pictures[index])
+            figures += _figures(work, pictures, index)
         except (TargetError, DataError) as error:
             refused.append(error)
         if figures:  # else the error at the end says it
@@ -161,20 +163,44 @@ def _rendered(work: _Work, pictures: Dataset, indices: Sequence[int]) -> list[Pa
     return figures
 
 
-def _figures(work: _Work, sample: Sample) -> list[Path]:
+def _figures(work: _Work, pictures: Dataset, index: int) -> list[Path]:
     """Explain the chosen decisions of one picture and write their files."""
-    explanations = explained(
-        work.subject.explainer,
-        sample,
-        work.settings.selection,
-        work.settings.choice,
-        title=_title(work),
+    by_tiles = _photographs(work.settings.selection, pictures)
+    explanations = _explained(work, pictures[index] if by_tiles is None else [pictures[one] for one in by_tiles[index]])
+    work.losses.extend(losses_in(explanations))
+    return [figure for explanation in explanations for figure in _written(work, explanation)]
+
+
+def _explained(work: _Work, picture: Sample | list[Sample]) -> list[Explanation]:
+    """The chosen decisions of a picture, or of the tiles of one."""
+    settings, explainer, title = work.settings, work.subject.explainer, _title(work)
+    if isinstance(picture, list):
+        return explained_tiles(
+            explainer,
+            picture,
+            settings.selection,
+            settings.choice,
+            title=title,
+            references=work.references,
+            start_counting=work.run.progress,
+        )
+    return explained(
+        explainer,
+        picture,
+        settings.selection,
+        settings.choice,
+        title=title,
         data_names=None if work.is_own else work.subject.dataset.class_names,
         references=work.references,
         start_counting=work.run.progress,
     )
-    work.losses.extend(losses_in(explanations))
-    return [figure for explanation in explanations for figure in _written(work, explanation)]
+
+
+def _photographs(selection: Selection, pictures: Dataset) -> Sequence[range] | None:
+    """The tiles of every picture of a person's own, whose decisions are joined; None where there are no tiles."""
+    if not isinstance(pictures, TiledDataset) or selection.image is None or selection.samples is not None:
+        return None
+    return pictures.by_picture
 
 
 def _written(work: _Work, explanation: Explanation) -> list[Path]:
@@ -211,13 +237,16 @@ def _pictures(subject: Subject, selection: Selection) -> Dataset:
         refuse(["rectangle=true is for pictures of your own; name them by stage.image"] if selection.rectangle else [])
         return subject.dataset
     transform = selection.placing(subject.explainer.transform)
-    return FolderDataset(selection.image, transform, subject.explainer.class_names)
+    image, names = selection.image, subject.explainer.class_names
+    return tiled(lambda placing: FolderDataset(image, placing, names), transform)
 
 
 def _indices(pictures: Dataset, selection: Selection) -> Sequence[int]:
     if selection.samples is not None:
         return sample_indices(pictures, selection.samples)
-    return range(len(pictures) if selection.image is not None else min(SEARCHED, len(pictures)))
+    photographs = _photographs(selection, pictures)
+    number = len(pictures) if photographs is None else len(photographs)
+    return range(number if selection.image is not None else min(SEARCHED, number))
 
 
 def _ranking(subject: Subject, statistics: StatisticsSettings, settings: RenderSettings, path: Path) -> ReferenceSource:

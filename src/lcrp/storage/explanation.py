@@ -6,7 +6,7 @@ horizontal), offset (top, left), boxes (left, top, right, bottom). JSON knows th
 
 /                            format, format_version, title, source, mode, layer, class_name, outside, outside_area,
                              rank, layer_share, num_concepts, frame
-/geometry                    picture_size, input_size, scale, offset, resize
+/geometry                    picture_size, input_size, scale, offset, resize; tile (top, left, bottom, right), if cut
 /target                      sample, class_id, item, key, score, confidence, row; box and picture_box; of masks
                              area and picture_area; read, where it is not the score that is explained
 /picture, /mask, /heatmap    [H, W * 3] uint8, [H, W] bool, [H, W]
@@ -19,7 +19,7 @@ horizontal), offset (top, left), boxes (left, top, right, bottom). JSON knows th
                                      picture, heatmap
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Final, get_args
 
@@ -38,7 +38,7 @@ from lcrp.values.explanation import (
     Reference,
     Verdict,
 )
-from lcrp.values.geometry import Box, Geometry, ResizeName
+from lcrp.values.geometry import Box, Geometry, ResizeName, Tile
 from lcrp.values.ledger import Ledger
 from lcrp.values.target import ExplainedTarget, Target
 
@@ -114,6 +114,8 @@ def _write_geometry(group: NewGroup, geometry: Geometry) -> None:
     for name in ("scale", "offset"):
         group.attrs[name] = np.array(getattr(geometry, name), dtype=np.float64)
     group.attrs["resize"] = geometry.resize
+    if geometry.tile is not None:
+        group.attrs["tile"] = np.array(astuple(geometry.tile), dtype=np.int64)
 
 
 def _geometry(group: h5py.Group) -> Geometry:
@@ -125,7 +127,12 @@ def _geometry(group: h5py.Group) -> Geometry:
         scale=(scale[0], scale[1]),
         offset=(offset[0], offset[1]),
         resize=next(one for one in get_args(ResizeName) if one == group.attrs["resize"]),
+        tile=_tile(*group.attrs["tile"].tolist()) if "tile" in group.attrs else None,
     )
+
+
+def _tile(top: int, left: int, bottom: int, right: int) -> Tile:
+    return Tile(top=top, left=left, bottom=bottom, right=right)
 
 
 def _write_others(file: NewGroup, explanation: Explanation) -> None:

@@ -48,14 +48,15 @@ def explanation_json(explanation: Explanation) -> dict[str, object]:
 
 
 def _input_json(geometry: Geometry) -> dict[str, object]:
-    """How the photograph was placed in the network's input: scale (vertical, horizontal), offset (top, left)."""
-    height, width = geometry.input_size
+    """How the photograph, or its tile, was placed in the input: scale (vertical, horizontal), offset (top, left)."""
+    (height, width), tile = geometry.input_size, geometry.tile
     return {
         "height": height,
         "width": width,
         "resize": geometry.resize,
         "scale": geometry.scale,
         "offset": geometry.offset,
+        "tile": None if tile is None else [tile.left, tile.top, tile.right, tile.bottom],
     }
 
 

@@ -3,7 +3,7 @@
 Boxes are xyxy in pixels: (left, top, right, bottom), or [N, 4] of these. Axes: H W input, P Q picture.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +32,20 @@ class OnPicture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """A part of a picture, in its pixels: rows from `top` to before `bottom`, columns from `left` to before `right`."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def span(self, axis: int) -> tuple[int, int]:
+        """First row (axis 0) or column (axis 1), and the one behind the last."""
+        return (self.top, self.bottom) if axis == 0 else (self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Geometry:
     """Affine placement of a picture in the model input: input = picture * scale + offset.
 
@@ -41,6 +55,7 @@ class Geometry:
         scale: (vertical, horizontal) input pixels per picture pixel.
         offset: (top, left) of the picture in the input, in input pixels; negative after a centre crop.
         resize: name of the rule that placed it.
+        tile: the part of the picture that was placed; None is all of it.
     """
 
     picture_size: tuple[int, int]
@@ -48,11 +63,19 @@ class Geometry:
     scale: tuple[float, float]
     offset: tuple[float, float]
     resize: ResizeName = "none"
+    tile: Tile | None = None
 
     @classmethod
     def identity(cls, size: tuple[int, int]) -> "Geometry":
         """Geometry of a picture that is the model input as it stands."""
         return cls(picture_size=size, input_size=size, scale=(1.0, 1.0), offset=(0.0, 0.0))
+
+    def of_tile(self, tile: Tile, picture_size: tuple[int, int]) -> "Geometry":
+        """The same placement, for the picture of which what was placed is a tile."""
+        top, left = (
+            at - start * scale for at, start, scale in zip(self.offset, (tile.top, tile.left), self.scale, strict=True)
+        )
+        return replace(self, picture_size=picture_size, offset=(top, left), tile=tile)
 
     def to_input(self, boxes: Boxes) -> Boxes:
         """Boxes [N, 4] of the picture in input pixels [N, 4]."""
@@ -76,8 +99,8 @@ class Geometry:
 
     def boxes_to_picture(self, boxes: Boxes) -> Boxes:
         """Boxes [N, 4] of the model input in picture pixels [N, 4], without what lies beside the picture."""
-        height, width = self.picture_size
-        return np.clip(self.to_picture(boxes), 0, [width, height] * 2)
+        (top, bottom), (left, right) = self._span(0), self._span(1)
+        return np.clip(self.to_picture(boxes), [left, top] * 2, [right, bottom] * 2)
 
     def mask_to_picture(self, mask: Mask) -> Mask:
         """A mask [H, W] of the input on the picture, [P, Q]: what lies under the centre of every pixel.
@@ -114,10 +137,14 @@ class Geometry:
     def content(self) -> tuple[int, int, int, int]:
         """(top, left, bottom, right) of the picture's visible part in the input, in whole pixels."""
         height, width = self.input_size
-        top, left = (max(0, round(value)) for value in self.offset)
-        bottom = min(height, round(self.offset[0] + self.picture_size[0] * self.scale[0]))
-        right = min(width, round(self.offset[1] + self.picture_size[1] * self.scale[1]))
-        return top, left, bottom, right
+        (top, bottom), (left, right) = (
+            tuple(round(self.offset[axis] + edge * self.scale[axis]) for edge in self._span(axis)) for axis in (0, 1)
+        )
+        return max(0, top), max(0, left), min(height, bottom), min(width, right)
+
+    def _span(self, axis: int) -> tuple[int, int]:
+        """First and last edge, along an axis, of what was placed of the picture."""
+        return (0, self.picture_size[axis]) if self.tile is None else self.tile.span(axis)
 
     def _by_column(self) -> tuple[Boxes, Boxes]:
         (vertical, horizontal), (top, left) = self.scale, self.offset
@@ -129,7 +156,7 @@ class Geometry:
 
     def _edges(self, axis: int) -> npt.NDArray[np.float64]:
         """Edges of the picture's pixels in the input, [P + 1], cut to it."""
-        edges = np.arange(self.picture_size[axis] + 1) * self.scale[axis] + self.offset[axis]
+        edges = np.arange(self.picture_size[axis] + 1).clip(*self._span(axis)) * self.scale[axis] + self.offset[axis]
         return edges.clip(0, self.input_size[axis])
 
     def _covered(self, axis: int) -> npt.NDArray[np.float64]:
@@ -141,9 +168,11 @@ class Geometry:
 
     def _under_centres(self, axis: int) -> tuple[npt.NDArray[np.int64], Mask]:
         """Input pixel under the centre of every picture pixel along an axis, and whether there is one, [P] each."""
-        centres = (np.arange(self.picture_size[axis]) + 0.5) * self.scale[axis] + self.offset[axis]
-        pixels = np.floor(centres).astype(np.int64)
-        return pixels.clip(0, self.input_size[axis] - 1), (pixels >= 0) & (pixels < self.input_size[axis])
+        places = np.arange(self.picture_size[axis])
+        pixels = np.floor((places + 0.5) * self.scale[axis] + self.offset[axis]).astype(np.int64)
+        start, end = self._span(axis)
+        is_shown = (pixels >= 0) & (pixels < self.input_size[axis]) & (places >= start) & (places < end)
+        return pixels.clip(0, self.input_size[axis] - 1), is_shown
 
 
 def _resampled(values: npt.NDArray[np.float64], edges: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:

@@ -1,0 +1,188 @@
+"""Decisions about a photograph that is seen tile by tile: those of all tiles joined, each explained on its own tile.
+
+Axes: N detection.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torchvision.ops import batched_nms, box_area, box_iou
+
+from lcrp.attribution.task import Task
+from lcrp.decisions.beside import without_background
+from lcrp.decisions.concept_choice import ConceptChoice
+from lcrp.decisions.counting import StartCounting
+from lcrp.decisions.explained import explained
+from lcrp.decisions.explainer import Explainer
+from lcrp.decisions.references import ReferenceSource
+from lcrp.decisions.selection import Selection, class_id_of
+from lcrp.errors import TargetError
+from lcrp.values.explanation import Explanation
+from lcrp.values.sample import Sample
+from lcrp.values.target import ExplainedTarget
+
+DEFAULT_IOU = 0.45  # above which detections of two tiles are one, for networks that need no NMS themselves
+MOST_WITHIN = (
+    0.7  # of a detection that the tile's edge cuts, within another one of its class: then it is a piece of that
+)
+EDGE = 2.0  # pixels of the photograph to a tile's edge, within which it cuts a box
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A decision about a tile; its box [4] lies in the photograph."""
+
+    tile: Sample
+    one: ExplainedTarget
+    box: torch.Tensor | None
+
+
+def explained_tiles(
+    explainer: Explainer,
+    tiles: Sequence[Sample],
+    selection: Selection,
+    choice: ConceptChoice,
+    *,
+    title: str = "",
+    references: ReferenceSource | None = None,
+    start_counting: StartCounting | None = None,
+) -> list[Explanation]:
+    """Explanations of the decisions about one photograph that were asked for, best first, each on the tile that has it.
+
+    Detections of all tiles are joined by the network's own NMS; of an object that an edge cuts, the whole one stays.
+
+    Args:
+        explainer: the network and what belongs to it.
+        tiles: of the photograph.
+        selection: which decisions.
+        choice: which concepts of which layer.
+        title: as `explained` takes it.
+        references: likewise.
+        start_counting: likewise.
+
+    Raises:
+        TargetError: the decisions asked for are not there.
+        LayerError: there is no such layer, or it has no such concept.
+    """
+    task = selection.thresholds.of(explainer.task)
+    class_id = class_id_of(selection.class_name, task.class_names)
+    chosen = _chosen(task, _joined(task, _decisions(explainer, task, tiles)), selection, class_id)
+    return [
+        explanation
+        for found in chosen
+        for explanation in explained(
+            explainer,
+            found.tile,
+            _exactly(selection, found),
+            choice,
+            title=title,
+            references=references,
+            start_counting=start_counting,
+        )
+    ]
+
+
+def _decisions(explainer: Explainer, task: Task, tiles: Sequence[Sample]) -> list[_Found]:
+    """All that is decided about all tiles."""
+    found = []
+    with explainer.reader() as reader:
+        for tile in tiles:
+            (prediction,) = task.predictions(reader.output(tile.image[None]))
+            for one in without_background(task, task.predicted_targets(prediction, tile)[0]):
+                box = (
+                    None
+                    if one.box is None
+                    else torch.from_numpy(tile.geometry.boxes_to_picture(np.array([one.box]))[0])
+                )
+                found.append(_Found(tile=tile, one=one, box=box))
+    return found
+
+
+def _joined(task: Task, decisions: Sequence[_Found]) -> list[_Found]:
+    """The decisions, most confident first, each detection once: where it can be, on a tile that shows all of it."""
+    ordered = sorted(decisions, key=lambda found: -found.one.confidence)  # stable
+    placed = [found for found in ordered if found.box is not None]
+    if not placed:
+        return ordered
+    boxes = torch.stack([found.box for found in placed if found.box is not None])
+    is_cut = torch.tensor([_is_cut(found, box) for found, box in zip(placed, boxes, strict=True)])
+    scores = torch.tensor([found.one.confidence for found in placed], dtype=torch.float64) + ~is_cut
+    classes = torch.tensor([found.one.target.class_id for found in placed])
+    iou = task.identity().get("iou")
+    kept = batched_nms(boxes, scores, classes, iou if isinstance(iou, float) else DEFAULT_IOU).sort().values
+    is_piece = is_cut[kept] & _lies_within(boxes[kept], classes[kept])
+    return [placed[row] for row in kept[~is_piece].tolist()]
+
+
+def _lies_within(boxes: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """Which boxes [N, 4] lie mostly within a larger one of their class, [N]."""
+    low, high = torch.maximum(boxes[:, None, :2], boxes[:, :2]), torch.minimum(boxes[:, None, 2:], boxes[:, 2:])
+    areas = box_area(boxes)
+    inner = (high - low).clamp_min(0).prod(dim=2) / areas[:, None]
+    counts = (areas > areas[:, None]) & (classes == classes[:, None])
+    return ((inner >= MOST_WITHIN) & counts).any(dim=1)
+
+
+def _is_cut(found: _Found, box: torch.Tensor) -> bool:
+    """Whether a box ends where its tile does, and the photograph does not."""
+    geometry, tile = found.tile.geometry, found.tile.geometry.tile
+    if tile is None:
+        return False
+    height, width = geometry.picture_size
+    left, top, right, bottom = box.tolist()
+    edges = ((left, tile.left, 0), (top, tile.top, 0), (right, tile.right, width), (bottom, tile.bottom, height))
+    return any(abs(side - edge) <= EDGE and edge != end for side, edge, end in edges)
+
+
+def _chosen(task: Task, joined: Sequence[_Found], selection: Selection, class_id: int | None) -> list[_Found]:
+    """Those that were asked for.
+
+    Raises:
+        TargetError: they are not there; the message says what is.
+    """
+    if not joined:
+        raise TargetError("nothing to explain: the model predicts nothing in any tile.")
+    if selection.box is not None:
+        return [_at_box(task, joined, selection)]
+    if class_id is None:
+        return list(joined[: selection.max_targets])
+    of_class = [found for found in joined if found.one.target.class_id == class_id]
+    if selection.rank is None:
+        of_class.sort(key=lambda found: -found.one.score)
+    place = (selection.item or 0) if selection.rank is None else selection.rank
+    if place >= len(of_class):
+        name = task.class_names[class_id]
+        listed = sorted({task.class_names[found.one.target.class_id] for found in joined})
+        raise TargetError(
+            f"there are {len(of_class)} decisions for '{name}' in all tiles, no number {place}; found are "
+            f"{', '.join(listed)}",
+        )
+    return [of_class[place]]
+
+
+def _at_box(task: Task, joined: Sequence[_Found], selection: Selection) -> _Found:
+    """The detection that overlaps a box most."""
+    assert selection.box is not None
+    placed = [found for found in joined if found.box is not None]
+    if not placed:
+        raise TargetError("a box means no class mask where a photograph is cut into tiles: give class_name instead")
+    boxes = torch.stack([found.box for found in placed if found.box is not None])
+    shares = box_iou(torch.tensor([selection.box], dtype=boxes.dtype), boxes)[0]
+    middle = torch.tensor([(selection.box[0] + selection.box[2]) / 2, (selection.box[1] + selection.box[3]) / 2])
+    distance = ((boxes[:, :2] + boxes[:, 2:]) / 2 - middle).norm(dim=1)
+    best = int(shares.argmax() if shares.any() else distance.argmin())
+    if not 0 < float(shares[best]) >= selection.min_iou:
+        near, box = placed[best], [round(edge) for edge in boxes[best].tolist()]
+        raise TargetError(
+            f"no detection overlaps box {list(selection.box)} by an IoU of {selection.min_iou:g}; nearest: "
+            f"'{task.class_names[near.one.target.class_id]}' at {box}, IoU {float(shares[best]):.2f}"
+        )
+    return placed[best]
+
+
+def _exactly(selection: Selection, found: _Found) -> Selection:
+    """What selects one decision on its tile."""
+    target = found.one.target
+    return replace(selection, class_name=target.class_id, item=target.item, rank=None, box=None)
