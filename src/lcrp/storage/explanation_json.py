@@ -56,8 +56,7 @@ def _input_json(geometry: Geometry) -> dict[str, object]:
         "resize": geometry.resize,
         "scale": geometry.scale,
         "offset": geometry.offset,
-        "tile": None if tile is None else [tile.left, tile.top, tile.right, tile.bottom],
-    }
+    } | ({} if tile is None else {"tile": (tile.left, tile.top, tile.right, tile.bottom)})
 
 
 def _other_json(other: OtherDecision, geometry: Geometry) -> dict[str, object]:
