@@ -93,8 +93,11 @@ class Asked:
 
     def _explained(self, picture: Shown, selection: Selection, choice: ConceptChoice) -> list[Explained]:
         """Explanations of the decisions about a picture or its tiles, without the network's precision set."""
-        is_cut = isinstance(picture, list)
-        explain = partial(explained_tiles if is_cut else explained, self.explainer, picture)
+        explain = (
+            partial(explained_tiles, self.explainer, picture)
+            if isinstance(picture, list)
+            else partial(explained, self.explainer, picture)
+        )
         return explain(
             selection, choice, title=self.title, references=self.references, start_counting=self.run.progress
         )

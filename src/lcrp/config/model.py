@@ -21,7 +21,7 @@ def tiles_of(settings: "Input") -> "Tiles | None":
     if settings.tiles is None:
         return None
     size = settings.tiles["size"]
-    return Tiles(size=int(size) if size == int(size) else size, overlap=settings.tiles.get("overlap", 0.2))  # type: ignore[arg-type]
+    return Tiles(size=int(size) if float(size).is_integer() else size, overlap=settings.tiles.get("overlap", 0.2))
 
 
 @dataclass

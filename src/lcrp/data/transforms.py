@@ -131,8 +131,8 @@ class InputTransform:
 
     def description(self) -> dict[str, object]:
         """Plain values that determine the numbers, for fingerprints and files."""
-        tiles = {} if self.tiles is None else {"tiles": asdict(self.tiles)}
-        return {"height": self.height, "width": self.width, "resize": self.resize} | tiles
+        found: dict[str, object] = {"height": self.height, "width": self.width, "resize": self.resize}
+        return found if self.tiles is None else found | {"tiles": asdict(self.tiles)}
 
     def _placement(self, picture_size: tuple[int, int]) -> tuple[Geometry, tuple[int, int]]:
         """Where a picture goes, and its size (height, width) after resizing."""

@@ -122,7 +122,8 @@ def _lies_within(boxes: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
     areas = box_area(boxes)
     inner = (high - low).clamp_min(0).prod(dim=2) / areas[:, None]
     counts = (areas > areas[:, None]) & (classes == classes[:, None])
-    return ((inner >= MOST_WITHIN) & counts).any(dim=1)
+    within: torch.Tensor = ((inner >= MOST_WITHIN) & counts).any(dim=1)
+    return within
 
 
 def _is_cut(found: _Found, box: torch.Tensor) -> bool:
