@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lcrp import __version__, hydra_errors
 from lcrp.config.auto import AUTO, known_checkpoint, named, tell, with_family
+from lcrp.config.auto_data import known_layout, named_data, tell_layout, with_layout
 from lcrp.config.check import checked
 from lcrp.config.commands import Command, key
 from lcrp.config.compose import composed_node
@@ -63,7 +64,10 @@ def main() -> None:
         _refuse_words(given.overrides, folders)
         register_schemas()
         overrides = of_own_pictures(given.overrides)
-        sys.argv[1:] = [*_flags(given.overrides), *(overrides if given.cfg is None else named(overrides, Path.cwd()))]
+        sys.argv[1:] = [
+            *_flags(given.overrides),
+            *(overrides if given.cfg is None else named(named_data(overrides, Path.cwd()), Path.cwd())),
+        ]
         with hydra_errors.raised():
             _app()
     except MissingConfigException as error:
@@ -158,19 +162,28 @@ def _told_of_device(name: str) -> Iterator[None]:
 
 
 def _with_family(config: DictConfig) -> tuple[DictConfig, list[str]]:
-    """The job's settings and what was written of them; for model=auto both with the family that the checkpoint tells.
+    """The job's settings and what was written of them, both with what 'auto' stands for as model and as dataset.
 
     Raises:
-        LcrpError: the checkpoint does not tell it.
+        LcrpError: checkpoint or files do not tell it.
     """
     given = HydraConfig.get()
     overrides = list(given.overrides.task)
-    if given.runtime.choices.get("model") != AUTO:
+    is_model, is_data = (given.runtime.choices.get(group) == AUTO for group in ("model", "dataset"))
+    if not (is_model or is_data):
         return config, overrides
-    known = known_checkpoint(config.model.checkpoint, Path(given.runtime.cwd))
-    overrides = with_family(overrides, known)
+    origin = Path(given.runtime.cwd)
+    if is_data:
+        if OmegaConf.is_missing(config.dataset, "path"):
+            raise ConfigError("dataset=auto tells the layout by what lies at dataset.path; write dataset.path=...")
+        path, layout = config.dataset.path, known_layout(config.dataset.path, config.dataset.split, origin)
+        overrides = with_layout(overrides, layout, origin)
+        tell_layout(path, layout)
+    if is_model:
+        known = known_checkpoint(config.model.checkpoint, origin)
+        overrides = with_family(overrides, known)
+        tell(config.model.checkpoint, known)
     config = composed_node([*_searched(), *overrides], name=str(given.job.config_name))
-    tell(config.model.checkpoint, known)
     if given.output_subdir is not None:  # what Hydra wrote there was of auto
         folder = Path(given.runtime.output_dir) / given.output_subdir
         OmegaConf.save(config, folder / "config.yaml")

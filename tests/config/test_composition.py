@@ -28,6 +28,11 @@ def choices(group: str) -> list[str]:
 
 GIVEN = {
     "folder": ["dataset.path=pictures"],
+    "auto": ["dataset.path=pictures"],
+    "yolo": ["dataset.path=data.yaml"],
+    "coco": ["dataset.annotations=labels.json"],
+    "voc": ["dataset.root=export"],
+    "masks": ["dataset.images=pictures", "dataset.masks=masks", "dataset.class_names=[background,boat]"],
     "import": ["stage.folder=crp"],
     "export": ["stage.folder=crp"],
     "verify": ["run=made"],

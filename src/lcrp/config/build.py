@@ -17,10 +17,11 @@ from lcrp.config.composite import build_composite
 from lcrp.config.model import Model
 from lcrp.config.network import TrainedNetwork, trained_network
 from lcrp.config.root import Config, Statistics
-from lcrp.config.samples import build_dataset, dataset_options, has_class_names, input_transform
+from lcrp.config.samples import build_dataset, dataset_options, has_class_names, input_transform, joined_dataset
 from lcrp.config.tasks import build_task
 from lcrp.config.values import filled
 from lcrp.data.dataset import Dataset
+from lcrp.data.labelled.reading import tell
 from lcrp.decisions.explainer import Explainer, Precision
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import ConfigError, LayerError
@@ -46,6 +47,7 @@ def build_subject(config: Config, device: torch.device, origin: Path, command: s
     explainer = build_explainer(config, None if dataset is None else dataset.class_names, device, origin)
     if dataset is None:
         dataset = build_dataset(config.dataset, config.model, origin, explainer.class_names)
+    dataset = joined_dataset(dataset, explainer.class_names, config.dataset.class_map)
     options = dataset_options(config.dataset)
     subject = subject_on(explainer, dataset, config.dataset.name, options, num_workers(config))
     return replace(subject, command=command)
@@ -63,6 +65,9 @@ def subject_on(
         options: further settings of the dataset that may alter numbers, plain values.
         num_workers: processes that load and decode samples.
     """
+    reading = getattr(dataset, "reading", None)
+    if reading is not None:
+        tell(reading)
     described = {"name": name, "fingerprint": dataset.fingerprint(), "num_samples": len(dataset), **options}
     return Subject(
         explainer=explainer,
@@ -70,6 +75,7 @@ def subject_on(
         num_workers=num_workers,
         dataset_name=name,
         identity={**explainer.identity(), "dataset": described},
+        reading="" if reading is None else reading.text(),
     )
 
 

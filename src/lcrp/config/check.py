@@ -18,8 +18,9 @@ def checked(config: DictConfig) -> Config:
         ConfigError: settings are unknown, missing or make no sense; the message names all of them.
     """
     try:
-        if OmegaConf.get_type(config.stage) is DownloadStage and OmegaConf.is_missing(config.dataset, "path"):
-            config.dataset.path = ""  # the user's own pictures: whatever they are, there is nothing to download
+        if OmegaConf.get_type(config.stage) is DownloadStage:  # of the user's own pictures there is nothing to download
+            for key in [key for key in config.dataset if OmegaConf.is_missing(config.dataset, key)]:
+                config.dataset[key] = [] if key == "class_names" else ""
         refuse([*_unknown(config, ""), *_missing(config)])
         settings = OmegaConf.to_object(config)
     except OmegaConfBaseException as error:  # an interpolation that leads nowhere

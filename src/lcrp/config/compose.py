@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from lcrp.config.auto import named
+from lcrp.config.auto_data import named_data
 from lcrp.config.check import checked
 from lcrp.config.messages import one_line
 from lcrp.config.paths import config_dir
@@ -54,7 +55,7 @@ def composed(overrides: Sequence[str] = (), *folders: Path) -> Config:
         ConfigError: settings are unknown, missing or make no sense; the message names all of them.
     """
     with composition():
-        return checked(composed_node(named(overrides, Path.cwd()), *folders))
+        return checked(composed_node(named(named_data(overrides, Path.cwd()), Path.cwd()), *folders))
 
 
 def composed_node(overrides: Sequence[str], *folders: Path, name: str = "config") -> DictConfig:

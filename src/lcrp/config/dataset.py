@@ -1,10 +1,12 @@
 """Settings of the datasets."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 from omegaconf import MISSING
 
+from lcrp.config.paths import absolute
 from lcrp.config.values import Problems, told
 from lcrp.errors import one_of
 
@@ -15,13 +17,21 @@ class Dataset:
 
     Attributes:
         annotates: what is annotated, and the task that predicts it; empty where any task may find its own.
+        files: settings that say where files lie, relative to where the command was given; never part of an identity.
     """
 
     annotates: ClassVar[tuple[str, str]] = ("", "")
+    files: ClassVar[tuple[str, ...]] = ("root", "path")
 
     _target_: str = MISSING
     name: str = MISSING
     options: dict[str, Any] = field(default_factory=dict)
+    class_map: dict[str, str] = field(default_factory=dict)
+
+    def places(self, origin: Path) -> dict[str, Path]:
+        """Where files lie, by the arguments' names; paths of a person are relative to `origin`."""
+        given = {key: getattr(self, key, None) for key in self.files}
+        return {key: absolute(value, origin) for key, value in given.items() if value is not None}
 
     def problems(self) -> Problems:
         """What is wrong with the settings."""
@@ -93,10 +103,74 @@ class FolderDataset(Dataset):
     path: str = MISSING
 
 
+@dataclass
+class YoloDataset(Dataset):
+    """YOLO's text files."""
+
+    path: str = MISSING
+    split: str = MISSING
+    class_names: list[str] = field(default_factory=list)
+
+
+@dataclass
+class OwnCocoDataset(Dataset):
+    """COCO's format with categories of a person's own."""
+
+    files: ClassVar[tuple[str, ...]] = ("root", "annotations", "images")
+
+    root: str | None = None
+    annotations: str = MISSING
+    images: str | None = None
+    class_names: list[str] = field(default_factory=list)
+
+    def places(self, origin: Path) -> dict[str, Path]:
+        """Both lie below `root`, if there is one."""
+        root = origin if self.root is None else absolute(self.root, origin)
+        annotations = absolute(self.annotations, root)
+        images = annotations.parent if self.images is None else absolute(self.images, root)
+        return {"annotations": annotations, "images": images}
+
+
+@dataclass
+class OwnVocDataset(Dataset):
+    """VOC's layout with classes of a person's own."""
+
+    root: str = MISSING
+    split: str | None = None
+    class_names: list[str] = field(default_factory=list)
+    palette: list[list[int]] = field(default_factory=list)
+
+
+@dataclass
+class MasksDataset(Dataset):
+    """Folders of pictures and of class masks."""
+
+    files: ClassVar[tuple[str, ...]] = ("images", "masks")
+
+    images: str = MISSING
+    masks: str = MISSING
+    class_names: list[str] = MISSING
+    palette: list[list[int]] = field(default_factory=list)
+
+
+@dataclass
+class AutoDataset(Dataset):
+    """Whatever lies at a path."""
+
+    path: str = MISSING
+    split: str | None = None
+    class_names: list[str] = field(default_factory=list)
+
+
 DATASETS: dict[str, type[Dataset]] = {
     "scenes": ScenesDataset,
     "coco": CocoDataset,
     "voc": VocDataset,
     "cityscapes": CityscapesDataset,
     "folder": FolderDataset,
+    "yolo": YoloDataset,
+    "own_coco": OwnCocoDataset,
+    "own_voc": OwnVocDataset,
+    "masks": MasksDataset,
+    "auto": AutoDataset,
 }

@@ -1,25 +1,26 @@
 """From the dataset's settings to its samples."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
 from lcrp.config.dataset import Dataset as DatasetSettings
 from lcrp.config.model import Model, tiles_of
-from lcrp.config.paths import absolute
 from lcrp.config.targets import call, locate, takes
 from lcrp.config.tasks import TASKS
 from lcrp.config.values import filled
 from lcrp.data.dataset import Dataset
+from lcrp.data.labelled.join import join_classes
 from lcrp.data.tiles import tiled
 from lcrp.data.transforms import InputTransform
+from lcrp.errors import ConfigError
 
 _BASE = frozenset(entry.name for entry in fields(DatasetSettings))
-_PATHS = frozenset({"root", "path"})  # settings that are relative to where the command was given
 
 
 def has_class_names(settings: DatasetSettings) -> bool:
     """Whether a dataset knows its classes itself; a folder of pictures takes the model's."""
-    return not takes(locate(settings._target_, "dataset._target_"), "class_names")
+    return hasattr(settings, "class_names") or not takes(locate(settings._target_, "dataset._target_"), "class_names")
 
 
 def build_dataset(
@@ -36,7 +37,10 @@ def build_dataset(
     """
     kind = locate(settings._target_, "dataset._target_")
     arguments = dataset_options(settings)
-    arguments |= {key: absolute(value, origin) for key, value in vars(settings).items() if key in _PATHS}
+    arguments.pop("class_map", None)
+    arguments |= settings.places(origin)
+    if takes(kind, "origin"):
+        arguments["origin"] = origin
     if takes(kind, "name"):
         arguments.setdefault("name", settings.name)
     if takes(kind, "segmentation"):
@@ -48,8 +52,30 @@ def build_dataset(
 
 def dataset_options(settings: DatasetSettings) -> dict[str, object]:
     """Settings that may alter numbers: all but names and paths."""
-    own = {key: value for key, value in vars(settings).items() if key not in _BASE | _PATHS}
-    return own | settings.options
+    own = {key: value for key, value in vars(settings).items() if key not in _BASE.union(settings.files)}
+    return own | settings.options | ({"class_map": settings.class_map} if settings.class_map else {})
+
+
+def joined_dataset(dataset: Dataset, class_names: tuple[str, ...], class_map: Mapping[str, str]) -> Dataset:
+    """A dataset with the classes of a network, joined by name, if they have any in common.
+
+    Args:
+        dataset: as it was read.
+        class_names: of the network.
+        class_map: the network's name by the data's.
+
+    Raises:
+        ConfigError: the map names what is not there, or the dataset cannot be joined.
+    """
+    join = join_classes(dataset.class_names, class_names, class_map)
+    if join.is_same and not class_map:
+        return dataset
+    if not hasattr(dataset, "joined"):
+        if class_map:
+            raise ConfigError(f"dataset.class_map says nothing to dataset '{dataset.name}', whose classes are fixed")
+        return dataset
+    joined: Dataset = dataset.joined(join) if join.num_known else dataset
+    return joined
 
 
 def input_transform(model: Model) -> InputTransform:

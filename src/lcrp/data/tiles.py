@@ -3,6 +3,7 @@
 Axes: N object, H W picture.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -11,6 +12,7 @@ from itertools import accumulate, pairwise
 import torch
 
 from lcrp.data.dataset import Dataset, Keyed, fingerprint_of
+from lcrp.data.labelled.join import Join
 from lcrp.data.transforms import InputTransform, WholePicture
 from lcrp.errors import DataError
 from lcrp.values.geometry import Tile
@@ -70,6 +72,21 @@ class TiledDataset(Keyed):
         image, annotation, geometry = self._transform(pixels, annotation)
         placed = geometry.of_tile(tile, whole.geometry.picture_size)
         return Sample(index=index, key=key, image=image, annotation=annotation, geometry=placed)
+
+    @property
+    def reading(self) -> object:
+        """What was read of the pictures; None where nothing is said."""
+        return getattr(self._pictures, "reading", None)
+
+    def joined(self, join: Join) -> "TiledDataset":
+        """The same with the classes of a network, if the pictures can be joined."""
+        joined = getattr(self._pictures, "joined", None)
+        if joined is None:
+            return self
+        other = copy.copy(self)
+        other._pictures, other.class_names = joined(join), join.names
+        other._whole = lru_cache(maxsize=1)(other._pictures.__getitem__)
+        return other
 
     def fingerprint(self) -> str:
         """Hash of the pictures and of how they are cut."""

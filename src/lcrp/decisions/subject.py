@@ -26,6 +26,7 @@ class Subject:
         identity: what explainer and dataset contribute to the numbers; plain nested values, hashed to find statistics
             again.
         command: makes its concept statistics, as a person gives it; empty where there is no command line.
+        reading: what was read of the dataset, in words; empty where there is nothing to say.
     """
 
     explainer: Explainer
@@ -34,6 +35,7 @@ class Subject:
     dataset_name: str = ""
     identity: dict[str, object] = field(default_factory=dict)
     command: str = ""
+    reading: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,18 +68,19 @@ class StatisticsSettings:
 
 
 def check_classes(subject: Subject) -> None:
-    """Whether the network knows the classes that the dataset is annotated with, by the same numbers.
+    """Whether the network knows classes that the dataset is annotated with: the same ones, or joined by name.
 
     Raises:
-        ConfigError: it does not.
+        ConfigError: it knows none.
     """
     model, dataset = subject.explainer, subject.dataset
     if model.class_names == dataset.class_names:
         return
     raise ConfigError(
         f"{dataset.name} is annotated with {_listed(dataset.class_names)}, but {model.name} knows "
-        f"{_listed(model.class_names)}: explain what is predicted, or choose a checkpoint that fits",
-        mend="Set statistics.targets=predicted.",
+        f"{_listed(model.class_names)}, and no name is in both: say which is which, explain what is predicted, or "
+        "choose a checkpoint that fits",
+        mend="Set dataset.class_map={NAME_IN_DATA: NAME_IN_NETWORK}, or statistics.targets=predicted.",
     )
 
 
@@ -118,4 +121,5 @@ def statistics_header(
         num_samples=num_samples,
         coverage=joined([(0, num_samples)] if coverage is None else coverage),
         chosen=subject.explainer.chosen,
+        reading=subject.reading,
     )

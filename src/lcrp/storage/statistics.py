@@ -196,6 +196,8 @@ def _write_header(file: NewGroup, header: StatisticsHeader) -> None:
         file.attrs["auto_layer"] = header.chosen.name
         file.attrs["auto_share"] = header.chosen.share
         file.attrs["auto_decisions"] = header.chosen.num_decisions
+    if header.reading:
+        file.attrs["data"] = header.reading
 
 
 def _header(file: h5py.File, path: Path) -> StatisticsHeader:
@@ -216,6 +218,7 @@ def _header(file: h5py.File, path: Path) -> StatisticsHeader:
             coverage=tuple((int(start), int(end)) for start, end in attributes["coverage"]),
             threads=int(attributes["threads"]) if "threads" in attributes else None,
             chosen=_chosen(attributes),
+            reading=str(attributes.get("data", "")),
         )
         ends = [0, *(place for span in header.coverage for place in span), header.num_samples]
         if ends != sorted(ends):

@@ -131,6 +131,7 @@ class StatisticsHeader:
         coverage: spans of samples that were seen, ascending and apart.
         threads: CPU threads of a pass that is not at its end; None in a file that is.
         chosen: the layer that 'auto' stands for; None where a layer was named.
+        reading: what was read of the dataset, in words; empty where there was nothing to say.
     """
 
     config: Mapping[str, object]
@@ -141,6 +142,7 @@ class StatisticsHeader:
     coverage: tuple[Span, ...]
     threads: int | None = None
     chosen: ChosenLayer | None = None
+    reading: str = ""
 
     @property
     def complete(self) -> bool:

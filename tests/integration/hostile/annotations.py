@@ -10,7 +10,7 @@ from PIL import Image
 from hostile.case import Command, Item
 
 FILE = "is not a COCO instances file"
-OUTLINE = "is neither polygons nor run lengths"
+OUTLINE = "the segmentation is neither polygons nor run lengths"
 SIDE = 64
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -69,7 +69,6 @@ def files() -> list[Command]:
         _file("a category that is a list", _text([image()], [thing(category_id=[1])]), FILE),
         _file("no category", _text([image()], [thing(category_id=None)]), FILE),
         _file("an object of no image", _text([image()], [thing(image_id=None)]), FILE),
-        _file("an object without an id", _text([image()], [thing(id=None)]), FILE),
         _file("objects that are texts", _text([image()], ["a"]), FILE),
         _file("no UTF-8", "\udcff", FILE),
         _command("annotations that are a folder", _folder, "misses"),
@@ -86,7 +85,6 @@ FLAWS: Mapping[str, tuple[Record, str]] = {  # objects that are left out, each o
     "a box of texts": ({"bbox": ["1", "2", "3", "4"]}, "is not four numbers"),
     "a box that is a text": ({"bbox": "1234"}, "is not four numbers"),
     "a box that is null": ({"bbox": [1, None, 3, 4]}, "is not four numbers"),
-    "no box": ({"bbox": None}, "is not four numbers"),
     "a box 10^300 wide": ({"bbox": [0, 0, 1e300, 4]}, "is not four numbers"),
     "a negative width": ({"bbox": [30, 30, -9, 9]}, "has a negative side"),
     "a negative height": ({"bbox": [30, 30, 9, -9]}, "has a negative side"),
@@ -95,7 +93,13 @@ FLAWS: Mapping[str, tuple[Record, str]] = {  # objects that are left out, each o
     "a box left of the picture": ({"bbox": [-30, 1, 9, 9]}, "has no area"),
     "a box below the picture": ({"bbox": [1, 99, 9, 9]}, "has no area"),
 }
-OUTLINES: Mapping[str, tuple[Record, str]] = {  # samples that are skipped, or read
+OUTLINES: Mapping[str, tuple[Record, str]] = {  # objects that are read, some without their outline
+    "no box": ({"bbox": None}, ""),
+    "no box, and no outline": ({"bbox": None, "segmentation": None}, "is not four numbers"),
+    "no id": ({"id": None}, ""),
+    "the id of another object": ({"id": 1}, ""),
+    "an outline that is not in a list": ({"segmentation": [8, 8, 28, 8, 28, 28]}, ""),
+    "an outline without coordinates": ({"segmentation": [[]]}, ""),
     "a box that ends beyond the picture": ({"bbox": [50, 50, 99, 99]}, ""),
     "no outline": ({"segmentation": None}, ""),
     "an empty outline": ({"segmentation": []}, ""),
@@ -130,7 +134,7 @@ PICTURES: Mapping[str, tuple[Record, str]] = {  # changes of a picture's record
 def _samples() -> list[tuple[str, Record, Record, str, str]]:
     """Name, record, annotation, reason to skip the sample, and flaw of the object."""
     rows = [(name, {}, change, "", flaw) for name, (change, flaw) in FLAWS.items()]
-    rows += [(name, {}, change, reason, "") for name, (change, reason) in OUTLINES.items()]
+    rows += [(name, {}, change, "", flaw) for name, (change, flaw) in OUTLINES.items()]
     return rows + [(name, change, {}, reason, "") for name, (change, reason) in PICTURES.items()]
 
 

@@ -48,7 +48,7 @@ class Item:
         """Column of the table."""
         if self.skipped:
             return f"skipped and counted: {self.skipped}"
-        return f"read; an object is left out and counted: {self.left_out}" if self.left_out else "read"
+        return f"read; an object or its outline is left out and counted: {self.left_out}" if self.left_out else "read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
