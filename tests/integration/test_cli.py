@@ -34,7 +34,7 @@ CommandLine = Callable[..., Outcome]
         (["render", "photo.jpg"], r"'render' is not .*; did you mean: lcrp stage=render stage.image=photo.jpg$"),
         (["my photo.jpg"], r"'my photo.jpg' is not .*: lcrp stage=render 'stage.image=my photo.jpg'$"),
         (["-m", "glocal", "model=ssd,unet"], r"'glocal' is not .*: lcrp -m stage=glocal model=ssd,unet$"),
-        (["dataset=coco"], r"dataset 'coco' does not exist; nearest: 'coco2014', 'coco2017'"),
+        (["dataset=coco2018"], r"dataset 'coco2018' does not exist; nearest: 'coco201[47]', 'coco201[47]'"),
         (["modle=yolov6"], r"'modle' is not a setting; did you mean 'model'\?"),
         (["statistics.topn=3"], r"'statistics.topn' is not a setting; did you mean 'statistics.top_n'\?"),
         (["stage.overwrit=true"], r"'stage.overwrit' is not a setting; did you mean 'stage.overwrite'\?"),

@@ -14,10 +14,11 @@ import torch
 
 from lcrp.api.explainers import configured_like
 from lcrp.api.pictures import PictureList, given_picture
+from lcrp.config.auto_data import AUTO, known_layout, tell_layout
 from lcrp.config.build import statistics_settings
 from lcrp.config.compose import composed
 from lcrp.config.intent import options
-from lcrp.config.samples import build_dataset, dataset_options, has_class_names
+from lcrp.config.samples import build_dataset, dataset_options, has_class_names, joined_dataset
 from lcrp.data.dataset import Dataset, checked_index, find_key
 from lcrp.data.tiles import tiled
 from lcrp.data.transforms import InputTransform
@@ -27,6 +28,13 @@ from lcrp.errors import DataError, nearest
 from lcrp.values.sample import VOID, Annotation, Sample
 
 FOLDER = "folder"  # name of the dataset that holds a person's own pictures
+_NEEDED = {  # settings that a dataset has to be given, with what stands for them until then
+    FOLDER: {"path": "."},
+    "yolo": {"path": "."},
+    "coco": {"annotations": "."},
+    "voc": {"root": "."},
+    "masks": {"images": ".", "masks": ".", "class_names": "[]"},
+}
 
 
 class Pairs(Protocol):
@@ -108,7 +116,8 @@ def given_data(data: object, explainer: Explainer) -> GivenData:
 
     Args:
         data: the name of a dataset of lcrp ('scenes'), or a mapping of its settings ({'name': 'scenes', 'split':
-            'train'}); a folder, pattern or picture; a list of pictures; a dataset of torch that gives (picture,
+            'train'}); a labelled set (YOLO's data.yaml, COCO's JSON, the folder of either or of VOC's layout); a
+            folder, pattern or picture without labels; a list of pictures; a dataset of torch that gives (picture,
             annotation); or a `lcrp.data.dataset.Dataset` made for this network.
         explainer: the network.
 
@@ -120,7 +129,7 @@ def given_data(data: object, explainer: Explainer) -> GivenData:
     if isinstance(data, str) and data in options("dataset"):
         return _named({"name": data}, explainer)
     if isinstance(data, str | os.PathLike):
-        return _named({"name": FOLDER, "path": os.fspath(data)}, explainer)
+        return _named({"name": AUTO, "path": os.fspath(data)}, explainer)
     dataset = _made(data, explainer)
     config = composed([f"model={configured_like(explainer)}", "dataset=scenes"])
     is_annotated = len(dataset) > 0 and not isinstance(dataset, PictureList) and dataset[0].annotation is not None
@@ -134,17 +143,22 @@ def _named(settings: Mapping[str, object], explainer: Explainer) -> GivenData:
     name, choices = str(settings.get("name", "")), options("dataset")
     if name not in choices:
         raise DataError(f"there is no dataset '{name}'; nearest: {nearest(name, choices)}")
-    if name == FOLDER and "path" not in settings:
-        raise DataError(f"dataset '{FOLDER}' needs a path: a picture, a folder or a pattern")
-    path = ["dataset.path=."] if name == FOLDER else []
-    config = composed([f"model={configured_like(explainer)}", f"dataset={name}", *path])
+    if name == AUTO:
+        return _recognised(settings, explainer)
+    needed = _NEEDED.get(name, {})
+    for key in needed:
+        if key not in settings:
+            what = "a path: a picture, a folder or a pattern" if name == FOLDER else key
+            raise DataError(f"dataset '{name}' needs {what}")
+    given = [f"dataset.{key}={value}" for key, value in needed.items()]
+    config = composed([f"model={configured_like(explainer)}", f"dataset={name}", *given])
     for key, value in settings.items():
         if key == "name":
             continue
         if key.startswith("_") or not hasattr(config.dataset, key):
             known = [key for key in vars(config.dataset) if not key.startswith("_")]
             raise DataError(f"dataset '{name}' has no setting '{key}'; nearest: {nearest(key, known)}")
-        plain, present = os.fspath(value) if isinstance(value, os.PathLike) else value, getattr(config.dataset, key)
+        plain, present = _plain(value), getattr(config.dataset, key)
         kind = int | float if isinstance(present, float) else type(present)
         if present is not None and not isinstance(plain, kind):
             raise DataError(f"dataset '{name}': {key}={value!r} is no {type(present).__name__}")
@@ -154,8 +168,29 @@ def _named(settings: Mapping[str, object], explainer: Explainer) -> GivenData:
     size.tiles = None if transform.tiles is None else asdict(transform.tiles)
     names = None if has_class_names(config.dataset) else explainer.class_names
     dataset = build_dataset(config.dataset, config.model, Path.cwd(), names)
+    dataset = joined_dataset(dataset, explainer.class_names, config.dataset.class_map)
     own, statistics = dataset_options(config.dataset), statistics_settings(config.statistics)
     return GivenData(dataset=dataset, name=name, options=own, statistics=statistics)
+
+
+def _recognised(settings: Mapping[str, object], explainer: Explainer) -> GivenData:
+    """A dataset of whatever lies at a path."""
+    if not isinstance(settings.get("path"), str | os.PathLike):
+        raise DataError(f"dataset '{AUTO}' needs a path")
+    path, split = os.fspath(cast(str, settings["path"])), settings.get("split")
+    layout = known_layout(path, None if split is None else str(split), Path.cwd())
+    if layout.name != FOLDER:
+        tell_layout(path, layout)
+    left_out = ("name", "path", *(["split"] if layout.name in ("coco", "masks", FOLDER) else []))
+    rest = {key: value for key, value in settings.items() if key not in left_out and value is not None}
+    return _named({"name": layout.name, **layout.settings, **rest}, explainer)
+
+
+def _plain(value: object) -> object:
+    """A setting as the configuration holds it."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _made(data: object, explainer: Explainer) -> Dataset:

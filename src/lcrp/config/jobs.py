@@ -15,7 +15,8 @@ from lcrp.config.dataset import ScenesDataset
 from lcrp.config.network import fresh_network
 from lcrp.config.other_family import OtherFamilyError, with_command
 from lcrp.config.root import Config
-from lcrp.config.samples import build_dataset
+from lcrp.config.samples import build_dataset, inspected_dataset
+from lcrp.config.stages.inspect import InspectStage
 from lcrp.config.stages.own import OwnStage
 from lcrp.config.stages.train import TrainStage
 from lcrp.config.targets import call, check_arguments, is_own, locate, takes
@@ -63,6 +64,10 @@ def build_job(config: Config, origin: Path, command: Command) -> Job:
     match config.stage:
         case OwnStage():
             return _own(config, stage, origin, command)
+        case InspectStage():
+            dataset = inspected_dataset(config, origin)
+            facts = {"dataset": {"name": config.dataset.name, "fingerprint": dataset.fingerprint()}}
+            return Job(stage=partial(stage, dataset, settings), facts=facts)
         case TrainStage():
             pupil = _train_subject(config, config.stage, _device(config), origin)
             facts = {"model": {"name": config.model.name}, "dataset": {"fingerprint": pupil.train.fingerprint()}}

@@ -1,11 +1,13 @@
 """From the dataset's settings to its samples."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from lcrp.config.dataset import Dataset as DatasetSettings
+from lcrp.config.dataset import MasksDataset
 from lcrp.config.model import Model, tiles_of
+from lcrp.config.root import Config
 from lcrp.config.targets import call, locate, takes
 from lcrp.config.tasks import TASKS
 from lcrp.config.values import filled
@@ -16,6 +18,8 @@ from lcrp.data.transforms import InputTransform
 from lcrp.errors import ConfigError
 
 _BASE = frozenset(entry.name for entry in fields(DatasetSettings))
+
+INSPECTED = 384  # pixels of a picture that is inspected
 
 
 def has_class_names(settings: DatasetSettings) -> bool:
@@ -48,6 +52,15 @@ def build_dataset(
     if class_names is not None:
         arguments["class_names"] = class_names
     return tiled(lambda transform: call(kind, arguments | {"transform": transform}, "dataset"), input_transform(model))
+
+
+def inspected_dataset(config: Config, origin: Path) -> Dataset:
+    """The samples as a person looks at them, whatever the network: whole, small, with what is annotated itself."""
+    shown = replace(config.model.input, height=INSPECTED, width=INSPECTED, resize="letterbox")
+    has_masks = config.dataset.annotates[1] == "segmentation" or isinstance(config.dataset, MasksDataset)
+    model = replace(config.model, input=shown, task="segmentation" if has_masks else "detection")
+    names = None if has_class_names(config.dataset) else ()
+    return build_dataset(config.dataset, model, origin, names)
 
 
 def dataset_options(settings: DatasetSettings) -> dict[str, object]:

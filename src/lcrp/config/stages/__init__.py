@@ -10,6 +10,7 @@ from lcrp.config.stages.download import DownloadStage
 from lcrp.config.stages.evaluate import EvaluateStage
 from lcrp.config.stages.exchange import ExportStage, ImportStage
 from lcrp.config.stages.glocal import GlocalStage
+from lcrp.config.stages.inspect import InspectStage
 from lcrp.config.stages.merge import MergeStage
 from lcrp.config.stages.own import OwnStage
 from lcrp.config.stages.render import RenderStage
@@ -24,6 +25,7 @@ STAGES: dict[str, type[Stage]] = {  # by the name of their schema
     "context": ContextStage,
     "evaluate": EvaluateStage,
     "truth": TruthStage,
+    "inspect": InspectStage,
     "clean": CleanStage,
     "verify": VerifyStage,
     "train": TrainStage,

@@ -109,6 +109,16 @@ class LabelledDataset(Keyed):
             boxes=torch.from_numpy(boxes[known]), labels=torch.from_numpy(labels[known]), masks=torch.from_numpy(masks)
         )
 
+    def annotated(self) -> list[int]:
+        """Pictures with objects."""
+        return [int(number) for number in np.flatnonzero(np.diff(self._source.objects.starts))]
+
+    def num_by_class(self) -> dict[str, int]:
+        """Objects of every class of the data."""
+        names = self._source.class_names
+        counts = np.bincount(self._source.objects.labels, minlength=len(names))
+        return dict(zip(names, counts.tolist(), strict=True))
+
     @cached_property
     def _sizes(self) -> npt.NDArray[np.int64]:
         """[P] bytes of every picture; -1 where there is none."""
