@@ -56,7 +56,7 @@ def build_dataset(
 
 def inspected_dataset(config: Config, origin: Path) -> Dataset:
     """The samples as a person looks at them, whatever the network: whole, small, with what is annotated itself."""
-    shown = replace(config.model.input, height=INSPECTED, width=INSPECTED, resize="letterbox")
+    shown = replace(config.model.input, height=INSPECTED, width=INSPECTED, resize="letterbox", tiles=None)
     has_masks = config.dataset.annotates[1] == "segmentation" or isinstance(config.dataset, MasksDataset)
     model = replace(config.model, input=shown, task="segmentation" if has_masks else "detection")
     names = None if has_class_names(config.dataset) else ()
