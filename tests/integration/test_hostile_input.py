@@ -13,7 +13,7 @@ from pathlib import Path
 
 import h5py
 import pytest
-from hostile import annotations, checkpoints, files, masks, pictures, places, settings, table, yolo
+from hostile import annotations, checkpoints, files, labelled, masks, pictures, places, settings, table, yolo
 from hostile.case import Command, Item
 from hypothesis import Phase, given
 from hypothesis import settings as settings_of_hypothesis
@@ -224,6 +224,24 @@ def of_masks(lcrp: CommandLine, tmp_path: Path) -> Skips:
 @named_items(masks.voc_samples())
 def test_masks_are_read_or_skipped(of_masks: Skips, item: Item) -> None:
     check_item(item, of_masks)
+
+
+@pytest.mark.parametrize("case", labelled.cases(), ids=lambda case: case.name)
+def test_labelled_sets_are_read_or_refused(tmp_path: Path, case: labelled.Labels) -> None:
+    """Without a network, which knows nothing of layouts."""
+    said = ""
+    try:
+        dataset = case.build(tmp_path)
+        for index in range(len(dataset)):
+            dataset[index]
+    except LcrpError as error:
+        said = str(error)
+        assert "\n" not in said
+        assert case.error or case.told.endswith("are not there"), said
+    assert case.error in said
+    if case.told:
+        assert case.told in dataset.reading.text()  # type: ignore[attr-defined]
+    assert not (tmp_path / checkpoints.CANARY).exists()
 
 
 @pytest.mark.parametrize("setting", settings.cases(), ids=lambda setting: " ".join((*setting.choices, setting.key)))

@@ -116,10 +116,6 @@ def test_a_dataset_from_elsewhere_is_read(own: Callable[..., Outcome], tmp_path:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (
-            "0.png,helmet,1,2,30,40",
-            "row 2: class 'helmet' is unknown; the classes are 'boat', 'car'. Write dataset.options.classes=[",
-        ),
         ("0.png,car,1,2,30", "row 2: ['0.png', 'car', '1', '2', '30'] is not picture,class,left,top,right,bottom"),
         ("0.png,car,1,2,30,wide", "is not picture,class,left,top,right,bottom, sides as numbers"),
     ],
@@ -128,7 +124,7 @@ def test_a_line_that_the_dataset_cannot_mean_is_named(
     own: Callable[..., Outcome], tmp_path: Path, line: str, message: str
 ) -> None:
     (tmp_path / "labels.csv").write_text(f"0.png,car,1,2,30,40\n{line}\n", encoding="utf-8")
-    settings = ("dataset=csv_boxes", "dataset.path=labels.csv", "dataset.options.classes=[boat,car]")
+    settings = ("dataset=csv_boxes", "dataset.path=labels.csv")
     outcome = own("own_dataset", *settings, "model=yolov6", "model.checkpoint=embedded:yolov6_scenes", "stage=glocal")
     assert (outcome.code, len(outcome.err)) == (1, 1)
     assert message in outcome.err[0]

@@ -5,73 +5,42 @@ from pathlib import Path
 
 import torch
 
-from lcrp.data.dataset import checked_index, file_size, find_key, fingerprint_of
+from lcrp.data.dataset import Keyed, file_size, fingerprint_of
 from lcrp.data.pictures import read_picture
 from lcrp.data.transforms import InputTransform
-from lcrp.errors import DataError, nearest
+from lcrp.errors import DataError
 from lcrp.values.sample import Annotation, Sample
 
 
-class CsvBoxes:
-    """Lines `picture,class,left,top,right,bottom` in pixels of the picture; pictures lie beside the file.
+class CsvBoxes(Keyed):
+    """Lines `picture,class,left,top,right,bottom` in pixels of the picture; pictures lie beside the file."""
 
-    Args:
-        path: the CSV file.
-        transform: filled in by lcrp: how a picture becomes the model's input.
-        classes: names of the classes, in the network's order.
-
-    Raises:
-        DataError: a line is of another form, or names another class.
-    """
-
-    def __init__(self, path: Path, transform: InputTransform, *, classes: list[str]) -> None:
-        self.name = path.stem
-        self.class_names = tuple(classes)
-        self.transform = transform
-        self._folder = path.parent
-        self._size = file_size(path)
-        self._objects: dict[str, list[tuple[int, list[float]]]] = {}
+    def __init__(self, path: Path, transform: InputTransform) -> None:
+        self.name, self.transform, self._path = path.stem, transform, path
+        self._objects: dict[str, list[tuple[str, list[float]]]] = {}  # name of the class and box, by picture
         with path.open(newline="", encoding="utf-8") as lines:
             for number, row in enumerate(csv.reader(lines), start=1):
-                picture, label, box = self._object(row, f"{path}, row {number}")
-                self._objects.setdefault(picture, []).append((label, box))
-        self._keys = sorted(self._objects)
-
-    def _object(self, row: list[str], where: str) -> tuple[str, int, list[float]]:
-        """Picture, class id and box of a line."""
-        try:
-            picture, class_name, *sides = row
-            left, top, right, bottom = map(float, sides)
-        except ValueError:
-            raise DataError(f"{where}: {row} is not picture,class,left,top,right,bottom, sides as numbers") from None
-        if class_name not in self.class_names:
-            raise DataError(
-                f"{where}: class '{class_name}' is unknown; the classes are {nearest(class_name, self.class_names)}",
-                mend="Write dataset.options.classes=[name,name,...].",
-            )
-        return picture, self.class_names.index(class_name), [left, top, right, bottom]
-
-    def __len__(self) -> int:
-        return len(self._keys)
+                try:
+                    picture, name, *sides = row
+                    left, top, right, bottom = map(float, sides)
+                except ValueError:
+                    form = "picture,class,left,top,right,bottom, sides as numbers"
+                    raise DataError(f"{path}, row {number}: {row} is not {form}") from None
+                self._objects.setdefault(picture, []).append((name, [left, top, right, bottom]))
+        self.keys = sorted(self._objects)  # names of the samples, which stay when the dataset grows
+        self.class_names = tuple(sorted({name for rows in self._objects.values() for name, _ in rows}))
 
     def __getitem__(self, index: int) -> Sample:
         """The picture and its boxes, both in the geometry of the model's input."""
         key = self.key(index)
-        labels, boxes = zip(*self._objects[key], strict=True)
-        annotation = Annotation(boxes=torch.tensor(boxes), labels=torch.tensor(labels))
-        picture = read_picture(self._folder / key, oriented=True)
-        image, annotation, geometry = self.transform(picture, annotation)
+        labels = [self.class_names.index(name) for name, _ in self._objects[key]]
+        boxes = torch.tensor([box for _, box in self._objects[key]])
+        picture = read_picture(self._path.parent / key, oriented=True)
+        image, annotation, geometry = self.transform(picture, Annotation(boxes=boxes, labels=torch.tensor(labels)))
         return Sample(index=index, key=key, image=image, annotation=annotation, geometry=geometry)
-
-    def key(self, index: int) -> str:
-        """A name that stays when the dataset grows."""
-        return self._keys[checked_index(index, len(self), self.name)]
-
-    def index_of(self, key: str) -> int:
-        """Where the sample of this name is."""
-        return find_key(self._keys, key, self.name)
 
     def fingerprint(self) -> str:
         """A hash of all that determines the samples."""
-        files = [(key, file_size(self._folder / key)) for key in self._keys]
-        return fingerprint_of(self.name, files, {"csv": self._size, "transform": self.transform.description()})
+        files = [(key, file_size(self._path.parent / key)) for key in self.keys]
+        options = {"csv": self._path.read_text(encoding="utf-8"), "transform": self.transform.description()}
+        return fingerprint_of(self.name, files, options)

@@ -1,5 +1,6 @@
 """From the dataset's settings to its samples."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,9 +14,13 @@ from lcrp.config.tasks import TASKS
 from lcrp.config.values import filled
 from lcrp.data.dataset import Dataset
 from lcrp.data.labelled.join import join_classes
+from lcrp.data.labelled.joined import JoinedDataset
+from lcrp.data.scenes.dataset import ScenesDataset
 from lcrp.data.tiles import tiled
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 _BASE = frozenset(entry.name for entry in fields(DatasetSettings))
 
@@ -81,13 +86,17 @@ def joined_dataset(dataset: Dataset, class_names: tuple[str, ...], class_map: Ma
         ConfigError: the map names what is not there, or the dataset cannot be joined.
     """
     join = join_classes(dataset.class_names, class_names, class_map)
-    if join.is_same and not class_map:
+    if (join.is_same and not class_map) or not join.num_known:
         return dataset
-    if not hasattr(dataset, "joined"):
+    if isinstance(dataset, ScenesDataset):
         if class_map:
             raise ConfigError(f"dataset.class_map says nothing to dataset '{dataset.name}', whose classes are fixed")
         return dataset
-    joined: Dataset = dataset.joined(join) if join.num_known else dataset
+    own = getattr(dataset, "joined", None)
+    if own is None:
+        log.info("data: %s", join)
+        return JoinedDataset(dataset, join)
+    joined: Dataset = own(join)
     return joined
 
 

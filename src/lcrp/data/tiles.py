@@ -13,6 +13,7 @@ import torch
 
 from lcrp.data.dataset import Dataset, Keyed, fingerprint_of
 from lcrp.data.labelled.join import Join
+from lcrp.data.labelled.joined import JoinedDataset
 from lcrp.data.transforms import InputTransform, WholePicture
 from lcrp.errors import DataError
 from lcrp.values.geometry import Tile
@@ -79,12 +80,10 @@ class TiledDataset(Keyed):
         return getattr(self._pictures, "reading", None)
 
     def joined(self, join: Join) -> "TiledDataset":
-        """The same with the classes of a network, if the pictures can be joined."""
-        joined = getattr(self._pictures, "joined", None)
-        if joined is None:
-            return self
-        other = copy.copy(self)
-        other._pictures, other.class_names = joined(join), join.names
+        """The same with the classes of a network."""
+        other, own = copy.copy(self), getattr(self._pictures, "joined", None)
+        other._pictures = JoinedDataset(self._pictures, join) if own is None else own(join)
+        other.class_names = join.names
         other._whole = lru_cache(maxsize=1)(other._pictures.__getitem__)
         return other
 

@@ -24,6 +24,10 @@ CHOICES: dict[type, tuple[str, ...]] = {  # what reads which settings, as Hydra'
     DATASETS["voc"]: ("dataset=voc2012", "model=unet"),
     DATASETS["cityscapes"]: ("dataset=cityscapes", "model=unet"),
     DATASETS["folder"]: ("dataset=folder",),
+    DATASETS["yolo"]: ("dataset=yolo", "dataset.path=data.yaml"),
+    DATASETS["own_coco"]: ("dataset=coco", "dataset.annotations=labels.json"),
+    DATASETS["own_voc"]: ("dataset=voc", "dataset.root=export"),
+    DATASETS["masks"]: ("dataset=masks", "dataset.images=a", "dataset.masks=b", "dataset.class_names=[c]"),
     **{kind: (f"stage={name}",) for name, kind in STAGES.items() if name not in ("download", "own")},
     STAGES["download"]: ("stage=download", "dataset=coco2017"),
 }
@@ -89,6 +93,8 @@ def _settings(kind: type, prefix: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 def _without_none(hint: Any) -> tuple[Any, bool]:
     """The type, and whether it may be null."""
     kinds = get_args(hint)
+    if hint is Any:  # a mapping or null, which OmegaConf cannot say
+        return dict, True
     if NoneType in kinds:
         return next(kind for kind in kinds if kind is not NoneType), True
     return hint, False

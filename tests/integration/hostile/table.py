@@ -8,7 +8,7 @@ from typing import Protocol
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hostile import annotations, checkpoints, files, masks, pictures, places, settings, yolo
+from hostile import annotations, checkpoints, files, labelled, masks, pictures, places, settings, yolo
 
 HEAD = """# Hostile and broken input
 
@@ -46,6 +46,7 @@ def text() -> str:
             *masks.commands(),
             *masks.voc_samples(),
         ],
+        "Labelled sets of one's own": labelled.cases(),
         "Files that lcrp reads again": [
             *files.statistics(),
             *files.flips(),

@@ -1,0 +1,36 @@
+"""dataset=auto becomes the layout's name, and nothing knows of it from there on."""
+
+from pathlib import Path
+
+import labelled_sets as sets
+import pytest
+
+from lcrp.config.auto_data import named_data
+from lcrp.config.compose import composed
+from lcrp.errors import ConfigError
+
+
+def test_the_layout_takes_the_place_of_auto(tmp_path: Path) -> None:
+    sets.write_yolo(tmp_path / "boats")
+    given = ["model=yolov5", "dataset=auto", "dataset.path=boats", "dataset.split=train", "statistics.top_n=7"]
+    expected = ["model=yolov5", "dataset=yolo", "dataset.path='boats/data.yaml'", "dataset.split=train"]
+    assert named_data(given, tmp_path) == [*expected, "statistics.top_n=7"]
+    assert named_data(expected, tmp_path) == expected
+
+
+def test_both_ways_give_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sets.write_coco(tmp_path / "it's [mine]")
+    found = composed(["model=yolov5", "dataset=auto", "dataset.path='it\\'s [mine]'"])
+    assert (found.dataset.name, vars(found.dataset)["images"]) == ("coco", "it's [mine]/images")
+    named = ["dataset=coco", "dataset.annotations='it\\'s [mine]/labels.json'", "dataset.images='it\\'s [mine]/images'"]
+    assert found == composed(["model=yolov5", *named])
+
+
+def test_pictures_without_labels_are_explained_as_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sets.draw(tmp_path / "photos")
+    found = composed(["dataset=auto", "dataset.path=photos"])
+    assert (found.dataset.name, found.statistics.targets) == ("folder", "predicted")
+    with pytest.raises(ConfigError, match="class_names says nothing to pictures without labels"):
+        composed(["dataset=auto", "dataset.path=photos", "dataset.class_names=[a]"])
