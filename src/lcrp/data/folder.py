@@ -71,6 +71,13 @@ def _pictures(given: Path) -> list[Path]:
             raise DataError(f"{where} is not there; {_CHOICES}{_beside(given)}")
     pictures = [child.absolute() for child in found if _is_picture(child)]
     if not pictures:
+        below = next((one for one in given.glob("**/*") if _is_picture(one)), None) if given.is_dir() else None
+        if below is not None:
+            pattern = f"{shown(given)}/**/*{below.suffix}"
+            raise DataError(
+                f"{where} holds no pictures itself, and its sub-folders do ({shown(below, given)}): give the pattern "
+                f"'{pattern}', in quotes; pictures with labels are read by dataset=auto"
+            )
         raise DataError(f"{where} holds no pictures among its {len(found)} files; known are {', '.join(PICTURES)}")
     return pictures
 

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Literal, get_args
 
-from torchvision.datasets import VOCSegmentation
-
 from lcrp.data.masked import MaskedPicture, MaskedPictures
 from lcrp.data.pictures import read_class_mask
 from lcrp.data.published import missing
@@ -39,18 +37,30 @@ def voc2012(root: Path, transform: InputTransform, *, split: Split = "val") -> M
     for part in (f"ImageSets/Segmentation/{split}.txt", "JPEGImages", "SegmentationClass"):
         if not (root / _DEVKIT / part).exists():
             raise missing(NAME, root, f"{_DEVKIT}/{part}")
-    try:
-        source = VOCSegmentation(str(root), year="2012", image_set=split)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{root / _DEVKIT}/ImageSets/Segmentation/{split}.txt cannot be read ({error})") from error
-    if not len(source):
-        raise DataError(f"{root / _DEVKIT}/ImageSets/Segmentation/{split}.txt names no picture")
-    pairs = zip(map(Path, source.images), map(Path, source.masks), strict=True)
+    devkit = root / _DEVKIT
+    names = _listed(devkit / f"ImageSets/Segmentation/{split}.txt")
+    pictures, masks = devkit / "JPEGImages", devkit / "SegmentationClass"
     return MaskedPictures(
         f"{NAME} {split}",
         transform,
-        [MaskedPicture(key=picture.stem, picture=picture, mask=mask) for picture, mask in pairs],
+        [MaskedPicture(key=one, picture=pictures / f"{one}.jpg", mask=masks / f"{one}.png") for one in names],
         class_names=CLASS_NAMES,
         read_mask=read_class_mask,
         options={},
     )
+
+
+def _listed(path: Path) -> list[str]:
+    """Names of a list, a line each; blank lines and a byte order mark are none.
+
+    Raises:
+        DataError: it cannot be read, or names none.
+    """
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error})") from error
+    names = [line.strip() for line in lines if line.strip()]
+    if not names:
+        raise DataError(f"{path} names no picture")
+    return names

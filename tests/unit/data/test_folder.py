@@ -81,6 +81,18 @@ def test_missing_pictures_are_errors(tmp_path):
         dataset(tmp_path / "*.png")
 
 
+def test_pictures_in_sub_folders_are_told_with_their_pattern(tmp_path):
+    """'No pictures among its 1 files' was said of the folder of a YOLO data set."""
+    (tmp_path / "images").mkdir()
+    save(tmp_path / "images/boat.png")
+    (tmp_path / "data.yaml").write_text("names: [boat]")
+    with pytest.raises(
+        DataError, match=r"its sub-folders do \(images/boat\.png\): give the pattern '.*/\*\*/\*\.png'.*auto"
+    ):
+        dataset(tmp_path)
+    assert len(dataset(tmp_path / "**/*.png")) == 1
+
+
 def test_keys_and_indices(tmp_path):
     save(tmp_path / "boat.png")
     save(tmp_path / "car.png")

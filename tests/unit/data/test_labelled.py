@@ -219,6 +219,17 @@ def test_objects_are_drawn_for_segmenters(tmp_path):
     assert "of 3 without an outline the box stands for the mask" in dataset.reading.text()
 
 
+def test_many_objects_of_a_large_picture_are_drawn_part_by_part(tmp_path, monkeypatch):
+    dataset = yolo(sets.write_yolo(tmp_path), InputTransform(24, 32))
+    whole = [dataset[index].annotation for index in range(3)]
+    monkeypatch.setattr("lcrp.data.labelled.dataset._MOST_PIXELS", 1)
+    for index, expected in enumerate(whole):
+        found = dataset[index].annotation
+        assert len(found.labels) == len(sets.BOXES[re.sub(r"\.png$", "", dataset.key(index))]) + (index == 0)
+        for name in ("boxes", "labels", "masks"):
+            assert torch.equal(getattr(found, name), getattr(expected, name))
+
+
 @pytest.mark.parametrize("stored", [True, False])
 def test_turned_pictures_are_read_as_their_annotation_fits(tmp_path, stored):
     path = sets.write_coco(tmp_path)

@@ -77,6 +77,15 @@ def test_missing_folders_say_what_to_download(root, folder):
         voc2012(root, TRANSFORM)
 
 
+def test_blank_lines_and_a_mark_are_no_samples(root):
+    """They shifted the numbers of all samples behind them, and the first one was lost."""
+    path = root / "VOCdevkit/VOC2012/ImageSets/Segmentation/val.txt"
+    before = voc2012(root, TRANSFORM)
+    path.write_text("\ufeff" + path.read_text().replace("\n", "\r\n\n  \n") + "\n\n", "utf-8")
+    assert voc2012(root, TRANSFORM).keys == before.keys
+    assert voc2012(root, TRANSFORM).fingerprint() == before.fingerprint()
+
+
 def test_an_empty_list_is_refused(root):
     write(root, [])
     with pytest.raises(DataError, match=r"val\.txt names no picture"):

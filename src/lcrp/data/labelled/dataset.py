@@ -5,6 +5,7 @@ Axes: N object of a picture, H W picture. Boxes are xyxy in pixels.
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +21,8 @@ from lcrp.data.pictures import read_picture
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
 from lcrp.values.sample import Annotation, Sample
+
+_MOST_PIXELS = 2**28  # of masks that are drawn together
 
 Array = npt.NDArray[np.floating]
 
@@ -71,10 +74,13 @@ class LabelledDataset(Keyed):
         """Sample `index`; DataError if its picture cannot be read, or is not the one that was annotated."""
         key = self.key(index)
         picture = self._picture(index)
-        image, annotation, geometry = self.transform(
-            picture, self.annotation(index, (picture.shape[-2], picture.shape[-1]))
-        )
-        return Sample(index=index, key=key, image=image, annotation=annotation, geometry=geometry)
+        size = (picture.shape[-2], picture.shape[-1])
+        image, annotation, geometry = self.transform(picture, self.annotation(index, size, self._part(0, size)))
+        annotations = [annotation]
+        num_objects = 0 if self._segmentation else len(self._source.objects.of_picture(index))
+        while (part := self._part(len(annotations), size)).start < num_objects:
+            annotations.append(self.transform(picture, self.annotation(index, size, part))[1])
+        return Sample(index=index, key=key, image=image, annotation=_together(annotations), geometry=geometry)
 
     def picture_size(self, index: int) -> tuple[int, int]:
         """Height and width of a picture, as annotated where that is said; DataError if it cannot be read."""
@@ -91,10 +97,10 @@ class LabelledDataset(Keyed):
             options["segmentation"] = True
         return fingerprint_of(self.name, zip(self.keys, self._sizes.tolist(), strict=True), options)
 
-    def annotation(self, index: int, size: tuple[int, int]) -> Annotation:
-        """What is annotated in a picture of this size (height, width), in its pixels."""
+    def annotation(self, index: int, size: tuple[int, int], part: slice = slice(None)) -> Annotation:
+        """What is annotated in a picture of this size (height, width), in its pixels, or a part of its objects."""
         objects = self._source.objects
-        rows = list(objects.of_picture(index))
+        rows = list(objects.of_picture(index))[part]
         boxes, labels = self._boxes(rows, size), objects.labels[rows].astype(np.int64) + self._adds_background
         if self._join is not None:
             labels = self._join.labels(labels)
@@ -108,6 +114,11 @@ class LabelledDataset(Keyed):
         return Annotation(
             boxes=torch.from_numpy(boxes[known]), labels=torch.from_numpy(labels[known]), masks=torch.from_numpy(masks)
         )
+
+    def _part(self, number: int, size: tuple[int, int]) -> slice:
+        """Objects whose masks are drawn together: all, unless a large picture has many."""
+        count = max(1, _MOST_PIXELS // (size[0] * size[1]))
+        return slice(None) if self._segmentation and not number else slice(number * count, (number + 1) * count)
 
     def annotated(self) -> list[int]:
         """Pictures with objects."""
@@ -170,10 +181,25 @@ class LabelledDataset(Keyed):
         """Class of every pixel [H, W]; what is of a class that the network does not know is what lies around it."""
         background = 0 if self._join is None else self._join.background
         mask = np.full(size, background, dtype=np.int64)
-        drawn = [(self._mask(row, box, size), label) for row, box, label in zip(rows, boxes, labels, strict=True)]
-        for pixels, label in sorted(drawn, key=lambda one: -int(one[0].sum())):
-            mask[pixels] = label if label >= 0 else background
+        areas = [int(self._mask(row, box, size).sum()) for row, box in zip(rows, boxes, strict=True)]
+        for number in np.argsort(-np.array(areas, dtype=np.int64), kind="stable"):  # not all masks at a time
+            label = labels[number]
+            mask[self._mask(rows[number], boxes[number], size)] = label if label >= 0 else background
         return mask
+
+
+def _together(annotations: Sequence[Annotation | None]) -> Annotation | None:
+    """Objects of one picture that were placed part by part."""
+    found = [one for one in annotations if one is not None]
+    masks = [one.masks for one in found if one.masks is not None]
+    if len(found) < 2:
+        return annotations[0]
+    return replace(
+        found[0],
+        boxes=torch.cat([one.boxes for one in found]),
+        labels=torch.cat([one.labels for one in found]),
+        masks=torch.cat(masks) if masks else None,
+    )
 
 
 def _drawn(reading: Reading) -> str:
