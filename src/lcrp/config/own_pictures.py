@@ -24,6 +24,9 @@ def of_own_pictures(overrides: Sequence[str]) -> list[str]:
 
     Args:
         overrides: as they were written.
+
+    Raises:
+        DataError: the picture is not there; the message says what is near.
     """
     given = list(overrides)
     names = {key(one).split("/")[0] for one in given}
@@ -32,8 +35,13 @@ def of_own_pictures(overrides: Sequence[str]) -> list[str]:
     checkpoints, pictures = list(_values(given, "model.checkpoint")), list(_values(given, "stage.image"))
     if not checkpoints or not pictures or any(one.startswith(_NOT_OWN) for one in [*checkpoints, *pictures]):
         return given
-    if not all(glob.glob(one, recursive=True) or Path(one).exists() for one in pictures):  # noqa: PTH207
-        return given  # the stage says which is not there
+    missing = [one for one in map(Path, pictures) if not glob.has_magic(str(one)) and not one.expanduser().exists()]
+    if missing and len(pictures) > 1:
+        return given  # the other jobs of a sweep go on
+    if missing:
+        from lcrp.data.folder import no_picture  # takes seconds: torch
+
+        raise no_picture(missing[0])
     folders = {_folder(one) for one in pictures}
     if len(folders) > 1:
         return [*given, "dataset=folder", "dataset.path=${stage.image}"]

@@ -68,7 +68,7 @@ def _pictures(given: Path) -> list[Path]:
         hits = map(Path, glob.glob(str(given), recursive=True))  # noqa: PTH207 - pathlib's takes no absolute pattern
         found, where = [hit for hit in hits if hit.is_file()], f"'{given}'"
         if not found and not glob.has_magic(str(given)):
-            raise DataError(f"{where} is not there; {_CHOICES}{_beside(given)}")
+            raise no_picture(given)
     pictures = [child.absolute() for child in found if _is_picture(child)]
     if not pictures:
         below = next((one for one in given.glob("**/*") if _is_picture(one)), None) if given.is_dir() else None
@@ -80,6 +80,11 @@ def _pictures(given: Path) -> list[Path]:
             )
         raise DataError(f"{where} holds no pictures among its {len(found)} files; known are {', '.join(PICTURES)}")
     return pictures
+
+
+def no_picture(given: Path) -> DataError:
+    """That a path leads nowhere, and what is near."""
+    return DataError(f"'{given}' is not there; {_CHOICES}{_beside(given)}")
 
 
 def _beside(given: Path) -> str:

@@ -17,6 +17,7 @@ from lcrp.values.shares import CANCEL, cancels, percent
 LEAST_LAYER_SHARE = 0.1  # of a decision; below, the layer is not what to look at
 LEAST_TOLD = 0.0005  # below, nothing passes
 GUIDE = "docs/how-to/where_relevance_goes.md"
+MOSTLY_BIASES = 0.9  # of a decision, taken by biases
 MOST_BETTER = 3  # layers that are named instead
 
 log = logging.getLogger(__name__)
@@ -77,16 +78,24 @@ def tell_losses(found: Sequence[Loss]) -> None:
     first, lost = found[0], [one for one in found if one.ledger.is_lost]
     level = logging.WARNING if lost else logging.INFO
     if len(found) == 1:
-        log.log(level, "%s: of the relevance of '%s' %s", first.source, first.class_name, first.ledger.losses())
+        told = first.ledger.losses()
+        usual = "" if lost else f"; {_usual([first])}"
+        log.log(level, "%s: of the relevance of '%s' %s%s", first.source, first.class_name, told, usual)
         return
     nothing = (
         f"; of {len(lost)} next to nothing is left, '{lost[0].class_name}' in {lost[0].source} say" if lost else ""
     )
     log.log(
         level,
-        "of the relevance of %d decisions %s; heatmaps and shares are of what is left%s. See %s",
-        *(len(found), losses_of([one.ledger for one in found]), nothing, GUIDE),
+        "of the relevance of %d decisions %s; %s%s. See %s",
+        *(len(found), losses_of([one.ledger for one in found]), _usual(found), nothing, GUIDE),
     )
+
+
+def _usual(found: Sequence[Loss]) -> str:
+    """What shares are of, and that large ones of biases are nothing to worry about."""
+    is_of_biases = all(one.ledger.shares()[1] >= MOSTLY_BIASES and not one.ledger.is_lost for one in found)
+    return "heatmaps and shares are of what is left" + (", as is usual in deep networks" if is_of_biases else "")
 
 
 def _tell_of_layers(explainer: Explainer, sample: Sample, weak: Sequence[Explanation]) -> None:
@@ -142,5 +151,7 @@ def _layer_shares(
 
 def _best(shares: Mapping[str, float]) -> Mapping[str, float]:
     """The largest shares, of a tenth at least."""
-    best = sorted(shares, key=lambda layer: -shares[layer])[:MOST_BETTER]
+    best = sorted(shares, key=lambda layer: (shares[layer] > 1.0, -shares[layer]))[
+        :MOST_BETTER
+    ]  # more than all cancels
     return {layer: shares[layer] for layer in best if shares[layer] >= LEAST_LAYER_SHARE}

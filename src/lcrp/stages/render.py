@@ -127,7 +127,7 @@ def _with_statistics(
         except MissingError as error:
             if not is_own:
                 raise
-            log.warning("figures show no samples of what concepts look like: %s", error.with_mend())
+            log.info("figures show no samples of what concepts look like: %s", error.with_mend())
         else:
             return subject, path
     if not is_own:

@@ -6,6 +6,7 @@ import pytest
 
 from lcrp.config.compose import composed_node, composition
 from lcrp.config.own_pictures import of_own_pictures
+from lcrp.errors import DataError
 
 OWN = ["stage=render", "model=yolov5", "model.checkpoint=best.pt"]
 FOLDER = ["dataset=folder"]
@@ -44,8 +45,7 @@ def test_their_folder_is_the_dataset(image: str, path: str) -> None:
         ["stage.image=photo.jpg", "+experiment=yolov6_person"],
         ["stage.image=photo.jpg", "model.checkpoint=random"],
         ["stage.image=photo.jpg", "model.checkpoint=best.pt,embedded:yolov5_scenes"],
-        ["stage.image=phot.jpg"],
-        ["'stage.image=holiday/*.png'"],
+        ["stage.image=phot.jpg,photo.jpg"],
         ["stage.image=["],
         ["stage.image=null"],
         ["stage.samples=[3]"],
@@ -53,6 +53,11 @@ def test_their_folder_is_the_dataset(image: str, path: str) -> None:
 )
 def test_what_is_not_both_ones_own_stays(more: list[str]) -> None:
     assert of_own_pictures([*OWN, *more]) == [*OWN, *more]
+
+
+def test_a_picture_that_is_not_there_is_told_at_once() -> None:
+    with pytest.raises(DataError, match=r"'phot.jpg' is not there; .* Nearest in '.*': 'photo.jpg'"):
+        of_own_pictures([*OWN, "stage.image=phot.jpg"])
 
 
 def test_the_networks_own_input_and_layer_count() -> None:
