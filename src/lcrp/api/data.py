@@ -130,7 +130,7 @@ def given_data(data: object, explainer: Explainer) -> GivenData:
         return _named({"name": data}, explainer)
     if isinstance(data, str | os.PathLike):
         return _named({"name": AUTO, "path": os.fspath(data)}, explainer)
-    dataset = _made(data, explainer)
+    dataset = joined_dataset(_made(data, explainer), explainer.class_names, {})
     config = composed([f"model={configured_like(explainer)}", "dataset=scenes"])
     is_annotated = len(dataset) > 0 and not isinstance(dataset, PictureList) and dataset[0].annotation is not None
     config.statistics.targets = "annotated" if is_annotated else "predicted"

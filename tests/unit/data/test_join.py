@@ -4,6 +4,7 @@ import labelled_sets as sets
 import numpy as np
 import pytest
 
+from lcrp.config.samples import joined_dataset
 from lcrp.data.labelled.join import join_classes
 from lcrp.data.labelled.layouts import masks, yolo
 from lcrp.data.transforms import InputTransform
@@ -65,6 +66,39 @@ def test_class_masks_are_joined(tmp_path, network, around):
     mask = joined[joined.index_of("a.png")].annotation.class_mask
     assert mask[25, 40] == network.index("vest")
     assert mask[5, 5] == mask[45, 60] == around  # a helmet is what lies around a vest
+
+
+class Own:
+    """A dataset that knows nothing of joining."""
+
+    def __init__(self, dataset, names):
+        self.dataset, self.class_names = dataset, names
+        self.name, self.transform, self.key, self.index_of = "own", TRANSFORM, dataset.key, dataset.index_of
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        return self.dataset[index]
+
+    def fingerprint(self):
+        return self.dataset.fingerprint()
+
+
+def test_any_dataset_is_joined(tmp_path):
+    """Names that change meant other labels under one fingerprint."""
+    plain = yolo(sets.write_yolo(tmp_path), TRANSFORM)
+    joined = [
+        joined_dataset(Own(plain, names), ("boat", "vest"), {})
+        for names in (("helmet", "vest", "boat"), ("vest", "boat", "helmet"))
+    ]
+    first = plain.index_of("a.png")
+    assert [one[first].annotation.labels.tolist() for one in joined] == [[1, 1], [1, 0, 0]]
+    assert joined[0][first].annotation.masks.shape == (2, *sets.SIZE)
+    assert (len(joined[0]), joined[0].key(first), joined[0].index_of("a.png")) == (3, "a.png", first)
+    assert len({one.fingerprint() for one in (plain, *joined)}) == 3
+    with_none = Own(plain, ("x", "y", "z"))
+    assert joined_dataset(with_none, ("boat",), {}) is with_none
 
 
 def test_parts_of_masks_are_joined(tmp_path):

@@ -209,6 +209,36 @@ def test_masks_of_every_kind(tmp_path):
         assert boxes[0].annotation.labels.tolist() == [0, 0]
 
 
+def test_voc_masks_are_called_as_the_label_map_says(tmp_path):
+    """As CVAT writes them: colours, and a list of splits."""
+    root = sets.write_voc(tmp_path)
+    (root / "SegmentationClass/deep").mkdir(parents=True)
+    (root / "ImageSets/Segmentation").mkdir(parents=True)
+    (root / "ImageSets/Segmentation/val.txt").write_text("\ufeffdeep/b\n\na\n", "utf-8")
+    (root / "labelmap.txt").write_text("# label:color_rgb:parts:actions\nbackground:0,0,0::\nboat:0,64,128::\n")
+    pixels = np.zeros((*sets.SIZE, 3), dtype=np.uint8)
+    pixels[2:12, 2:12] = (0, 64, 128)
+    for key in sets.BOXES:
+        Image.fromarray(pixels).save(root / f"SegmentationClass/{key}.png")
+    dataset = voc(root, TRANSFORM, split="val", segmentation=True)
+    assert (dataset.class_names, dataset.keys) == (("background", "boat"), ("deep/b", "a"))
+    assert np.array_equal(dataset[0].annotation.class_mask.numpy(), pixels[..., 2] // 128)
+    assert voc(root, TRANSFORM, split=None)[0].annotation.labels.numel() == 2  # boxes of the XML files
+    with pytest.raises(DataError, match=r"has no list ImageSets/Segmentation/test\.txt; there are 'val'"):
+        voc(root, TRANSFORM, split="test", segmentation=True)
+
+
+@pytest.mark.parametrize("turned", [3, 6])
+def test_yolos_labels_belong_to_the_picture_as_shown(tmp_path, turned):
+    path = sets.write_yolo(tmp_path)
+    exif = Image.Exif()
+    exif[274] = turned
+    sets.draw(tmp_path / "images/val", sets.SIZE[::-1] if turned == 6 else sets.SIZE, exif=exif)
+    dataset = yolo(path, TRANSFORM)
+    check(dataset, has_outline=True)
+    assert "taken as shown: 3 because nothing speaks against it" in dataset.reading.frame
+
+
 def test_objects_are_drawn_for_segmenters(tmp_path):
     dataset = yolo(sets.write_yolo(tmp_path), TRANSFORM, segmentation=True)
     assert dataset.class_names == ("background", *sets.NAMES)

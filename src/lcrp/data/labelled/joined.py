@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from lcrp.data.dataset import Dataset
+from lcrp.data.dataset import Dataset, fingerprint_of
 from lcrp.data.labelled.join import Join
 from lcrp.data.transforms import InputTransform
 from lcrp.values.sample import Annotation, Sample
@@ -58,8 +58,9 @@ class JoinedDataset:
         return self._dataset.index_of(key)
 
     def fingerprint(self) -> str:
-        """That of the samples: what the join adds is known by the names of both."""
-        return self._dataset.fingerprint()
+        """Hash of the samples and of what their classes are called; empty if nothing is known of the samples."""
+        own = self._dataset.fingerprint()
+        return fingerprint_of(own, (), {"classes": list(self._join.data_names)}) if own else ""
 
     def _joined(self, annotation: Annotation) -> Annotation:
         labels = torch.from_numpy(self._join.labels(annotation.labels.numpy()))
