@@ -24,7 +24,7 @@ from lcrp.data.tiles import tiled
 from lcrp.data.transforms import InputTransform
 from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.subject import StatisticsSettings
-from lcrp.errors import DataError, nearest
+from lcrp.errors import DataError, nearest, refuse
 from lcrp.values.sample import VOID, Annotation, Sample
 
 FOLDER = "folder"  # name of the dataset that holds a person's own pictures
@@ -163,12 +163,13 @@ def _named(settings: Mapping[str, object], explainer: Explainer) -> GivenData:
         if present is not None and not isinstance(plain, kind):
             raise DataError(f"dataset '{name}': {key}={value!r} is no {type(present).__name__}")
         setattr(config.dataset, key, plain)
+    refuse(config.dataset.class_map_problems())
     size, transform = config.model.input, explainer.transform
     size.height, size.width, size.resize = transform.height, transform.width, transform.resize
     size.tiles = None if transform.tiles is None else asdict(transform.tiles)
     names = None if has_class_names(config.dataset) else explainer.class_names
     dataset = build_dataset(config.dataset, config.model, Path.cwd(), names)
-    dataset = joined_dataset(dataset, explainer.class_names, config.dataset.class_map)
+    dataset = joined_dataset(dataset, explainer.class_names, config.dataset.names_by_data())
     own, statistics = dataset_options(config.dataset), statistics_settings(config.statistics)
     return GivenData(dataset=dataset, name=name, options=own, statistics=statistics)
 

@@ -47,7 +47,7 @@ def build_subject(config: Config, device: torch.device, origin: Path, command: s
     explainer = build_explainer(config, None if dataset is None else dataset.class_names, device, origin)
     if dataset is None:
         dataset = build_dataset(config.dataset, config.model, origin, explainer.class_names)
-    dataset = joined_dataset(dataset, explainer.class_names, config.dataset.class_map)
+    dataset = joined_dataset(dataset, explainer.class_names, config.dataset.names_by_data())
     options = dataset_options(config.dataset)
     subject = subject_on(explainer, dataset, config.dataset.name, options, num_workers(config))
     return replace(subject, command=command)

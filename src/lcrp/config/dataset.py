@@ -26,12 +26,23 @@ class Dataset:
     _target_: str = MISSING
     name: str = MISSING
     options: dict[str, Any] = field(default_factory=dict)
-    class_map: dict[str, str] = field(default_factory=dict)
+    class_map: Any = None  # a mapping, which OmegaConf opens to keys of a person's own only where it has no type
 
     def places(self, origin: Path) -> dict[str, Path]:
         """Where files lie, by the arguments' names; paths of a person are relative to `origin`."""
         given = {key: getattr(self, key, None) for key in self.files}
         return {key: absolute(value, origin) for key, value in given.items() if value is not None}
+
+    def names_by_data(self) -> dict[str, str]:
+        """What the network calls classes of the data."""
+        return dict(self.class_map or {})
+
+    def class_map_problems(self) -> Problems:
+        """Whether it is a mapping of names."""
+        given = self.class_map
+        is_map = isinstance(given, dict) and all(isinstance(one, str) for pair in given.items() for one in pair)
+        if given is not None and not is_map:
+            yield f"dataset.class_map={given!r} is no mapping of names; write 'dataset.class_map={{mast: boat}}'"
 
     def problems(self) -> Problems:
         """What is wrong with the settings."""

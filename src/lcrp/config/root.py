@@ -114,6 +114,7 @@ class Config:
         yield from self._machine_problems()
         for part in (self.statistics, self.model, self.dataset, self.shard):
             yield from part.problems()
+        yield from self.dataset.class_map_problems()
         yield from self.stage.problems(self)
         yield from self._composite_problems()
         yield from self.task_problems()

@@ -71,7 +71,7 @@ def inspected_dataset(config: Config, origin: Path) -> Dataset:
 def dataset_options(settings: DatasetSettings) -> dict[str, object]:
     """Settings that may alter numbers: all but names and paths."""
     own = {key: value for key, value in vars(settings).items() if key not in _BASE.union(settings.files)}
-    return own | settings.options | ({"class_map": settings.class_map} if settings.class_map else {})
+    return own | settings.options | ({"class_map": settings.names_by_data()} if settings.class_map else {})
 
 
 def joined_dataset(dataset: Dataset, class_names: tuple[str, ...], class_map: Mapping[str, str]) -> Dataset:

@@ -23,7 +23,7 @@ CHOICES: dict[type, tuple[str, ...]] = {  # what reads which settings, as Hydra'
     DATASETS["coco"]: ("dataset=coco2017",),
     DATASETS["voc"]: ("dataset=voc2012", "model=unet"),
     DATASETS["cityscapes"]: ("dataset=cityscapes", "model=unet"),
-    DATASETS["folder"]: ("dataset=folder",),
+    DATASETS["folder"]: ("dataset=folder", "dataset.path=photos"),
     DATASETS["yolo"]: ("dataset=yolo", "dataset.path=data.yaml"),
     DATASETS["own_coco"]: ("dataset=coco", "dataset.annotations=labels.json"),
     DATASETS["own_voc"]: ("dataset=voc", "dataset.root=export"),

@@ -34,3 +34,15 @@ def test_pictures_without_labels_are_explained_as_predicted(tmp_path: Path, monk
     assert (found.dataset.name, found.statistics.targets) == ("folder", "predicted")
     with pytest.raises(ConfigError, match="class_names says nothing to pictures without labels"):
         composed(["dataset=auto", "dataset.path=photos", "dataset.class_names=[a]"])
+
+
+def test_a_class_map_is_written_as_the_help_says() -> None:
+    """It was refused, for OmegaConf knew no such keys."""
+    given = ["dataset=yolo", "dataset.path=data.yaml"]
+    found = composed([*given, "dataset.class_map={pedestrian: person, a b: c}"])
+    assert found.dataset.names_by_data() == {"pedestrian": "person", "a b": "c"}
+    assert composed(given).dataset.names_by_data() == {}
+    with pytest.raises(
+        ConfigError, match=r"^dataset\.class_map=5 is no mapping of names; write 'dataset\.class_map=\{"
+    ):
+        composed([*given, "dataset.class_map=5"])
