@@ -20,7 +20,8 @@ SIDE = 64
 KEYS = ("000000000001", "000000000002")
 LIBRARIES = {"smp", "torchvision", "transformers", "auto"}  # whose networks have tests of their own
 MODELS = sorted({path.stem for path in (config_dir() / "model").glob("*.yaml")} - LIBRARIES)
-DATASETS = sorted(path.stem for path in (config_dir() / "dataset").glob("*.yaml"))
+LAYOUTS = {"auto", "coco", "masks", "voc", "yolo"}  # of a person's own data, which have tests of their own
+DATASETS = sorted({path.stem for path in (config_dir() / "dataset").glob("*.yaml")} - LAYOUTS)
 DETECTORS = ("ssd", "yolo", "yolov5", "yolov6")
 ANNOTATED = {  # the models that predict what is annotated
     "coco2014": DETECTORS,
