@@ -1,5 +1,6 @@
 """Whole commands, as users give them: killed and given again, spread by every launcher; always the same bytes."""
 
+import contextlib
 import importlib.util
 import os
 import random
@@ -84,9 +85,10 @@ def test_twenty_kills_at_random_moments_change_no_bit(tmp_path: Path, whole: byt
 def wait_for_lock(folder: Path, process: "subprocess.Popen[str]", of: str = "statistics") -> None:
     """Until the pass has begun; the killed ones before it left their lock's file, without the lock."""
     while process.poll() is None:
-        locks = list((folder / "outputs" / of).rglob(".*.lock"))
-        if locks and str(process.pid) in locks[0].read_text(encoding="utf-8"):
-            return
+        with contextlib.suppress(FileNotFoundError):  # let go meanwhile
+            locks = (folder / "outputs" / of).rglob(".*.lock")
+            if any(str(process.pid) in lock.read_text(encoding="utf-8") for lock in locks):
+                return
         time.sleep(0.01)
 
 
