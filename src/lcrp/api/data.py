@@ -14,7 +14,7 @@ import torch
 
 from lcrp.api.explainers import configured_like
 from lcrp.api.pictures import PictureList, given_picture
-from lcrp.config.auto_data import AUTO, known_layout, tell_layout
+from lcrp.config.auto_data import AUTO, WITHOUT_SPLIT, known_layout, tell_layout
 from lcrp.config.build import statistics_settings
 from lcrp.config.compose import composed
 from lcrp.config.intent import options
@@ -182,7 +182,7 @@ def _recognised(settings: Mapping[str, object], explainer: Explainer) -> GivenDa
     layout = known_layout(path, None if split is None else str(split), Path.cwd())
     if layout.name != FOLDER:
         tell_layout(path, layout)
-    left_out = ("name", "path", *(["split"] if layout.name in ("coco", "masks", FOLDER) else []))
+    left_out = ("name", "path", *(["split"] if layout.name in WITHOUT_SPLIT else []))
     rest = {key: value for key, value in settings.items() if key not in left_out and value is not None}
     return _named({"name": layout.name, **layout.settings, **rest}, explainer)
 

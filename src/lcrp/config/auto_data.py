@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from lcrp.config.commands import key
+from lcrp.config.commands import key, quoted
 from lcrp.config.paths import absolute
 from lcrp.errors import ConfigError
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 AUTO, GROUP = "auto", "dataset"
 _PATH, _SPLIT, _NAMES = "dataset.path", "dataset.split", "dataset.class_names"
-_WITHOUT_SPLIT = ("coco", "masks", "folder")
+WITHOUT_SPLIT = ("coco", "masks", "folder")  # layouts that hold all of their pictures
 
 
 def known_layout(path: str, split: str | None, origin: Path) -> "Layout":
@@ -40,11 +40,11 @@ def with_layout(overrides: Sequence[str], layout: "Layout", origin: Path) -> lis
     Raises:
         ConfigError: the layout does not take what was set.
     """
-    left_out = [_PATH, *([_SPLIT] if layout.name in _WITHOUT_SPLIT else [])]
+    left_out = [_PATH, *([_SPLIT] if layout.name in WITHOUT_SPLIT else [])]
     if layout.name == "folder" and any(key(one) == _NAMES for one in overrides):
         raise ConfigError(f"{_NAMES} says nothing to pictures without labels, which were found; see dataset.path")
     settings = {name: _shown(value, origin) for name, value in layout.settings.items()}
-    chosen = [f"{GROUP}={layout.name}", *(f"{GROUP}.{name}={_quoted(value)}" for name, value in settings.items())]
+    chosen = [f"{GROUP}={layout.name}", *(f"{GROUP}.{name}={quoted(value)}" for name, value in settings.items())]
     given = [one for one in overrides if key(one) not in left_out]
     place = next((number for number, one in enumerate(given) if key(one) == GROUP), None)
     if place is None:
@@ -79,8 +79,3 @@ def _shown(value: str, origin: Path) -> str:
         return Path(value).relative_to(origin).as_posix()
     except ValueError:
         return value
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

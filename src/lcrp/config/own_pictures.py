@@ -60,4 +60,5 @@ def _values(overrides: Sequence[str], name: str) -> Iterator[str]:
 
 def _folder(pictures: str) -> str:
     """Where the pictures lie that a path or pattern means: a folder, or the pattern itself."""
-    return Path(pictures).parent.as_posix() if Path(pictures).is_file() else pictures
+    path = Path(pictures).expanduser()
+    return path.parent.as_posix() if path.is_file() else pictures

@@ -69,7 +69,7 @@ class MaskedPictures(Keyed):
         self.name = name
         self.transform = transform
         self._pictures = tuple(pictures)
-        self.class_names = class_names
+        self.class_names = self.annotated_names = class_names
         self._read_mask = read_mask
         self._options = dict(options)
         self.keys = tuple(one.key for one in pictures)
@@ -82,7 +82,7 @@ class MaskedPictures(Keyed):
     def joined(self, join: Join) -> "MaskedPictures":
         """The same with the classes of a network."""
         other = copy.copy(self)
-        other._join, other.class_names = join, join.names
+        other._join, other.class_names, other.annotated_names = join, join.names, join.annotated_names
         other.reading = None if self.reading is None else self.reading.with_join(str(join))
         return other
 

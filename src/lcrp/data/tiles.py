@@ -49,7 +49,8 @@ class TiledDataset(Keyed):
             transform: how a tile becomes the model's input.
         """
         assert transform.tiles is not None
-        self.name, self.class_names, self.transform = pictures.name, pictures.class_names, transform
+        self.name, self.transform = pictures.name, transform
+        self.class_names = self.annotated_names = pictures.class_names
         self._pictures, self._transform = pictures, replace(transform, tiles=None)
         self._whole = lru_cache(maxsize=1)(pictures.__getitem__)  # tiles of one picture follow each other
         grids = [transform.tiles.of(_size(pictures, number)) for number in range(len(pictures))]
@@ -83,7 +84,7 @@ class TiledDataset(Keyed):
         """The same with the classes of a network."""
         other, own = copy.copy(self), getattr(self._pictures, "joined", None)
         other._pictures = JoinedDataset(self._pictures, join) if own is None else own(join)
-        other.class_names = join.names
+        other.class_names, other.annotated_names = join.names, join.annotated_names
         other._whole = lru_cache(maxsize=1)(other._pictures.__getitem__)
         return other
 

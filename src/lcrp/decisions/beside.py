@@ -4,6 +4,7 @@ Axes: K class, N annotated object, H W picture.
 """
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -75,20 +76,22 @@ def annotated(
     """What the annotation says of a decision.
 
     A hit overlaps an annotated object of its class by an IoU of at least `HIT_IOU`: box by box, or the decision's mask
-    by all annotated pixels of the class. Void pixels and bars do not count. A picture is unlabelled if it has no
-    annotation of the kind, or if the data's classes are not the model's.
+    by all annotated pixels of the class. Void pixels and bars do not count. A decision is unlabelled if its picture has
+    no annotation of the kind, or if the data annotates no such class.
 
     Args:
         task: knows the model's classes.
         sample: the picture.
         explained: the decision.
         mask: [H, W] its object.
-        data_names: class names of the dataset; None for a person's own pictures, of which nothing is known.
+        data_names: the model's classes, empty where the data annotates none such; or other ones, if data and model have
+            none in common; None for a person's own pictures, of which nothing is known.
     """
     if data_names is None:
         return None
     annotation = sample.annotation
-    if annotation is None or tuple(data_names) != task.class_names:
+    are_joined = all(name in ("", own) for name, own in zip_longest(data_names, task.class_names))
+    if annotation is None or not are_joined or not data_names[explained.target.class_id]:
         return Annotated(verdict="unlabelled")
     if explained.box is not None:
         overlaps = _box_overlaps(annotation, explained, sample.geometry)

@@ -190,10 +190,16 @@ def _explained(work: _Work, picture: Sample | list[Sample]) -> list[Explanation]
         settings.selection,
         settings.choice,
         title=title,
-        data_names=None if work.is_own else work.subject.dataset.class_names,
+        data_names=None if work.is_own else _annotated_names(work.subject.dataset),
         references=work.references,
         start_counting=work.run.progress,
     )
+
+
+def _annotated_names(dataset: Dataset) -> tuple[str, ...]:
+    """Classes that are annotated, empty for those of the network that are not."""
+    names: tuple[str, ...] = getattr(dataset, "annotated_names", dataset.class_names)
+    return names
 
 
 def _photographs(selection: Selection, pictures: Dataset) -> Sequence[range] | None:

@@ -13,7 +13,7 @@ from lcrp.errors import ConfigError
 def test_the_layout_takes_the_place_of_auto(tmp_path: Path) -> None:
     sets.write_yolo(tmp_path / "boats")
     given = ["model=yolov5", "dataset=auto", "dataset.path=boats", "dataset.split=train", "statistics.top_n=7"]
-    expected = ["model=yolov5", "dataset=yolo", "dataset.path='boats/data.yaml'", "dataset.split=train"]
+    expected = ["model=yolov5", "dataset=yolo", "dataset.path=boats/data.yaml", "dataset.split=train"]
     assert named_data(given, tmp_path) == [*expected, "statistics.top_n=7"]
     assert named_data(expected, tmp_path) == expected
 

@@ -53,6 +53,7 @@ def test_objects_of_other_classes_are_no_targets(tmp_path):
     dataset = yolo(sets.write_yolo(tmp_path), TRANSFORM)
     joined = dataset.joined(join_classes(dataset.class_names, ("dog", "Vest", "boat")))
     assert joined.class_names == ("dog", "Vest", "boat")
+    assert joined.annotated_names == ("", "Vest", "boat")  # of dogs nothing is known
     assert joined[joined.index_of("a.png")].annotation.labels.tolist() == [1, 1]
     assert joined[joined.index_of("deep/b.png")].annotation.labels.tolist() == [2]
     assert joined.fingerprint() == dataset.fingerprint()
@@ -94,6 +95,7 @@ def test_any_dataset_is_joined(tmp_path):
     ]
     first = plain.index_of("a.png")
     assert [one[first].annotation.labels.tolist() for one in joined] == [[1, 1], [1, 0, 0]]
+    assert joined[0].annotated_names == ("boat", "vest")
     assert joined[0][first].annotation.masks.shape == (2, *sets.SIZE)
     assert (len(joined[0]), joined[0].key(first), joined[0].index_of("a.png")) == (3, "a.png", first)
     assert len({one.fingerprint() for one in (plain, *joined)}) == 3
@@ -110,5 +112,6 @@ def test_parts_of_masks_are_joined(tmp_path):
         sets.Image.fromarray(pixels).save(tmp_path / f"masks/{key}.png")
     dataset = masks(tmp_path / "images", tmp_path / "masks", TRANSFORM, class_names=["background", "helmet", "boat"])
     joined = dataset.joined(join_classes(dataset.class_names, ("car", "boat")))
+    assert joined.annotated_names == ("", "boat")
     assert joined[0].annotation.labels.tolist() == [1]
     assert joined[0].annotation.boxes.tolist() == [[30, 20, 50, 40]]

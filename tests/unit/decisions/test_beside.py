@@ -147,3 +147,13 @@ def test_nothing_is_said_of_own_pictures_and_of_classes_of_others() -> None:
     assert annotated(DETECTOR, sample(boxes((1, 0, 5, 10, 15))), boat, mask, None) is None
     other = annotated(DETECTOR, sample(boxes((1, 0, 5, 10, 15))), boat, mask, ("sky", "cat", "dog"))
     assert other == Annotated(verdict="unlabelled")
+
+
+def test_of_classes_that_the_data_does_not_annotate_nothing_is_said() -> None:
+    """A set of cars alone does not make a false alarm of every boat."""
+    boat = DETECTOR.find(detections(), named(4, "k"), 1, 0)
+    mask = np.zeros((20, 20), dtype=bool)
+    cars = sample(boxes((2, 0, 5, 10, 15)))
+    assert annotated(DETECTOR, cars, boat, mask, ("", "", "car")) == Annotated(verdict="unlabelled")
+    found = annotated(DETECTOR, cars, boat, mask, ("", "boat", "car"))
+    assert found == Annotated(verdict="false alarm", class_name="car", overlap=1.0)

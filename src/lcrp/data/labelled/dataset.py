@@ -53,7 +53,8 @@ class LabelledDataset(Keyed):
         self._source = source
         self._segmentation = segmentation
         self._adds_background = segmentation and folded(source.class_names[0]) != BACKGROUND
-        self.class_names = (BACKGROUND, *source.class_names) if self._adds_background else source.class_names
+        names = (BACKGROUND, *source.class_names) if self._adds_background else source.class_names
+        self.class_names = self.annotated_names = names
         self._join: Join | None = None
         missing = [self.keys[int(row)] for row in np.flatnonzero(self._sizes < 0)]
         if len(missing) == len(self.keys):
@@ -66,7 +67,7 @@ class LabelledDataset(Keyed):
     def joined(self, join: Join) -> "LabelledDataset":
         """The same with the labels of a network; objects of other classes are left out."""
         other = copy.copy(self)
-        other._join, other.class_names = join, join.names
+        other._join, other.class_names, other.annotated_names = join, join.names, join.annotated_names
         other.reading = self.reading.with_join(str(join))
         return other
 

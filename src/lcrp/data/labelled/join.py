@@ -41,6 +41,11 @@ class Join:
         return 0 if folded(self.names[0]) == BACKGROUND else VOID
 
     @property
+    def annotated_names(self) -> tuple[str, ...]:
+        """Classes of the network, empty where the data annotates none such."""
+        return tuple(name if number in self.targets else "" for number, name in enumerate(self.names))
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         """Classes of the data that the network does not know."""
         return tuple(name for name, target in zip(self.data_names, self.targets, strict=True) if target < 0)

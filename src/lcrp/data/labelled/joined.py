@@ -24,7 +24,7 @@ class JoinedDataset:
             join: which class of the network each of its classes is.
         """
         self._dataset, self._join = dataset, join
-        self.class_names = join.names
+        self.class_names, self.annotated_names = join.names, join.annotated_names
 
     @property
     def name(self) -> str:
