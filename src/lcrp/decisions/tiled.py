@@ -24,13 +24,11 @@ from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
 
 DEFAULT_IOU = 0.45  # above which detections of two tiles are one, for networks that need no NMS themselves
-MOST_WITHIN = (
-    0.7  # of a detection that the tile's edge cuts, within another one of its class: then it is a piece of that
-)
+MOST_WITHIN = 0.7  # of a detection that a tile's edge cuts, within a larger one of its class: then it is a piece of it
 EDGE = 2.0  # pixels of the photograph to a tile's edge, within which it cuts a box
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Found:
     """A decision about a tile; its box [4] lies in the photograph."""
 
@@ -68,10 +66,10 @@ def explained_tiles(
     """
     task = selection.thresholds.of(explainer.task)
     class_id = class_id_of(selection.class_name, task.class_names)
-    chosen = _chosen(task, _joined(task, _decisions(explainer, task, tiles)), selection, class_id)
+    joined = _joined(task, _decisions(explainer, task, tiles))
     return [
-        explanation
-        for found in chosen
+        _placed(explanation, found, joined)
+        for found in _chosen(task, joined, selection, class_id)
         for explanation in explained(
             explainer,
             found.tile,
@@ -149,17 +147,17 @@ def _chosen(task: Task, joined: Sequence[_Found], selection: Selection, class_id
         return [_at_box(task, joined, selection)]
     if class_id is None:
         return list(joined[: selection.max_targets])
-    of_class = [found for found in joined if found.one.target.class_id == class_id]
+    of_class = _of_class(joined, class_id)
     if selection.rank is None:
-        of_class.sort(key=lambda found: -found.one.score)
+        of_class = _by_score(of_class)
     place = (selection.item or 0) if selection.rank is None else selection.rank
     if place >= len(of_class):
-        name = task.class_names[class_id]
-        listed = sorted({task.class_names[found.one.target.class_id] for found in joined})
-        raise TargetError(
-            f"there are {len(of_class)} decisions for '{name}' in all tiles, no number {place}; found are "
-            f"{', '.join(listed)}",
+        name, count = task.class_names[class_id], len(of_class)
+        listed = ", ".join(sorted({task.class_names[found.one.target.class_id] for found in joined}))
+        missing = (
+            f"no number {place} of '{name}' in all tiles: there are {count}" if count else f"no '{name}' in any tile"
         )
+        raise TargetError(f"{missing}; found are {listed}")
     return [of_class[place]]
 
 
@@ -181,6 +179,24 @@ def _at_box(task: Task, joined: Sequence[_Found], selection: Selection) -> _Foun
             f"'{task.class_names[near.one.target.class_id]}' at {box}, IoU {float(shares[best]):.2f}"
         )
     return placed[best]
+
+
+def _placed(explanation: Explanation, found: _Found, joined: Sequence[_Found]) -> Explanation:
+    """The explanation with the decision's places among those for its class about the whole photograph."""
+    rivals = _of_class(joined, found.one.target.class_id)
+    explained = explanation.explained
+    target = replace(explained.target, item=_by_score(rivals).index(found))
+    return replace(explanation, explained=replace(explained, target=target), rank=rivals.index(found))
+
+
+def _of_class(joined: Sequence[_Found], class_id: int) -> list[_Found]:
+    """Decisions for a class, most confident first: by their rank."""
+    return [found for found in joined if found.one.target.class_id == class_id]
+
+
+def _by_score(found: Sequence[_Found]) -> list[_Found]:
+    """Decisions by their item."""
+    return sorted(found, key=lambda one: -one.one.score)
 
 
 def _exactly(selection: Selection, found: _Found) -> Selection:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.values.explanation import Explanation, Reference
-from lcrp.values.geometry import Box, Geometry
+from lcrp.values.geometry import Box, Geometry, Tile
 
 Array = npt.NDArray[np.floating]
 
@@ -35,7 +35,7 @@ def as_photographed(explanation: Explanation) -> Explanation:
         explanation,
         explained=explained,
         picture=_picture(explanation.picture, shown),
-        geometry=Geometry.identity(shown.picture_size),
+        geometry=_as_shown(shown.picture_size, is_tile=explanation.geometry.tile is not None),
         mask=shown.mask_to_picture(explanation.mask),
         heatmap=shown.map_to_picture(explanation.heatmap).values,
         concepts=tuple(
@@ -50,6 +50,12 @@ def as_photographed(explanation: Explanation) -> Explanation:
             other if other.box is None else replace(other, box=moved(other.box)) for other in explanation.others
         ),
     )
+
+
+def _as_shown(size: tuple[int, int], *, is_tile: bool) -> Geometry:
+    """That of a picture as it stands, which may be a tile of a larger one."""
+    tile = Tile(top=0, left=0, bottom=size[0], right=size[1]) if is_tile else None
+    return replace(Geometry.identity(size), tile=tile)
 
 
 def _reference(reference: Reference) -> Reference:

@@ -68,11 +68,11 @@ def others_part(explanation: Explanation, width: float, *, is_large: bool = Fals
     small *= has_boxes
     room = width if is_large or not small else width - small - GAP
     indent = 0.16 if small else 0.0
-    entries = [_entry(other, room - indent) for other in explanation.others[:MOST_OTHERS]]
+    entries = [_entry(other, room - indent, wording.shown(explanation)) for other in explanation.others[:MOST_OTHERS]]
     hidden = len(explanation.others) - len(entries)
     picture_height = small / aspect
     listed = sum(len(lines) for lines in entries) + bool(hidden)
-    title = "Also found in this picture"
+    title = f"Also found in this {wording.shown(explanation)}"
 
     def draw(sheet: Sheet, place: Rect) -> None:
         top = sheet.write_lines(Lines(lines=(title,), size=SIZE, weight="bold"), place.left, place.top) + 0.04
@@ -94,8 +94,8 @@ def others_part(explanation: Explanation, width: float, *, is_large: bool = Fals
     return [Part(height=line_height(SIZE) + 0.04 + body, draw=draw)]
 
 
-def _entry(other: OtherDecision, width: float) -> list[str]:
-    share = "" if other.box is not None else f" · {wording.percent(other.share)} of the picture"
+def _entry(other: OtherDecision, width: float, shown: str) -> list[str]:
+    share = "" if other.box is not None else f" · {wording.percent(other.share)} of the {shown}"
     return wrapped(f"{other.class_name} {other.confidence:.2f}{share}", width, SMALL)
 
 

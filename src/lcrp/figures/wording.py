@@ -22,6 +22,11 @@ def region(explanation: Explanation) -> str:
     return "box" if explanation.explained.area is None else "mask"
 
 
+def shown(explanation: Explanation) -> str:
+    """What the input shows, of which areas are shares."""
+    return "picture" if explanation.geometry.tile is None else "tile"
+
+
 def sentence(explanation: Explanation) -> str:
     """The headline in few words, e.g. 'boat 0.93: 2 % of the relevance lies outside'."""
     outside = percent(explanation.outside)
@@ -46,12 +51,12 @@ def headline(explanation: Explanation) -> tuple[str, str]:
     opposed = f"{percent(share)} of the relevance speaks against it" if is_against else ""
     if explanation.outside_area == 0.0:
         opposed = f"; {opposed}" if opposed else ""
-        return f"{label(explanation)} — the {region(explanation)} covers the whole picture{opposed}", ""
+        return f"{label(explanation)} — the {region(explanation)} covers the whole {shown(explanation)}{opposed}", ""
     outside = percent(explanation.outside)
     text = f"{opposed}; {outside} of the rest" if opposed else f"{outside} of the positive relevance"
     return (
         f"{label(explanation)} — {text} lies outside the {region(explanation)}",
-        f"(the outside is {percent(explanation.outside_area)} of the picture)",
+        f"(the outside is {percent(explanation.outside_area)} of the {shown(explanation)})",
     )
 
 

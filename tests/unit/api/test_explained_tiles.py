@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Text
 from PIL import Image
 from torchvision.ops import box_iou
 
@@ -55,12 +56,29 @@ def test_a_class_a_rank_and_a_box_mean_the_decision_in_the_photograph(photograph
     (boat,) = lcrp.explain(explainer, picture, class_name="boat", rank=0)
     (again,) = lcrp.explain(explainer, picture, box=boxes["boat"])
     assert boat.to_dict() == again.to_dict()
-    with pytest.raises(
-        TargetError, match=r"there are 1 decisions for 'boat' in all tiles, no number 1; found are boat, car"
-    ):
+    with pytest.raises(TargetError, match=r"no number 1 of 'boat' in all tiles: there are 1; found are boat, car"):
         lcrp.explain(explainer, picture, class_name="boat", rank=1)
     with pytest.raises(TargetError, match=r"no detection overlaps box .* by an IoU of 0.5; nearest: 'car' at \["):
         lcrp.explain(explainer, picture, box=(10, 10, 90, 60))
+
+
+def test_places_count_in_the_whole_photograph_and_areas_in_the_tile(photograph, explainer) -> None:
+    """Each boat is the only one on its tile."""
+    picture, boxes = photograph
+    left, top, right, bottom = (round(edge) for edge in boxes["boat"])
+    boat = picture.crop((left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN))
+    two = picture.copy()
+    two.paste(boat, (80, 330))
+    found = [one for one in lcrp.explain(explainer, two) if one.class_name == "boat"]
+    assert [one.rank for one in found] == [0, 1]
+    assert sorted(one.item for one in found) == [0, 1]
+    assert found[0].geometry.tile != found[1].geometry.tile
+    for one in found:
+        (again,) = lcrp.explain(explainer, two, class_name="boat", item=one.item)
+        assert again.to_dict() == one.to_dict()
+    texts = " ".join(text.get_text() for text in found[1].plot().findobj(Text))
+    assert "2nd most confident boat" in texts
+    assert "% of the tile)" in texts
 
 
 def test_tiles_are_written_as_size_and_overlap() -> None:
