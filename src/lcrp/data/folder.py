@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from lcrp.data.dataset import Keyed, fingerprint_of
-from lcrp.data.pictures import read_picture
+from lcrp.data.pictures import picture_size, read_picture
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError, nearest
 from lcrp.values.names import PICTURES
@@ -45,6 +45,10 @@ class FolderDataset(Keyed):
         key = self.key(index)
         image, _, geometry = self.transform(read_picture(self._paths[key], oriented=True), None)
         return Sample(index=index, key=key, image=image, annotation=None, geometry=geometry)
+
+    def picture_size(self, index: int) -> tuple[int, int]:
+        """(height, width) of a picture; DataError if it cannot be read."""
+        return picture_size(self._paths[self.key(index)])
 
     def fingerprint(self) -> str:
         """Hash of keys, file sizes and transform."""

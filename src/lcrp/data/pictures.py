@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from lcrp.errors import DataError
 
@@ -20,6 +20,7 @@ _DECODING_ERRORS = (
     zlib.error,
     Image.DecompressionBombError,
 )
+_TURNED = (5, 6, 7, 8)  # of EXIF's orientations: height and width change places
 _NUMBER_MODES = ("1", "L", "P", "I", "I;16", "I;16B")  # of PIL: one number per pixel
 
 
@@ -45,6 +46,20 @@ def read_picture(path: Path, *, oriented: bool) -> torch.Tensor:
         return np.array(_as_rgb(ImageOps.exif_transpose(opened) if oriented else opened))
 
     return torch.from_numpy(_decoded(path, "picture", pixels)).permute(2, 0, 1).contiguous()
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(height, width) of the picture in a file, turned as its EXIF orientation says; its pixels are not read.
+
+    Raises:
+        DataError: if the file is missing or no picture.
+    """
+    try:
+        with Image.open(path) as opened:
+            is_turned = opened.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+            return opened.size if is_turned else (opened.height, opened.width)
+    except _DECODING_ERRORS as error:
+        raise DataError(f"picture {path} cannot be read ({str(error) or type(error).__name__})", path=path) from error
 
 
 def opened_picture(opened: Image.Image) -> torch.Tensor:

@@ -101,7 +101,12 @@ class InputTransform:
 
         Raises:
             DataError: if resize is 'none' and the picture has another size.
+            ConfigError: pictures are to be cut before (`lcrp.data.tiles.tiled`).
         """
+        if self.tiles is not None:
+            raise ConfigError(
+                "tiles are cut before pictures are placed: make the dataset with lcrp.data.tiles.tiled, or load without"
+            )
         geometry, size = self._placement((picture.shape[-2], picture.shape[-1]))
         pads = self._pads(geometry, size)
 

@@ -9,9 +9,10 @@ from PIL import Image
 
 from lcrp.api.data import AnnotatedPictures
 from lcrp.data.folder import FolderDataset
+from lcrp.data.pictures import picture_size, read_picture
 from lcrp.data.tiles import TiledDataset, tiled
 from lcrp.data.transforms import InputTransform, Tiles
-from lcrp.errors import ConfigError
+from lcrp.errors import ConfigError, DataError
 from lcrp.values.geometry import Tile
 from lcrp.values.sample import Annotation
 
@@ -128,3 +129,21 @@ def test_how_pictures_are_cut_is_part_of_the_fingerprint(pixels: np.ndarray, tmp
         for tiles in (None, TILES, Tiles(size=64, overlap=0.5), Tiles(size=80, overlap=0.25))
     }
     assert len(found) == 4
+
+
+def test_a_dataset_that_knows_nothing_of_tiles_does_not_pass_them_over(pixels: np.ndarray) -> None:
+    with pytest.raises(ConfigError, match="tiles are cut before pictures are placed"):
+        InputTransform(64, 64, tiles=TILES)(torch.from_numpy(pixels).permute(2, 0, 1), None)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_of_a_picture_is_told_by_its_head(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (30, 20)).save(tmp_path / "p.jpg", exif=exif)
+    assert picture_size(tmp_path / "p.jpg") == tuple(read_picture(tmp_path / "p.jpg", oriented=True).shape[1:])
+    (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff")
+    dataset = tiled(lambda placing: FolderDataset(tmp_path, placing, ("a",)), InputTransform(64, 64, tiles=TILES))
+    assert len(dataset) == 2
+    with pytest.raises(DataError, match=r"torn\.jpg cannot be read"):
+        dataset[dataset.index_of("torn.jpg[0,0]")]
