@@ -20,7 +20,7 @@ _DECODING_ERRORS = (
     zlib.error,
     Image.DecompressionBombError,
 )
-_TURNED = (5, 6, 7, 8)  # of EXIF's orientations: height and width change places
+ON_ITS_SIDE = range(5, 9)  # of EXIF's orientations: height and width change places
 _NUMBER_MODES = ("1", "L", "P", "I", "I;16", "I;16B")  # of PIL: one number per pixel
 
 
@@ -56,7 +56,7 @@ def picture_size(path: Path) -> tuple[int, int]:
     """
     try:
         with Image.open(path) as opened:
-            is_turned = opened.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED
+            is_turned = opened.getexif().get(ExifTags.Base.Orientation, 1) in ON_ITS_SIDE
             return opened.size if is_turned else (opened.height, opened.width)
     except _DECODING_ERRORS as error:
         raise DataError(f"picture {path} cannot be read ({str(error) or type(error).__name__})", path=path) from error

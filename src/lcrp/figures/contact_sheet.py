@@ -35,7 +35,7 @@ _PALETTE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TileObject:
+class SheetObject:
     """What is annotated in a picture.
 
     Attributes:
@@ -52,7 +52,7 @@ class TileObject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
+class SheetPicture:
     """A picture of the sheet.
 
     Attributes:
@@ -63,10 +63,10 @@ class Tile:
 
     key: str
     picture: Picture
-    objects: tuple[TileObject, ...]
+    objects: tuple[SheetObject, ...]
 
 
-def contact_sheet(tiles: Sequence[Tile], title: str) -> Figure:
+def contact_sheet(tiles: Sequence[SheetPicture], title: str) -> Figure:
     """Pictures in rows, their objects in their classes' colours, the classes' names beside them."""
     columns = min(COLUMNS, len(tiles))
     rows = -(-len(tiles) // columns)
@@ -82,7 +82,7 @@ def contact_sheet(tiles: Sequence[Tile], title: str) -> Figure:
     return sheet.figure
 
 
-def _draw(sheet: Sheet, tile: Tile, left: float, top: float) -> None:
+def _draw(sheet: Sheet, tile: SheetPicture, left: float, top: float) -> None:
     """One picture within its square, its name below."""
     height, width = tile.picture.shape[:2]
     scale = _SIDE / max(height, width)
@@ -104,7 +104,7 @@ def _draw(sheet: Sheet, tile: Tile, left: float, top: float) -> None:
     sheet.write(key, left, top + _SIDE + 0.17, size=6.5, color=colours.FAINT)
 
 
-def _tinted(tile: Tile) -> Picture:
+def _tinted(tile: SheetPicture) -> Picture:
     """The picture, objects washed in their classes' colours."""
     picture = np.asarray(tile.picture, dtype=np.float64).copy()
     for one in tile.objects:
@@ -114,7 +114,7 @@ def _tinted(tile: Tile) -> Picture:
     return picture
 
 
-def _corner(one: TileObject) -> tuple[float, float]:
+def _corner(one: SheetObject) -> tuple[float, float]:
     """Where the class's name stands: the upper left of the box, or of the mask."""
     if one.box is not None:
         return max(one.box[0], 0.0) + 1, max(one.box[1], 0.0) + 1

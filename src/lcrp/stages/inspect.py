@@ -8,7 +8,7 @@ import numpy as np
 
 from lcrp.data.dataset import Dataset
 from lcrp.errors import DataError, at_least, refuse
-from lcrp.figures.contact_sheet import Tile, TileObject, contact_sheet
+from lcrp.figures.contact_sheet import SheetObject, SheetPicture, contact_sheet
 from lcrp.figures.saving import save
 from lcrp.runs.run import Run
 from lcrp.storage.atomic import replacing
@@ -73,7 +73,8 @@ def _lines(dataset: Dataset, broken: list[str]) -> list[str]:
     if hasattr(dataset, "num_by_class"):
         counts = list(dataset.num_by_class().items())
         listed = [f"{name} {count}" for name, count in sorted(counts, key=lambda one: -one[1])[:_CLASSES]]
-        lines.append(f"objects of each class: {', '.join(listed)}")
+        rest = f" and {len(counts) - _CLASSES} more" if len(counts) > _CLASSES else ""
+        lines.append(f"objects of each class: {', '.join(listed)}{rest}")
     return lines + [f"cannot be read: {one}" for one in broken]
 
 
@@ -85,21 +86,21 @@ def _chosen(dataset: Dataset, count: int) -> list[int]:
     return [candidates[int(place)] for place in places.round()]
 
 
-def _tile(sample: Sample, names: tuple[str, ...]) -> Tile:
+def _tile(sample: Sample, names: tuple[str, ...]) -> SheetPicture:
     """A picture without bars, and what is annotated in it."""
     top, left, bottom, right = sample.geometry.content()
     picture = sample.image.permute(1, 2, 0).numpy()[top:bottom, left:right]
-    objects: list[TileObject] = []
+    objects: list[SheetObject] = []
     annotation = sample.annotation
     if annotation is not None and annotation.class_mask is not None and not len(annotation.boxes):
         labels = annotation.class_mask.numpy()[top:bottom, left:right]
         for class_id in np.unique(labels[labels != VOID]).tolist():
             if class_id or names[0] != "background":
-                objects.append(TileObject(name=names[class_id], class_id=class_id, mask=labels == class_id))
+                objects.append(SheetObject(name=names[class_id], class_id=class_id, mask=labels == class_id))
     elif annotation is not None:
         for number, label in enumerate(annotation.labels.tolist()):
             x0, y0, x1, y1 = annotation.boxes[number].tolist()
             mask = None if annotation.masks is None else annotation.masks[number].numpy()[top:bottom, left:right]
             box = (x0 - left, y0 - top, x1 - left, y1 - top)
-            objects.append(TileObject(name=names[label], class_id=label, mask=mask, box=box))
-    return Tile(key=sample.key, picture=picture, objects=tuple(objects))
+            objects.append(SheetObject(name=names[label], class_id=label, mask=mask, box=box))
+    return SheetPicture(key=sample.key, picture=picture, objects=tuple(objects))

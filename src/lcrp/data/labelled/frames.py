@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from lcrp.data.labelled.source import Labelled
+from lcrp.data.pictures import ON_ITS_SIDE
 
 _LOOKED_AT = 500
-_ORIENTATION = 274  # EXIF's tag
-_ON_ITS_SIDE = range(5, 9)  # orientations that exchange height and width
 
 
 def with_frame(read: Labelled) -> Labelled:
@@ -18,13 +17,13 @@ def with_frame(read: Labelled) -> Labelled:
     for number in range(0, len(read.keys), step):
         try:
             with Image.open(read.path(number)) as opened:
-                orientation, (width, height) = opened.getexif().get(_ORIENTATION, 1), opened.size
+                orientation, (width, height) = opened.getexif().get(ExifTags.Base.Orientation, 1), opened.size
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue
         looked += 1
         if orientation not in range(2, 9):
             continue
-        turned = (width, height) if orientation in _ON_ITS_SIDE else (height, width)
+        turned = (width, height) if orientation in ON_ITS_SIDE else (height, width)
         annotated = tuple(int(side) for side in read.objects.sizes[number])
         fits = annotated[0] < 0 or annotated == turned
         is_stored = annotated == (height, width)
