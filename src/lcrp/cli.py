@@ -7,6 +7,7 @@ import logging
 import shlex
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -51,7 +52,8 @@ class JobError(CompactHydraException):
 
 def main() -> None:
     """Run ``lcrp``: exit code 0, 1 after an error, 130 or 143 if interrupted or terminated."""
-    signal.signal(signal.SIGTERM, _terminate)
+    if threading.current_thread() is threading.main_thread():  # others get no signals
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         if "--version" in sys.argv[1:]:
             sys.stdout.write(f"lcrp {__version__}\n")
