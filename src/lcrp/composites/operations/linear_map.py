@@ -32,15 +32,17 @@ class LinearMap:
     """y = x * W + b.
 
     Attributes:
-        weight: W as torch lays it out, without gradient: [outputs, inputs / groups, ...] of a convolution, [inputs,
+        weight: as torch lays it out, without gradient: [outputs, inputs / groups, ...] of a convolution, [inputs,
             outputs / groups, ...] of a transposed one, [outputs, inputs] of a fully connected layer.
         bias: b [outputs]; None for zeros.
+        scale: [outputs], by which the outputs of `weight` are multiplied in W; None for 1.
         geometry: of a convolution; None for a fully connected layer.
         made: weights that rules made of it, by name, so that each is made once.
     """
 
     weight: torch.Tensor
     bias: torch.Tensor | None
+    scale: torch.Tensor | None = None
     geometry: Geometry | None = None
     made: dict[str, torch.Tensor] = field(default_factory=dict, repr=False)
 
@@ -62,19 +64,23 @@ class LinearMap:
         return tuple(self.weight.shape[2:])
 
     def modified(self, name: str, make: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """What a rule makes of the weight, made once."""
+        """What a rule makes of W, made once."""
         if name not in self.made:
-            self.made[name] = make(self.weight)
+            self.made[name] = make(self._by_output())
         return self.made[name]
 
     def offset(self) -> torch.Tensor:
         """The bias [outputs]; zeros if there is none."""
         return self.weight.new_zeros(self.num_outputs) if self.bias is None else self.bias
 
-    def scaled(self, scale: torch.Tensor, shift: torch.Tensor) -> "LinearMap":
-        """The map with its outputs multiplied by `scale` [outputs], and `shift` [outputs] added."""
-        bias = shift if self.bias is None else self.bias * scale + shift
-        return replace(self, weight=self._by_output(scale), bias=bias, made={})
+    def scaled(self, scale: torch.Tensor) -> "LinearMap":
+        """The map with its outputs multiplied by `scale` [outputs]."""
+        bias = None if self.bias is None else self.bias * scale
+        return replace(self, bias=bias, scale=scale if self.scale is None else self.scale * scale, made={})
+
+    def shifted(self, shift: torch.Tensor) -> "LinearMap":
+        """The map with `shift` [outputs] added to its outputs."""
+        return replace(self, bias=shift if self.bias is None else self.bias + shift)
 
     def forward(
         self,
@@ -118,9 +124,11 @@ class LinearMap:
         lower: torch.Tensor = backward(upper, x, weight, None, *arguments, [True, False, False])[0]
         return lower
 
-    def _by_output(self, scale: torch.Tensor) -> torch.Tensor:
-        """The weight, every output's multiplied by its scale."""
-        weight, ones = self.weight, [1] * (self.weight.ndim - 2)
+    def _by_output(self) -> torch.Tensor:
+        """W: the weight, every output's multiplied by its scale."""
+        weight, scale, ones = self.weight, self.scale, [1] * (self.weight.ndim - 2)
+        if scale is None:
+            return weight
         if self.geometry is None or not self.geometry.transposed:
             return weight * scale.view(-1, 1, *ones)
         groups = self.geometry.groups

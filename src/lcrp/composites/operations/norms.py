@@ -192,7 +192,7 @@ def _batch_norm(
     known = (weight, bias, running_mean, running_var)
     scale, shift = mode.constants((*known, eps), lambda: _scaling(weight, bias, running_mean, running_var, eps))
     if before is not None and _fits(before, input, scale):
-        linear = mode.constants((before.map, *known, eps), lambda: before.map.scaled(scale, shift))
+        linear = mode.constants((before.map, *known, eps), lambda: before.map.scaled(scale).shifted(shift))
         return mode.merged(_affine(input, scale, shift, before.rule), before, linear, is_norm=True)
     rule = mode.rule("norm")
     y = _affine(input, scale, shift, rule)

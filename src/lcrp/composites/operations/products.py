@@ -76,7 +76,7 @@ def _scaled(mode: "OperationRules", func: Function, args: Arguments, x: torch.Te
     before = linear_before(x)
     scale = None if before is None else per_channel(constant, x, before.map.axis, before.map.num_outputs)
     if before is not None and scale is not None:
-        linear = before.map.scaled(scale, torch.zeros_like(scale))
+        linear = before.map.scaled(scale)
         y = mode.native(func, args, {}) if before.rule is None else without_gradient(func, args, {})
         return mode.merged(y, before, linear, is_norm=False)
     rule = mode.rule("scale")

@@ -149,7 +149,7 @@ def _with_constant(mode: "OperationRules", func: Function, args: Arguments, sign
     offset = per_channel(constant, x, before.map.axis, before.map.num_outputs)
     if offset is None:
         return None
-    linear = before.map.scaled(torch.ones_like(offset), sign * offset)
+    linear = before.map.shifted(sign * offset)
     y = mode.native(func, args, {}) if before.rule is None else without_gradient(func, args, {})
     return mode.merged(y, before, linear, is_norm=False)
 

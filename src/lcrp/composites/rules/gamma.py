@@ -1,14 +1,12 @@
 """The generalised gamma rule in closed form; notation as in `lcrp.composites.rules`."""
 
 import torch
-from torch import nn
 from typing_extensions import override
 
-from lcrp.composites.arithmetic import STABILIZER, is_zero, negative_part, positive_part, where_positive
+from lcrp.composites.arithmetic import STABILIZER, has_negative, is_zero, positive_part
 from lcrp.composites.closed_form import Rule, Step
 from lcrp.composites.families import LINEAR_MAPS
 from lcrp.composites.operations.values import Operation
-from lcrp.composites.rules.by_sign import agreeing, by_sign, weights_by_sign
 from lcrp.composites.settings import TYPICAL, positive
 
 
@@ -21,7 +19,13 @@ class GeneralisedGamma(Rule):
         s_pos = R / stab(x+ * U + x- * V + b + g b+)  where y > 0, else 0
         s_neg = R / stab(x+ * V + x- * U + b + g b-)  where y < 0, else 0
 
-    With z = x+ * W+ + x- * W-, the denominators are y + g (z + b+) and y + g (y - z - b+).
+    Since x+ * W+ + x- * W- = (x * W + |x| * |W|) / 2, both denominators have the sign of y and the size
+
+        d = (1 + g/2) |y| + g/2 (|x| * |W| + |b|)
+
+    and with s = s_pos + s_neg = R sign(y) / stab(d), t = s sign(y), two adjoints are enough for four:
+
+        R_in = (1 + g/2) x . (W *T s) + g/2 |x| . (|W| *T t)
 
     Args:
         gamma: g.
@@ -41,42 +45,40 @@ class GeneralisedGamma(Rule):
 
 
 class _GeneralisedGammaStep(Step):
-    """Both denominators have the sign of y and the size |y| + g (z + b+), and g |y| more where y < 0."""
-
     rule: GeneralisedGamma
     reads_output = True
     in_windows = True
 
     def prepare(self) -> None:
-        gamma, y = self.rule.gamma, self.y
-        weights = weights_by_sign(self, factor=gamma)
-        self._is_signed = len(weights) > 1
         offset = self.map.offset()
-        self._offsets = offset + gamma * positive_part(offset), offset + gamma * negative_part(offset)
-        size = agreeing(self, weights, gamma * positive_part(offset) + STABILIZER)
-        self.shares = (self.scale(size.add_(nn.functional.leaky_relu(y, -1 - gamma)), with_sign_of=y),)
+        size = self.linear_map(self.x.abs(), self._by_size(), self._half * offset.abs() + STABILIZER)
+        size = size.add_(self.y.abs(), alpha=1 + self._half)
+        self._is_signed = has_negative(self.x)
+        self._offsets = (1 + self._half) * offset, self._half * offset.abs()
+        self.shares = (self.scale(size, with_sign_of=self.y),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        scaled = upper * self.shares[0]  # s_pos + s_neg
-        above = where_positive(scaled, self.shares[0])  # s_pos
-        below = scaled.sub_(above)  # s_neg, all zero behind a ReLU
-        is_above = is_zero(below)
-        self.bias_takes(above, self._offsets[0])
-        if not is_above:
-            self.bias_takes(below, self._offsets[1])
-        lower = self._received(above, below, "U", "V", is_above=is_above)
-        if not self._is_signed:
-            return lower.mul_(self.x)
-        return by_sign(self.x, lower, self._received(above, below, "V", "U", is_above=is_above))
+        scaled, sizes = upper * self.shares[0], upper * self.shares[0].abs()  # s, t
+        for one, offset in zip((scaled, sizes), self._offsets, strict=True):
+            self.bias_takes(one, offset)
+        if self._is_signed:
+            lower = self.adjoint(scaled, self._by_sign()).mul_(self.x)
+            return lower.addcmul_(self.adjoint(sizes, self._by_size()), self.x.abs())
+        if is_zero(scaled - sizes):  # behind a ReLU
+            return self.adjoint(scaled, self.weight("W + g W+", self._emphasised)).mul_(self.x)
+        return self.adjoint(scaled, self._by_sign()).add_(self.adjoint(sizes, self._by_size())).mul_(self.x)
 
-    def _received(
-        self, above: torch.Tensor, below: torch.Tensor, for_above: str, for_below: str, *, is_above: bool
-    ) -> torch.Tensor:
-        """What inputs of one sign receive from outputs of either sign, each through its own weight."""
-        lower = self.adjoint(above, self._emphasised(for_above))
-        return lower if is_above else lower.add_(self.adjoint(below, self._emphasised(for_below)))
+    @property
+    def _half(self) -> float:
+        return self.rule.gamma / 2
 
-    def _emphasised(self, name: str) -> torch.Tensor:
-        """U = W + g W+ or V = W + g W-."""
-        part = positive_part if name == "U" else negative_part
-        return self.weight(name, lambda weight: weight + self.rule.gamma * part(weight))
+    def _by_sign(self) -> torch.Tensor:
+        """(1 + g/2) W."""
+        return self.weight("(1 + g/2) W", lambda weight: (1 + self._half) * weight)
+
+    def _by_size(self) -> torch.Tensor:
+        """g/2 |W|."""
+        return self.weight("g/2 |W|", lambda weight: self._half * weight.abs())
+
+    def _emphasised(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight + self.rule.gamma * positive_part(weight)
