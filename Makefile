@@ -13,7 +13,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-fast golden lint types format docs notebook bench bench-gpu benchmark-truth weights \
+.PHONY: help demo test test-slow test-fast golden lint types format docs notebook explorer bench bench-gpu benchmark-truth weights \
 	clean environment dev-environment docs-environment
 
 help: ## this list
@@ -58,6 +58,10 @@ docs: docs-environment ## the pages as a site, docs/_build/html/index.html; ever
 notebook: dev-environment ## run the tutorial; outputs/tutorial.ipynb has its figures
 	@mkdir -p outputs
 	@$(BIN)/jupyter-execute docs/tutorial.ipynb --output=$(CURDIR)/outputs/tutorial.ipynb
+
+explorer: ## build the program of stage=explore's page anew (Node.js; esbuild, pinned, is fetched once)
+	@cd explorer && npm ci --silent --no-audit --no-fund && node build.mjs
+	@echo src/lcrp/page/built/explorer.js
 
 bench: environment ## lcrp beside the plain network, zennit and zennit-crp (hours; BENCH="--models unet" for less)
 	@$(BIN)/python benchmarks/bench.py $(BENCH)

@@ -3,7 +3,7 @@
 Axes: K class, C concept, N rank.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +17,15 @@ from lcrp.decisions.auto import named
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import LayerError, at_least, is_whole, refuse
+from lcrp.runs.progress import OnProgress
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.ledger import LedgerSummary
 from lcrp.values.statistics import LayerStatistics, StatisticsHeader, TopTable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from lcrp.api.measuring import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +198,80 @@ class Statistics:
                     for concept, (one, other) in enumerate(pairs)
                 ]
         return frame(rows)
+
+    def explore(
+        self,
+        path: str | Path,
+        *,
+        image: str | Path | None = None,
+        class_name: str | int | None = None,
+        confidence: float | None = None,
+        max_targets: int = 5,
+        num_decisions: int = 24,
+        layers: str | Sequence[str] = (),
+        n_concepts: int = 6,
+        n_concepts_per_class: int = 50,
+        n_references: int = 12,
+        max_megabytes: float = 25,
+        pictures: bool = True,
+        context: "Result | str | Path | None" = None,
+        evaluate: "Result | str | Path | None" = None,
+        progress: OnProgress | None = None,
+    ) -> Path:
+        """Write the explorer: one HTML file to send to a colleague, who opens it by a double click, offline.
+
+        It shows which concepts the network uses, where it leans on context, and why it decided as it did, and links
+        decisions, concepts, their references and other decisions that use them. It says what is not in it.
+
+        Args:
+            path: the file ('audit.html'); any other name is a folder, with pictures in files of their own.
+            image: pictures of your own (a file, folder or pattern) whose decisions are shown; None: of the dataset.
+            class_name: only decisions for this class.
+            confidence: of the decisions shown, at least; None takes the network's.
+            max_targets: decisions explained per picture.
+            num_decisions: explained at most; 0: none.
+            layers: names or patterns; without any the one that explanations show by default.
+            n_concepts: of every decision, shown on its picture.
+            n_concepts_per_class: concepts with reference samples, the most relevant ones.
+            n_references: reference samples of each.
+            max_megabytes: of the file; what does not fit is left out, and the page says so.
+            pictures: whether photographs and crops are in it.
+            context: what `lcrp.context` found, or its file; None takes the newest of these statistics.
+            evaluate: what `lcrp.evaluate` found, likewise.
+            progress: called with (done, total, description, unit); by default a bar in a terminal or notebook.
+
+        Returns:
+            The path.
+
+        Raises:
+            LcrpError: there are no such pictures, layers or files, or nothing can be written there.
+
+        Example:
+            >>> found.explore("audit.html", num_decisions=2, n_concepts_per_class=2, n_references=2)
+            PosixPath('audit.html')
+        """
+        from lcrp.api.exploring import explored  # which knows results of measurements, and these know statistics
+
+        return explored(
+            self.subject,
+            self.settings,
+            (self.path,),
+            path,
+            image=image,
+            class_name=class_name,
+            confidence=confidence,
+            max_targets=max_targets,
+            num_decisions=num_decisions,
+            layers=layers,
+            n_concepts=n_concepts,
+            n_concepts_per_class=n_concepts_per_class,
+            n_references=n_references,
+            max_megabytes=max_megabytes,
+            pictures=pictures,
+            context=context,
+            evaluate=evaluate,
+            progress=progress,
+        )
 
     def __repr__(self) -> str:
         explainer, dataset = self.subject.explainer, self.subject.dataset

@@ -132,6 +132,7 @@ def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget
         runners_up=runners_up(attributor.task, view.prediction, explained),
         ledger=attribution.ledgers[0] if attribution.ledgers and choice.mode == "relevance" else None,
         annotated=annotated(attributor.task, view.sample, explained, mask, view.data_names),
+        all_shares=scores.float().numpy().astype(np.float32),
     )
 
 

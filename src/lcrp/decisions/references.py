@@ -254,4 +254,6 @@ def _reference(one: _Candidate, class_names: Sequence[str] | None, *, is_explain
         heatmap=one.heatmap[top:bottom, left:right],
         pixel_aspect=sample.geometry.pixel_aspect,
         is_explained_picture=is_explained_picture,
+        class_id=one.ranked.neuron.class_id,
+        item=one.ranked.neuron.item,
     )

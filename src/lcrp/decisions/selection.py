@@ -37,8 +37,8 @@ class Selection:
     image: str | None
     samples: tuple[int | str, ...] | None
     class_name: str | int | None
-    item: int | None
-    box: Box | None
+    item: int | None = None
+    box: Box | None = None
     max_targets: int
     rank: int | None = None
     min_iou: float = 0.5

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from lcrp.values.explanation import Mask, Picture
 
@@ -23,6 +24,7 @@ VISIBLE = 0.05
 CROPPED = 0.01
 MIN_SIDE = 24
 CONTEXT = 1.08
+DIMMED = 0.5  # brightness outside the mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,34 @@ def reference_crop(picture: Picture, heatmap: Array) -> ReferenceCrop:
         return ReferenceCrop(picture=picture, visibility=np.ones(heatmap.shape))
     top, left, bottom, right = square_window(bounding_window(visibility > CROPPED), heatmap.shape)
     return ReferenceCrop(picture=picture[top:bottom, left:right], visibility=visibility[top:bottom, left:right])
+
+
+def marked_crop(crop: ReferenceCrop, side: int) -> Picture:
+    """A crop whose longer side has so many pixels: dark outside its mask, a white line along the mask's edge."""
+    height, width = crop.visibility.shape
+    factor = side / max(height, width)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    channels = [_resized(np.clip(crop.picture[..., channel], 0.0, 1.0), size) for channel in range(3)]
+    picture = np.clip(np.stack(channels, axis=-1), 0.0, 1.0)
+    if crop.visibility.min() >= VISIBLE:
+        return picture
+    is_seen = _resized(crop.visibility, size) > VISIBLE
+    inner = is_seen.copy()
+    for axis in (0, 1):
+        for step in (1, -1):
+            moved = np.roll(is_seen, step, axis=axis)
+            edge = (slice(None),) * axis + (0 if step == 1 else -1,)
+            moved[edge] = True  # the picture's own border is no edge of the mask
+            inner &= moved
+    picture[~is_seen] *= DIMMED
+    picture[is_seen & ~inner] = 0.25 * picture[is_seen & ~inner] + 0.75
+    return picture
+
+
+def _resized(values: Array, size: tuple[int, int]) -> Array:
+    """[h, w] at another size (width, height), bicubic."""
+    image = Image.fromarray(np.asarray(values, dtype=np.float32))
+    return np.asarray(image.resize(size, Image.Resampling.BICUBIC), dtype=np.float64)
 
 
 def relative_visibility(heatmap: Array) -> Array | None:

@@ -61,6 +61,19 @@ def read_evidence(path: Path) -> dict[str, Table]:
     return tables
 
 
+def read_settings(path: Path) -> dict[str, Any]:
+    """What determined the tables of a file, as it was written.
+
+    Raises:
+        StoreError: the file is missing, damaged, or no evidence of this version.
+    """
+    with open_file(path, kind=FORMAT, version=VERSION) as file, reading(path):
+        found = json.loads(file.attrs["settings"])
+        if not isinstance(found, dict):
+            raise ValueError("its settings are no mapping")
+        return found
+
+
 def _write_csv(path: Path, table: Table) -> Path:
     with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -33,6 +33,8 @@ class Reference:
         heatmap: [H, W] heatmap of the concept's receptive-field neuron on it.
         pixel_aspect: as of its geometry.
         is_explained_picture: whether it shows the very picture that is explained.
+        class_id: class of the decision under which it was ranked; -1 for activation, and where it is not known.
+        item: of that decision; -1 likewise.
     """
 
     key: str
@@ -43,6 +45,8 @@ class Reference:
     heatmap: npt.NDArray[np.floating]
     pixel_aspect: float = 1.0
     is_explained_picture: bool = False
+    class_id: int = -1
+    item: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +157,7 @@ class Explanation:
         runners_up: the other classes for this decision, with their confidence (as `explained.confidence`), best first.
         annotated: what the annotation says of the decision; None for pictures that do not come from a dataset.
         ledger: what became of the decision's relevance; None where it was not kept: activation, rules on modules.
+        all_shares: [C] the share of every concept of the layer, shown or not; None where only the shown ones are known.
     """
 
     title: str
@@ -175,6 +180,7 @@ class Explanation:
     runners_up: tuple[tuple[str, float], ...] = ()
     annotated: Annotated | None = None
     ledger: Ledger | None = None
+    all_shares: npt.NDArray[np.float32] | None = None
 
     @property
     def content(self) -> tuple[int, int, int, int]:

@@ -87,3 +87,18 @@ def test_crop_without_positive_relevance_is_the_whole_picture(value: float) -> N
     crop = crops.reference_crop(picture, np.full((30, 40), value))
     np.testing.assert_array_equal(crop.picture, picture)
     assert crop.mask.all()
+
+
+def test_a_marked_crop_is_dark_where_the_neuron_did_not_look() -> None:
+    """A mask upside down, or an edge along the picture's border, would show the wrong part."""
+    visibility = np.zeros((30, 40))
+    visibility[:15, 10:30] = 1.0
+    picture = np.full((30, 40, 3), 0.4)
+    marked = crops.marked_crop(crops.ReferenceCrop(picture=picture, visibility=visibility), 96)
+    assert marked.shape == (72, 96, 3)
+    assert marked[60, 48] == pytest.approx(0.2, abs=0.01)
+    assert marked[10, 48] == pytest.approx(0.4, abs=0.01)
+    assert marked[0, 48] == pytest.approx(0.4, abs=0.01)
+    assert marked.max() > 0.8
+    whole = crops.ReferenceCrop(picture=picture, visibility=np.ones((30, 40)))
+    assert crops.marked_crop(whole, 40) == pytest.approx(picture, abs=0.01)

@@ -9,6 +9,7 @@ from lcrp.config.stages.context import ContextStage
 from lcrp.config.stages.download import DownloadStage
 from lcrp.config.stages.evaluate import EvaluateStage
 from lcrp.config.stages.exchange import ExportStage, ImportStage
+from lcrp.config.stages.explore import ExploreStage
 from lcrp.config.stages.glocal import GlocalStage
 from lcrp.config.stages.inspect import InspectStage
 from lcrp.config.stages.merge import MergeStage
@@ -24,6 +25,7 @@ STAGES: dict[str, type[Stage]] = {  # by the name of their schema
     "render": RenderStage,
     "context": ContextStage,
     "evaluate": EvaluateStage,
+    "explore": ExploreStage,
     "truth": TruthStage,
     "inspect": InspectStage,
     "clean": CleanStage,

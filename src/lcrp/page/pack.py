@@ -1,0 +1,256 @@
+"""Content packed: one JSON index, blocks of arrays, and pictures, as much of it as a size allows.
+
+The first block holds all numbers; each decision's maps are a block of their own, unpacked when they are looked at.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lcrp.page.arrays import Blocks
+from lcrp.page.content import Content, DecisionContent, LayerContent, LeftOut
+from lcrp.page.maps import quantised
+
+FORMAT: Final = "lcrp-page"
+VERSION: Final = 1
+BASE64 = 4 / 3  # bytes in the page for every byte
+RESERVED = 200_000  # bytes of the program, the style and the frame
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """What the page holds.
+
+    Attributes:
+        index: JSON: what there is, and where its arrays and pictures are.
+        blocks: of arrays, gzip.
+        images: WebP.
+    """
+
+    index: Mapping[str, Any]
+    blocks: tuple[bytes, ...]
+    images: tuple[bytes, ...]
+
+
+def packed(content: Content, max_bytes: float = math.inf) -> Packed:
+    """Content as the page holds it.
+
+    Where it would be larger than allowed, first the pictures of the concepts that count least go, then the last
+    decisions; `left_out` of the index says so.
+    """
+    room = (max_bytes - RESERVED) / BASE64 - len(_core(content, content.decisions).packed[0])
+    decisions = [_Decided.of(one) for one in content.decisions]
+    photographs = [one.image for one in content.pictures]
+    kept = _fitting_decisions(decisions, photographs, room)
+    room -= sum(one.size for one in decisions[:kept]) + _photographs_size(decisions[:kept], photographs)
+    strips, num_dropped = _fitting_strips(content.layers, room)
+    left_out = [*content.left_out, *_told(content, kept, num_dropped)]
+    content = replace(content, decisions=content.decisions[:kept], left_out=tuple(left_out))
+    blocks = _core(content, content.decisions)
+    images: list[bytes] = []
+    shown = {one.content.picture for one in decisions[:kept]}
+    picture_images = [
+        None if image is None or number not in shown else _added(images, image)
+        for number, image in enumerate(photographs)
+    ]
+    strip_images = [{concept: _added(images, image) for concept, image in of_layer.items()} for of_layer in strips]
+    listed = [_decision_index(one, number, blocks) for number, one in enumerate(decisions[:kept])]
+    index = {
+        **_head(content),
+        "layers": [_layer_index(layer, found) for layer, found in zip(content.layers, strip_images, strict=True)],
+        "pictures": [
+            {"name": one.name, "size": list(one.size), "image": image}
+            for one, image in zip(content.pictures, picture_images, strict=True)
+        ],
+        "decisions": listed,
+        "arrays": blocks.index,
+        "num_blocks": len(blocks.packed),
+        "num_images": len(images),
+    }
+    return Packed(index=plain(index), blocks=tuple(blocks.packed), images=tuple(images))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decided:
+    """A decision with its arrays."""
+
+    content: DecisionContent
+    maps: Array
+    limits: tuple[float, ...]
+    mask: Array | None
+    size: int
+
+    @classmethod
+    def of(cls, content: DecisionContent) -> "_Decided":
+        found = [quantised(one) for one in content.maps]
+        maps = np.stack([cells for cells, _ in found])
+        mask = content.mask
+        trial = Blocks()
+        trial.add({"maps": maps} | ({} if mask is None else {"mask": mask}))
+        limits = tuple(limit for _, limit in found)
+        return cls(content=content, maps=maps, limits=limits, mask=mask, size=len(trial.packed[0]))
+
+
+def _core(content: Content, decisions: Sequence[DecisionContent]) -> Blocks:
+    blocks, arrays = Blocks(), dict[str, Array]()
+    for number, layer in enumerate(content.layers):
+        arrays |= {f"l{number}.{name}": values for name, values in _layer_arrays(layer)}
+    if decisions and all(one.shares is not None for one in decisions):
+        arrays["d.shares"] = np.stack([np.asarray(one.shares, dtype=np.float32) for one in decisions])
+    blocks.add(arrays)
+    return blocks
+
+
+def _layer_arrays(layer: LayerContent) -> Iterator[tuple[str, Array]]:
+    moments, ranking = layer.moments, layer.ranking
+    yield "class_ids", moments.class_ids
+    yield "count", moments.count
+    yield "mean", moments.mean()
+    yield "deviation", np.sqrt(moments.variance())
+    for name in ("score", "sample", "class_id", "item"):
+        yield f"top.{name}", getattr(ranking, name)
+    yield "top.filled", ranking.filled
+    flat = [one for concept in range(layer.num_concepts) for one in layer.references.get(concept, ())]
+    counts = [len(layer.references.get(concept, ())) for concept in range(layer.num_concepts)]
+    yield "ref.start", np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    for name in ("sample", "class_id", "item"):
+        yield f"ref.{name}", np.array([getattr(one, name) for one in flat], dtype=np.int32)
+    yield "ref.score", np.array([one.score for one in flat], dtype=np.float32)
+    if layer.context is not None:
+        yield "context.class_id", layer.context.class_id
+        yield "context.concept", layer.context.concept
+        for name in ("context", "low", "high", "sensitivity"):
+            yield f"context.{name}", getattr(layer.context, name).astype(np.float64)
+    if layer.spread is not None:
+        yield "spread", layer.spread.quantiles.astype(np.float32)
+    if layer.likeness is not None:
+        yield "like.concept", layer.likeness.concept
+        yield "like.correlation", layer.likeness.correlation.astype(np.float32)
+
+
+def _head(content: Content) -> dict[str, Any]:
+    layers = [layer.name for layer in content.layers]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "title": content.title,
+        "facts": dict(content.facts),
+        "classes": list(content.class_names),
+        "layer": layers.index(content.layer) if content.layer in layers else None,
+        "keys": {
+            str(one.sample): one.key
+            for layer in content.layers
+            for references in layer.references.values()
+            for one in references
+        },
+        "findings": [
+            {
+                "name": one.name,
+                "sentences": list(one.sentences),
+                "command": one.command,
+                "source": one.source,
+                "tables": [
+                    {"name": table.name, "columns": list(table.columns), "rows": [list(row) for row in table.rows()]}
+                    for table in one.tables
+                ],
+            }
+            for one in content.findings
+        ],
+        "names": {
+            layer: {str(concept): name for concept, name in of_layer.items()}
+            for layer, of_layer in content.names.items()
+        },
+        "left_out": [asdict(one) for one in content.left_out],
+    }
+
+
+def plain(value: Any) -> Any:
+    """Nested values as JSON knows them; numbers that are none, or beyond all bounds, are None."""
+    match value:
+        case dict() | Mapping():
+            return {str(name): plain(one) for name, one in value.items()}
+        case list() | tuple() | np.ndarray():
+            return [plain(one) for one in value]
+        case np.generic():
+            return plain(value.item())
+        case float():
+            return value if math.isfinite(value) else None
+        case _:
+            return value
+
+
+def _layer_index(layer: LayerContent, images: Mapping[int, int]) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "num_concepts": layer.num_concepts,
+        "images": {str(concept): number for concept, number in images.items()},
+        "like_decisions": None if layer.likeness is None else layer.likeness.num_decisions,
+    }
+
+
+def _decision_index(one: _Decided, number: int, blocks: Blocks) -> dict[str, Any]:
+    name = f"d{number}."
+    blocks.add({name + "maps": one.maps} | ({} if one.mask is None else {name + "mask": one.mask}))
+    content = one.content
+    return {
+        "id": content.id,
+        "picture": content.picture,
+        "box": None if content.box is None else list(content.box),
+        "limits": list(one.limits),
+        "facts": dict(content.facts),
+    }
+
+
+def _fitting_decisions(decisions: Sequence[_Decided], photographs: Sequence[bytes | None], room: float) -> int:
+    """How many decisions fit, from the first on."""
+    seen: set[int] = set()
+    for number, one in enumerate(decisions):
+        image = photographs[one.content.picture]
+        room -= one.size + (0 if one.content.picture in seen or image is None else len(image))
+        seen.add(one.content.picture)
+        if room < 0:
+            return number
+    return len(decisions)
+
+
+def _photographs_size(decisions: Sequence[_Decided], photographs: Sequence[bytes | None]) -> int:
+    return sum(len(photographs[number] or b"") for number in {one.content.picture for one in decisions})
+
+
+def _fitting_strips(layers: Sequence[LayerContent], room: float) -> tuple[list[dict[int, bytes]], int]:
+    """Crops of the concepts that count most for any class, as many as fit; and how many concepts do not."""
+    found: list[dict[int, bytes]] = [{} for _ in layers]
+    wanted = []
+    for number, layer in enumerate(layers):
+        with np.errstate(invalid="ignore"):
+            most = np.nan_to_num(layer.moments.mean()).max(axis=0, initial=0.0)
+        wanted += [(-float(most[concept]), number, concept) for concept in layer.strips]
+    num_dropped = 0
+    for _, number, concept in sorted(wanted):
+        image = layers[number].strips[concept]
+        if num_dropped or len(image) > room:  # those that count more come first, without gaps
+            num_dropped += 1
+        else:
+            found[number][concept] = image
+            room -= len(image)
+    return found, num_dropped
+
+
+def _added(images: list[bytes], image: bytes) -> int:
+    images.append(image)
+    return len(images) - 1
+
+
+def _told(content: Content, num_decisions: int, num_dropped: int) -> Iterator[LeftOut]:
+    how = "stage.max_megabytes=..., a larger number"
+    if num_decisions < len(content.decisions):
+        missing = len(content.decisions) - num_decisions
+        yield LeftOut(what=f"{missing} of {len(content.decisions)} explained decisions", how=how)
+    if num_dropped:
+        yield LeftOut(what=f"pictures of the {num_dropped} concepts that count least", how=how)

@@ -1,0 +1,48 @@
+"""Pictures as WebP: photographs, and strips of a concept's crops side by side.
+
+Axes: H W picture, h w crop.
+"""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from lcrp.values.explanation import Picture
+
+SIDE = 96  # of a crop, in pixels
+LONGEST = 480  # side of a photograph
+QUALITY = 78
+
+
+def photograph(picture: Picture) -> bytes:
+    """A picture [H, W, 3] in [0, 1], made smaller where it is larger than is shown."""
+    image = _image(picture)
+    factor = min(1.0, LONGEST / max(image.size))
+    if factor < 1.0:
+        size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    return _webp(image)
+
+
+def strip(crops: Sequence[Picture]) -> bytes:
+    """Crops [h, w, 3] side by side, each within a square of `SIDE` pixels."""
+    sheet = Image.new("RGBA", (SIDE * len(crops), SIDE), (0, 0, 0, 0))
+    for number, crop in enumerate(crops):
+        image = _image(crop)
+        factor = SIDE / max(image.size)
+        size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+        image = image.resize(size, Image.Resampling.BICUBIC if factor > 1.0 else Image.Resampling.LANCZOS)
+        sheet.paste(image, (number * SIDE + (SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
+    return _webp(sheet)
+
+
+def _image(picture: Picture) -> Image.Image:
+    return Image.fromarray(np.round(255.0 * np.clip(picture, 0.0, 1.0)).astype(np.uint8))
+
+
+def _webp(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=QUALITY, method=4)
+    return buffer.getvalue()

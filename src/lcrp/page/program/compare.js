@@ -1,0 +1,60 @@
+/** Two decisions side by side: which concepts they share, and what differs first. */
+
+import { address, changed, go, href } from "./address.js";
+import { index } from "./data.js";
+import { h, own, percent } from "./dom.js";
+import { conceptName, decisionById, decisionLayer, decisions, shareIn } from "./model.js";
+import { conceptLink, describe, saving, shareBar } from "./parts.js";
+import { stage } from "./stage.js";
+
+const LISTED = 24; // concepts
+
+export function compareView() {
+  const { params } = address();
+  const [a, b] = ["a", "b"].map((name) => decisions[decisionById.get(params.get(name) ?? "") ?? -1]);
+  const sides = [["a", a, "First"], ["b", b, "Second"]];
+  const step = (/** @type {number} */ by) => {
+    const next = decisions[Math.max(0, Math.min(decisions.length - 1, (b?.number ?? a?.number ?? -1) + by))];
+    if (next) go(changed({ b: next.id }));
+  };
+  return {
+    title: "Compare",
+    element: h("div", { class: "compare" },
+      h("h1", { tabindex: "-1" }, "Compare"),
+      decisions.length ? null : h("p", {}, "No decision is explained in this file. To get them: ", h("code", {}, "lcrp stage=explore stage.num_decisions=24")),
+      h("div", { class: "columns even" }, sides.map(([name, one, label]) => h("section", { "aria-label": `${label} decision` },
+        h("label", {}, `${label} `, chooser(name, one)),
+        one ? [stage(one, { isSmall: true }).element, h("p", {}, h("a", { href: href(["decision", one.id]) }, own(describe(one))))] : null))),
+      a && b ? table(a, b) : h("p", { class: "faint" }, "Choose two decisions, or press c on the page of one.")),
+    keys: { j: () => step(1), k: () => step(-1) },
+    up: a ? href(["decision", a.id]) : href(["decisions"]),
+  };
+}
+
+/** Choose one of the decisions; they are listed once they are asked for, for there may be many. @param {string} name @param {any} one */
+function chooser(name, one) {
+  const option = (/** @type {any} */ other) => h("option", { value: other.id, selected: other === one }, `${other.facts.class} ${other.facts.confidence.toFixed(2)} — ${index.pictures[other.picture].name}`);
+  const none = h("option", { value: "" }, "choose a decision");
+  const select = h("select", { onchange: (/** @type {any} */ event) => go(changed({ [name]: event.target.value })) }, none, one ? option(one) : null);
+  const fill = () => select.childElementCount < 3 && select.replaceChildren(none, ...decisions.map(option));
+  for (const kind of ["focus", "pointerdown"]) select.addEventListener(kind, fill, { once: true });
+  return select;
+}
+
+/** @param {any} a @param {any} b */
+function table(a, b) {
+  const layer = decisionLayer();
+  const rows = Array.from({ length: layer.size }, (_, concept) => ({ concept, a: shareIn(a.number, concept), b: shareIn(b.number, concept) }))
+    .filter((one) => !Number.isNaN(one.a) || !Number.isNaN(one.b))
+    .sort((one, other) => Math.abs((other.a || 0) - (other.b || 0)) - Math.abs((one.a || 0) - (one.b || 0)));
+  const most = Math.max(...rows.flatMap((one) => [Math.abs(one.a || 0), Math.abs(one.b || 0)]));
+  const common = rows.reduce((sum, one) => sum + Math.max(0, Math.min(one.a || 0, one.b || 0)), 0);
+  const cell = (/** @type {number} */ share) => h("td", {}, Number.isNaN(share) ? h("span", { class: "faint" }, "not shown") : [shareBar(share, most), h("span", { class: "number" }, percent(share, 1))]);
+  return h("section", { "aria-labelledby": "differs" },
+    h("h2", { id: "differs" }, "What differs first"),
+    h("p", { class: "faint" }, `Shares of the relevance in `, own(layer.name), `, by their difference. ${percent(common)} of it goes through the same concepts in both.`),
+    h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table of differences, scrolls sideways" }, h("table", { class: "differences" },
+      h("thead", {}, h("tr", {}, ["concept", "first", "second", "difference"].map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, rows.slice(0, LISTED).map((one) => h("tr", {}, h("th", { scope: "row" }, conceptLink(layer, one.concept, { count: 3 })), cell(one.a), cell(one.b), h("td", { class: "number" }, percent((one.a || 0) - (one.b || 0), 1))))))),
+    saving("difference", () => ({ columns: ["concept", "name", "first", "second"], rows: rows.map((one) => [one.concept, conceptName(layer, one.concept), one.a, one.b]) })));
+}

@@ -1,0 +1,98 @@
+/** All explained decisions: filters as chips, kept in the address. */
+
+import { address, changed, go, href, marks } from "./address.js";
+import { index } from "./data.js";
+import { counted, h, own } from "./dom.js";
+import { virtualList } from "./list.js";
+import { conceptName, decisionLayer, decisions, shareIn, verdict } from "./model.js";
+import { decisionCard, saving } from "./parts.js";
+import { percent } from "./dom.js";
+
+const ORDERS = {
+  order: ["in order", (/** @type {any} */ a, /** @type {any} */ b) => a.number - b.number],
+  outside: ["most evidence outside", (/** @type {any} */ a, /** @type {any} */ b) => b.facts.outside - a.facts.outside],
+  inside: ["least evidence outside", (/** @type {any} */ a, /** @type {any} */ b) => a.facts.outside - b.facts.outside],
+  confidence: ["most confident", (/** @type {any} */ a, /** @type {any} */ b) => b.facts.confidence - a.facts.confidence],
+  doubtful: ["least confident", (/** @type {any} */ a, /** @type {any} */ b) => a.facts.confidence - b.facts.confidence],
+  iou: ["least overlap with the annotation", (/** @type {any} */ a, /** @type {any} */ b) => overlap(a) - overlap(b)],
+};
+const VERDICTS = ["hit", "false alarm", "unlabelled"];
+
+const overlap = (/** @type {any} */ one) => one.facts.annotated?.overlap ?? 0;
+
+/** The decisions that the filters of an address let through, in its order. @param {URLSearchParams} params */
+export function chosen(params) {
+  const [wanted, said, concept] = ["class", "verdict", "concept"].map((name) => params.get(name));
+  const [low, high, least, iou] = ["confidence", "below", "outside", "iou"].map((name) => (params.has(name) ? Number(params.get(name)) : NaN));
+  const known = marks();
+  const found = decisions.filter(
+    (one) =>
+      (!wanted || one.facts.class === wanted) &&
+      (!said || verdict(one) === said) &&
+      !(one.facts.confidence < low) && !(one.facts.confidence >= high) && !(one.facts.outside < least) && !(overlap(one) < iou) &&
+      (!params.has("marked") || known.includes(one.id)) &&
+      (!concept || shareIn(one.number, Number(concept)) > 0),
+  );
+  if (concept && !params.has("sort")) return found.sort((a, b) => shareIn(b.number, Number(concept)) - shareIn(a.number, Number(concept)));
+  return found.sort((ORDERS[params.get("sort") ?? "order"] ?? ORDERS.order)[1]);
+}
+
+export function decisionsView() {
+  const { params } = address();
+  const found = chosen(params);
+  const concept = params.get("concept");
+  const layer = decisionLayer();
+  const height = innerWidth < 560 ? 146 : 132;
+  const list = virtualList(found, (one) => decisionCard(one, concept ? h("span", {}, `${conceptName(layer, Number(concept))}: ${percent(shareIn(one.number, Number(concept)), 1)} of the relevance`) : null), { height, width: 360, label: "decisions" });
+  let place = -1;
+  const step = (/** @type {number} */ by) => {
+    if (!found.length) return;
+    place = Math.max(0, Math.min(found.length - 1, place + by));
+    list.focus(place);
+  };
+  return {
+    title: "Decisions",
+    element: h("div", {},
+      h("h1", { tabindex: "-1" }, "Decisions"),
+      filters(params),
+      h("p", { role: "status" }, found.length === decisions.length ? `${counted(found.length, "decision")}` : `${found.length} of ${counted(decisions.length, "decision")}`,
+        index.pictures.length ? ` about ${counted(index.pictures.length, "picture")}` : ""),
+      found.length ? list.element : h("p", {}, decisions.length ? "No decision is left by these filters. " : "No decision is explained in this file. To get them: ", decisions.length ? h("a", { href: href(["decisions"]) }, "Show all") : h("code", {}, "lcrp stage=explore stage.num_decisions=24")),
+      saving("decisions", () => table(found))),
+    shown: list.update,
+    leave: list.leave,
+    keys: { j: () => step(1), k: () => step(-1) },
+  };
+}
+
+/** @param {any[]} some */
+function table(some) {
+  return {
+    columns: ["id", "picture", "class", "item", "confidence", "verdict", "iou", "outside", "outside_area", "left", "top", "right", "bottom", "concepts"],
+    rows: some.map((one) => [one.id, index.pictures[one.picture].name, one.facts.class, one.facts.item, one.facts.confidence, verdict(one), one.facts.annotated?.overlap ?? null, one.facts.outside, one.facts.outside_area, ...(one.facts.box ?? [null, null, null, null]), one.facts.concepts.map((/** @type {any} */ part) => `${part.concept}:${part.share}`).join(" ")]),
+  };
+}
+
+/** @param {URLSearchParams} params */
+function filters(params) {
+  const classes = [...new Set(decisions.map((one) => one.facts.class))];
+  const chips = [];
+  const chip = (/** @type {string} */ name, /** @type {string | null} */ value, /** @type {any} */ text) => {
+    const isOn = (params.get(name) ?? null) === value;
+    chips.push(h("a", { class: "chip", href: changed({ [name]: isOn ? null : value }), "aria-pressed": null, "aria-current": isOn ? "true" : null }, text, isOn ? h("span", { "aria-hidden": "true" }, " ×") : null, isOn ? h("span", { class: "hidden" }, " (on, remove)") : null));
+  };
+  for (const one of VERDICTS) if (decisions.some((decision) => verdict(decision) === one)) chip("verdict", one, one === "unlabelled" ? "not annotated" : one);
+  if (classes.length <= 12) for (const name of classes) chip("class", name, own(name));
+  chip("below", "0.5", "confidence below 0.5");
+  chip("outside", "0.5", "half or more of the evidence outside");
+  if (marks().length) chip("marked", "true", "with a bookmark");
+  if (params.get("concept")) chip("concept", params.get("concept"), conceptName(decisionLayer(), Number(params.get("concept"))));
+  for (const [name, words] of [["confidence", "confidence from"], ["iou", "overlap from"]]) if (params.has(name)) chip(name, params.get(name), `${words} ${params.get(name)}`);
+  const choice = (/** @type {string} */ name, /** @type {string} */ label, /** @type {[string, any][]} */ options) =>
+    h("label", {}, label, " ", h("select", { onchange: (/** @type {any} */ event) => go(changed({ [name]: event.target.value || null })) },
+      options.map(([value, text]) => h("option", { value, selected: (params.get(name) ?? "") === value }, text))));
+  return h("div", { class: "filters", role: "group", "aria-label": "filters" },
+    h("div", { class: "chips" }, chips),
+    classes.length > 12 ? choice("class", "Class", [["", "all"], ...classes.map((name) => /** @type {[string, any]} */ ([name, name]))]) : null,
+    choice("sort", "Sorted by", Object.entries(ORDERS).map(([name, [text]]) => /** @type {[string, any]} */ ([name === "order" ? "" : name, text]))));
+}

@@ -1,0 +1,1 @@
+"""stage=explore: one HTML file that says why."""

@@ -1,0 +1,200 @@
+"""stage=explore: one HTML file, or a folder, that says why a network decides as it does.
+
+Decision -> concepts -> references -> other decisions that use the concept -> what happens without it: all linked, and
+opened by a double click, offline.
+"""
+
+import logging
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lcrp.attribution.layers import AUTO
+from lcrp.decisions.explained import layer_of, title_of
+from lcrp.decisions.selection import class_id_of
+from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.errors import StoreError
+from lcrp.page.content import Content, Finding, LeftOut
+from lcrp.page.html import folder_files, one_file
+from lcrp.page.pack import Packed, packed
+from lcrp.runs.provenance import commit, versions
+from lcrp.runs.run import Run
+from lcrp.stages.explore.concepts import Gatherer
+from lcrp.stages.explore.decided import Decided, decided
+from lcrp.stages.explore.measured import Tables, context_of, finding, measured
+from lcrp.stages.explore.settings import ExploreSettings
+from lcrp.stages.glocal.statistics_file import layers_and_statistics
+from lcrp.storage.atomic import replacing
+from lcrp.storage.location import is_imported
+from lcrp.storage.statistics import StatisticsFile
+from lcrp.values.statistics import StatisticsHeader
+
+FILE, FOLDER = "explore.html", "explore"
+MEGABYTE = 1e6
+
+log = logging.getLogger(__name__)
+
+
+def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreSettings, run: Run) -> list[Path]:
+    """Write the page.
+
+    Args:
+        subject: the network, its dataset and the composite.
+        statistics: how the concept statistics were made.
+        settings: what is shown, and how large it may grow.
+        run: where the file goes, and where what other stages measured lies.
+
+    Returns:
+        The page.
+
+    Raises:
+        LcrpError: there are no statistics, layers or pictures as asked for, or the page cannot be written.
+    """
+    model = subject.explainer
+    if model.layer != AUTO and not settings.layers:
+        layer_of(model, None)  # refused before statistics are made
+    class_id_of(settings.selection.class_name, model.class_names)
+    target = _target(settings, run)
+    subject, layers, path = layers_and_statistics(
+        subject,
+        statistics,
+        run,
+        layers=settings.layers or (model.layer,),
+        given=settings.statistics[0] if settings.statistics else None,
+        is_made=settings.make_statistics,
+    )
+    log.info("concepts from %s", path)
+    with StatisticsFile(path, class_names=model.class_names) as file:
+        header = file.header
+    if is_imported(header):
+        raise StoreError(
+            f"'{path}' is imported and holds no mean relevance: make statistics with the same settings",
+            mend="Run stage=glocal.",
+        )
+    own = layer_of(subject.explainer, None)
+    shown = own if own in layers else layers[0]
+    found = decided(subject, settings, shown, statistics.num_samples, run)
+    evidence = {name: measured(name, getattr(settings, name), header, run.output_root) for name in _MEASURING}
+    gatherer = Gatherer(subject, statistics, settings, path, run)
+    tables = None if evidence["context"] is None else evidence["context"][1]
+    content = Content(
+        title=title_of(subject.explainer, subject.dataset.name),
+        facts=_facts(subject, header, path, found),
+        class_names=model.class_names,
+        layers=tuple(
+            gatherer.layer(
+                name,
+                None if tables is None else context_of(name, tables),
+                found.shares() if name == shown else None,
+            )
+            for name in layers
+        ),
+        layer=shown,
+        pictures=found.pictures,
+        decisions=found.decisions,
+        findings=tuple(_findings(evidence, path)),
+        left_out=tuple(_left_out(settings, statistics, found)),
+    )
+    page = packed(content, settings.max_megabytes * MEGABYTE)
+    for one in page.index["left_out"]:
+        log.info("left out: %s (%s)", one["what"], one["how"])
+    return [_written(page, target, is_folder=settings.folder)]
+
+
+_MEASURING = ("context", "evaluate")  # stages whose findings are shown
+_COMMANDS = {
+    "context": "lcrp stage=context",
+    "evaluate": "lcrp stage=evaluate stage.checks=true",
+}
+
+
+def _target(settings: ExploreSettings, run: Run) -> Path:
+    """Where the page goes."""
+    if settings.output is None:
+        return run.folder / (FOLDER if settings.folder else FILE)
+    if settings.folder and _is_a_persons(settings.output):
+        raise StoreError(
+            f"'{settings.output}' is there and holds no page: nothing is written over it",
+            mend="Set stage.output to a new folder.",
+        )
+    if not settings.folder and settings.output.is_dir():
+        raise StoreError(f"'{settings.output}' is a folder", mend="Set stage.output to a file, such as audit.html.")
+    return settings.output
+
+
+def _is_a_persons(folder: Path) -> bool:
+    """Whether something is there that is no folder of a page, and not empty."""
+    if not folder.exists() or (folder / "index.html").is_file():
+        return False
+    return not folder.is_dir() or any(folder.iterdir())
+
+
+def _findings(evidence: Mapping[str, tuple[Path, Tables] | None], path: Path) -> list[Finding]:
+    """What other stages found, and what became of the relevance of the statistics' decisions."""
+    with StatisticsFile(path) as file:
+        ledger = file.ledger()
+    summary = None if ledger is None else ledger.summary()
+    sentences = () if summary is None else (str(summary).capitalize() + ".",)
+    first = Finding(name="ledger", sentences=sentences, source=path.name)
+    return [first, *(finding(name, found, _COMMANDS[name]) for name, found in evidence.items())]
+
+
+def _facts(subject: Subject, header: StatisticsHeader, path: Path, found: Decided) -> dict[str, object]:
+    """What the page says of itself."""
+    explainer = subject.explainer
+    with StatisticsFile(path) as file:
+        log_of = file.targets()
+    return {
+        "model": explainer.name,
+        "checkpoint": explainer.checkpoint,
+        "checkpoint_sha256": explainer.checkpoint_sha256,
+        "composite": explainer.composite.name,
+        "dataset": subject.dataset.name,
+        "dataset_fingerprint": header.dataset_fingerprint,
+        "data": header.reading,
+        "statistics": path.name,
+        "statistics_hash": header.config_hash,
+        "num_samples": header.num_samples,
+        "num_targets": len(log_of.explained),
+        "num_skipped_targets": len(log_of.skipped_targets),
+        "num_skipped_samples": len(log_of.skipped_samples),
+        "num_pictures": found.num_tried,
+        "made": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "versions": versions(),
+        "commit": commit(),
+        "settings": dict(header.config),
+    }
+
+
+def _left_out(settings: ExploreSettings, statistics: StatisticsSettings, found: Decided) -> list[LeftOut]:
+    told = []
+    if not settings.pictures:
+        told.append(LeftOut(what="photographs and crops", how="stage.pictures=true"))
+    if not found.decisions:
+        told.append(LeftOut(what="explained decisions", how="stage.num_decisions=24"))
+    if not statistics.record:
+        told.append(
+            LeftOut(
+                what="how a concept's share is spread over all decisions (mean and deviation are there)",
+                how="statistics.record=true, with stage=glocal, too",
+            )
+        )
+    return told
+
+
+def _written(page: Packed, target: Path, *, is_folder: bool) -> Path:
+    """Write the file, or the folder."""
+    if not is_folder:
+        with replacing(target) as part, part.open("wb") as file:
+            size = sum(map(file.write, one_file(page)))
+        log.info("%.1f MB, opened by a double click: %s", size / MEGABYTE, target.name)
+        return target
+    for name in ("data", "pictures"):
+        shutil.rmtree(target / name, ignore_errors=True)  # of an earlier page
+    size = 0
+    for name, content in folder_files(page):
+        with replacing(target / name) as part:
+            size += part.write_bytes(content)
+    log.info("%.1f MB, open index.html in %s", size / MEGABYTE, target.name)
+    return target / "index.html"

@@ -1,0 +1,250 @@
+"""The explorer's page in Chromium, opened from file:// with the network off: what a person sees and does."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from chromium import Browser, Page, browsing
+from made_up_page import HOSTILE, LAYER, made_up
+
+from lcrp.page.html import folder_files, one_file
+from lcrp.page.pack import packed
+
+pytestmark = pytest.mark.slow
+
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
+VIEWS = {
+    "overview": "#/overview",
+    "decisions": "#/decisions?class=boat&sort=outside",
+    "decision": "#/decision/0.0.0",
+    "decision with a mask": "#/decision/3.0.0",
+    "concept": f"#/concept/{LAYER}/5?class=boat",
+    "compare": "#/compare?a=0.0.0&b=4.1.0",
+    "nothing": "#/nowhere",
+}
+HEADINGS = {
+    "overview": "What does it look at?",
+    "decisions": "Decisions",
+    "decision": "boat",
+    "decision with a mask": "boat",
+    "concept": "c5",
+    "compare": "Compare",
+    "nothing": "Nothing here",
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "audit.html"
+    path.write_bytes(b"".join(one_file(packed(made_up()))))
+    return path
+
+
+def _is_quiet(page: Page) -> None:
+    assert page.messages == []
+    assert page.requests == []
+
+
+def test_every_view_is_reached_by_its_address(browser: Browser, page_file: Path) -> None:
+    for name, address in VIEWS.items():
+        page = browser.open(page_file, address=address)
+        page.settle()
+        assert page.evaluate("document.querySelector('h1').textContent").startswith(HEADINGS[name])
+        assert page.evaluate("document.querySelectorAll('[data-missing]').length") == 0
+        _is_quiet(page)
+        page.close()
+
+
+def test_back_and_copied_links_lead_where_they_led(browser: Browser, page_file: Path) -> None:
+    page = browser.open(page_file)
+    for address in VIEWS.values():
+        page.go(address)
+    page.evaluate("history.go(-2)")
+    page.wait("location.hash.startsWith('#/concept/')")
+    page.settle()
+    assert page.evaluate("document.querySelector('h1').textContent") == "c5"
+    _is_quiet(page)
+    page.close()
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_axe_finds_nothing(browser: Browser, page_file: Path, width: int, is_dark: bool) -> None:
+    page = browser.open(page_file, width=width, is_dark=is_dark)
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    for name, address in VIEWS.items():
+        page.go(address)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+        page.settle()
+        found = json.loads(
+            page.evaluate(
+                "axe.run().then((found) => JSON.stringify(found.violations.map((one) => "
+                "[one.id, one.help, one.nodes.slice(0, 3).map((node) => node.html + ' ' + node.failureSummary)])))"
+            )
+        )
+        assert found == [], name
+        width_of_page = page.evaluate("document.documentElement.scrollWidth")
+        assert width_of_page <= width, f"{name} scrolls sideways"
+    page.close()
+
+
+def test_everything_by_keys_alone(browser: Browser, page_file: Path) -> None:
+    page = browser.open(page_file)
+    heading, here = "document.querySelector('h1').textContent", "location.hash"
+    page.press("/")
+    assert page.evaluate("document.activeElement.type") == "search"
+    for letter in "c7":
+        page.press(letter)
+    page.press("Enter")
+    page.wait("location.hash.includes('/7')")
+    page.settle()
+    assert page.evaluate(heading) == "c7"
+    page.press("l")
+    assert "backbone.other" in page.evaluate(here)
+    page.press("h")
+    assert f"/{LAYER}/" in page.evaluate(here)
+    page.press("Escape")
+    assert page.evaluate(here).startswith("#/overview")
+    page.go("#/decisions")
+    for _ in range(2):
+        page.press("j")
+    page.press("k")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "#/decision/0.0.0"
+    page.press("Enter")
+    page.wait("location.hash === '#/decision/0.0.0'")
+    page.settle()
+    page.press("2")
+    pressed = "[...document.querySelectorAll('.choose')].map((one) => one.getAttribute('aria-pressed'))"
+    assert page.evaluate(pressed)[:3] == ["false", "true", "false"]
+    assert "relevance through" in page.evaluate("document.querySelector('figcaption').textContent")
+    page.press("o")
+    assert page.evaluate("document.querySelector('.frame').style.getPropertyValue('--opacity')") == "0"
+    page.press("b")
+    assert "marks=0.0.0" in page.evaluate(here)
+    page.press("j")
+    assert page.evaluate(here).startswith("#/decision/1.1.0")
+    assert "marks=0.0.0" in page.evaluate(here)
+    page.press("c")
+    assert page.evaluate(here).startswith("#/compare?a=1.1.0")
+    page.press("j")
+    assert "b=2.2.0" in page.evaluate(here)
+    page.press("?")
+    assert page.evaluate("document.querySelector('dialog').open")
+    page.press("Escape")
+    assert not page.evaluate("document.querySelector('dialog').open")
+    _is_quiet(page)
+    page.close()
+
+
+def test_every_link_and_button_is_reached_by_tab(browser: Browser, page_file: Path) -> None:
+    """What takes a click and no Tab is closed to whoever has no pointer."""
+    page = browser.open(page_file)
+    for address in VIEWS.values():
+        page.go(address)
+        page.evaluate("document.activeElement.blur()")
+        wanted = page.evaluate(
+            "[...document.querySelectorAll('a[href], button, input, select, summary')]"
+            ".filter((one) => one.checkVisibility() && !one.closest('dialog')).length"
+        )
+        seen = set()
+        for _ in range(wanted + 40):
+            page.command("Input.dispatchKeyEvent", {"type": "keyDown", "key": "Tab", "windowsVirtualKeyCode": 9})
+            seen.add(
+                page.evaluate(
+                    "[...document.querySelectorAll('a[href], button, input, select, summary')]"
+                    ".indexOf(document.activeElement)"
+                )
+            )
+        assert len(seen - {-1}) >= wanted, address
+    page.close()
+
+
+def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
+    """Names that run, or turn the direction of what stands beside them, come from somebody's folder."""
+    path = tmp_path / "hostile.html"
+    content = made_up(names=HOSTILE)
+    content = replace(content, names={LAYER: dict(enumerate(HOSTILE))})
+    path.write_bytes(b"".join(one_file(packed(content))))
+    page = browser.open(path, width=360)
+    addresses = ["#/overview", "#/decisions", *(f"#/decision/{number}.{number}.0" for number in range(6))]
+    addresses += [f"#/concept/{LAYER}/{number}" for number in range(6)] + ["#/compare?a=0.0.0&b=1.1.0"]
+    for address in addresses:
+        page.go(address)
+        assert page.evaluate("globalThis.hacked") is None
+        assert page.evaluate("document.querySelectorAll('main img, main script').length") == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, address
+    names = "[...document.querySelectorAll('table.classes tbody th a')].map((one) => one.textContent)"
+    page.go("#/overview")
+    assert sorted(page.evaluate(names)) == sorted(HOSTILE)
+    typed = {"class": "<img src=x onerror=globalThis.hacked=9>", "names": '{"0.9":"<b>x"}'}
+    page.go(f"#/concept/{LAYER}/9?{urlencode(typed)}")
+    assert page.evaluate("document.querySelector('h1').textContent") == "<b>x (c9)"
+    page.go("#/decisions?names=%7B%7B%7B&sort=__proto__")
+    assert page.evaluate("document.querySelector('h1').textContent") == "Decisions"
+    assert page.evaluate("globalThis.hacked") is None
+    _is_quiet(page)
+    page.close()
+
+
+def test_names_are_typed_and_kept_in_the_address(browser: Browser, page_file: Path) -> None:
+    page = browser.open(page_file, address=f"#/concept/{LAYER}/5")
+    page.settle()
+    page.evaluate("document.querySelector('#name').value = 'striped sail'")
+    page.evaluate("document.querySelector('.naming button').click()")
+    page.settle()
+    assert page.evaluate("document.querySelector('h1').textContent") == "striped sail (c5)"
+    address = page.evaluate("location.hash")
+    page.go("#/overview?" + address.split("?")[1])
+    assert "striped sail (c5)" in page.evaluate("document.querySelector('main').textContent")
+    page.close()
+    other = browser.open(page_file, address=address)
+    assert other.evaluate("document.querySelector('h1').textContent") == "striped sail (c5)"
+    other.close()
+
+
+def test_the_folder_opens_like_the_file(browser: Browser, tmp_path: Path) -> None:
+    for name, content in folder_files(packed(made_up())):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    page = browser.open(tmp_path / "index.html", address="#/decision/0.0.0")
+    for address in VIEWS.values():
+        page.go(address)
+        assert page.evaluate("document.querySelectorAll('[data-missing]').length") == 0
+    assert page.messages == []
+    assert all(one.startswith(tmp_path.as_uri()) for one in page.requests)
+    page.close()
+
+
+def test_numbers_of_the_page_are_those_of_the_content(browser: Browser, page_file: Path) -> None:
+    """The program reading arrays at a wrong place, or with rows for columns, would show other numbers."""
+    content = made_up()
+    page = browser.open(page_file, address=f"#/concept/{LAYER}/5")
+    page.settle()
+    rows = page.evaluate(
+        "[...document.querySelectorAll('[aria-labelledby=per-class] tbody tr')].map((one) => "
+        "[one.querySelector('th').textContent, one.querySelector('td.number').textContent])"
+    )
+    mean = content.layers[0].moments.mean()[:, 5]
+    wanted = {
+        name: f"{100 * value:.1f} %".replace("-", "\N{MINUS SIGN}")
+        for name, value in zip(content.class_names, mean, strict=True)
+    }
+    assert dict(rows) == wanted
+    shown = page.evaluate("[...document.querySelectorAll('.references .number')].map((one) => one.textContent)")
+    assert shown == [f"{100 * one.score:.0f} %" for one in content.layers[0].references[5]]
+    page.go("#/decision/0.0.0")
+    facts = content.decisions[0].facts
+    told = page.evaluate("document.querySelector('.lead strong').textContent")
+    assert told == f"{100 * facts['outside']:.0f} %"
+    listed = page.evaluate("[...document.querySelectorAll('.carried .name')].map((one) => one.textContent)")
+    assert [int(one.split("c")[-1].strip(")")) for one in listed] == [one["concept"] for one in facts["concepts"]]
+    page.close()

@@ -1,0 +1,118 @@
+"""stage=explore through the command line: what the page holds is what the statistics and decisions say."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import TINY, Outcome
+from lcrp.page.reader import PageData, read_page
+from lcrp.storage.statistics import StatisticsFile
+
+LAYER = "model.2.cv3.conv"
+FEW = ("stage=explore", *TINY, "stage.num_decisions=2", "stage.n_concepts_per_class=3", "stage.n_references=2")
+
+
+def _statistics(folder: Path) -> Path:
+    (path,) = (folder / "outputs" / "statistics").glob("*/*.h5")
+    return path
+
+
+@pytest.fixture
+def made(lcrp: Callable[..., Outcome], tmp_path: Path) -> PageData:
+    outcome = lcrp(*FEW, "stage.make_statistics=true", "stage.output=audit.html", "statistics.record=true")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out[-1] == "audit.html"
+    return read_page(tmp_path / "audit.html")
+
+
+def test_the_page_holds_the_statistics(made: PageData, tmp_path: Path) -> None:
+    """Every number of the page is that of the HDF5 file, bit for bit."""
+    with StatisticsFile(_statistics(tmp_path)) as file:
+        found, header, record = file.layer(LAYER), file.header, file.record(LAYER)
+        targets = file.targets().explained
+    assert made.index["facts"]["statistics_hash"] == header.config_hash
+    assert made.index["classes"] == list(header.class_names)
+    assert made.index["facts"]["num_targets"] == len(targets)
+    assert np.array_equal(made.array("l0.class_ids"), found.moments.class_ids)
+    assert np.array_equal(made.array("l0.count"), found.moments.count)
+    assert np.array_equal(made.array("l0.mean"), found.moments.mean(), equal_nan=True)
+    assert np.array_equal(made.array("l0.deviation"), np.sqrt(found.moments.variance()), equal_nan=True)
+    for name in ("score", "sample", "class_id", "item", "filled"):
+        assert np.array_equal(made.array(f"l0.top.{name}"), getattr(found.relevance, name))
+    owner = np.array([one.target.class_id for one in targets])
+    for row, class_id in enumerate(found.moments.class_ids.tolist()):
+        middle = np.quantile(record[owner == class_id].astype(np.float32), 0.5, axis=0)
+        assert made.array("l0.spread")[row, :, 2] == pytest.approx(middle)
+
+
+def test_references_are_of_the_ranking(made: PageData) -> None:
+    start, score = made.array("l0.ref.start"), made.array("l0.ref.score")
+    top = made.array("l0.top.score")
+    assert start[-1] > 0
+    for concept, image in made.index["layers"][0]["images"].items():
+        rows = slice(start[int(concept)], start[int(concept) + 1])
+        assert 0 < rows.stop - rows.start <= 2
+        assert set(score[rows].tolist()) <= set(top[int(concept)].tolist())
+        assert made.images[image][8:12] == b"WEBP"
+
+
+def test_decisions_are_those_of_render(made: PageData, lcrp: Callable[..., Outcome], tmp_path: Path) -> None:
+    """The page and stage=render tell the same of a decision."""
+    outcome = lcrp("stage=render", *TINY, "stage.samples=[0]", "stage.n_references=0", "stage.n_concepts=6")
+    assert outcome.code == 0, outcome.err
+    (rendered,) = (
+        json.loads(path.read_text()) for path in (tmp_path / "outputs/runs").glob("*render*/*_0_model*.json")
+    )
+    shown = next(one["facts"] for one in made.index["decisions"] if one["facts"]["sample"] == 0)
+    assert {**shown, "title": rendered["title"]} == rendered
+    shares = made.array("d.shares")[0]
+    for one in shown["concepts"]:
+        assert shares[one["concept"]] == np.float32(one["share"])
+
+
+def test_without_pictures_and_decisions(lcrp: Callable[..., Outcome], tmp_path: Path) -> None:
+    arguments = ("stage.make_statistics=true", "stage.output=audit.html", "stage.pictures=false")
+    outcome = lcrp(*FEW[:-3], "stage.num_decisions=0", *arguments)
+    assert outcome.code == 0, outcome.err
+    page = read_page(tmp_path / "audit.html")
+    assert page.images == ()
+    assert page.index["decisions"] == []
+    assert page.array("l0.ref.start")[-1] > 0
+    assert {one["how"] for one in page.index["left_out"]} >= {"stage.pictures=true", "stage.num_decisions=24"}
+
+
+def test_a_folder_is_written_over_pages_alone(lcrp: Callable[..., Outcome], tmp_path: Path) -> None:
+    """A folder that holds something else is a person's own."""
+    arguments = (*FEW, "stage.make_statistics=true", "stage.folder=true", "stage.output=audit")
+    for _ in range(2):
+        outcome = lcrp(*arguments)
+        assert outcome.code == 0, outcome.err
+    assert len(read_page(tmp_path / "audit").index["decisions"]) == 2
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years")
+    outcome = lcrp(*arguments[:-1], "stage.output=mine")
+    assert outcome.code == 1
+    assert "holds no page: nothing is written over it" in outcome.err[-1]
+    assert [one.name for one in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("stage.max_megabytes=0.1",), "max_megabytes=0.1 is out of range"),
+        (("stage.num_decisions=-1",), "stage.num_decisions=-1 is too small"),
+        (("stage.statistics=[a.h5,b.h5,c.h5]",), "statistics names 3 files"),
+        (("stage.context=nothing.h5",), "nothing.h5"),
+        (("stage.class_name=unicorn",), "class 'unicorn' is not known to the model"),
+        ((), "there are no statistics in"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(lcrp: Callable[..., Outcome], arguments: tuple[str, ...], told: str) -> None:
+    made = ("stage.make_statistics=true",) if any("context" in one for one in arguments) else ()
+    outcome = lcrp(*FEW, *arguments, *made)
+    assert outcome.code == 1
+    assert told in outcome.err[-1]
+    assert outcome.err[-1].startswith("lcrp: error: ")

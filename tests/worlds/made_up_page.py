@@ -1,0 +1,171 @@
+"""Content for the explorer's page, made up: of any size, with names as a hostile person would choose them."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from lcrp.page.content import (
+    Content,
+    ContextContent,
+    DecisionContent,
+    Finding,
+    LayerContent,
+    PictureContent,
+    ReferenceContent,
+)
+from lcrp.page.maps import coarse_mask
+from lcrp.page.pictures import SIDE, photograph, strip
+from lcrp.values.evidence import Table
+from lcrp.values.statistics import Moments, TopTable
+
+LAYER = "backbone.block.conv"
+HOSTILE = (
+    "<img src=x onerror=globalThis.hacked=1>",
+    "</script><script>globalThis.hacked=2</script>",
+    "\u202eevil\u202c \u2067rtl",
+    "x" * 300,
+    "🦄👩‍🚀 emoji",
+    "';globalThis.hacked=3;'\"&amp;",
+)
+
+
+def made_up(
+    *,
+    num_concepts: int = 24,
+    num_references: int = 6,
+    num_decisions: int = 12,
+    names: tuple[str, ...] = ("boat", "car", "kite"),
+) -> Content:
+    """A page's content."""
+    generator = np.random.default_rng(0)
+    moments, ranking = _statistics(generator, num_concepts, len(names))
+    keys = [f"{names[number % len(names)]}/{number:05d}" for number in range(64)]
+    references = {
+        concept: tuple(
+            ReferenceContent(
+                key=keys[int(ranking.sample[concept, rank])],
+                sample=int(ranking.sample[concept, rank]),
+                class_id=int(ranking.class_id[concept, rank]),
+                item=0,
+                score=float(ranking.score[concept, rank]),
+            )
+            for rank in range(num_references)
+        )
+        for concept in range(num_concepts)
+    }
+    layer = LayerContent(
+        name=LAYER,
+        moments=moments,
+        ranking=ranking,
+        references=references,
+        strips={concept: _strip(concept % 7, num_references) for concept in range(num_concepts)},
+        context=_context(generator, num_concepts, len(names)),
+    )
+    decisions = tuple(_decision(generator, number, num_concepts, names) for number in range(num_decisions))
+    pictures = tuple(
+        PictureContent(name=f"{keys[number % 64]} {number}", image=_photograph(number % 5), size=(240, 320))
+        for number in range(num_decisions)
+    )
+    return Content(
+        title=f"made up · {names[0]}",
+        facts={
+            "model": names[0], "dataset": "made up", "num_targets": 64, "num_samples": 64,
+            "checkpoint_sha256": "0" * 64, "settings": {"a": 1}, "versions": {"lcrp": "0"},
+        },
+        class_names=names,
+        layers=(layer, replace(layer, name="backbone.other", context=None)),
+        layer=LAYER,
+        pictures=pictures,
+        decisions=decisions,
+        findings=(
+            Finding(name="context", sentences=(f"Most for {names[0]}.",), source="run",
+                    tables=(Table(name="validation", columns={"layer": [LAYER], "value": [float("nan")]}),)),
+            Finding(name="evaluate", command="lcrp stage=evaluate"),
+        ),
+        names={LAYER: {3: names[0]}},
+    )  # fmt: skip
+
+
+def _statistics(generator: np.random.Generator, num_concepts: int, num_classes: int) -> tuple[Moments, TopTable]:
+    shares = generator.normal(0.5 / num_concepts, 1.0 / num_concepts, (64, num_concepts))
+    owner = np.arange(64) % num_classes
+    total = [np.round(shares[owner == row].sum(axis=0) * 2**32) for row in range(num_classes)]
+    square = [np.round((shares[owner == row] ** 2).sum(axis=0) * 2**32) for row in range(num_classes)]
+    moments = Moments(
+        class_ids=np.arange(num_classes, dtype=np.int32),
+        count=np.bincount(owner).astype(np.int64),
+        total=np.stack(total).astype(np.int64),
+        square_high=np.stack(square).astype(np.int64),
+        square_low=np.zeros((num_classes, num_concepts), dtype=np.int64),
+    )
+    order = np.argsort(-shares, axis=0)[:40].T
+    ranking = TopTable(
+        score=np.take_along_axis(shares.T, order, axis=1).astype(np.float32),
+        sample=order.astype(np.int64),
+        class_id=owner[order].astype(np.int32),
+        item=np.zeros(order.shape, dtype=np.int32),
+        peak=np.zeros(order.shape, dtype=np.int32),
+        filled=np.full(num_concepts, 40, dtype=np.int32),
+    )
+    return moments, ranking
+
+
+def _context(generator: np.random.Generator, num_concepts: int, num_classes: int) -> ContextContent:
+    concept = np.repeat(np.arange(min(num_concepts, 12)), num_classes)
+    value = generator.random(len(concept))
+    return ContextContent(
+        class_id=np.tile(np.arange(num_classes), len(concept) // num_classes),
+        concept=concept,
+        context=value,
+        low=np.maximum(value - 0.1, 0.0),
+        high=np.where(value > 0.9, np.nan, np.minimum(value + 0.1, 1.0)),
+        sensitivity=np.where(value > 0.5, np.nan, value),
+    )
+
+
+def _decision(
+    generator: np.random.Generator, number: int, num_concepts: int, names: tuple[str, ...]
+) -> DecisionContent:
+    shares = generator.normal(0.0, 1.0 / num_concepts, num_concepts).astype(np.float32)
+    shown = np.argsort(-shares)[:6].tolist()
+    rows, columns = np.mgrid[0:48, 0:64] / 64
+    maps = np.stack([
+        np.exp(-40 * ((rows - generator.random()) ** 2 + (columns - generator.random()) ** 2)) * sign
+        for sign in (1.0, 0.5, -0.5, 0.2, 0.1, 0.3, 0.2)
+    ])  # fmt: skip
+    class_id = number % len(names)
+    is_mask = number % 4 == 3
+    verdict = ("hit", "false alarm", "unlabelled")[number % 3]
+    facts = {
+        "sample": number, "class": names[class_id], "class_id": class_id, "item": 0, "rank": 0, "score": 0.8,
+        "confidence": float(0.3 + 0.6 * generator.random()), "box": None if is_mask else [10.0, 20.0, 200.0, 180.0],
+        "area": 900 if is_mask else None, "outside": float(generator.random()), "outside_area": 0.8, "against": 0.1,
+        "layer": LAYER, "layer_share": float(generator.random()), "coverage": 0.4, "key": names[0],
+        "ledger": {"seed": 1.0, "reached": 0.7, "constants": 0.3},
+        "concepts": [
+            {"concept": one, "share": float(shares[one]), "outside": float(generator.random())} for one in shown
+        ],
+        "others": [{"class": names[0], "confidence": 0.5, "box": None, "share": 0.1}], "runners_up": [],
+        "annotated": {"verdict": verdict, "class": names[class_id], "overlap": 0.6},
+    }  # fmt: skip
+    mask = coarse_mask(rows + columns > 0.9) if is_mask else None
+    box = None if is_mask else (0.1, 0.2, 0.6, 0.75)
+    return DecisionContent(picture=number, facts=facts, box=box, mask=mask, maps=maps, shares=shares)
+
+
+@cache
+def _strip(seed: int, count: int) -> bytes:
+    return strip([_noise(seed * count + number, (SIDE, SIDE)) for number in range(count)])
+
+
+@cache
+def _photograph(seed: int) -> bytes:
+    return photograph(_noise(1000 + seed, (240, 320)))
+
+
+def _noise(seed: int, size: tuple[int, int]) -> np.ndarray:
+    """A picture that compresses about as well as a photograph: a crop takes 1.5 kB, a photograph 12."""
+    generator = np.random.default_rng(seed)
+    coarse = np.kron(generator.random((size[0] // 8, size[1] // 8, 3)), np.ones((8, 8, 1)))
+    return 0.9 * coarse + 0.1 * np.kron(generator.random((size[0] // 2, size[1] // 2, 1)), np.ones((2, 2, 3)))
