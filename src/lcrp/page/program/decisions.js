@@ -61,6 +61,7 @@ export function decisionsView() {
       saving("decisions", () => table(found))),
     shown: list.update,
     leave: list.leave,
+    all: list.all,
     keys: { j: () => step(1), k: () => step(-1) },
   };
 }

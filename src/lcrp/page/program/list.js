@@ -63,14 +63,14 @@ export function virtualList(items, row, { height, width, label }) {
     if (!isWaiting) requestAnimationFrame(update);
     isWaiting = true;
   };
-  const all = () => items.forEach((_, number) => shown.has(number) || show(number)); // a print has no screen
-  addEventListener("beforeprint", all, true);
   addEventListener("scroll", later, { passive: true });
   addEventListener("resize", later);
   queueMicrotask(update);
   return {
     element: list,
     update,
+    /** Show every row: a print has no screen. */
+    all: () => items.forEach((_, number) => shown.has(number) || show(number)),
     /** Bring a row to the screen and focus it. @param {number} number */
     focus(number) {
       const element = shown.get(number) ?? show(number);
@@ -78,7 +78,6 @@ export function virtualList(items, row, { height, width, label }) {
       element.scrollIntoView({ block: "nearest" });
     },
     leave() {
-      removeEventListener("beforeprint", all, true);
       removeEventListener("scroll", later);
       removeEventListener("resize", later);
     },

@@ -13,7 +13,7 @@ import { overview } from "./overview.js";
 import { showAll } from "./parts.js";
 import { search } from "./search.js";
 
-/** @typedef {{title: string, element: HTMLElement, keys?: Record<string, any>, up?: string, shown?: () => void, leave?: () => void}} View */
+/** @typedef {{title: string, element: HTMLElement, keys?: Record<string, any>, up?: string, shown?: () => void, leave?: () => void, all?: () => void}} View */
 
 /** @type {Record<string, () => View>} */
 const VIEWS = { overview, decisions: decisionsView, decision: decisionView, concept: conceptView, compare: compareView };
@@ -93,7 +93,10 @@ async function start() {
     main, sheet);
   addEventListener("hashchange", render);
   addEventListener("keydown", pressed);
-  addEventListener("beforeprint", showAll);
+  addEventListener("beforeprint", () => {
+    view.all?.();
+    showAll();
+  });
   render();
 }
 
