@@ -133,6 +133,7 @@ def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget
         ledger=attribution.ledgers[0] if attribution.ledgers and choice.mode == "relevance" else None,
         annotated=annotated(attributor.task, view.sample, explained, mask, view.data_names),
         all_shares=scores.float().numpy().astype(np.float32),
+        class_confidences=_array(attributor.task.class_confidences(view.prediction, explained)),
     )
 
 

@@ -1,4 +1,4 @@
-"""stage=import and stage=export: concept statistics from zennit-crp's folders, and for them.
+"""Concept statistics from zennit-crp's folders, and for them: stage=import, and a format of stage=export.
 
 zennit-crp stores top samples with score and neuron. Classes of the samples over all classes are found again by sample,
 score and neuron in the tables of the single classes (-1 where none holds them), items are 0 (the best detection).
@@ -31,7 +31,8 @@ from lcrp.storage.crp_folder import (
     Shape,
 )
 from lcrp.storage.location import find_statistics, imported_key, statistics_path
-from lcrp.storage.new_crp_folder import new_crp_folder, write_class, write_class_list, write_overall
+from lcrp.storage.new_crp_folder import write_class, write_class_list, write_overall
+from lcrp.storage.new_folder import new_folder
 from lcrp.storage.statistics import StatisticsFile, write_statistics
 from lcrp.values.statistics import (
     Entries,
@@ -63,7 +64,7 @@ class ImportSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExportSettings:
+class CrpExport:
     """What is exported, and where to.
 
     Attributes:
@@ -117,7 +118,7 @@ def import_statistics(subject: Subject, statistics: StatisticsSettings, settings
     return path
 
 
-def export_statistics(subject: Subject, statistics: StatisticsSettings, settings: ExportSettings, run: Run) -> Path:
+def export_statistics(subject: Subject, statistics: StatisticsSettings, settings: CrpExport, run: Run) -> Path:
     """Write concept statistics as a folder that zennit-crp's FeatureVisualization reads.
 
     Args:
@@ -136,7 +137,7 @@ def export_statistics(subject: Subject, statistics: StatisticsSettings, settings
     convention = settings.convention
     with (
         StatisticsFile(path, class_names=subject.explainer.class_names) as file,
-        new_crp_folder(settings.folder) as folder,
+        new_folder(settings.folder) as folder,
     ):
         seen: dict[Score, set[int]] = {score: set() for score in BY_CLASS}
         with run.progress(len(file.layer_names), "export", "layers") as progress:

@@ -158,6 +158,7 @@ class Explanation:
         annotated: what the annotation says of the decision; None for pictures that do not come from a dataset.
         ledger: what became of the decision's relevance; None where it was not kept: activation, rules on modules.
         all_shares: [C] the share of every concept of the layer, shown or not; None where only the shown ones are known.
+        class_confidences: [K] confidence in every class of the network for this decision; None where it is not known.
     """
 
     title: str
@@ -181,6 +182,7 @@ class Explanation:
     annotated: Annotated | None = None
     ledger: Ledger | None = None
     all_shares: npt.NDArray[np.float32] | None = None
+    class_confidences: npt.NDArray[np.floating] | None = None
 
     @property
     def content(self) -> tuple[int, int, int, int]:

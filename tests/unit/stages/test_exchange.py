@@ -18,7 +18,7 @@ from lcrp.decisions.subject import StatisticsSettings
 from lcrp.errors import LayerError, StoreError
 from lcrp.runs.run import Run
 from lcrp.stages.context.context import context
-from lcrp.stages.exchange import ExportSettings, ImportSettings, export_statistics, import_statistics
+from lcrp.stages.exchange import CrpExport, ImportSettings, export_statistics, import_statistics
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.stages.render import RenderSettings, render
 from lcrp.storage.crp_folder import Convention
@@ -38,7 +38,7 @@ def exported(run: Run, statistics: StatisticsSettings = STATISTICS, convention: 
     """A folder for zennit-crp, made from a pass of our own."""
     subject = colour_world.subject()
     glocal(subject, statistics, GlocalSettings(), run)
-    settings = ExportSettings(folder=run.folder / "crp", convention=convention or Convention())
+    settings = CrpExport(folder=run.folder / "crp", convention=convention or Convention())
     return export_statistics(subject, statistics, settings, run)
 
 
@@ -327,7 +327,7 @@ def test_export_leaves_alone_what_is_there(run: Run) -> None:
 
 
 def test_export_without_statistics_says_how_to_make_them(run: Run) -> None:
-    settings = ExportSettings(folder=run.folder / "crp")
+    settings = CrpExport(folder=run.folder / "crp")
     subject = replace(colour_world.subject(), command="lcrp stage=glocal model=colours")
     with pytest.raises(StoreError, match="there are no statistics in ") as caught:
         export_statistics(subject, STATISTICS, settings, run)

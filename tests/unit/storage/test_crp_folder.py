@@ -13,7 +13,8 @@ from lcrp.storage.crp_folder import (
     Convention,
     CrpFolder,
 )
-from lcrp.storage.new_crp_folder import new_crp_folder, write_class, write_class_list, write_overall
+from lcrp.storage.new_crp_folder import write_class, write_class_list, write_overall
+from lcrp.storage.new_folder import new_folder
 from lcrp.values.statistics import Entries
 
 PLAIN = Convention()
@@ -33,7 +34,7 @@ def entries(items: list[int] | None = None) -> Entries:
 
 
 def written(path: Path, table: Entries) -> Path:
-    with new_crp_folder(path) as folder:
+    with new_folder(path) as folder:
         for score in OVERALL:
             write_overall(folder, score, "a.b", entries(), PLAIN)
             write_class(folder, score, ("a.b", 1), table, PLAIN)
@@ -109,7 +110,7 @@ def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(StoreError, match=r"cannot write '.*'"), new_crp_folder(tmp_path / "file" / "crp"):
+    with pytest.raises(StoreError, match=r"cannot write '.*'"), new_folder(tmp_path / "file" / "crp"):
         pass
-    with pytest.raises(StoreError, match="is there already and is left alone"), new_crp_folder(tmp_path / "file"):
+    with pytest.raises(StoreError, match="is there already and is left alone"), new_folder(tmp_path / "file"):
         pass

@@ -1,11 +1,14 @@
-"""stage=import and stage=export: concept statistics from or as a folder of zennit-crp."""
+"""stage=import and stage=export: from zennit-crp, and for other tools."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from omegaconf import MISSING
 
+from lcrp.config.paths import absolute
 from lcrp.config.root import Config, Stage
+from lcrp.config.stages.deciding import DecidingStage
 from lcrp.config.values import filled
 
 
@@ -32,13 +35,23 @@ class ImportStage(_ExchangeStage):
 
 
 @dataclass
-class ExportStage(_ExchangeStage):
-    """Concept statistics as a folder of zennit-crp."""
+class ExportStage(DecidingStage, _ExchangeStage):
+    """What lcrp found, as other tools read it."""
 
+    format: str = MISSING
     statistics: str | None = None
+    image: str | None = None
+    samples: list[Any] | None = None
+    class_name: str | None = None
+    rectangle: bool = MISSING
+    max_targets: int = MISSING
+    num_decisions: int = MISSING
+    layer: str | None = None
+    n_concepts: int = MISSING
 
     def settings(self, config: Config, origin: Path) -> object:  # noqa: ARG002
         """The settings as the stage's function takes them."""
-        from lcrp.stages.exchange import ExportSettings
+        from lcrp.stages.export import ExportSettings
 
-        return filled(ExportSettings, self, origin)
+        image = None if self.image is None else str(absolute(self.image, origin))  # a text: it may be a pattern
+        return filled(ExportSettings, replace(self, image=image), origin)

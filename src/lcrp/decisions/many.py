@@ -1,0 +1,99 @@
+"""The decisions of many pictures, explained: what the stages show that give an overview."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lcrp.data.dataset import Dataset
+from lcrp.data.folder import FolderDataset
+from lcrp.data.tiles import tiled
+from lcrp.decisions.concept_choice import ConceptChoice
+from lcrp.decisions.counting import StartCounting
+from lcrp.decisions.explained import explained
+from lcrp.decisions.selection import Selection, sample_indices
+from lcrp.decisions.subject import Subject
+from lcrp.errors import DataError, TargetError
+from lcrp.values.explanation import Explanation
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManyDecisions:
+    """Which decisions are explained, and how many.
+
+    Attributes:
+        selection: whose pictures, and which of their decisions.
+        choice: which concepts of which layer.
+        num_decisions: at most.
+        num_samples: of the dataset, the first so many; None for all.
+    """
+
+    selection: Selection
+    choice: ConceptChoice
+    num_decisions: int
+    num_samples: int | None = None
+
+
+def explained_pictures(
+    subject: Subject, wanted: ManyDecisions, start_counting: StartCounting
+) -> Iterator[list[Explanation]]:
+    """Decisions of one picture after the other, spread over the dataset; pictures without any are left out.
+
+    Args:
+        subject: the network, and the dataset whose pictures are shown, if none of a person's own are.
+        wanted: which, and how many.
+        start_counting: opens a count of the decisions, as `Run.progress` does.
+
+    Raises:
+        DataError: pictures that were asked for are not there.
+    """
+    selection, num_left = wanted.selection, wanted.num_decisions
+    pictures = _pictures(subject, selection)
+    names = None if selection.image is not None else annotated_names(pictures)
+    with start_counting(wanted.num_decisions, "decisions", "decisions") as progress:
+        for index in _order(pictures, wanted):
+            if not num_left:
+                return
+            try:
+                found = explained(subject.explainer, pictures[index], selection, wanted.choice, data_names=names)
+            except (TargetError, DataError) as error:
+                log.log(logging.DEBUG if selection.samples is None else logging.WARNING, "%s", error)
+                continue
+            found = found[:num_left]
+            num_left -= len(found)
+            progress.advance(len(found))
+            yield found
+    if num_left:
+        log.info(
+            "%d decisions instead of %d: these pictures hold no more",
+            wanted.num_decisions - num_left,
+            wanted.num_decisions,
+        )
+
+
+def annotated_names(dataset: Dataset) -> Sequence[str]:
+    """Classes that are annotated, empty for those of the network that are not."""
+    names: Sequence[str] = getattr(dataset, "annotated_names", dataset.class_names)
+    return names
+
+
+def _pictures(subject: Subject, selection: Selection) -> Dataset:
+    """A person's own pictures, or the dataset."""
+    image = selection.image
+    if image is None:
+        return subject.dataset
+    names = subject.explainer.class_names
+    return tiled(lambda placing: FolderDataset(image, placing, names), selection.placing(subject.explainer.transform))
+
+
+def _order(pictures: Dataset, wanted: ManyDecisions) -> Iterator[int]:
+    """Samples in the order in which they are looked at: spread over all of them first."""
+    if wanted.selection.samples is not None:
+        yield from sample_indices(pictures, wanted.selection.samples)
+        return
+    total = len(pictures)
+    if wanted.selection.image is None and wanted.num_samples is not None:
+        total = min(total, wanted.num_samples)
+    step = max(1, total // wanted.num_decisions)
+    yield from (index for start in range(step) for index in range(start, total, step))
