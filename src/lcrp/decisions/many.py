@@ -12,7 +12,7 @@ from lcrp.decisions.counting import StartCounting
 from lcrp.decisions.explained import explained
 from lcrp.decisions.selection import Selection, sample_indices
 from lcrp.decisions.subject import Subject
-from lcrp.errors import DataError, TargetError
+from lcrp.errors import DataError, TargetError, refuse
 from lcrp.values.explanation import Explanation
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class ManyDecisions:
 def explained_pictures(
     subject: Subject, wanted: ManyDecisions, start_counting: StartCounting
 ) -> Iterator[list[Explanation]]:
-    """Decisions of one picture after the other, spread over the dataset; pictures without any are left out.
+    """Decisions of one picture after the other, spread over the dataset; none of a picture in which nothing is decided.
 
     Args:
         subject: the network, and the dataset whose pictures are shown, if none of a person's own are.
@@ -49,7 +49,7 @@ def explained_pictures(
         DataError: pictures that were asked for are not there.
     """
     selection, num_left = wanted.selection, wanted.num_decisions
-    pictures = _pictures(subject, selection)
+    pictures = pictures_of(subject, selection)
     names = None if selection.image is not None else annotated_names(pictures)
     with start_counting(wanted.num_decisions, "decisions", "decisions") as progress:
         for index in _order(pictures, wanted):
@@ -59,7 +59,7 @@ def explained_pictures(
                 found = explained(subject.explainer, pictures[index], selection, wanted.choice, data_names=names)
             except (TargetError, DataError) as error:
                 log.log(logging.DEBUG if selection.samples is None else logging.WARNING, "%s", error)
-                continue
+                found = []
             found = found[:num_left]
             num_left -= len(found)
             progress.advance(len(found))
@@ -78,12 +78,16 @@ def annotated_names(dataset: Dataset) -> Sequence[str]:
     return names
 
 
-def _pictures(subject: Subject, selection: Selection) -> Dataset:
-    """A person's own pictures, or the dataset."""
-    image = selection.image
-    if image is None:
+def pictures_of(subject: Subject, selection: Selection) -> Dataset:
+    """The pictures to explain: a person's own, or the dataset.
+
+    Raises:
+        ConfigError: a rectangle is asked for of the dataset's.
+    """
+    if selection.image is None:
+        refuse(["rectangle=true is for pictures of your own; name them by stage.image"] if selection.rectangle else [])
         return subject.dataset
-    names = subject.explainer.class_names
+    image, names = selection.image, subject.explainer.class_names
     return tiled(lambda placing: FolderDataset(image, placing, names), selection.placing(subject.explainer.transform))
 
 

@@ -111,7 +111,9 @@ def export(subject: Subject, statistics: StatisticsSettings, settings: ExportSet
             num_samples=statistics.num_samples,
         )
         by_picture = [
-            [as_photographed(one) for one in found] for found in explained_pictures(subject, wanted, run.progress)
+            [as_photographed(one) for one in found]
+            for found in explained_pictures(subject, wanted, run.progress)
+            if found
         ]
         if not by_picture:
             raise TargetError(

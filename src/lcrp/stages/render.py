@@ -7,11 +7,11 @@ from pathlib import Path
 
 from lcrp.attribution.layers import AUTO
 from lcrp.data.dataset import Dataset
-from lcrp.data.folder import FolderDataset
-from lcrp.data.tiles import TiledDataset, tiled
+from lcrp.data.tiles import TiledDataset
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.doubts import Loss, losses_in, tell_losses
 from lcrp.decisions.explained import explained, layer_of, title_of
+from lcrp.decisions.many import annotated_names, pictures_of
 from lcrp.decisions.references import ReferenceSource, reference_source
 from lcrp.decisions.selection import Selection, class_id_of, sample_indices
 from lcrp.decisions.subject import StatisticsSettings, Subject
@@ -98,7 +98,7 @@ def render(subject: Subject, statistics: StatisticsSettings, settings: RenderSet
     if (settings.choice.layer or subject.explainer.layer) != AUTO:
         layer_of(subject.explainer, settings.choice.layer)  # refused before statistics are made
     class_id_of(settings.selection.class_name, subject.explainer.class_names)  # likewise
-    pictures = _pictures(subject, settings.selection)
+    pictures = pictures_of(subject, settings.selection)
     indices = _indices(pictures, settings.selection)
     subject, path = _with_statistics(subject, statistics, settings, run, pictures)
     if path is None:
@@ -190,16 +190,10 @@ def _explained(work: _Work, picture: Sample | list[Sample]) -> list[Explanation]
         settings.selection,
         settings.choice,
         title=title,
-        data_names=None if work.is_own else _annotated_names(work.subject.dataset),
+        data_names=None if work.is_own else annotated_names(work.subject.dataset),
         references=work.references,
         start_counting=work.run.progress,
     )
-
-
-def _annotated_names(dataset: Dataset) -> tuple[str, ...]:
-    """Classes that are annotated, empty for those of the network that are not."""
-    names: tuple[str, ...] = getattr(dataset, "annotated_names", dataset.class_names)
-    return names
 
 
 def _photographs(selection: Selection, pictures: Dataset) -> Sequence[range] | None:
@@ -235,16 +229,6 @@ def _title(work: _Work) -> str:
     folder = Path(work.settings.selection.image)
     is_named = folder.is_dir() and folder != Path.home()  # whose name is a person's
     return title_of(explainer, folder.name if is_named else "", f"references from {data}" if work.references else "")
-
-
-def _pictures(subject: Subject, selection: Selection) -> Dataset:
-    """The pictures to explain: the user's own, or the dataset."""
-    if selection.image is None:
-        refuse(["rectangle=true is for pictures of your own; name them by stage.image"] if selection.rectangle else [])
-        return subject.dataset
-    transform = selection.placing(subject.explainer.transform)
-    image, names = selection.image, subject.explainer.class_names
-    return tiled(lambda placing: FolderDataset(image, placing, names), transform)
 
 
 def _indices(pictures: Dataset, selection: Selection) -> Sequence[int]:

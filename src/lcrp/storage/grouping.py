@@ -71,10 +71,10 @@ def grouped(concepts: Array) -> Grouping:
     )
 
 
-def _unit(points: Array) -> Array:
+def _unit(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Points [M, D] on the unit sphere, on which parts of a graph fall together (Ng et al., NeurIPS 2001)."""
     length = np.linalg.norm(points, axis=1, keepdims=True)
-    return np.divide(points, length, out=np.zeros_like(points), where=length > 0)
+    return points / np.where(length > 0, length, 1)
 
 
 def _spectral(affinity: Array) -> tuple[Array, Array]:

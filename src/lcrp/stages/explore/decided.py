@@ -1,20 +1,15 @@
 """The decisions that the explorer shows, explained."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from lcrp.data.dataset import Dataset
-from lcrp.data.folder import FolderDataset
-from lcrp.data.tiles import tiled
 from lcrp.decisions.concept_choice import ConceptChoice
-from lcrp.decisions.explained import explained
-from lcrp.decisions.selection import sample_indices
+from lcrp.decisions.many import ManyDecisions, explained_pictures
 from lcrp.decisions.subject import Subject
-from lcrp.errors import DataError, TargetError
 from lcrp.figures.content import as_photographed
 from lcrp.page.content import DecisionContent, PictureContent
 from lcrp.page.maps import coarse_mask, gridded
@@ -62,58 +57,21 @@ def decided(subject: Subject, settings: ExploreSettings, layer: str, num_samples
     """
     if not settings.num_decisions:
         return Decided()
-    pictures = _pictures(subject, settings)
-    choice = ConceptChoice(mode="relevance", layer=layer, n_concepts=settings.n_concepts, n_references=0)
-    names = None if settings.selection.image is not None else annotated_names(pictures)
+    wanted = ManyDecisions(
+        selection=settings.selection,
+        choice=ConceptChoice(mode="relevance", layer=layer, n_concepts=settings.n_concepts, n_references=0),
+        num_decisions=settings.num_decisions,
+        num_samples=num_samples,
+    )
     contents: list[PictureContent] = []
     decisions: list[DecisionContent] = []
     num_tried = 0
-    with run.progress(settings.num_decisions, "decisions", "decisions") as progress:
-        for index in _order(pictures, settings, num_samples):
-            if len(decisions) >= settings.num_decisions:
-                break
-            num_tried += 1
-            try:
-                found = explained(subject.explainer, pictures[index], settings.selection, choice, data_names=names)
-            except (TargetError, DataError) as error:
-                level = logging.DEBUG if settings.selection.samples is None else logging.WARNING
-                log.log(level, "%s", error)
-                continue
-            found = found[: settings.num_decisions - len(decisions)]
+    for found in explained_pictures(subject, wanted, run.progress):
+        num_tried += 1
+        if found:
             decisions += [_decision(one, len(contents)) for one in found]
             contents.append(_picture(found[0], is_shown=settings.pictures))
-            progress.advance(len(found))
-    if len(decisions) < settings.num_decisions:
-        log.info("%d decisions instead of %d: these pictures hold no more", len(decisions), settings.num_decisions)
     return Decided(pictures=tuple(contents), decisions=tuple(decisions), num_tried=num_tried)
-
-
-def annotated_names(dataset: Dataset) -> tuple[str, ...]:
-    """Classes that are annotated, empty for those of the network that are not."""
-    names: tuple[str, ...] = getattr(dataset, "annotated_names", dataset.class_names)
-    return names
-
-
-def _pictures(subject: Subject, settings: ExploreSettings) -> Dataset:
-    """A person's own pictures, or the dataset."""
-    image = settings.selection.image
-    if image is None:
-        return subject.dataset
-    names = subject.explainer.class_names
-    transform = settings.selection.placing(subject.explainer.transform)
-    return tiled(lambda placing: FolderDataset(image, placing, names), transform)
-
-
-def _order(pictures: Dataset, settings: ExploreSettings, num_samples: int | None) -> Iterator[int]:
-    """Samples in the order in which they are looked at: spread over all of them first."""
-    if settings.selection.samples is not None:
-        yield from sample_indices(pictures, settings.selection.samples)
-        return
-    total = len(pictures)
-    if settings.selection.image is None and num_samples is not None:
-        total = min(total, num_samples)
-    step = max(1, total // settings.num_decisions)
-    yield from (index for start in range(step) for index in range(start, total, step))
 
 
 def _picture(explanation: Explanation, *, is_shown: bool) -> PictureContent:
