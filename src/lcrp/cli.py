@@ -180,7 +180,7 @@ def _with_family(config: DictConfig) -> tuple[DictConfig, list[str]]:
             raise ConfigError("dataset=auto tells the layout by what lies at dataset.path; write dataset.path=...")
         path, layout = config.dataset.path, known_layout(config.dataset.path, config.dataset.split, origin)
         overrides = with_layout(overrides, layout, origin)
-        tell_layout(path, layout)
+        tell_layout(path, layout, origin)
     if is_model:
         known = known_checkpoint(config.model.checkpoint, origin)
         overrides = with_family(overrides, known)

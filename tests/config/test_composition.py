@@ -260,6 +260,27 @@ def test_run_folders_of_own_pictures_do_not_name_a_dataset() -> None:
     assert raw("stage=glocal", "model=unet").hydra.run.dir.endswith("_glocal_unet_scenes")
 
 
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (("stage=render", "model=unet", "dataset=auto", "dataset.path='my boats/x.yaml'"), "render_unet_my-boats"),
+        (("stage=inspect", "model=yolov5", "dataset=auto", "dataset.path=boats"), "inspect_boats"),
+        (("stage=inspect", "dataset=coco", "dataset.annotations=a/boats/annotations/x.json"), "inspect_boats"),
+        (("stage=glocal", "model=yolov5", "dataset=folder", "dataset.path='boats/**/*.jpg'"), "glocal_yolov5_boats"),
+        (("stage=glocal", "model=yolov5", "dataset=yolo", "dataset.path=/data.yaml"), "glocal_yolov5_yolo"),
+        (("stage=inspect", "dataset=voc2012", "dataset.root=/x/VOC"), "inspect_voc2012"),
+        (("stage=inspect", "dataset=yolo", "dataset.path=a/b", "dataset.name=mine"), "inspect_mine"),
+        (("stage=clean",), "clean"),
+        (("stage=download", "dataset=coco2017"), "download_coco2017"),
+    ],
+)
+def test_run_folders_are_named_after_what_is_looked_at(given: tuple[str, ...], name: str) -> None:
+    """Of anybody's data they said 'auto', and of stages without a network which network."""
+    hydra = raw(*given, "hydra.job.num=4").hydra
+    assert re.fullmatch(rf"[0-9_-]+_{name}", Path(hydra.run.dir).name)
+    assert hydra.sweep.subdir == f"4_{name}"
+
+
 def test_sweep_folder_does_not_depend_on_what_is_swept() -> None:
     """Jobs of one sweep would be scattered over several folders."""
     for swept in ("stage=render", "model=unet", "composite=gradient", "statistics.top_n=3"):

@@ -1,6 +1,7 @@
 """dataset=auto: the layout is told by the files, and the settings are composed anew with the layout's name."""
 
 import logging
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,10 +64,11 @@ def named_data(overrides: Sequence[str], origin: Path) -> list[str]:
     return with_layout(overrides, known_layout(path, None if split is None else str(split), origin), origin)
 
 
-def tell_layout(path: str, layout: "Layout") -> None:
-    """Say what a path was taken for."""
-    settings = " ".join(f"{GROUP}.{name}={Path(value).name}" for name, value in layout.settings.items())
-    log.info("%s is %s, by %s: dataset=%s %s", path, layout.what, layout.sign, layout.name, settings)
+def tell_layout(path: str, layout: "Layout", origin: Path) -> None:
+    """Say what a path was taken for, with the settings that mean the same."""
+    settings = [f"{GROUP}={layout.name}"]
+    settings += [f"{GROUP}.{name}={quoted(_shown(value, origin))}" for name, value in layout.settings.items()]
+    log.info("%s is %s, by %s: %s", path, layout.what, layout.sign, shlex.join(settings))
 
 
 def _value(override: str) -> object:

@@ -3,7 +3,7 @@
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from lcrp.config import auto, torchvision, transformers, yolo
+from lcrp.config import auto, run_names, torchvision, transformers, yolo
 from lcrp.config.dataset import DATASETS
 from lcrp.config.root import Config
 from lcrp.config.stages import STAGES
@@ -16,7 +16,7 @@ def register_schemas() -> None:
     transformers.register_resolver()
     auto.register_auto()
     yolo.register_resolver()
-    OmegaConf.register_new_resolver("shown_data", _shown_data, replace=True)
+    run_names.register_resolver()
     store = ConfigStore.instance()
     store.store(name="lcrp_schema", node=Config)
     for group, kinds in (("dataset", DATASETS), ("stage", STAGES)):
@@ -24,8 +24,3 @@ def register_schemas() -> None:
             is_open = kind is OwnStage  # keys of its own
             node = OmegaConf.structured(kind, flags={"struct": False}) if is_open else kind
             store.store(group=f"schema/{group}", name=name, node=node)
-
-
-def _shown_data(image: str | None, dataset: str) -> str:
-    """What a run's folder is named after: the dataset that is looked at, or pictures of a person's own."""
-    return dataset if image is None else "pictures"

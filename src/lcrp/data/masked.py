@@ -51,11 +51,12 @@ class MaskedPictures(Keyed):
         gives_objects: bool = False,
         is_oriented: bool = False,
         has_background: bool = True,
+        title: str = "",
     ) -> None:
         """A dataset of these pictures.
 
         Args:
-            name: of the dataset.
+            name: of the dataset, wherever it lies.
             transform: how a picture becomes the model's input.
             pictures: where they lie.
             class_names: index = class id in the masks.
@@ -65,8 +66,9 @@ class MaskedPictures(Keyed):
             gives_objects: a box and a mask for every connected part of a class, which `class_names` are then of.
             is_oriented: pictures are turned as EXIF says, unless the mask fits the picture as it is stored.
             has_background: whether class 0 of the masks is no object.
+            title: what it is called in messages and figures, if not by its name.
         """
-        self.name = name
+        self.name, self._own_name = title or name, name
         self.transform = transform
         self._pictures = tuple(pictures)
         self.class_names = self.annotated_names = class_names
@@ -99,7 +101,7 @@ class MaskedPictures(Keyed):
     def fingerprint(self) -> str:
         """Hash of keys, sizes of the files of pictures and masks, options and transform."""
         files = ((one.key, file_size(path)) for one in self._pictures for path in (one.picture, one.mask))
-        return fingerprint_of(self.name, files, self._options | {"transform": self.transform.description()})
+        return fingerprint_of(self._own_name, files, self._options | {"transform": self.transform.description()})
 
     def _annotation(self, one: MaskedPicture, picture: torch.Tensor, mask: torch.Tensor) -> Annotation:
         """The class mask in pixels of the picture, or the objects that it shows."""

@@ -72,10 +72,17 @@ def _lines(dataset: Dataset, broken: list[str]) -> list[str]:
     lines = reading.text().splitlines() if reading is not None else [f"{dataset.name}: {len(dataset)} pictures"]
     if hasattr(dataset, "num_by_class"):
         counts = list(dataset.num_by_class().items())
-        listed = [f"{name} {count}" for name, count in sorted(counts, key=lambda one: -one[1])[:_CLASSES]]
-        rest = f" and {len(counts) - _CLASSES} more" if len(counts) > _CLASSES else ""
-        lines.append(f"objects of each class: {', '.join(listed)}{rest}")
+        found = sorted([(name, count) for name, count in counts if count], key=lambda one: -one[1])
+        lines.append(f"objects of each class: {_cut([f'{name} {count}' for name, count in found])}")
+        without = [name for name, count in counts if not count]
+        lines += [f"{len(without)} classes without an object: {_cut(without)}"] if without else []
     return lines + [f"cannot be read: {one}" for one in broken]
+
+
+def _cut(words: list[str]) -> str:
+    """The first of many, and how many there are besides."""
+    rest = f" and {len(words) - _CLASSES} more" if len(words) > _CLASSES else ""
+    return f"{', '.join(words[:_CLASSES])}{rest}" if words else "none"
 
 
 def _chosen(dataset: Dataset, count: int) -> list[int]:

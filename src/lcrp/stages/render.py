@@ -28,6 +28,7 @@ from lcrp.storage.explanation import write_explanation
 from lcrp.storage.explanation_json import explanation_json
 from lcrp.values.explanation import Explanation
 from lcrp.values.names import safe_name, unique_name
+from lcrp.values.paths import shown as shown_path
 from lcrp.values.sample import Sample
 
 SEARCHED = 64  # samples that are tried where none is named
@@ -241,7 +242,7 @@ def _indices(pictures: Dataset, selection: Selection) -> Sequence[int]:
 
 def _ranking(subject: Subject, statistics: StatisticsSettings, settings: RenderSettings, path: Path) -> ReferenceSource:
     """The ranking of the layer's concepts, from a statistics file."""
-    log.info("references from %s", path)
+    log.info("references from %s", shown_path(path))
     return reference_source(
         path,
         subject.dataset,

@@ -5,7 +5,7 @@ from pathlib import Path
 import labelled_sets as sets
 import pytest
 
-from lcrp.config.auto_data import named_data
+from lcrp.config.auto_data import known_layout, named_data, tell_layout
 from lcrp.config.compose import composed
 from lcrp.errors import ConfigError
 
@@ -46,3 +46,12 @@ def test_a_class_map_is_written_as_the_help_says() -> None:
         ConfigError, match=r"^dataset\.class_map=5 is no mapping of names; write 'dataset\.class_map=\{"
     ):
         composed([*given, "dataset.class_map=5"])
+
+
+def test_what_is_said_can_be_typed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It named the files alone: 'dataset.path=data.yaml' of another folder."""
+    sets.write_yolo(tmp_path / "my boats")
+    with caplog.at_level("INFO"):
+        tell_layout("my boats", known_layout("my boats", None, tmp_path), tmp_path)
+    told = "my boats is a YOLO data set, by data.yaml: dataset=yolo 'dataset.path=my boats/data.yaml'"
+    assert caplog.messages == [told]

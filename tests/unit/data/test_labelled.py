@@ -47,6 +47,16 @@ def test_yolo(tmp_path):
     assert "1 pictures without any" in dataset.reading.text()
 
 
+def test_a_set_is_called_as_its_folder_and_is_the_same_wherever_it_lies(tmp_path):
+    """Figures said 'yolo' of every set; a name that a person gave counts."""
+    here, there = (yolo(sets.write_yolo(tmp_path / name), TRANSFORM) for name in ("my boats", "moved"))
+    assert (here.name, there.name) == ("my boats", "moved")
+    assert here.fingerprint() == there.fingerprint()
+    assert yolo(tmp_path / "moved/data.yaml", TRANSFORM, name="mine").name == "mine"
+    assert coco(sets.write_coco(tmp_path / "c"), tmp_path / "c/images", TRANSFORM).name == "c"
+    assert voc(sets.write_voc(tmp_path / "v"), TRANSFORM).name == "v"
+
+
 @pytest.mark.parametrize(
     "yaml",
     [

@@ -6,6 +6,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import colour_world
 import numpy as np
@@ -21,6 +22,7 @@ from lcrp.decisions.subject import Subject
 from lcrp.errors import DataError, Interrupted, LayerError, StoreError, TargetError
 from lcrp.stages.context import views as context_views
 from lcrp.stages.context.context import context
+from lcrp.stages.context.report import studied_class
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage.evidence import read_evidence
 from lcrp.storage.statistics import StatisticsFile
@@ -129,6 +131,25 @@ def test_statistics_without_the_layer_are_made_where_asked_for(tmp_path: Path) -
         context(subject, replace(few, layers=()), asked, run)
     context(subject, replace(few, layers=()), replace(asked, make_statistics=True), run)
     assert len(list(made.parent.glob("*.h5"))) == 2
+
+
+def test_objects_too_small_for_a_case_study_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It was 'set to zero: logit changes by not known in 0 pictures with context'."""
+    with caplog.at_level(logging.INFO):
+        found = tables(tmp_path, min_pixels=99)
+    assert not column(found["case_study"], "change")
+    told = [one.getMessage() for one in caplog.records if one.getMessage().startswith("no case")]
+    assert told == [
+        "no case study of boat: none of its decisions (2) is found again with an object of stage.min_pixels=99 pixels"
+    ]
+
+
+def test_the_case_study_is_of_a_class_with_large_objects() -> None:
+    """The class that leans on its context most was one of small boxes, none of which could be studied."""
+    findings = Mock(classes=[Mock(class_id=7), Mock(class_id=3), Mock(class_id=5)])
+    parts = [{"class_id": np.array([5, 5])}, {"class_id": np.array([3])}]
+    assert studied_class(findings, parts) == 3
+    assert studied_class(findings, []) == 7
 
 
 @pytest.mark.usefixtures("black")

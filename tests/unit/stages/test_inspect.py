@@ -29,10 +29,18 @@ def test_what_is_read_is_told_and_drawn(tmp_path: Path, run: Run, caplog: pytest
     text = page.read_text(encoding="utf-8")
     assert "YOLO, split 'val', data.yaml: 3 pictures, 4 objects (1 with outlines), 1 pictures without any" in text
     assert "objects of each class: vest 2, helmet 1, boat 1" in text
+    assert "without an object" not in text
     assert text.splitlines() == caplog.messages
     pixels = matplotlib.image.imread(figure)[..., :3]
     of_vest = abs(pixels - [0, 0xC2 / 255, 0xD1 / 255]).max(axis=-1) < 0.02
     assert of_vest.sum() > 200  # its box, in its colour
+
+
+def test_classes_without_an_object_are_told_apart(tmp_path: Path, run: Run) -> None:
+    """Of 80 classes they filled the list, and hid what was there."""
+    dataset = yolo(sets.write_yolo(tmp_path), TRANSFORM, class_names=["helmet", "vest", "boat", "kite", "buoy"])
+    text = inspect(dataset, InspectSettings(num_pictures=1), run)[0].read_text(encoding="utf-8")
+    assert "objects of each class: vest 2, helmet 1, boat 1\n2 classes without an object: kite, buoy\n" in text
 
 
 def test_class_masks_are_drawn(tmp_path: Path, run: Run) -> None:

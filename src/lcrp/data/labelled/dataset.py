@@ -34,19 +34,22 @@ class LabelledDataset(Keyed):
     objects lie behind smaller ones.
     """
 
-    def __init__(self, name: str, transform: InputTransform, source: Labelled, *, segmentation: bool = False) -> None:
+    def __init__(
+        self, name: str, transform: InputTransform, source: Labelled, *, segmentation: bool = False, title: str = ""
+    ) -> None:
         """A dataset of what was read.
 
         Args:
-            name: of the dataset.
+            name: of the dataset, wherever it lies.
             transform: how a picture becomes the model's input.
             source: what was read.
             segmentation: draw class masks, with the background as class 0, and give no objects.
+            title: what it is called in messages and figures, if not by its name.
 
         Raises:
             DataError: none of the pictures is there.
         """
-        self.name = name
+        self.name, self._own_name = title or name, name
         self.transform = transform
         self.keys = source.keys
         self.reading = source.reading
@@ -96,7 +99,7 @@ class LabelledDataset(Keyed):
         options: dict[str, object] = {"annotations": self._source.content, "transform": self.transform.description()}
         if self._segmentation:
             options["segmentation"] = True
-        return fingerprint_of(self.name, zip(self.keys, self._sizes.tolist(), strict=True), options)
+        return fingerprint_of(self._own_name, zip(self.keys, self._sizes.tolist(), strict=True), options)
 
     def annotation(self, index: int, size: tuple[int, int], part: slice = slice(None)) -> Annotation:
         """What is annotated in a picture of this size (height, width), in its pixels, or a part of its objects."""

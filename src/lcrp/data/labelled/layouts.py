@@ -14,6 +14,7 @@ from lcrp.data.labelled.yolo import read_yolo
 from lcrp.data.masked import MaskedPicture
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
+from lcrp.values.paths import folder_named
 
 LABEL_MAP = "labelmap.txt"
 
@@ -43,7 +44,7 @@ def yolo(
         DataError: files are missing or are no such set.
     """
     read = with_frame(read_yolo(path, split, class_names, origin))
-    return LabelledDataset(name, transform, read, segmentation=segmentation)
+    return LabelledDataset(name, transform, read, segmentation=segmentation, title=_title(name, "yolo", path))
 
 
 def coco(
@@ -82,7 +83,8 @@ def coco(
             )
         names = tuple(class_names)
         read = replace(read, class_names=names, reading=replace(read.reading, class_names=names))
-    return LabelledDataset(name, transform, with_frame(read), segmentation=segmentation)
+    title = _title(name, "coco", annotations)
+    return LabelledDataset(name, transform, with_frame(read), segmentation=segmentation, title=title)
 
 
 def voc(
@@ -113,9 +115,8 @@ def voc(
     folders = voc_folders(root)
     if folders.annotations is None or (segmentation and folders.masks is not None):
         return _voc_masks(folders, transform, split, class_names, palette, name=name, segmentation=segmentation)
-    return LabelledDataset(
-        name, transform, with_frame(read_voc(folders, split, class_names)), segmentation=segmentation
-    )
+    read = with_frame(read_voc(folders, split, class_names))
+    return LabelledDataset(name, transform, read, segmentation=segmentation, title=_title(name, "voc", root))
 
 
 def masks(
@@ -145,7 +146,15 @@ def masks(
     pairs, notes = pairs_in(images, masks)
     colours = colours_of(palette)
     return read_masks(
-        pairs, transform, class_names, colours, name=name, source=masks.name, segmentation=segmentation, notes=notes
+        pairs,
+        transform,
+        class_names,
+        colours,
+        name=name,
+        source=masks.name,
+        segmentation=segmentation,
+        notes=notes,
+        title=_title(name, "masks", images),
     )
 
 
@@ -173,8 +182,21 @@ def _voc_masks(
         names, colours = read_palette(folders.root / LABEL_MAP)
     source = folders.root.name
     return read_masks(
-        _keyed(pairs), transform, names, colours, name=name, source=source, segmentation=segmentation, notes=notes
+        _keyed(pairs),
+        transform,
+        names,
+        colours,
+        name=name,
+        source=source,
+        segmentation=segmentation,
+        notes=notes,
+        title=_title(name, "voc", folders.root),
     )
+
+
+def _title(name: str, layout: str, path: Path) -> str:
+    """What a set is called: by its name if a person gave it one, else as the folder where it lies."""
+    return name if name != layout else folder_named(path) or name
 
 
 def _keyed(pairs: Sequence[MaskedPicture]) -> list[MaskedPicture]:

@@ -37,6 +37,7 @@ def read_masks(
     source: str,
     segmentation: bool,
     notes: Sequence[str] = (),
+    title: str = "",
 ) -> MaskedPictures:
     """A dataset of pictures with class masks.
 
@@ -49,6 +50,7 @@ def read_masks(
         source: of what was read, for the report.
         segmentation: give the class of every pixel; else a box for every connected part.
         notes: what else a person should know.
+        title: what it is called in messages and figures, if not by its name.
 
     Raises:
         DataError: no masks, or none of them holds what the names say.
@@ -74,6 +76,7 @@ def read_masks(
         gives_objects=not segmentation,
         is_oriented=True,
         has_background=folded(names[0]) == BACKGROUND,
+        title=title,
     )
 
 

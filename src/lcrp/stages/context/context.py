@@ -28,14 +28,16 @@ from lcrp.stages.context.report import (
     LayerFindings,
     class_summaries,
     distinct_detections,
+    studied_class,
     tables,
 )
 from lcrp.stages.context.scores import ContextScores, context_terms
 from lcrp.stages.context.views import write_figures
-from lcrp.stages.context.wording import log_findings
+from lcrp.stages.context.wording import log_findings, log_no_case
 from lcrp.stages.glocal.statistics_file import layers_and_statistics
 from lcrp.storage.evidence import write_evidence
 from lcrp.storage.units import Units
+from lcrp.values.paths import shown
 from lcrp.values.target import Target
 
 log = logging.getLogger(__name__)
@@ -135,13 +137,14 @@ def context(subject: Subject, statistics: StatisticsSettings, settings: ContextS
     )
     counts = (settings.n_concepts, settings.n_references)
     work = _Work(subject=subject, settings=settings, run=run, ranked=ranked(path, layers, task, counts))
-    log.info("concepts and references from %s", path)
+    log.info("concepts and references from %s", shown(path))
     _check(work, wanted)
     with subject.explainer.attributor(layers) as attributor:
         looking = ContextScores(attributor, subject.dataset, work.ranked.layers)
-        findings = _findings(work, _scored(work, looking), _changed(work, attributor))
+        scored, changed = _scored(work, looking), _changed(work, attributor)
+        findings = _findings(work, scored, changed)
         figures = write_figures(findings, looking, run.folder, work.title)
-    class_id = findings.classes[0].class_id if wanted is None else wanted
+    class_id = studied_class(findings, changed) if wanted is None else wanted
     cases = _case_study(work, findings, class_id, context_id)
     return [*_written(work, findings, cases, class_id), *figures]
 
@@ -277,6 +280,9 @@ def _case_study(work: _Work, findings: Findings, class_id: int, context_id: int 
             parts.append(part)
             num_with.update(part["is_with"].tolist())
             progress.advance(len(part["sample"]))
+    if not num_with.total():
+        log_no_case(findings.class_names[class_id], len(work.ranked.targets[class_id]), settings.min_pixels)
+        return []
     return outcomes(parts, flipped, limit)
 
 

@@ -129,6 +129,18 @@ def class_summaries(
     return tuple(sorted(found, key=lambda one: (np.isnan(one.outside.value), -one.outside.value)))
 
 
+def studied_class(findings: Findings, changed: Sequence[Mapping[str, Array]]) -> int:
+    """The class that leans on its context most, of those whose objects are large enough to be studied, if any are.
+
+    Args:
+        findings: have the classes.
+        changed: decisions with replaced backgrounds, whose objects are large enough.
+    """
+    large = {class_id for part in changed for class_id in part["class_id"].tolist()}
+    found = [one.class_id for one in findings.classes]
+    return next((class_id for class_id in found if class_id in large), found[0])
+
+
 def tables(findings: Findings, cases: Sequence[Outcome], class_id: int, keys: Sequence[str]) -> list[Table]:
     """All findings as tables.
 

@@ -42,6 +42,16 @@ def log_findings(findings: Findings, cases: Sequence[Outcome], class_id: int, ke
         )
 
 
+def log_no_case(name: str, num_decisions: int, min_pixels: int) -> None:
+    """Say why a class has no case study."""
+    log.info(
+        "no case study of %s: none of its decisions (%d) is found again with an object of stage.min_pixels=%d pixels",
+        name,
+        num_decisions,
+        min_pixels,
+    )
+
+
 def _class_line(one: ClassSummary) -> str:
     concepts = [_number(value) for value in one.concepts]
     count = f"{one.num_detections} decision{'s' if one.num_detections > 1 else ''}"
