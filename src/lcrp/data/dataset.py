@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -99,12 +101,13 @@ def checked_index(index: int, length: int, name: str) -> int:
     return index
 
 
-def file_size(path: Path) -> int:
+def file_size(path: str | Path) -> int:
     """Bytes of a file; -1 if there is none."""
     try:
-        return path.stat().st_size if path.is_file() else -1
+        found = os.stat(path)  # noqa: PTH116 - of a text it takes a fifth of the time
     except (OSError, ValueError):  # a name that no file can have
         return -1
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
 
 def fingerprint_of(name: str, files: Iterable[tuple[str, int]], options: Mapping[str, object]) -> str:

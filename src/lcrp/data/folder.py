@@ -67,13 +67,14 @@ def _pictures(given: Path) -> list[Path]:
     if given.is_file():
         return [given.absolute()]
     if given.is_dir():
-        found, where = [child for child in given.iterdir() if child.is_file()], f"folder {given}"
+        hits, where = [child.path for child in os.scandir(given)], f"folder {given}"
     else:
-        hits = map(Path, glob.glob(str(given), recursive=True))  # noqa: PTH207 - pathlib's takes no absolute pattern
-        found, where = [hit for hit in hits if hit.is_file()], f"'{given}'"
-        if not found and not glob.has_magic(str(given)):
+        hits, where = glob.glob(str(given), recursive=True), f"'{given}'"  # noqa: PTH207 - pathlib's: no absolute ones
+        if not hits and not glob.has_magic(str(given)):
             raise no_picture(given)
-    pictures = [child.absolute() for child in found if _is_picture(child)]
+    base = Path.cwd()
+    found = [hit for hit in hits if os.path.isfile(hit)]  # noqa: PTH113 - texts: there may be a hundred thousand
+    pictures = [base / hit for hit in found if _is_picture(Path(hit))]
     if not pictures:
         below = next((one for one in given.glob("**/*") if _is_picture(one)), None) if given.is_dir() else None
         if below is not None:

@@ -48,15 +48,15 @@ def read_picture(path: Path, *, oriented: bool) -> torch.Tensor:
     return torch.from_numpy(_decoded(path, "picture", pixels)).permute(2, 0, 1).contiguous()
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """(height, width) of the picture in a file, turned as its EXIF orientation says; its pixels are not read.
+def picture_size(path: Path, *, oriented: bool = True) -> tuple[int, int]:
+    """(height, width) of the picture in a file, turned as its EXIF orientation says, or not; its pixels are not read.
 
     Raises:
         DataError: if the file is missing or no picture.
     """
     try:
         with Image.open(path) as opened:
-            is_turned = opened.getexif().get(ExifTags.Base.Orientation, 1) in ON_ITS_SIDE
+            is_turned = oriented and opened.getexif().get(ExifTags.Base.Orientation, 1) in ON_ITS_SIDE
             return opened.size if is_turned else (opened.height, opened.width)
     except _DECODING_ERRORS as error:
         raise DataError(f"picture {path} cannot be read ({str(error) or type(error).__name__})", path=path) from error

@@ -8,7 +8,7 @@ import labelled_sets as sets
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from pycocotools.coco import COCO
 
 from lcrp.data.labelled.layouts import coco, masks, voc, yolo
@@ -55,6 +55,28 @@ def test_a_set_is_called_as_its_folder_and_is_the_same_wherever_it_lies(tmp_path
     assert yolo(tmp_path / "moved/data.yaml", TRANSFORM, name="mine").name == "mine"
     assert coco(sets.write_coco(tmp_path / "c"), tmp_path / "c/images", TRANSFORM).name == "c"
     assert voc(sets.write_voc(tmp_path / "v"), TRANSFORM).name == "v"
+
+
+def test_sizes_of_pictures_are_told_by_their_heads(tmp_path, monkeypatch):
+    """To cut large photographs into tiles, every one of a YOLO set was decoded at each start."""
+    path = sets.write_yolo(tmp_path)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (64, 48)).save(tmp_path / "images/val/a.jpg", exif=exif)
+    (tmp_path / "images/val/a.png").unlink()
+    dataset = yolo(path, TRANSFORM)
+    monkeypatch.setattr("lcrp.data.labelled.dataset.read_picture", None)
+    assert [dataset.picture_size(number) for number in range(3)] == [(64, 48), (48, 64), (48, 64)]
+
+
+def test_a_changed_file_changes_the_fingerprint_and_its_folder_need_not(tmp_path):
+    """Written in place, a file leaves its folder's time as it was: nothing but the file itself may be trusted."""
+    path = sets.write_yolo(tmp_path)
+    before, folder = yolo(path, TRANSFORM).fingerprint(), (tmp_path / "images/val").stat().st_mtime_ns
+    with (tmp_path / "images/val/a.png").open("ab") as file:
+        file.write(b"more")
+    assert (tmp_path / "images/val").stat().st_mtime_ns == folder
+    assert yolo(path, TRANSFORM).fingerprint() != before
 
 
 @pytest.mark.parametrize(

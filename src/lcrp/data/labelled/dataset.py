@@ -17,7 +17,7 @@ from lcrp.data.labelled.join import BACKGROUND, Join, folded
 from lcrp.data.labelled.reading import Reading
 from lcrp.data.labelled.run_lengths import Mask, decoded, filled
 from lcrp.data.labelled.source import Labelled
-from lcrp.data.pictures import read_picture
+from lcrp.data.pictures import picture_size, read_picture
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
 from lcrp.values.sample import Annotation, Sample
@@ -91,8 +91,7 @@ class LabelledDataset(Keyed):
         height, width = (int(side) for side in self._source.objects.sizes[index])
         if height > 0:
             return height, width
-        picture = self._picture(index)
-        return picture.shape[-2], picture.shape[-1]
+        return picture_size(self._source.path(index), oriented=self._source.frame != "stored")
 
     def fingerprint(self) -> str:
         """Hash of file names, file sizes, annotations and transform."""
@@ -137,7 +136,7 @@ class LabelledDataset(Keyed):
     @cached_property
     def _sizes(self) -> npt.NDArray[np.int64]:
         """[P] bytes of every picture; -1 where there is none."""
-        return np.array([file_size(self._source.path(number)) for number in range(len(self.keys))], dtype=np.int64)
+        return np.fromiter(map(file_size, self._source.files()), dtype=np.int64, count=len(self.keys))
 
     def _picture(self, index: int) -> torch.Tensor:
         """The picture in the frame of its annotation."""

@@ -1,4 +1,4 @@
-"""Files of pictures, and names for them."""
+"""Files of pictures, and names for them; paths are texts where there may be a hundred thousand of them."""
 
 import os
 from collections.abc import Sequence
@@ -8,20 +8,20 @@ from lcrp.errors import DataError
 from lcrp.values.names import PICTURES
 
 
-def pictures_below(folder: Path) -> list[Path]:
-    """All pictures in a folder and its sub-folders, by path.
+def pictures_below(folder: str | Path) -> list[str]:
+    """Paths of all pictures in a folder and its sub-folders, in order.
 
     Raises:
         DataError: it cannot be looked into.
     """
-    found: list[Path] = []
+    found: list[str] = []
 
     def refuse(error: OSError) -> None:
         raise DataError(f"folder {folder} cannot be read ({error})") from error
 
     for where, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(one for one in folders if not one.startswith("."))
-        found += [Path(where, name) for name in sorted(names) if is_picture(name)]
+        found += [os.path.join(where, name) for name in sorted(names) if is_picture(name)]  # noqa: PTH118 - see above
     return found
 
 
@@ -30,7 +30,17 @@ def is_picture(name: str) -> bool:
     return name.lower().endswith(PICTURES) and not name.startswith(".")
 
 
-def relative_keys(paths: Sequence[Path]) -> tuple[list[str], Path]:
+def relative_keys(paths: Sequence[str]) -> tuple[list[str], Path]:
     """Names of files below the folder that holds them all, and this folder."""
-    base = Path(os.path.commonpath([path.parent for path in paths]))
-    return [path.relative_to(base).as_posix() for path in paths], base
+    base = os.path.commonpath(list(dict.fromkeys(map(os.path.dirname, paths))))
+    return [inside(path, base) for path in paths], Path(base)
+
+
+def inside(path: str, folder: str | Path) -> str:
+    """The part of a path below a folder that it begins with, with slashes."""
+    return path[len(os.path.join(folder, "")) :].replace(os.sep, "/")  # noqa: PTH118 - texts
+
+
+def by_stem(paths: Sequence[str], folder: str | Path) -> dict[str, Path]:
+    """Files by their path below a folder, without the ending."""
+    return {os.path.splitext(inside(path, folder))[0]: Path(path) for path in paths}  # noqa: PTH122 - texts

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from lcrp.data.folder import natural_order
-from lcrp.data.labelled.files import pictures_below
+from lcrp.data.labelled.files import by_stem, pictures_below
 from lcrp.data.labelled.join import BACKGROUND, folded
 from lcrp.data.labelled.reading import Reading
 from lcrp.data.masked import MaskedPicture, MaskedPictures
@@ -89,8 +89,7 @@ def pairs_in(images: Path, masks: Path) -> tuple[list[MaskedPicture], list[str]]
     for folder, setting in ((images, "images"), (masks, "masks")):
         if not folder.is_dir():
             raise DataError(f"folder {folder} is not there.", mend=f"Set dataset.{setting}.")
-    files = {path.relative_to(masks).with_suffix("").as_posix(): path for path in pictures_below(masks)}
-    pictures = {path.relative_to(images).with_suffix("").as_posix(): path for path in pictures_below(images)}
+    files, pictures = by_stem(pictures_below(masks), masks), by_stem(pictures_below(images), images)
     if images == masks:  # side by side: masks have an ending
         pictures = {key: path for key, path in pictures.items() if not key.endswith(_ENDINGS[1:])}
     found = []

@@ -1,6 +1,7 @@
 """A labelled set in arrays, whatever layout it had."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,3 +43,8 @@ class Labelled:
     def path(self, number: int) -> Path:
         """Where a picture lies."""
         return self.paths.get(number) or self.folder / self.keys[number]
+
+    def files(self) -> Iterator[str | Path]:
+        """Where all pictures lie, for a glance at each."""
+        folder = os.path.join(self.folder, "")  # noqa: PTH118 - paths of a hundred thousand take seconds
+        return (self.paths.get(number) or f"{folder}{key}" for number, key in enumerate(self.keys))

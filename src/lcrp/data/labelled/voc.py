@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from lcrp.data.folder import natural_order
-from lcrp.data.labelled.files import pictures_below
+from lcrp.data.labelled.files import by_stem, pictures_below
 from lcrp.data.labelled.objects import Columns, IntArray, ObjectsInReading
 from lcrp.data.labelled.reading import LeftOut, Reading, told_twice
 from lcrp.data.labelled.source import Labelled
@@ -104,8 +104,8 @@ def read_voc(folders: VocFolders, split: str | None = None, names: Sequence[str]
         DataError: files are missing, or no object can be read.
     """
     assert folders.annotations is not None
-    pictures = _by_name(pictures_below(folders.pictures), folders.pictures)
-    files = _by_name(sorted(folders.annotations.rglob("*.xml")), folders.annotations)
+    pictures = by_stem(pictures_below(folders.pictures), folders.pictures)
+    files = by_stem([str(one) for one in sorted(folders.annotations.rglob("*.xml"))], folders.annotations)
     both = sorted(files.keys() & pictures.keys(), key=natural_order)
     keys = both if split is None else list(dict.fromkeys(folders.listed(split)))
     if not keys:
@@ -125,11 +125,6 @@ def read_voc(folders: VocFolders, split: str | None = None, names: Sequence[str]
     digest.update(repr(tuple(names)).encode())
     told = [note for note in notes if not note.startswith("0 ")]
     return _labelled(folders, (keys, pictures, found, digest.hexdigest()), told, fixed=bool(names))
-
-
-def _by_name(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
-    """Files by their path below a folder, without the ending."""
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
 
 
 def _content(path: Path | None, found: _Found) -> bytes:

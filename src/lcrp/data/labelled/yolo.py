@@ -1,6 +1,7 @@
 """YOLO's text files: a line an object, in fractions of the picture, beside a YAML that names classes and splits."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ def read_yolo(path: Path, split: str = "val", names: Sequence[str] = (), origin:
     )
 
 
-def _pictures(settings: YoloYaml, split: str) -> tuple[list[Path], list[str]]:
+def _pictures(settings: YoloYaml, split: str) -> tuple[list[str], list[str]]:
     """Files of a split, each once, and what is to be said of them."""
     found = [picture for place in settings.places(split) for picture in _at(settings, place)]
     unique = list(dict.fromkeys(found))
@@ -98,7 +99,7 @@ def _pictures(settings: YoloYaml, split: str) -> tuple[list[Path], list[str]]:
     return unique, [f"{twice} pictures are listed twice, and are read once"] if twice else []
 
 
-def _at(settings: YoloYaml, place: Path) -> Iterator[Path]:
+def _at(settings: YoloYaml, place: Path) -> Iterator[str]:
     """Pictures in a folder and its sub-folders, of a list file, or the picture itself."""
     if place.is_dir():
         yield from pictures_below(place)
@@ -107,18 +108,17 @@ def _at(settings: YoloYaml, place: Path) -> Iterator[Path]:
             written = line.strip().replace("\\", "/")
             if written:
                 bases = (place.parent, settings.base, settings.origin)
-                yield next((one / written for one in bases if (one / written).exists()), place.parent / written)
+                yield str(next((one / written for one in bases if (one / written).exists()), place.parent / written))
     else:
-        yield place
+        yield str(place)
 
 
-def _label_file(picture: Path) -> Path:
+def _label_file(picture: str) -> str:
     """Where the labels of a picture lie."""
-    parts = list(picture.parts)
-    for number in reversed(range(len(parts) - 1)):
-        if parts[number] == "images":
-            return Path(*parts[:number], "labels", *parts[number + 1 :]).with_suffix(".txt")
-    return picture.with_suffix(".txt")
+    folder, name = os.path.split(picture)
+    before, images, after = f"{folder}{os.sep}".rpartition(f"{os.sep}images{os.sep}")
+    labels = f"{before}{os.sep}labels{os.sep}{after}" if images else f"{folder}{os.sep}"
+    return f"{labels}{os.path.splitext(name)[0]}.txt"  # noqa: PTH122 - texts
 
 
 def _lines(path: Path) -> list[str]:
@@ -133,23 +133,25 @@ def _lines(path: Path) -> list[str]:
         raise DataError(f"{path} cannot be read as text ({error})", path=path) from error
 
 
-def _read_file(path: Path, picture: int, num_classes: int, has_keypoints: bool, found: _Found, hashed: object) -> None:
+def _read_file(path: str, picture: int, num_classes: int, has_keypoints: bool, found: _Found, hashed: object) -> None:
     """Objects of one picture."""
     assert callable(hashed)
+    name = os.path.basename(path)  # noqa: PTH119 - texts
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:  # noqa: PTH123 - texts
+            content = file.read()
     except FileNotFoundError:
         found.num_without_file += 1
         hashed(b"-")
         return
     except OSError as error:
-        found.left_out.add(f"whose file cannot be read ({type(error).__name__})", path.name)
+        found.left_out.add(f"whose file cannot be read ({type(error).__name__})", name)
         return
     hashed(len(content).to_bytes(8, "little") + content)
     try:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        found.left_out.add("whose file is no text", path.name)
+        found.left_out.add("whose file is no text", name)
         return
     before = len(found.objects)
     for number, line in enumerate(lines, start=1):
@@ -157,7 +159,7 @@ def _read_file(path: Path, picture: int, num_classes: int, has_keypoints: bool, 
         if columns:
             flaw = _take(columns, picture, num_classes, has_keypoints, found.objects)
             if flaw:
-                found.left_out.add(flaw, f"{path.name} line {number}")
+                found.left_out.add(flaw, f"{name} line {number}")
     found.num_empty += len(found.objects) == before and not any(map(str.strip, lines))
 
 
@@ -193,18 +195,14 @@ def _take(columns: list[str], picture: int, num_classes: int, has_keypoints: boo
     return ""
 
 
-def _labels_alone(labels: Sequence[Path]) -> tuple[str, ...]:
+def _labels_alone(labels: Sequence[str]) -> tuple[str, ...]:
     """Label files in the same folders that belong to no picture."""
     known = set(labels)
-    folders = dict.fromkeys(path.parent for path in labels)
-    alone = [
-        file
-        for folder in folders
-        if folder.is_dir()
-        for file in sorted(folder.glob("*.txt"))
-        if file not in known and file.name != "classes.txt"
-    ]
-    if not alone or not any(folder.name == "labels" or "labels" in folder.parts for folder in folders):
+    alone: list[str] = []
+    folders = dict.fromkeys(map(os.path.dirname, labels))
+    for folder in filter(os.path.isdir, folders):
+        names = sorted(one.name for one in os.scandir(folder) if one.name.endswith(".txt"))
+        alone += [name for name in names if name != "classes.txt" and f"{folder}{os.sep}{name}" not in known]
+    if not alone or not any("labels" in Path(folder).parts for folder in folders):
         return ()
-    examples = ", ".join(file.name for file in alone[:5])
-    return (f"{len(alone)} label files have no picture in this split: {examples}",)
+    return (f"{len(alone)} label files have no picture in this split: {', '.join(alone[:5])}",)
