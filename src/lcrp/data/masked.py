@@ -4,8 +4,10 @@ Axes: H W picture.
 """
 
 import copy
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -52,6 +54,7 @@ class MaskedPictures(Keyed):
         is_oriented: bool = False,
         has_background: bool = True,
         title: str = "",
+        is_hashed: bool = False,
     ) -> None:
         """A dataset of these pictures.
 
@@ -67,7 +70,10 @@ class MaskedPictures(Keyed):
             is_oriented: pictures are turned as EXIF says, unless the mask fits the picture as it is stored.
             has_background: whether class 0 of the masks is no object.
             title: what it is called in messages and figures, if not by its name.
+            is_hashed: the contents of masks count in the fingerprint, and not their sizes alone: a class that gets
+                another number may leave them as they are.
         """
+        self._is_hashed = is_hashed
         self.name, self._own_name = title or name, name
         self.transform = transform
         self._pictures = tuple(pictures)
@@ -99,9 +105,23 @@ class MaskedPictures(Keyed):
         return Sample(index=index, key=one.key, image=image, annotation=annotation, geometry=geometry)
 
     def fingerprint(self) -> str:
-        """Hash of keys, sizes of the files of pictures and masks, options and transform."""
+        """Hash of keys, sizes of the files of pictures and masks (or the masks' contents), options and transform."""
         files = ((one.key, file_size(path)) for one in self._pictures for path in (one.picture, one.mask))
-        return fingerprint_of(self._own_name, files, self._options | {"transform": self.transform.description()})
+        options = self._options | {"transform": self.transform.description()}
+        if self._is_hashed:
+            options["masks"] = self._masks_hash
+        return fingerprint_of(self._own_name, files, options)
+
+    @cached_property
+    def _masks_hash(self) -> str:
+        """Of the contents of all masks; one that cannot be read is a broken sample later on."""
+        digest = hashlib.sha256()
+        for one in self._pictures:
+            try:
+                digest.update(hashlib.sha256(one.mask.read_bytes()).digest())
+            except OSError:
+                digest.update(b"-")
+        return digest.hexdigest()
 
     def _annotation(self, one: MaskedPicture, picture: torch.Tensor, mask: torch.Tensor) -> Annotation:
         """The class mask in pixels of the picture, or the objects that it shows."""

@@ -85,10 +85,15 @@ def read_class_mask(path: Path) -> torch.Tensor:
         [H, W] int64.
 
     Raises:
-        DataError: if the file is missing, truncated, or holds colours instead of numbers.
+        DataError: if the file is missing, truncated, a JPEG, or holds colours instead of numbers.
     """
 
     def numbers(opened: Image.Image) -> np.ndarray:
+        if opened.format == "JPEG":
+            raise DataError(
+                f"mask {path} is a JPEG, which keeps numbers only roughly: save it as PNG, from where it was drawn",
+                path=path,
+            )
         if opened.mode not in _NUMBER_MODES:
             raise DataError(f"mask {path} holds colours ({opened.mode}), not the class of every pixel", path=path)
         return np.array(opened).astype(np.int64)

@@ -12,6 +12,7 @@ from lcrp.data.labelled.categories import Categories
 from lcrp.data.labelled.ids import Id, as_id
 from lcrp.data.labelled.json_members import read_members
 from lcrp.data.labelled.objects import Columns, FloatArray, IntArray, Objects, ObjectsInReading
+from lcrp.data.labelled.oddities import BESIDE, odd_outlines, reaching_out, told_fractions, told_reaching
 from lcrp.data.labelled.reading import LeftOut, Reading, told_twice
 from lcrp.data.labelled.run_lengths import bounds, packed
 from lcrp.data.labelled.source import Labelled
@@ -19,6 +20,8 @@ from lcrp.errors import DataError
 
 _FARTHEST = 1e6  # coordinate of a box or an outline, in pixels
 _NO_BOX = (float("nan"),) * 4
+_BESIDE_BOX = (-2, -2)  # in place of the size of run lengths
+_NO = ("0", "0.0", "false")
 _NO_OUTLINE = "for the segmentation is neither polygons nor run lengths of the picture"
 
 
@@ -51,6 +54,7 @@ class _Taking:
 
     def __init__(self) -> None:
         self.left_out, self.no_outline, self.num_crowds, self.num_objects = LeftOut(), LeftOut(), 0, 0
+        self.odd: tuple[str, ...] = ()
         self._objects = ObjectsInReading()
         self._numbers: dict[Id, int] = {}  # of pictures, in the order in which their ids are met
         self._records: dict[int, tuple[str, int, int]] = {}  # file name, height and width
@@ -77,7 +81,7 @@ class _Taking:
         """An object."""
         if not isinstance(record, dict):
             raise ValueError(f"an annotation is {record!r}, not an object")
-        if record.get("iscrowd", 0):
+        if str(record.get("iscrowd") or 0).strip().lower() not in _NO:
             self.num_crowds += 1
             return
         self.num_objects += 1
@@ -90,8 +94,9 @@ class _Taking:
         polygons, runs, size = _outline(record.get("segmentation"))
         number = record.get("id")
         self._ids.append(number if type(number) is int and abs(number) < 2**62 else -self.num_objects)
-        self._sizes.extend(size)
-        self._objects.add(picture, category, _box(record.get("bbox"), polygons, runs, size), polygons, runs)
+        box = _box(record.get("bbox"), polygons, runs, size)
+        self._sizes.extend(_BESIDE_BOX if runs and _is_beside(bounds(runs, size), box) else size)
+        self._objects.add(picture, category, box, polygons, runs)
 
     def check(self, members: Mapping[str, object]) -> None:
         """Whether there are pictures, and objects as instances have them."""
@@ -125,6 +130,7 @@ class _Taking:
             left_out=self.left_out.told(),
             no_outline=self.no_outline.told(),
             num_crowds=self.num_crowds,
+            odd=self.odd,
             twice=told_twice(keys, objects),
             notes=categories.notes,
         )
@@ -166,9 +172,17 @@ class _Taking:
         if len(is_kept) and not ((pictures >= 0) & (labels >= 0)).any():
             raise ValueError(f"all of its objects are flawed: {self.left_out.first()}")
         drawn = np.array(self._sizes, dtype=np.int32).reshape(-1, 2)
-        is_misfit = ((drawn > 0).all(axis=1) & (drawn != sizes[pictures]).any(axis=1)) | (drawn < 0).all(axis=1)
-        for row in np.flatnonzero(is_misfit & is_kept):
-            self.no_outline.add(_NO_OUTLINE, self._named(int(row)))
+        is_beside = drawn[:, 0] == _BESIDE_BOX[0]
+        misfits = odd_outlines(found.outlines, boxes)
+        misfits[BESIDE] |= is_beside
+        misfits[_NO_OUTLINE] = ((drawn[:, 0] > 0) & (drawn != sizes[pictures]).any(axis=1)) | (drawn[:, 0] == -1)
+        for reason, is_odd in misfits.items():
+            for row in np.flatnonzero(is_odd & is_kept):
+                self.no_outline.add(reason, self._named(int(row)))
+        is_misfit = np.logical_or.reduce(list(misfits.values()))
+        taken = np.where(is_kept[:, None], boxes, np.nan)
+        is_out = reaching_out(taken, sizes[pictures])
+        self.odd = told_fractions(taken, self._named) + told_reaching(is_out, self._named, "x, y, width, height")
         return Columns(
             pictures=np.where(is_kept, pictures, -1),
             labels=labels,
@@ -204,6 +218,13 @@ def _box(box: object, polygons: list[Sequence[float]], runs: bytes, size: tuple[
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_coordinate, box)):
         return _NO_BOX
     return tuple(box)
+
+
+def _is_beside(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether boxes xywh have no point in common; a box that is none is beside nothing."""
+    return any(
+        one[axis] > other[axis] + other[axis + 2] or other[axis] > one[axis] + one[axis + 2] for axis in range(2)
+    )
 
 
 def _is_coordinate(value: object) -> bool:

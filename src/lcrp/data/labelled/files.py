@@ -7,6 +7,8 @@ from pathlib import Path
 from lcrp.errors import DataError
 from lcrp.values.names import PICTURES
 
+_LISTED = 5
+
 
 def pictures_below(folder: str | Path) -> list[str]:
     """Paths of all pictures in a folder and its sub-folders, in order.
@@ -41,6 +43,18 @@ def inside(path: str, folder: str | Path) -> str:
     return path[len(os.path.join(folder, "")) :].replace(os.sep, "/")  # noqa: PTH118 - texts
 
 
-def by_stem(paths: Sequence[str], folder: str | Path) -> dict[str, Path]:
-    """Files by their path below a folder, without the ending."""
-    return {os.path.splitext(inside(path, folder))[0]: Path(path) for path in paths}  # noqa: PTH122 - texts
+def by_stem(paths: Sequence[str], folder: str | Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Files by their path below a folder, without the ending, and what is to be said of those of one such name."""
+    found: dict[str, Path] = {}
+    doubled = []
+    for path in paths:
+        key = inside(path, folder)
+        stem = os.path.splitext(key)[0]  # noqa: PTH122 - texts
+        if stem in found:
+            doubled.append(f"{key} (beside {found[stem].name})")
+        else:
+            found[stem] = Path(path)
+    if not doubled:
+        return found, ()
+    examples = ", ".join(doubled[:_LISTED])
+    return found, (f"{len(doubled)} files are called like another one but for the ending, and left out: {examples}",)

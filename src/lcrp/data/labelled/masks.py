@@ -12,10 +12,11 @@ import torch
 
 from lcrp.data.folder import natural_order
 from lcrp.data.labelled.files import by_stem, pictures_below
+from lcrp.data.labelled.frames import told_frame
 from lcrp.data.labelled.join import BACKGROUND, folded
 from lcrp.data.labelled.reading import Reading
 from lcrp.data.masked import MaskedPicture, MaskedPictures
-from lcrp.data.pictures import read_class_mask, read_picture
+from lcrp.data.pictures import picture_size, read_class_mask, read_picture
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
 from lcrp.values.sample import VOID
@@ -55,7 +56,7 @@ def read_masks(
     Raises:
         DataError: no masks, or none of them holds what the names say.
     """
-    names, read, told = _reader(pairs, tuple(names), tuple(palette))
+    names, read, told, odd = _reader(pairs, tuple(names), tuple(palette))
     cut = "every connected part of a class has a box" if not segmentation else ""
     reading = Reading(
         layout="class masks",
@@ -63,6 +64,8 @@ def read_masks(
         class_names=names,
         num_pictures=len(pairs),
         num_objects=None,
+        frame=told_frame(len(pairs), lambda number: pairs[number].picture, lambda number: _size(pairs[number].mask)),
+        odd=odd,
         notes=tuple(one for one in (told, cut, *notes) if one),
     )
     return MaskedPictures(
@@ -77,7 +80,16 @@ def read_masks(
         is_oriented=True,
         has_background=folded(names[0]) == BACKGROUND,
         title=title,
+        is_hashed=True,
     )
+
+
+def _size(mask: Path) -> tuple[int, int] | None:
+    """Height and width of a mask; None if it cannot be read."""
+    try:
+        return picture_size(mask, oriented=False)
+    except DataError:
+        return None
 
 
 def pairs_in(images: Path, masks: Path) -> tuple[list[MaskedPicture], list[str]]:
@@ -89,7 +101,7 @@ def pairs_in(images: Path, masks: Path) -> tuple[list[MaskedPicture], list[str]]
     for folder, setting in ((images, "images"), (masks, "masks")):
         if not folder.is_dir():
             raise DataError(f"folder {folder} is not there.", mend=f"Set dataset.{setting}.")
-    files, pictures = by_stem(pictures_below(masks), masks), by_stem(pictures_below(images), images)
+    (files, _), (pictures, doubled) = by_stem(pictures_below(masks), masks), by_stem(pictures_below(images), images)
     if images == masks:  # side by side: masks have an ending
         pictures = {key: path for key, path in pictures.items() if not key.endswith(_ENDINGS[1:])}
     found = []
@@ -106,7 +118,7 @@ def pairs_in(images: Path, masks: Path) -> tuple[list[MaskedPicture], list[str]]
             f"no mask in {masks} is called like a picture in {images} ({len(files)} and {len(pictures)} files)"
         )
     alone = len(pictures) - len(found), len(files) - len({one.mask for one in found})
-    notes = [f"{alone[0]} pictures without a mask are left out"] if alone[0] else []
+    notes = [*doubled, *([f"{alone[0]} pictures without a mask are left out"] if alone[0] else [])]
     return found, notes + ([f"{alone[1]} masks without a picture are left out"] if alone[1] else [])
 
 
@@ -133,8 +145,8 @@ def read_palette(path: Path) -> tuple[tuple[str, ...], tuple[Colour, ...]]:
 
 def _reader(
     pairs: Sequence[MaskedPicture], names: tuple[str, ...], palette: tuple[Colour, ...]
-) -> tuple[tuple[str, ...], Callable[[Path], torch.Tensor], str]:
-    """Names with the background, what reads a mask, and what its values mean."""
+) -> tuple[tuple[str, ...], Callable[[Path], torch.Tensor], str, tuple[str, ...]]:
+    """Names with the background, what reads a mask, what its values mean, and what may not be meant so."""
     if not names:
         raise DataError(
             "nothing says what the classes of the masks are called.", mend="Set dataset.class_names=[background,...]."
@@ -142,31 +154,38 @@ def _reader(
     if palette:
         if len(palette) != len(names):
             raise DataError(f"the palette has {len(palette)} colours, and there are {len(names)} class names")
-        return names, partial(read_colours, palette=palette), "masks hold colours"
-    values = _values(pairs)
+        return names, partial(read_colours, palette=palette), "masks hold colours", ()
+    by_mask = _values(pairs)
+    values = set().union(*by_mask.values())
     has_background = folded(names[0]) == BACKGROUND
     objects = names[1:] if has_background else names
     if values and values <= {0, VOID} and VOID in values:
         if len(objects) != 1:
             raise DataError(f"the masks hold 0 and 255 alone, which is one class, and {len(objects)} are named")
         names = (BACKGROUND, *objects)
-        return names, read_binary, f"masks hold 0 and 255: 255 is '{objects[0]}'"
+        return names, read_binary, f"masks hold 0 and 255: 255 is '{objects[0]}'", ()
     largest = max(values - {VOID}, default=0)
     if not has_background and largest == len(names):
         names = (BACKGROUND, *names)
     if largest >= len(names):
         raise DataError(f"the masks hold values up to {largest}, and there are {len(names)} class names")
-    return names, read_class_mask, f"masks hold numbers: 0 is '{names[0]}', {len(names) - 1} is '{names[-1]}'"
+    told = f"masks hold numbers: 0 is '{names[0]}', {len(names) - 1} is '{names[-1]}'"
+    told += ", 255 is of no class" if VOID in values else ""
+    binary = [mask.name for mask, found in by_mask.items() if found == {0, VOID}] if len(objects) == 1 else []
+    odd = f"{len(binary)} of {len(by_mask)} masks hold 0 and 255, others {largest}: {', '.join(binary[:_SHOWN])}"
+    return names, read_class_mask, told, (f"{odd}; their 255 is taken for no class",) if binary else ()
 
 
-def _values(pairs: Sequence[MaskedPicture]) -> set[int]:
+def _values(pairs: Sequence[MaskedPicture]) -> dict[Path, set[int]]:
     """Values of masks, of evenly many."""
     step = max(1, len(pairs) // _LOOKED_AT)
-    values: set[int] = set()
+    values: dict[Path, set[int]] = {}
     for one in pairs[::step]:
         try:
-            values |= set(np.unique(read_class_mask(one.mask).numpy()).tolist())
+            values[one.mask] = set(np.unique(read_class_mask(one.mask).numpy()).tolist())
         except DataError as error:
+            if "JPEG" in str(error):
+                raise
             if "holds colours" in str(error):
                 mend = "Set dataset.palette=[[red,green,blue],...], a colour for every class name."
                 raise DataError(str(error), path=one.mask, mend=mend) from error

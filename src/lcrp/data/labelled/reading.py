@@ -58,6 +58,7 @@ class Reading:
         left_out: count and examples of objects that are left out, by reason.
         no_outline: the same of objects whose outline is, so that their box stands for it.
         num_crowds: groups annotated as one, which are left out.
+        odd: what may not be meant as it is read.
         no_picture: labels whose picture is not there, and pictures that are listed and not there.
         twice: what is there twice.
         frame: what coordinates refer to where pictures carry an orientation; empty where none does.
@@ -75,6 +76,7 @@ class Reading:
     left_out: Mapping[str, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
     no_outline: Mapping[str, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
     num_crowds: int = 0
+    odd: tuple[str, ...] = ()
     no_picture: tuple[str, ...] = ()
     twice: tuple[str, ...] = ()
     frame: str = ""
@@ -113,6 +115,7 @@ class Reading:
             yield f"{count} objects are left out, {reason}: {', '.join(examples)}"
         for reason, (count, examples) in self.no_outline.items():
             yield f"{count} outlines are left out, their boxes stand for them, {reason}: {', '.join(examples)}"
+        yield from self.odd
         yield from self.no_picture
 
     def text(self) -> str:

@@ -18,13 +18,14 @@ def packed(outline: Mapping[str, object]) -> tuple[bytes, tuple[int, int]]:
     """Compressed run lengths of an outline in COCO's form, and the size (height, width) that they fill.
 
     Raises:
-        ValueError, KeyError, TypeError, OverflowError: it is none, or does not fill its size.
+        ValueError, KeyError, TypeError, OverflowError: it is none, has no pixel, or does not fill its size.
     """
     height, width = (int(side) for side in outline["size"])  # type: ignore[attr-defined]
     counts = outline["counts"]
     if isinstance(counts, list):
-        if not all(type(one) is int for one in counts):
+        if not all(type(one) in (int, float) and one == int(one) for one in counts):
             raise ValueError("run lengths are no whole numbers")
+        counts = [int(one) for one in counts]
         _check(counts, height * width)
         with _quiet():
             raw: bytes = coding.frPyObjects({"size": [height, width], "counts": counts}, height, width)["counts"]
@@ -84,6 +85,8 @@ def _check(counts: Sequence[int] | npt.NDArray[np.int64], area: int) -> None:
     least, total = min(map(int, counts), default=0), sum(map(int, counts))
     if area <= 0 or least < 0 or total != area:
         raise ValueError(f"run lengths add up to {total}")
+    if not any(map(int, counts[1::2])):
+        raise ValueError("run lengths have no pixel")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 from lcrp.data.folder import natural_order
 from lcrp.data.labelled.files import by_stem, pictures_below
 from lcrp.data.labelled.objects import Columns, IntArray, ObjectsInReading
+from lcrp.data.labelled.oddities import reaching_out, told_fractions, told_reaching
 from lcrp.data.labelled.reading import LeftOut, Reading, told_twice
 from lcrp.data.labelled.source import Labelled
 from lcrp.errors import DataError, nearest
@@ -87,6 +88,8 @@ class _Found:
     names: dict[str, int] = field(default_factory=dict)
     sizes: list[tuple[int, int]] = field(default_factory=list)
     from_zero: bool = False
+    num_otherwise: int = 0
+    odd: tuple[str, ...] = ()
 
 
 def read_voc(folders: VocFolders, split: str | None = None, names: Sequence[str] = ()) -> Labelled:
@@ -104,8 +107,8 @@ def read_voc(folders: VocFolders, split: str | None = None, names: Sequence[str]
         DataError: files are missing, or no object can be read.
     """
     assert folders.annotations is not None
-    pictures = by_stem(pictures_below(folders.pictures), folders.pictures)
-    files = by_stem([str(one) for one in sorted(folders.annotations.rglob("*.xml"))], folders.annotations)
+    pictures, doubled = by_stem(pictures_below(folders.pictures), folders.pictures)
+    files, _ = by_stem([str(one) for one in sorted(folders.annotations.rglob("*.xml"))], folders.annotations)
     both = sorted(files.keys() & pictures.keys(), key=natural_order)
     keys = both if split is None else list(dict.fromkeys(folders.listed(split)))
     if not keys:
@@ -123,8 +126,13 @@ def read_voc(folders: VocFolders, split: str | None = None, names: Sequence[str]
         notes = [f"{len(pictures.keys() - files.keys())} pictures without an XML file are left out"]
         notes += [f"{len(files.keys() - pictures.keys())} XML files have no picture"]
     digest.update(repr(tuple(names)).encode())
+    notes += [f"{found.num_otherwise} XML files name another picture (filename): that of their own name is taken"]
+    found.odd += doubled
     told = [note for note in notes if not note.startswith("0 ")]
-    return _labelled(folders, (keys, pictures, found, digest.hexdigest()), told, fixed=bool(names))
+    try:
+        return _labelled(folders, (keys, pictures, found, digest.hexdigest()), told, fixed=bool(names))
+    except ValueError as error:
+        raise DataError(f"{folders.annotations}: {error}") from error
 
 
 def _content(path: Path | None, found: _Found) -> bytes:
@@ -151,6 +159,13 @@ def _read(content: bytes, key: str, picture: int, found: _Found, *, fixed: bool)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         found.left_out.add("whose file is no XML", f"{key}.xml ({error})")
         return (-1, -1)
+    for element in tree.iter():
+        element.tag = element.tag.rpartition("}")[2]  # of a namespace
+    if tree.tag != "annotation":
+        found.left_out.add("whose file is not VOC's", f"{key}.xml <{tree.tag[:20]}>")
+        return (-1, -1)
+    named = (tree.findtext("filename") or "").strip().replace("\\", "/").rpartition("/")[2]
+    found.num_otherwise += bool(named) and Path(key).name not in (named, Path(named).stem)
     for number, one in enumerate(tree.iter("object"), start=1):
         name = (one.findtext("name") or "").strip()
         if fixed and name not in found.names:
@@ -209,6 +224,13 @@ def _labelled(
     labels = np.array(places or [0], dtype=np.int32)[columns.labels]
     columns = replace(columns, boxes=boxes, labels=labels)
     columns = _with_area(columns, sizes, found.left_out, keys)
+    taken = np.where((columns.pictures >= 0)[:, None], columns.boxes, np.nan)
+    is_out = reaching_out(taken, sizes[columns.pictures])
+
+    def named(row: int) -> str:
+        return f"{keys[columns.pictures[row]]}.xml"
+
+    odd = (*found.odd, *told_fractions(taken, named), *told_reaching(is_out, named))
     objects = columns.by_picture(sizes)
     frame = "edges, from 0 on" if found.from_zero else "numbers of pixels, from 1 on, as VOC writes them"
     reading = Reading(
@@ -219,6 +241,7 @@ def _labelled(
         num_objects=len(objects),
         num_unlabelled=int((np.diff(objects.starts) == 0).sum()),
         left_out=found.left_out.told(),
+        odd=odd,
         twice=told_twice(keys, objects),
         notes=(f"coordinates are {frame}", *notes),
     )

@@ -2,15 +2,17 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from lcrp.data.folder import natural_order
 from lcrp.data.labelled.files import pictures_below, relative_keys
-from lcrp.data.labelled.objects import ObjectsInReading
+from lcrp.data.labelled.objects import Columns, ObjectsInReading
+from lcrp.data.labelled.oddities import odd_outlines, reaching_out, told_reaching
 from lcrp.data.labelled.reading import LeftOut, Reading, told_twice
 from lcrp.data.labelled.source import Labelled
 from lcrp.data.labelled.yolo_yaml import YoloYaml, read_yaml
@@ -25,6 +27,7 @@ class _Found:
 
     objects: ObjectsInReading
     left_out: LeftOut
+    no_outline: LeftOut
     num_without_file: int = 0
     num_empty: int = 0
 
@@ -51,14 +54,19 @@ def read_yolo(path: Path, split: str = "val", names: Sequence[str] = (), origin:
     keys, base = relative_keys(pictures)
     order = sorted(range(len(keys)), key=lambda number: natural_order(keys[number]))
     pictures, keys = [pictures[number] for number in order], [keys[number] for number in order]
-    found, digest = _Found(ObjectsInReading(), LeftOut()), hashlib.sha256()
+    found, digest = _Found(ObjectsInReading(), LeftOut(), LeftOut()), hashlib.sha256()
     digest.update(repr(classes).encode("utf-8", "surrogateescape"))
     labels = [_label_file(picture) for picture in pictures]
     for number, file in enumerate(labels):
         _read_file(file, number, len(classes), settings.has_keypoints, found, digest.update)
     if found.left_out.count and not len(found.objects):
         raise DataError(f"no line of the labels of {settings.path} can be read: {found.left_out.first()}")
-    objects = found.objects.columns().by_picture(np.full((len(keys), 2), -1, dtype=np.int32), is_fraction=True)
+    columns = found.objects.columns()
+    for reason, is_odd in odd_outlines(columns.outlines, columns.boxes).items():
+        for row in np.flatnonzero(is_odd):
+            found.no_outline.add(reason, labels[columns.pictures[row]].rpartition(os.sep)[2])
+        columns = replace(columns, outlines=columns.outlines.only(~is_odd))
+    objects = columns.by_picture(np.full((len(keys), 2), -1, dtype=np.int32), is_fraction=True)
     if not len(objects) and found.num_without_file == len(keys):
         raise DataError(
             f"none of the {len(keys)} pictures of {settings.path} has a label file: '{labels[0]}' and the others are "
@@ -74,6 +82,8 @@ def read_yolo(path: Path, split: str = "val", names: Sequence[str] = (), origin:
         num_outlined=int(objects.outlines.has().sum()),
         num_unlabelled=int((np.diff(objects.starts) == 0).sum()),
         left_out=found.left_out.told(),
+        no_outline=found.no_outline.told(),
+        odd=_odd(columns, labels),
         no_picture=_labels_alone(labels),
         twice=told_twice(keys, objects),
         notes=(*notes, *settings.notes, *([without] if found.num_without_file or found.num_empty else [])),
@@ -193,6 +203,21 @@ def _take(columns: list[str], picture: int, num_classes: int, has_keypoints: boo
         return "whose outline has no area"
     objects.add(picture, int(label), box, [values])
     return ""
+
+
+def _odd(columns: Columns, labels: Sequence[str]) -> tuple[str, ...]:
+    """What may not be meant as it is read."""
+
+    def named(row: int) -> str:
+        return labels[columns.pictures[row]].rpartition(os.sep)[2]
+
+    is_out = reaching_out(columns.boxes, np.ones((len(columns.boxes), 2), dtype=np.int32))
+    told = told_reaching(is_out, named, "class, x and y of the centre, width, height")
+    shared = [name for name, count in Counter(labels).items() if count > 1]
+    if not shared:
+        return told
+    examples = ", ".join(one.rpartition(os.sep)[2] for one in shared[:5])
+    return (*told, f"{len(shared)} label files belong to several pictures each, which get the same objects: {examples}")
 
 
 def _labels_alone(labels: Sequence[str]) -> tuple[str, ...]:
