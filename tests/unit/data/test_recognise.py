@@ -59,3 +59,14 @@ def test_a_json_whose_pictures_are_nowhere_is_told(tmp_path):
     (tmp_path / "images").rename(tmp_path / "elsewhere")
     with pytest.raises(DataError, match=r"'a\.png' of it is neither beside it nor in images/: write dataset=coco"):
         recognised(path)
+
+
+def test_what_is_not_there_or_no_labels_is_not_called_pictures(tmp_path):
+    """It was said to be pictures without labels, and then not to be there."""
+    (tmp_path / "boats").mkdir()
+    with pytest.raises(DataError, match=r"boat' is not there; .*Nearest .*'boats'"):
+        recognised(tmp_path / "boat")
+    (tmp_path / "labels.csv").write_text("a,b")
+    with pytest.raises(DataError, match=r"labels\.csv is neither YOLO's YAML, COCO's JSON, VOC's XML nor a picture"):
+        recognised(tmp_path / "labels.csv")
+    assert recognised(tmp_path / "*.jpg").name == "folder"

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from glob import has_magic
 from pathlib import Path
 
 from lcrp.data.labelled.files import is_picture
@@ -51,6 +52,14 @@ def recognised(path: Path, split: str | None = None) -> Layout:
         return _json(path, "a JSON file")
     if path.is_file() and suffix == ".xml":
         return recognised(path.parent, split)
+    if not path.exists() and not has_magic(str(path)):
+        from lcrp.data.folder import no_picture  # takes seconds: torch
+
+        raise no_picture(path)
+    if path.is_file() and not is_picture(path.name):
+        raise DataError(
+            f"{path} is neither YOLO's YAML, COCO's JSON, VOC's XML nor a picture: give one, or the folder of the set"
+        )
     return Layout(name="folder", what="pictures without labels", sign="the path", settings={"path": str(path)})
 
 
