@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lcrp.data.labelled.coco import read_coco
 from lcrp.data.labelled.dataset import LabelledDataset
+from lcrp.data.labelled.frames import with_frame
 from lcrp.data.published import missing, source
 from lcrp.data.transforms import InputTransform
 
@@ -29,7 +30,7 @@ class CocoDataset(LabelledDataset):
 
     Sorted by file name, so that indices are the same on every machine. Pictures without annotation count too. Pixels
     are taken as stored (annotations refer to them), whatever the EXIF orientation. A file with other categories than
-    the published ones is read by the names that it gives them.
+    the published ones is somebody's own: read by the names that it gives them, and turned as its sizes say.
     """
 
     def __init__(
@@ -60,4 +61,8 @@ class CocoDataset(LabelledDataset):
         published = dict(zip(CATEGORY_IDS, CLASS_NAMES, strict=True))
         origin = f"download {source(name, images) or f'the pictures of {annotations}'} again"
         read = read_coco(root / annotations, root / images, published)
-        super().__init__(name, transform, replace(read, frame="stored", is_clipped=False, origin=origin))
+        if read.class_names == tuple(published.values()):
+            read = replace(read, frame="stored", is_clipped=False)
+        else:  # somebody's own, in COCO's folders
+            read = with_frame(read)
+        super().__init__(name, transform, replace(read, origin=origin))

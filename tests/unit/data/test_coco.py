@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from pycocotools import mask as coding
 
 from lcrp.data.coco import CATEGORY_IDS, CLASS_NAMES, CocoDataset
@@ -60,6 +60,28 @@ def write(root, **content):
     categories = [{"id": number, "name": name} for number, name in zip(CATEGORY_IDS, CLASS_NAMES, strict=True)]
     text = json.dumps({"categories": categories, **content})
     (root / "annotations" / "instances_val2017.json").write_text(text)
+
+
+def test_categories_of_ones_own_are_called_as_the_file_calls_them(root):
+    """A helmet was a person, and a picture that EXIF turns lay beside its boxes."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # stored 64x64, of which nobody knows which way is meant: as shown
+    pixels = np.zeros((64, 64, 3), dtype=np.uint8)
+    pixels[:, :32] = 255
+    Image.fromarray(pixels).save(root / "val2017/a.jpg", exif=exif, quality=99)
+    content = {
+        "categories": [{"id": 1, "name": "helmet"}, {"id": 17, "name": "vest"}],
+        "images": [{"id": 1, "file_name": "a.jpg", "height": 64, "width": 64}],
+        "annotations": [annotation(1, 1, 17, (0, 0, 64, 32))],
+    }
+    (root / "annotations/instances_val2017.json").write_text(json.dumps(content))
+    dataset = CocoDataset(root, TRANSFORM)
+    assert dataset.class_names == ("helmet", "vest")
+    sample = dataset[0]
+    assert sample.annotation.labels.tolist() == [1]
+    assert float(sample.image[:, sample.annotation.masks[0]].mean()) > 0.9
+    assert "its categories are not COCO's" in dataset.reading.text()
+    assert "taken as shown: 1 because nothing speaks against it" in dataset.reading.text()
 
 
 def test_class_ids_skip_the_unused_categories():

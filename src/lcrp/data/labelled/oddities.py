@@ -87,9 +87,8 @@ def _measures(outlines: Outlines) -> Iterator[tuple[FloatArray, FloatArray, Floa
     while first < len(starts) - 1:
         last = max(first + 1, int(np.searchsorted(starts, starts[first] + _AT_A_TIME, side="right")) - 1)
         points, begins = outlines.points[starts[first] : starts[last]], starts[first:last] - starts[first]
-        following = np.arange(1, len(points) + 1)
-        following[starts[first + 1 : last + 1] - starts[first] - 1] = begins  # the last point's is the first
-        x, y = points.T
-        twice = np.add.reduceat(x * y[following] - x[following] * y, begins)
-        yield np.minimum.reduceat(points, begins), np.maximum.reduceat(points, begins), np.abs(twice) / 2
+        arms = points - np.repeat(points[begins], np.diff(starts[first : last + 1]), axis=0)  # from the first point on
+        fan = np.abs(arms[:-1, 0] * arms[1:, 1] - arms[1:, 0] * arms[:-1, 1])  # of triangles: no sign may cancel
+        area = np.add.reduceat(np.append(fan, 0), begins) / 2  # arms of a first point are 0
+        yield np.minimum.reduceat(points, begins), np.maximum.reduceat(points, begins), area
         first = last
