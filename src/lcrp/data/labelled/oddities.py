@@ -43,8 +43,7 @@ def reaching_out(boxes: FloatArray, sizes: IntArray) -> BoolArray:
     limits = np.stack([sizes[:, 1], sizes[:, 0]], axis=1).astype(np.float64)  # [M, 2], x and y
     slack = np.where(limits > 1, np.maximum(2, 0.01 * limits), 0.01)
     out = (boxes[:, :2] < -slack) | (boxes[:, 2:] > limits + slack)
-    found: BoolArray = (out & (limits > 0)).any(axis=1)
-    return found
+    return np.asarray((out & (limits > 0)).any(axis=1))
 
 
 def told_reaching(is_out: BoolArray, named: Callable[[int], str], form: str = "") -> tuple[str, ...]:
