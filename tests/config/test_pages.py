@@ -53,7 +53,8 @@ def test_commands_compose(page: Path, command: str) -> None:  # noqa: ARG001
     _, *words = shlex.split(command, comments=True)
     folders = [PROJECT / words[words.index("--config-dir") + 1]] if "--config-dir" in words else []
     overrides = [word for word in words if "=" in word and not word.startswith(LAUNCHERS)]
-    overrides = ["model=yolo" if word == "model=auto" else word for word in overrides]  # as the reader's file tells
+    told = {"model=auto": "model=yolo", "dataset=auto": "dataset=yolo"}  # as the reader's files tell
+    overrides = [told.get(word, word) for word in overrides]
     if any(name in word for word in overrides for name in OPEN):
         pytest.skip("stands for the reader's own")
     if "-m" in words:

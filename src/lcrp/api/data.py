@@ -181,7 +181,7 @@ def _recognised(settings: Mapping[str, object], explainer: Explainer) -> GivenDa
     path, split = os.fspath(cast(str, settings["path"])), settings.get("split")
     layout = known_layout(path, None if split is None else str(split), Path.cwd())
     if layout.name != FOLDER:
-        tell_layout(path, layout)
+        tell_layout(path, layout, Path.cwd())
     left_out = ("name", "path", *(["split"] if layout.name in WITHOUT_SPLIT else []))
     rest = {key: value for key, value in settings.items() if key not in left_out and value is not None}
     return _named({"name": layout.name, **layout.settings, **rest}, explainer)

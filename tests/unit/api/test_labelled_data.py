@@ -62,7 +62,7 @@ def test_classes_without_a_common_name_are_told_with_the_mend(boats: Path, monke
     )
     explainer = lcrp.load("embedded:yolov6_scenes")
     with pytest.raises(
-        ConfigError, match=r"yolo is annotated with 7 classes \(c0, c1, c2, \.\.\.\), but .* say which is"
+        ConfigError, match=r"\w+ is annotated with 7 classes \(c0, c1, c2, \.\.\.\), but .* say which is"
     ):
         lcrp.statistics(explainer, "data.yaml", layers=[LAYER])
     mapped = {"name": "yolo", "path": "data.yaml", "class_map": {f"c{len(CLASS_NAMES) - 1}": CLASS_NAMES[0]}}

@@ -209,7 +209,7 @@ def _odd(columns: Columns, labels: Sequence[str]) -> tuple[str, ...]:
     """What may not be meant as it is read."""
 
     def named(row: int) -> str:
-        return labels[columns.pictures[row]].rpartition(os.sep)[2]
+        return Path(labels[int(columns.pictures[row])]).name
 
     is_out = reaching_out(columns.boxes, np.ones((len(columns.boxes), 2), dtype=np.int32))
     told = told_reaching(is_out, named, "class, x and y of the centre, width, height")
