@@ -155,7 +155,7 @@ class SSD(nn.Module):
         """Every prior's box and logits, unselected.
 
         Args:
-            x: [B, 3, H, W] normalised; the priors fit best where H = W = `size`.
+            x: [B, 3, H, W] normalised; priors have as many pixels as in an input of H = W = `size`.
 
         Returns:
             M rows, ordered by level, row, column and prior, with K = num_classes + 1 columns, background first.
@@ -178,14 +178,15 @@ class SSD(nn.Module):
 
         Args:
             maps: height and width of every level's map.
-            picture: height and width of the input; at another size than `size` the cells tile it evenly.
+            picture: height and width of the input; at another size than `size` the cells tile it evenly, and priors
+                keep their sides in pixels: the same object is seen with the same box.
             like: gives dtype and device.
         """
         levels = []
         for (rows, columns), stride, shapes in zip(maps, self.layout.strides, self._shapes(), strict=True):
             step = (columns, rows) if picture != (self.size, self.size) else (self.size / stride, self.size / stride)
             centres = (grid(rows, columns, like) + 0.5) / like.new_tensor(step)  # [h w, 2]
-            sizes = like.new_tensor(shapes) / self.size  # [A, 2]
+            sizes = like.new_tensor(shapes) / like.new_tensor(picture[::-1])  # [A, 2]
             cells = torch.cat((centres[:, None].expand(-1, len(sizes), -1), sizes.expand(len(centres), -1, -1)), dim=-1)
             levels.append(cells.reshape(-1, 4))
         return torch.cat(levels).clamp(0, 1)

@@ -271,6 +271,18 @@ def test_ssd_priors_are_the_published_ones() -> None:
     assert priors[-1].tolist() == pytest.approx([0.5, 0.5, 0.6364, 1.0], abs=1e-4)
 
 
+@pytest.mark.parametrize("size", [(512, 512), (640, 640), (384, 640), (256, 512)])
+def test_ssd_priors_have_as_many_pixels_in_inputs_of_any_size(size: tuple[int, int]) -> None:
+    """Before, boxes grew with the input, whatever was in it: of 640 pixels by a quarter."""
+    network = SSD(num_classes=1, size=512, width=0.03)
+    maps = [(size[0] // stride, size[1] // stride) for stride in (8, 16, 32)]
+    priors = network.priors([*maps, (1, 1), (1, 1), (1, 1), (1, 1)], size, torch.zeros(1).double())
+    pixels = priors[:, 2:] * torch.tensor(size[::-1])
+    assert pixels[0].tolist() == pytest.approx([0.04 * 512] * 2)
+    assert pixels[maps[0][0] * maps[0][1] * network.layout.num_priors[0]].tolist() == pytest.approx([0.1 * 512] * 2)
+    assert priors[1, 0] * size[1] == 4  # the second prior of the first cell of eight pixels
+
+
 def test_ssd_of_an_unknown_size_is_refused() -> None:
     with pytest.raises(ConfigError, match="no SSD for inputs of 400 pixels"):
         SSD(size=400)
