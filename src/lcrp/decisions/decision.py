@@ -18,6 +18,7 @@ from lcrp.attribution.trace import Trace
 from lcrp.decisions.beside import annotated, by_confidence, other_decisions, runners_up
 from lcrp.decisions.concept_choice import ConceptChoice, top_concepts
 from lcrp.decisions.selection import Selection, chosen_targets, class_id_of
+from lcrp.decisions.unseen import explaining_placing
 from lcrp.decisions.weaker import with_best
 from lcrp.errors import TargetError
 from lcrp.evidence.localisation import shares
@@ -71,6 +72,7 @@ def explained_decisions(
     except TargetError as error:
         is_placed = selection.box is not None
         better = with_best(error, attributor.task, trace.output, class_id, is_placed=is_placed)
+        better = explaining_placing(better, sample.geometry)
         if better is error:
             raise
         raise better from error

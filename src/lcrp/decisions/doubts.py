@@ -8,6 +8,7 @@ from math import isnan
 from lcrp.decisions.auto import deeper_half, layer_shares, layers_with_places
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.explainer import Explainer
+from lcrp.decisions.unseen import cut_objects, placing_in_words
 from lcrp.errors import LayerError
 from lcrp.values.explanation import MOSTLY, Explanation
 from lcrp.values.ledger import Ledger, losses_of
@@ -32,7 +33,12 @@ def tell_doubts(explainer: Explainer, sample: Sample, found: Sequence[Explanatio
         found: the explanations.
         choice: what was to be shown.
     """
+    placing = placing_in_words(sample.geometry)
+    if placing:
+        log.info("%s: %s", sample.key, placing)
     for one in found:
+        for told in cut_objects(one):
+            log.warning("%s: %s", one.source, told)
         if one.against >= MOSTLY:
             log.info(
                 "%s: %s of the relevance in the picture speaks against '%s'; what lies outside is told of the rest",

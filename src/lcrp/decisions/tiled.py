@@ -25,7 +25,6 @@ from lcrp.values.target import ExplainedTarget
 
 DEFAULT_IOU = 0.45  # above which detections of two tiles are one, for networks that need no NMS themselves
 MOST_WITHIN = 0.7  # of a detection that a tile's edge cuts, within a larger one of its class: then it is a piece of it
-EDGE = 2.0  # pixels of the photograph to a tile's edge, within which it cuts a box
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,18 +98,18 @@ def _decisions(explainer: Explainer, task: Task, tiles: Sequence[Sample]) -> lis
 
 
 def _joined(task: Task, decisions: Sequence[_Found]) -> list[_Found]:
-    """The decisions, most confident first, each detection once: where it can be, on a tile that shows all of it."""
+    """The decisions, most confident first, each detection once: on a tile that shows all of it, else the most."""
     ordered = sorted(decisions, key=lambda found: -found.one.confidence)  # stable
     placed = [found for found in ordered if found.box is not None]
     if not placed:
         return ordered
     boxes = torch.stack([found.box for found in placed if found.box is not None])
-    is_cut = torch.tensor([_is_cut(found, box) for found, box in zip(placed, boxes, strict=True)])
-    scores = torch.tensor([found.one.confidence for found in placed], dtype=torch.float64) + ~is_cut
+    num_cuts = torch.tensor([_num_cuts(found, box) for found, box in zip(placed, boxes, strict=True)])
+    scores = torch.tensor([found.one.confidence for found in placed], dtype=torch.float64) - num_cuts
     classes = torch.tensor([found.one.target.class_id for found in placed])
     iou = task.identity().get("iou")
     kept = batched_nms(boxes, scores, classes, iou if isinstance(iou, float) else DEFAULT_IOU).sort().values
-    is_piece = is_cut[kept] & _lies_within(boxes[kept], classes[kept])
+    is_piece = (num_cuts[kept] > 0) & _lies_within(boxes[kept], classes[kept])
     return [placed[row] for row in kept[~is_piece].tolist()]
 
 
@@ -124,15 +123,10 @@ def _lies_within(boxes: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
     return within
 
 
-def _is_cut(found: _Found, box: torch.Tensor) -> bool:
-    """Whether a box ends where its tile does, and the photograph does not."""
-    geometry, tile = found.tile.geometry, found.tile.geometry.tile
-    if tile is None:
-        return False
-    height, width = geometry.picture_size
+def _num_cuts(found: _Found, box: torch.Tensor) -> int:
+    """At how many sides a box ends where what is seen of its tile does, and the photograph does not."""
     left, top, right, bottom = box.tolist()
-    edges = ((left, tile.left, 0), (top, tile.top, 0), (right, tile.right, width), (bottom, tile.bottom, height))
-    return any(abs(side - edge) <= EDGE and edge != end for side, edge, end in edges)
+    return len(found.tile.geometry.cut_sides((left, top, right, bottom)))
 
 
 def _chosen(task: Task, joined: Sequence[_Found], selection: Selection, class_id: int | None) -> list[_Found]:

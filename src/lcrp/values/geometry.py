@@ -13,6 +13,7 @@ Box = tuple[float, float, float, float]
 Boxes = npt.NDArray[np.float64]
 Heatmap = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
+EDGE = 2.0  # pixels of the input, within which a box ends at an edge
 ResizeName = Literal["letterbox", "stretch", "none", "shorter_crop", "rect"]
 
 
@@ -99,8 +100,22 @@ class Geometry:
 
     def boxes_to_picture(self, boxes: Boxes) -> Boxes:
         """Boxes [N, 4] of the model input in picture pixels [N, 4], without what lies beside the picture."""
-        (top, bottom), (left, right) = self._span(0), self._span(1)
+        (top, bottom), (left, right) = self.span(0), self.span(1)
         return np.clip(self.to_picture(boxes), [left, top] * 2, [right, bottom] * 2)
+
+    def seen(self) -> Box:
+        """The part of the picture that the input shows, in the picture's pixels."""
+        return self.box_to_picture((0, 0, self.input_size[1], self.input_size[0]))
+
+    def cut_sides(self, box: Box) -> tuple[str, ...]:
+        """Sides at which a box of the picture ends where the input shows no more of it, though the picture goes on."""
+        (down, across), (height, width) = self.scale, self.picture_size
+        sides = zip(
+            ("left", "top", "right", "bottom"), box, self.seen(), (0, 0, width, height), (across, down) * 2, strict=True
+        )
+        return tuple(
+            name for name, side, seen, end, scale in sides if abs(side - seen) <= EDGE / scale and abs(seen - end) > 0.5
+        )
 
     def mask_to_picture(self, mask: Mask) -> Mask:
         """A mask [H, W] of the input on the picture, [P, Q]: what lies under the centre of every pixel.
@@ -138,12 +153,12 @@ class Geometry:
         """(top, left, bottom, right) of the picture's visible part in the input, in whole pixels."""
         height, width = self.input_size
         (top, bottom), (left, right) = (
-            tuple(round(self.offset[axis] + edge * self.scale[axis]) for edge in self._span(axis)) for axis in (0, 1)
+            tuple(round(self.offset[axis] + edge * self.scale[axis]) for edge in self.span(axis)) for axis in (0, 1)
         )
         return max(0, top), max(0, left), min(height, bottom), min(width, right)
 
-    def _span(self, axis: int) -> tuple[int, int]:
-        """First and last edge, along an axis, of what was placed of the picture."""
+    def span(self, axis: int) -> tuple[int, int]:
+        """First and last edge, along an axis, of what was placed of the picture: all of it, or the tile."""
         return (0, self.picture_size[axis]) if self.tile is None else self.tile.span(axis)
 
     def _by_column(self) -> tuple[Boxes, Boxes]:
@@ -156,7 +171,7 @@ class Geometry:
 
     def _edges(self, axis: int) -> npt.NDArray[np.float64]:
         """Edges of the picture's pixels in the input, [P + 1], cut to it."""
-        edges = np.arange(self.picture_size[axis] + 1).clip(*self._span(axis)) * self.scale[axis] + self.offset[axis]
+        edges = np.arange(self.picture_size[axis] + 1).clip(*self.span(axis)) * self.scale[axis] + self.offset[axis]
         return edges.clip(0, self.input_size[axis])
 
     def _covered(self, axis: int) -> npt.NDArray[np.float64]:
@@ -170,7 +185,7 @@ class Geometry:
         """Input pixel under the centre of every picture pixel along an axis, and whether there is one, [P] each."""
         places = np.arange(self.picture_size[axis])
         pixels = np.floor((places + 0.5) * self.scale[axis] + self.offset[axis]).astype(np.int64)
-        start, end = self._span(axis)
+        start, end = self.span(axis)
         is_shown = (pixels >= 0) & (pixels < self.input_size[axis]) & (places >= start) & (places < end)
         return pixels.clip(0, self.input_size[axis] - 1), is_shown
 
