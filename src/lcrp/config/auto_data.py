@@ -41,7 +41,7 @@ def with_layout(overrides: Sequence[str], layout: "Layout", origin: Path) -> lis
     Raises:
         ConfigError: the layout does not take what was set.
     """
-    left_out = [_PATH, *([_SPLIT] if layout.name in WITHOUT_SPLIT else [])]
+    left_out = [_PATH, *([_SPLIT] if layout.name in WITHOUT_SPLIT or layout.is_of_split else [])]
     if layout.name == "folder" and any(key(one) == _NAMES for one in overrides):
         raise ConfigError(f"{_NAMES} says nothing to pictures without labels, which were found; see dataset.path")
     settings = {name: _shown(value, origin) for name, value in layout.settings.items()}

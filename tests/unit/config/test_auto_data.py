@@ -18,6 +18,15 @@ def test_the_layout_takes_the_place_of_auto(tmp_path: Path) -> None:
     assert named_data(expected, tmp_path) == expected
 
 
+def test_a_folder_of_one_split_has_no_list_of_it(tmp_path: Path) -> None:
+    made = sets.write_voc(tmp_path / "made")
+    (tmp_path / "set/train").mkdir(parents=True)
+    (made / "Annotations/a.xml").rename(tmp_path / "set/train/a.xml")
+    given = ["dataset=auto", "dataset.path=set", "dataset.split=train"]
+    assert named_data(given, tmp_path) == ["dataset=voc", "dataset.root=set/train"]
+    assert named_data(["dataset=auto", "dataset.path=made", "dataset.split=train"], tmp_path)[-1] == given[-1]
+
+
 def test_both_ways_give_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     sets.write_coco(tmp_path / "it's [mine]")

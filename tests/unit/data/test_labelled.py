@@ -90,8 +90,9 @@ def test_a_changed_file_changes_the_fingerprint_and_its_folder_need_not(tmp_path
         "valid: images/val\nnames: ['helmet', vest, boat]\n",
         "\ufeffval: images/val\nnames: [helmet, vest, boat]\n",
         "val: val.txt\nnames: [helmet, vest, boat]\n",
+        "val: images/val\nnames: [helmet, vest, boat]\nnc: '3'\n",
     ],
-    ids=["dict", "path elsewhere", "roboflow", "list", "windows", "valid", "mark", "list file"],
+    ids=["dict", "path elsewhere", "roboflow", "list", "windows", "valid", "mark", "list file", "nc in quotes"],
 )
 def test_yolo_yaml(tmp_path, yaml):
     (tmp_path / "val.txt").write_text("./images/val/a.png\r\n\r\nimages\\val\\deep\\b.png\r\nimages/val/c.png")
@@ -200,6 +201,13 @@ def test_coco_in_other_encodings(tmp_path, encoding):
     check(coco(sets.write_coco(tmp_path, encoding=encoding), tmp_path / "images", TRANSFORM), has_outline=True)
 
 
+def test_coco_without_sizes_of_pictures_is_refused(tmp_path):
+    content = sets.coco()
+    del content["images"][1]["height"], content["images"][1]["width"]
+    with pytest.raises(DataError, match="image 2 has no width and height, in pixels"):
+        coco(sets.write_coco(tmp_path, content), tmp_path / "images", TRANSFORM)
+
+
 def test_two_pictures_of_one_id_are_refused(tmp_path):
     content = sets.coco()
     content["images"][1]["id"] = "1"
@@ -219,6 +227,36 @@ def test_voc_boxes_from_zero_are_edges(tmp_path):
     dataset = voc(tmp_path, TRANSFORM)
     assert dataset[dataset.index_of("a")].annotation.boxes[0].tolist() == [0, 3, 12, 12]
     assert "coordinates are edges, from 0 on" in dataset.reading.text()
+
+
+@pytest.mark.parametrize("lines", ["my a\ndeep/b\n", "my a.png\r\ndeep\\b.png\r\n", "my a  1\ndeep/b -1\n"])
+def test_lines_of_voc_lists_mean_what_is_there(tmp_path, lines):
+    """Before, a name ended where its first space is."""
+    root = sets.write_voc(tmp_path)
+    (root / "JPEGImages/a.png").rename(root / "JPEGImages/my a.png")
+    (root / "Annotations/a.xml").rename(root / "Annotations/my a.xml")
+    (root / "ImageSets/Main").mkdir(parents=True)
+    (root / "ImageSets/Main/val.txt").write_bytes(lines.encode())
+    dataset = voc(root, TRANSFORM, split="val")
+    assert dataset.keys == ["my a", "deep/b"]
+    assert [len(dataset[index].annotation.labels) for index in range(2)] == [2, 1]
+    (root / "ImageSets/Main/val.txt").write_text("elsewhere\nx\n")
+    with pytest.raises(DataError, match=r"val\.txt names no picture in .*: 'elsewhere' and what else it names is not"):
+        voc(root, TRANSFORM, split="val")
+
+
+def test_rare_objects_in_masks_are_no_void(tmp_path, monkeypatch):
+    """Before, what 255 means was told by some of the masks: where all these were empty, objects became void."""
+    monkeypatch.setattr("lcrp.data.labelled.masks._LOOKED_AT", 2)
+    for number in range(9):
+        for folder in ("images", "masks"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            pixels = np.zeros(sets.SIZE, dtype=np.uint8)
+            pixels[:10] = 255 * (number == 3 and folder == "masks")
+            Image.fromarray(pixels).save(tmp_path / folder / f"{number}.png")
+    found = masks(tmp_path / "images", tmp_path / "masks", TRANSFORM, class_names=["crack"], segmentation=True)
+    assert found.class_names == ("background", "crack")
+    assert found[3].annotation.class_mask.unique().tolist() == [0, 1]
 
 
 def test_masks_of_every_kind(tmp_path):

@@ -48,6 +48,28 @@ def test_voc_and_masks_and_pictures(tmp_path):
     assert recognised(tmp_path / "m/images/a.png").name == "folder"
 
 
+def test_xml_files_of_splits_as_roboflow_has_them(tmp_path):
+    """Before, these were pictures without labels."""
+    made = sets.write_voc(tmp_path / "made")
+    for split in ("train", "valid"):
+        (tmp_path / "set" / split).mkdir(parents=True)
+        for one in (made / "Annotations/a.xml", made / "JPEGImages/a.png"):
+            (tmp_path / "set" / split / one.name).write_bytes(one.read_bytes())
+    for split, folder in ((None, "valid"), ("val", "valid"), ("train", "train")):
+        found = recognised(tmp_path / "set", split)
+        assert (found.name, found.sign, found.is_of_split) == ("voc", f"{folder}/a.xml", True)
+        assert dict(found.settings) == {"root": str(tmp_path / "set" / folder)}
+    assert recognised(tmp_path / "set", "test").name == "folder"
+
+
+def test_labels_of_splits_without_names_are_asked_for(tmp_path):
+    """Before, these were pictures without labels."""
+    sets.draw(tmp_path / "valid/images")
+    (tmp_path / "valid/labels").mkdir()
+    with pytest.raises(DataError, match=r"holds labels like YOLO's, and no data\.yaml that names their classes"):
+        recognised(tmp_path)
+
+
 def test_labels_without_names_are_asked_for(tmp_path):
     sets.write_yolo(tmp_path).unlink()
     with pytest.raises(DataError, match=r"holds labels like YOLO's, and no data\.yaml that names their classes"):

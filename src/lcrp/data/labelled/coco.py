@@ -73,6 +73,8 @@ class _Taking:
         sides = (_side(written[0]), _side(written[1]))
         if not isinstance(name, str) or not name:
             raise ValueError(f"image {record['id']} has the file_name {name!r}")
+        if None in written:
+            raise ValueError(f"image {record['id']} has no width and height, in pixels, which COCO's have")
         if not all(sides):
             raise ValueError(f"image {record['id']} has {written[0]!r}x{written[1]!r} pixels")
         self._records[number] = (name.replace("\\", "/"), *sides)

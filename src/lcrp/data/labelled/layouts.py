@@ -172,11 +172,9 @@ def _voc_masks(
     pairs, notes = pairs_in(folders.pictures, folders.masks)
     if split is not None:
         by_name = {Path(one.key).with_suffix("").as_posix(): one for one in pairs}
-        listed = list(dict.fromkeys(folders.listed(split, ("Segmentation", "Main"))))
+        listed = folders.listed(split, by_name.keys(), ("Segmentation", "Main"))
         pairs = [by_name[one] for one in listed if one in by_name]
         notes = [f"{len(listed) - len(pairs)} pictures of the list have no mask"] if len(pairs) < len(listed) else []
-        if not pairs:
-            raise DataError(f"none of the {len(listed)} pictures of list '{split}' has a mask in {folders.masks}")
     colours, names = colours_of(palette), tuple(class_names)
     if not names and (folders.root / LABEL_MAP).is_file():
         names, colours = read_palette(folders.root / LABEL_MAP)

@@ -22,7 +22,7 @@ from lcrp.errors import DataError
 from lcrp.values.sample import VOID
 
 _ENDINGS = ("", "_mask", "_masks", "_gt", "_label", "_labels", "_seg", "_segmentation")
-_LOOKED_AT = 200  # masks by which values are told
+_LOOKED_AT = 200  # masks, evenly many, by which values are told
 _SHOWN = 5
 
 Colour = tuple[int, int, int]
@@ -155,10 +155,12 @@ def _reader(
         if len(palette) != len(names):
             raise DataError(f"the palette has {len(palette)} colours, and there are {len(names)} class names")
         return names, partial(read_colours, palette=palette), "masks hold colours", ()
-    by_mask = _values(pairs)
-    values = set().union(*by_mask.values())
     has_background = folded(names[0]) == BACKGROUND
     objects = names[1:] if has_background else names
+    by_mask = _values(pairs[:: max(1, len(pairs) // _LOOKED_AT)])
+    if len(objects) == 1 and all(found <= {0} for found in by_mask.values()):  # rare: is 255 the object, or void?
+        by_mask = _values(pairs)
+    values = set().union(*by_mask.values())
     if values and values <= {0, VOID} and VOID in values:
         if len(objects) != 1:
             raise DataError(f"the masks hold 0 and 255 alone, which is one class, and {len(objects)} are named")
@@ -177,10 +179,9 @@ def _reader(
 
 
 def _values(pairs: Sequence[MaskedPicture]) -> dict[Path, set[int]]:
-    """Values of masks, of evenly many."""
-    step = max(1, len(pairs) // _LOOKED_AT)
+    """Values of masks."""
     values: dict[Path, set[int]] = {}
-    for one in pairs[::step]:
+    for one in pairs:
         try:
             values[one.mask] = set(np.unique(read_class_mask(one.mask).numpy()).tolist())
         except DataError as error:

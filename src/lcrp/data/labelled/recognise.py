@@ -25,12 +25,14 @@ class Layout:
         what: in words.
         sign: by which it is told.
         settings: of the dataset.
+        is_of_split: whether it has the pictures of one split alone.
     """
 
     name: str
     what: str
     sign: str
     settings: Mapping[str, str] = field(default_factory=dict)
+    is_of_split: bool = False
 
 
 def recognised(path: Path, split: str | None = None) -> Layout:
@@ -75,10 +77,14 @@ def _folder(path: Path, split: str | None) -> Layout:
     if (path / "images").is_dir() and (path / "masks").is_dir():
         settings = {"images": str(path / "images"), "masks": str(path / "masks")}
         return Layout(name="masks", what="class masks", sign="the folders images and masks", settings=settings)
-    beside = next(path.glob("*.xml"), None)
-    if beside is not None:
-        return Layout(name="voc", what="VOC's layout", sign=beside.name, settings={"root": str(path)})
-    if (path / "labels").is_dir() or _has_yolo_lines(path):
+    folders = [path, *(path / name for name in _names(split))]  # a split's own, as Roboflow has them
+    for folder in folders:
+        beside = next(folder.glob("*.xml"), None)
+        if beside is not None:
+            sign = beside.relative_to(path).as_posix()
+            settings = {"root": str(folder)}
+            return Layout(name="voc", what="VOC's layout", sign=sign, settings=settings, is_of_split=folder != path)
+    if any((folder / "labels").is_dir() or _has_yolo_lines(folder) for folder in folders):
         raise DataError(
             f"{path} holds labels like YOLO's, and no data.yaml that names their classes: write one, with lines "
             "'train: images', 'val: images' and 'names: [NAME, NAME]'"
@@ -88,15 +94,19 @@ def _folder(path: Path, split: str | None) -> Layout:
 
 def _coco_files(path: Path, split: str | None) -> Iterator[Path]:
     """JSON files of annotations in a folder, those of the split first."""
-    wanted = _SPLITS.get(split or "val", (split or "val",))
-    others = () if split else tuple(one for names in _SPLITS.values() for one in names if one not in wanted)
-    for name in (*wanted, *others):
+    for name in _names(split):
         yield from sorted((path / name).glob("*.json"))
         yield from sorted((path / "annotations").glob(f"*{name}*.json"))
     for folder in (path, path / "annotations"):
         found = sorted(folder.glob("*.json"))
         if len(found) == 1 or (found and split is None):
             yield found[0]
+
+
+def _names(split: str | None) -> tuple[str, ...]:
+    """What folders and files of a split may be called; without one all, those that are held out first."""
+    wanted = _SPLITS.get(split or "val", (split or "val",))
+    return wanted if split else tuple(dict.fromkeys((*wanted, *(one for names in _SPLITS.values() for one in names))))
 
 
 def _json(path: Path, sign: str) -> Layout:
@@ -133,7 +143,7 @@ def _json(path: Path, sign: str) -> Layout:
 def _has_yolo_lines(path: Path) -> bool:
     """Whether text files called like the pictures lie beside them."""
     try:
-        pictures = {one.stem for one in path.iterdir() if is_picture(one.name)}
+        pictures = {one.stem for one in path.iterdir() if is_picture(one.name)} if path.is_dir() else set()
     except OSError:
         return False
     return any(one.stem in pictures for one in path.glob("*.txt"))

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from lcrp.data.folder import natural_order
-from lcrp.data.labelled.files import by_stem, pictures_below
+from lcrp.data.labelled.files import by_stem, is_picture, pictures_below
 from lcrp.data.labelled.objects import Columns, IntArray, ObjectsInReading
 from lcrp.data.labelled.oddities import reaching_out, told_fractions, told_reaching
 from lcrp.data.labelled.reading import LeftOut, Reading, told_twice
@@ -37,23 +37,41 @@ class VocFolders:
     pictures: Path
     masks: Path | None
 
-    def listed(self, split: str, kinds: Sequence[str] = ("Main", "Segmentation")) -> list[str]:
-        """Names of a split's pictures, as its list gives them.
+    def listed(self, split: str, known: Container[str], kinds: Sequence[str] = ("Main", "Segmentation")) -> list[str]:
+        """Names of a split's pictures, each once.
+
+        Args:
+            split: name of the list.
+            known: names that there are; a line means one of them though it goes on with a number, as those of VOC's
+                lists of a class, or with a picture's ending.
+            kinds: folders of lists.
 
         Raises:
-            DataError: there is no such list.
+            DataError: there is no such list, or it names nothing that is there.
         """
         folder = self.root / "ImageSets"
         for kind in (*kinds, "."):
             path = folder / kind / f"{split}.txt"
             if path.is_file():
                 lines = path.read_bytes().decode("utf-8-sig", "replace").splitlines()
-                return [line.split()[0] for line in lines if line.strip()]
+                found = list(dict.fromkeys(_meant(line, known) for line in lines if line.strip()))
+                if not any(name in known for name in found):
+                    told = f"'{found[0]}' and what else it names is not there" if found else "it is empty"
+                    raise DataError(f"{path} names no picture in {self.root}: {told}")
+                return found
         known = sorted({one.stem for one in folder.glob("**/*.txt") if "_" not in one.stem}) if folder.is_dir() else []
         raise DataError(
             f"{self.root} has no list ImageSets/{kinds[0]}/{split}.txt; there are {nearest(split, known)}.",
             mend="Set dataset.split to one of them, or to null for all pictures.",
         )
+
+
+def _meant(line: str, known: Container[str]) -> str:
+    """The name that a line of a list means."""
+    whole = line.strip().replace("\\", "/")
+    tried = [whole, whole.rsplit(maxsplit=1)[0], whole.split()[0]]
+    tried += [one.rpartition(".")[0] for one in tried if is_picture(one.rpartition("/")[2])]
+    return next((one for one in tried if one in known), tried[2])
 
 
 def voc_folders(root: Path) -> VocFolders:
@@ -110,7 +128,7 @@ def read_voc(folders: VocFolders, split: str | None = None, names: Sequence[str]
     pictures, doubled = by_stem(pictures_below(folders.pictures), folders.pictures)
     files, _ = by_stem([str(one) for one in sorted(folders.annotations.rglob("*.xml"))], folders.annotations)
     both = sorted(files.keys() & pictures.keys(), key=natural_order)
-    keys = both if split is None else list(dict.fromkeys(folders.listed(split)))
+    keys = both if split is None else folders.listed(split, pictures.keys() | files.keys())
     if not keys:
         raise DataError(f"no XML file in {folders.annotations} has a picture of its name in {folders.pictures}")
     found, digest = _Found(names={name: number for number, name in enumerate(names)}), hashlib.sha256()

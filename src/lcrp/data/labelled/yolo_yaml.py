@@ -128,7 +128,7 @@ def _names(names: object, count: object) -> tuple[str, ...]:
     if not isinstance(names, list) or not names or not all(isinstance(one, str | int | float) for one in names):
         raise ValueError("its 'names' are neither a list nor a mapping by number")
     told = tuple(str(one).strip() for one in names)
-    if count is not None and count != len(told):
+    if count is not None and str(count) != str(len(told)):
         raise ValueError(f"nc is {count}, but it has {len(told)} names")
     if len(set(told)) < len(told):
         raise ValueError(f"it names '{next(one for one in told if told.count(one) > 1)}' twice")
