@@ -278,6 +278,32 @@ def test_pictures_of_one_name_in_two_folders_have_labels_of_their_own(
         np.testing.assert_allclose(boxes, [one.box for one in photo.things], rtol=0, atol=FLOAT32)
 
 
+@pytest.mark.parametrize("points", [2, 3])
+def test_yolo_poses_give_their_boxes(
+    tmp_path: Path, photos: list[sets.Photograph], names: list[str], points: int
+) -> None:
+    """Places of a body behind the box, two or three numbers each."""
+    yaml = f"val: images/val\nkpt_shape: [17, {points}]\n" + as_dict(names)
+    path = write_yolo(tmp_path, photos, names, yaml=yaml)
+    pose = " " + " ".join(["0.5"] * 17 * points)
+    lines = {one.name: [line + pose for line in sets.yolo_boxes(one, names, NOTHING_LOST)] for one in photos}
+    sets.write_labels(tmp_path / "labels/val", lines)
+    check(yolo(path, TRANSFORM), photos, has_outlines=False)
+
+
+def test_yolo_lines_with_a_confidence_are_left_out(
+    tmp_path: Path, photos: list[sets.Photograph], names: list[str]
+) -> None:
+    """Predictions are no labels."""
+    path = write_yolo(tmp_path, photos, names, yaml="val: images/val\n" + as_dict(names))
+    file = tmp_path / f"labels/val/{photos[0].name}.txt"
+    file.write_text("".join(f"{line} 0.9\n" for line in file.read_text().splitlines()))
+    dataset = yolo(path, TRANSFORM)
+    kept = [photos[0].__class__(path=photos[0].path, size=photos[0].size, things=()), *photos[1:]]
+    check(dataset, kept, has_outlines=False)
+    assert f"{len(photos[0].things)} objects are left out, whose line has neither 5" in dataset.reading.text()
+
+
 # --- COCO -------------------------------------------------------------------------------------------------------------
 
 
@@ -482,6 +508,29 @@ def test_voc(tmp_path: Path, photos: list[sets.Photograph], names: list[str], ki
         assert dataset[index].geometry.picture_size == photo.size
         for box, one in zip(found.boxes.numpy(), photo.things, strict=True):
             assert np.abs(box - one.box).max() <= 1  # half a pixel, or one where the object has less than one
+
+
+def test_voc_beside_pictures_in_fractions(tmp_path: Path, photos: list[sets.Photograph]) -> None:
+    """Fractions are edges, from 0 on: of all files, for one tool wrote them."""
+    sets.copied(photos, tmp_path)
+    sets.write_voc(tmp_path, photos)
+    for photo in photos:
+        text = (tmp_path / f"Annotations/{photo.name}.xml").read_text()
+        for one in photo.things:
+            left, top, right, bottom = sets.voc_box(one)
+            for side, whole, exact in zip(
+                ("xmin", "ymin", "xmax", "ymax"), (left + 1, top + 1, right, bottom), one.box, strict=True
+            ):
+                text = text.replace(f"<{side}>{whole}</{side}>", f"<{side}>={exact}</{side}>", 1)
+        text = text.replace(">=", ">")
+        (tmp_path / f"{photo.name}.xml").write_text(text)
+        (tmp_path / f"Annotations/{photo.name}.xml").unlink()
+    (tmp_path / "Annotations").rmdir()
+    dataset = voc(tmp_path, TRANSFORM)
+    assert isinstance(dataset, LabelledDataset)
+    assert "coordinates are edges, from 0 on" in dataset.reading.text()
+    assert recognised(tmp_path).name == "voc"
+    check(dataset, photos, has_outlines=False)
 
 
 # --- masks ------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """What a path is taken for, and by what."""
 
+import json
+
 import labelled_sets as sets
 import pytest
 
@@ -73,6 +75,15 @@ def test_labels_of_splits_without_names_are_asked_for(tmp_path):
 def test_labels_without_names_are_asked_for(tmp_path):
     sets.write_yolo(tmp_path).unlink()
     with pytest.raises(DataError, match=r"holds labels like YOLO's, and no data\.yaml that names their classes"):
+        recognised(tmp_path)
+
+
+def test_labelmes_files_are_told(tmp_path):
+    """Before, they were taken for COCO's, without pictures."""
+    sets.draw(tmp_path)
+    content = {"version": "5.0.1", "flags": {}, "shapes": [{"label": "boat", "points": [[1, 2], [3, 4]]}]}
+    (tmp_path / "a.json").write_text(json.dumps(content | {"imagePath": "a.png", "imageData": "A" * 5_000_000}))
+    with pytest.raises(DataError, match=r"a\.json is LabelMe's JSON, which is not read: export COCO's format"):
         recognised(tmp_path)
 
 

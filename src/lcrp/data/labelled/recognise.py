@@ -117,6 +117,8 @@ def _json(path: Path, sign: str) -> Layout:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error})", path=path) from error
     found = _FILE_NAME.search(text)
+    if not found and all(f'"{key}"' in text for key in ("shapes", "imagePath")):
+        raise DataError(f"{path} is LabelMe's JSON, which is not read: export COCO's format, or VOC's", path=path)
     name = json.loads(found.group(1)).replace("\\", "/") if found else ""
     stem = path.stem.removeprefix("instances_")
     base = path.parent
