@@ -189,8 +189,9 @@ def test_what_a_crop_cuts_is_told(caplog: pytest.LogCaptureFixture) -> None:
     assert "picture: the input shows 70 % of the photograph, the middle (model.input.resize=shorter_crop)" in told
     assert "picture: the box of 'red' ends at the left where the input does, and the object may go on" in told
     assert not any("'green'" in line for line in told)
-    with pytest.raises(TargetError, match=r"the input shows 70 % of the photograph, the middle \(input"):
+    with pytest.raises(TargetError, match=r"the input shows 70 % of the photograph, the middle \(input") as refused:
         lcrp.explain(explainer, picture, class_name="blue")
+    assert refused.value.mend.startswith("Write model.input.resize=letterbox to show all of it.")
     caplog.clear()
     with caplog.at_level(logging.INFO):
         lcrp.explain(seeing("letterbox"), picture)

@@ -32,7 +32,10 @@ def placing_in_words(geometry: Geometry) -> str:
 def explaining_placing(error: TargetError, geometry: Geometry) -> TargetError:
     """The error that a decision is not there, and what the input does to the photograph, which may be why."""
     told = placing_in_words(geometry)
-    return TargetError(f"{str(error).rstrip('.')}; {told}", mend=error.mend) if told else error
+    if not told:
+        return error
+    whole = "Write model.input.resize=letterbox to show all of it." if geometry.resize == "shorter_crop" else ""
+    return TargetError(f"{str(error).rstrip('.')}; {told}", mend=" ".join(filter(None, (whole, error.mend))))
 
 
 def cut_objects(found: Explanation) -> Iterator[str]:
