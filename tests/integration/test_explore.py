@@ -84,6 +84,27 @@ def test_without_pictures_and_decisions(lcrp: Callable[..., Outcome], tmp_path: 
     assert {one["how"] for one in page.index["left_out"]} >= {"stage.pictures=true", "stage.num_decisions=24"}
 
 
+def test_two_statistics_are_compared(made: PageData, lcrp: Callable[..., Outcome], tmp_path: Path) -> None:
+    """A network beside itself: every concept is its own match; other samples are refused."""
+    path = _statistics(tmp_path)
+    again = (*FEW, "stage.output=two.html", "statistics.record=true")
+    outcome = lcrp(*again, f"stage.statistics=[{path},{path}]")
+    assert outcome.code == 0, outcome.err
+    page = read_page(tmp_path / "two.html")
+    match, overlap, mean = (page.array(f"other.{name}") for name in ("match", "overlap", "mean"))
+    has_any = made.array("l0.top.score").max(axis=1) > 0.0
+    assert ((match >= 0) == has_any).all()
+    assert overlap[has_any] == pytest.approx(1.0)
+    assert np.array_equal(mean, page.array("l0.mean"), equal_nan=True)
+    fewer = (one.replace("num_samples=2", "num_samples=1") for one in TINY)
+    outcome = lcrp("stage=glocal", *fewer)
+    assert outcome.code == 0, outcome.err
+    (other,) = set((tmp_path / "outputs" / "statistics").glob("*/*.h5")) - {path}
+    outcome = lcrp(*again, f"stage.statistics=[{path},{other}]")
+    assert outcome.code == 1
+    assert "ranks other samples than the statistics" in outcome.err[-1]
+
+
 def test_a_folder_is_written_over_pages_alone(lcrp: Callable[..., Outcome], tmp_path: Path) -> None:
     """A folder that holds something else is a person's own."""
     arguments = (*FEW, "stage.make_statistics=true", "stage.folder=true", "stage.output=audit")

@@ -86,7 +86,7 @@ def test_statistics_are_found_by_both(folder: Path, lcrp: Callable[..., Outcome]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["README.md", "docs/how-to/python.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/how-to/python.md", "docs/how-to/explore.md"])
 def test_examples_of_pages_run(page: str, folder: Path) -> None:
     text = (PROJECT / page).read_text(encoding="utf-8")
     names: dict[str, object] = {}

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 
 from lcrp.page.content import (
+    Comparison,
     Content,
     ContextContent,
     DecisionContent,
@@ -84,6 +85,11 @@ def made_up(
             Finding(name="evaluate", command="lcrp stage=evaluate"),
         ),
         names={LAYER: {3: names[0]}},
+        comparison=Comparison(
+            title=names[-1], source="other.h5", layer=LAYER,
+            match=np.where(np.arange(num_concepts) % 5 == 0, -1, np.arange(num_concepts)[::-1]).astype(np.int32),
+            overlap=generator.random(num_concepts), mean=moments.mean()[:, ::-1].copy(),
+        ),
     )  # fmt: skip
 
 

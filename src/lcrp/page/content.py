@@ -115,6 +115,27 @@ class LayerContent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Another statistics file, concept by concept.
+
+    Attributes:
+        title: of the other network, in words.
+        source: name of the file, without folders.
+        layer: name of the layer in both.
+        match: [C] the other's concept whose references overlap most, each taken once; -1 for none.
+        overlap: [C] Jaccard index of their references.
+        mean: [K, O] mean share of the other's concepts, rows as the shown layer's classes; NaN where not known.
+    """
+
+    title: str
+    source: str
+    layer: str
+    match: Array
+    overlap: Array
+    mean: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PictureContent:
     """A picture of which decisions are explained.
 
@@ -203,6 +224,7 @@ class Content:
         findings: of other stages.
         names: of concepts that a person gave, by layer and concept.
         left_out: what is not there.
+        comparison: with another statistics file; None without one.
     """
 
     title: str
@@ -215,3 +237,4 @@ class Content:
     findings: tuple[Finding, ...] = ()
     names: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    comparison: Comparison | None = None

@@ -103,6 +103,9 @@ def _core(content: Content, decisions: Sequence[DecisionContent]) -> Blocks:
         arrays |= {f"l{number}.{name}": values for name, values in _layer_arrays(layer)}
     if decisions and all(one.shares is not None for one in decisions):
         arrays["d.shares"] = np.stack([np.asarray(one.shares, dtype=np.float32) for one in decisions])
+    if content.comparison is not None:
+        for name in ("match", "overlap", "mean"):
+            arrays[f"other.{name}"] = getattr(content.comparison, name)
     blocks.add(arrays)
     return blocks
 
@@ -167,7 +170,17 @@ def _head(content: Content) -> dict[str, Any]:
             for layer, of_layer in content.names.items()
         },
         "left_out": [asdict(one) for one in content.left_out],
+        "other": _other(content),
     }
+
+
+def _other(content: Content) -> dict[str, Any] | None:
+    """What is compared with."""
+    other = content.comparison
+    if other is None:
+        return None
+    layer = [layer.name for layer in content.layers].index(other.layer)
+    return {"title": other.title, "source": other.source, "layer": layer, "num_concepts": other.mean.shape[1]}
 
 
 def plain(value: Any) -> Any:

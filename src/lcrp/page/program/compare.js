@@ -1,9 +1,9 @@
-/** Two decisions side by side: which concepts they share, and what differs first. */
+/** Two decisions side by side, and two statistics files: which concepts they share, and what differs first. */
 
 import { address, changed, go, href } from "./address.js";
-import { index } from "./data.js";
+import { array, index } from "./data.js";
 import { h, own, percent } from "./dom.js";
-import { conceptName, decisionById, decisionLayer, decisions, shareIn } from "./model.js";
+import { className, conceptName, decisionById, decisionLayer, decisions, layers, shareIn } from "./model.js";
 import { conceptLink, describe, saving, shareBar } from "./parts.js";
 import { stage } from "./stage.js";
 
@@ -25,7 +25,8 @@ export function compareView() {
       h("div", { class: "columns even" }, sides.map(([name, one, label]) => h("section", { "aria-label": `${label} decision` },
         h("label", {}, `${label} `, chooser(name, one)),
         one ? [stage(one, { isSmall: true }).element, h("p", {}, h("a", { href: href(["decision", one.id]) }, own(describe(one))))] : null))),
-      a && b ? table(a, b) : h("p", { class: "faint" }, "Choose two decisions, or press c on the page of one.")),
+      a && b ? table(a, b) : h("p", { class: "faint" }, "Choose two decisions, or press c on the page of one."),
+      index.other ? checkpoints() : h("p", { class: "faint" }, "Two checkpoints: make the page with both statistics files, ", h("code", {}, "stage.statistics=[A.h5,B.h5]"), ".")),
     keys: { j: () => step(1), k: () => step(-1) },
     up: a ? href(["decision", a.id]) : href(["decisions"]),
   };
@@ -57,4 +58,26 @@ function table(a, b) {
       h("thead", {}, h("tr", {}, ["concept", "first", "second", "difference"].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, rows.slice(0, LISTED).map((one) => h("tr", {}, h("th", { scope: "row" }, conceptLink(layer, one.concept, { count: 3 })), cell(one.a), cell(one.b), h("td", { class: "number" }, percent((one.a || 0) - (one.b || 0), 1))))))),
     saving("difference", () => ({ columns: ["concept", "name", "first", "second"], rows: rows.map((one) => [one.concept, conceptName(layer, one.concept), one.a, one.b]) })));
+}
+
+/** Another statistics file beside this one: concepts matched by their references, what differs first. */
+function checkpoints() {
+  const { other } = index;
+  const layer = layers[other.layer];
+  const [match, overlap, mean] = ["match", "overlap", "mean"].map((name) => array(`other.${name}`));
+  const rows = layer.ranked(null).filter((concept) => layer.best(concept).share > 0).map((concept) => {
+    const { row, classId, share } = layer.best(concept);
+    return { concept, classId, share, match: match[concept], overlap: overlap[concept], other: match[concept] < 0 ? NaN : mean[row * other.num_concepts + match[concept]] };
+  }).sort((one, two) => Math.abs(two.share - (two.other || 0)) - Math.abs(one.share - (one.other || 0)));
+  const most = Math.max(...rows.flatMap((one) => [one.share, Math.abs(one.other || 0)]));
+  const cell = (/** @type {number} */ share) => h("td", {}, Number.isNaN(share) ? h("span", { class: "faint" }, "no such concept") : [shareBar(share, most), h("span", { class: "number" }, percent(share, 1))]);
+  const same = rows.filter((one) => one.overlap >= 0.5).length;
+  return h("section", { "aria-labelledby": "checkpoints" },
+    h("h2", { id: "checkpoints" }, "Two checkpoints"),
+    h("p", {}, "This file: ", own(index.title), ". The other: ", own(other.title), "."),
+    h("p", { class: "faint" }, `Concepts of ${layer.name} are matched by the decisions that rank them highest (each once, the largest overlap first). ${same} of ${rows.length} share half of these or more. Shares are means for the class for which the concept counts most here.`),
+    h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table of two checkpoints, scrolls sideways" }, h("table", { class: "differences" },
+      h("thead", {}, h("tr", {}, ["concept", "class", "here", "there", "matched with", "overlap"].map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, rows.slice(0, LISTED).map((one) => h("tr", {}, h("th", { scope: "row" }, conceptLink(layer, one.concept, { count: 3 })), h("td", {}, own(className(one.classId))), cell(one.share), cell(one.other), h("td", {}, one.match < 0 ? "none" : `c${one.match}`), h("td", { class: "number" }, percent(one.overlap))))))),
+    saving("checkpoints", () => ({ columns: ["concept", "class", "here", "there", "matched_with", "overlap"], rows: rows.map((one) => [one.concept, className(one.classId), one.share, one.other, one.match, one.overlap]) })));
 }

@@ -16,10 +16,11 @@ export function virtualList(items, row, { height, width, label }) {
   /** @type {Map<number, HTMLElement>} */
   const shown = new Map();
   let isWaiting = false;
+  let isWhole = false;
 
   function update() {
     isWaiting = false;
-    if (!list.isConnected) return;
+    if (!list.isConnected || isWhole) return;
     arrange();
     const top = -list.getBoundingClientRect().top;
     const first = Math.max(0, Math.floor(top / height) - MORE) * columns;
@@ -70,7 +71,11 @@ export function virtualList(items, row, { height, width, label }) {
     element: list,
     update,
     /** Show every row: a print has no screen. */
-    all: () => items.forEach((_, number) => shown.has(number) || show(number)),
+    all() {
+      isWhole = true;
+      items.forEach((_, number) => shown.has(number) || show(number));
+      addEventListener("afterprint", () => { isWhole = false; update(); }, { once: true });
+    },
     /** Bring a row to the screen and focus it. @param {number} number */
     focus(number) {
       const element = shown.get(number) ?? show(number);

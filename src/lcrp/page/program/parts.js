@@ -36,13 +36,12 @@ export function showAll() {
 function lazily(canvas, number, draw) {
   canvas.dataset.lazy = "";
   return whenSeen(canvas, async () => {
-    delete canvas.dataset.lazy;
     try {
       draw(await picture(number), /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")));
-      canvas.dataset.drawn = "";
     } catch {
       canvas.dataset.missing = "";
     }
+    delete canvas.dataset.lazy;
   });
 }
 

@@ -15,11 +15,12 @@ from lcrp.decisions.explained import layer_of, title_of
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import StoreError
-from lcrp.page.content import Content, Finding, LeftOut
+from lcrp.page.content import Comparison, Content, Finding, LeftOut
 from lcrp.page.html import folder_files, one_file
 from lcrp.page.pack import Packed, packed
 from lcrp.runs.provenance import commit, versions
 from lcrp.runs.run import Run
+from lcrp.stages.explore.compared import comparison
 from lcrp.stages.explore.concepts import Gatherer
 from lcrp.stages.explore.decided import Decided, decided
 from lcrp.stages.explore.measured import Tables, context_of, finding, measured
@@ -95,6 +96,7 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
         decisions=found.decisions,
         findings=tuple(_findings(evidence, path)),
         left_out=tuple(_left_out(settings, statistics, found)),
+        comparison=_compared(settings, path, shown),
     )
     page = packed(content, settings.max_megabytes * MEGABYTE)
     for one in page.index["left_out"]:
@@ -121,6 +123,14 @@ def _target(settings: ExploreSettings, run: Run) -> Path:
     if not settings.folder and settings.output.is_dir():
         raise StoreError(f"'{settings.output}' is a folder", mend="Set stage.output to a file, such as audit.html.")
     return settings.output
+
+
+def _compared(settings: ExploreSettings, path: Path, layer: str) -> Comparison | None:
+    """The layer beside that of the other file, if there is one."""
+    if len(settings.statistics) < 2:
+        return None
+    with StatisticsFile(path) as file:
+        return comparison(settings.statistics[1], file.header, layer, file.layer(layer))
 
 
 def _is_a_persons(folder: Path) -> bool:
