@@ -52,6 +52,11 @@ class Concept:
         return self.value.concept
 
     @property
+    def name(self) -> str:
+        """That a person gave it (`Explainer.with_names`); empty without."""
+        return self.value.name
+
+    @property
     def share(self) -> float:
         """Signed share of the layer's sum of absolute relevance (or activation), in [-1, 1]."""
         return self.value.share
@@ -82,10 +87,10 @@ class Concept:
 
     def __repr__(self) -> str:
         if not self.heatmap.any():
-            return f"concept {self.id}: {100 * self.share:.1f} %, none of it in the picture"
+            return f"{self.value.title}: {100 * self.share:.1f} %, none of it in the picture"
         opposed = f", {percent(self.against)} of it against" if self.against >= values.MOSTLY else ""
         of = "the rest" if opposed else "it"
-        return f"concept {self.id}: {100 * self.share:.1f} %{opposed}, {100 * self.outside:.0f} % of {of} outside"
+        return f"{self.value.title}: {100 * self.share:.1f} %{opposed}, {100 * self.outside:.0f} % of {of} outside"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ from lcrp.config import other_family
 from lcrp.config.composite import build_composite
 from lcrp.config.model import Model
 from lcrp.config.network import TrainedNetwork, trained_network
+from lcrp.config.paths import absolute
 from lcrp.config.root import Config, Statistics
 from lcrp.config.samples import build_dataset, dataset_options, has_class_names, input_transform, joined_dataset
 from lcrp.config.tasks import build_task
@@ -106,7 +107,7 @@ def build_explainer(
         raise LayerError(no_layer(model.layer, model.name, names), mend="Set model.layer.")
     if trained.activation is not None:
         config = replace(config, model=replace(model, activation=trained.activation))
-    return Explainer(
+    explainer = Explainer(
         name=model.name,
         network=trained.network,
         task=build_task(config, trained.class_names),
@@ -121,6 +122,7 @@ def build_explainer(
         precision=cast(Precision, config.precision),
         unaccounted=cast(Unaccounted, config.unaccounted),
     )
+    return explainer if config.names is None else explainer.with_names(absolute(config.names, origin))
 
 
 def _check_size(model: Model, trained: TrainedNetwork) -> None:

@@ -105,6 +105,7 @@ class Config:
     device: str = MISSING
     precision: str = MISSING
     unaccounted: str = MISSING
+    names: str | None = None
     run: str | None = None
     threads: int | None = None
     workers: int | None = None

@@ -56,10 +56,14 @@ def explained(
         by_concept: dict[int, References] = {}
         if references is not None:  # by the explainer's own thresholds: items of the ranking are counted by them
             by_concept = reference_samples(attributor, references, shown, sample, start_counting)
+    names = explainer.concept_names.get(layer, {})
     complete = []
     for one in found:
         pairs = [(part, by_concept.get(part.concept, References())) for part in one.concepts]
-        concepts = tuple(replace(part, references=given.shown, lost=given.lost) for part, given in pairs)
+        concepts = tuple(
+            replace(part, references=given.shown, lost=given.lost, name=names.get(part.concept, ""))
+            for part, given in pairs
+        )
         share = one.layer_share if explainer.composite.is_lrp else float("nan")  # gradients are no relevance
         complete.append(replace(one, title=title, concepts=concepts, layer_share=share))
     tell_doubts(explainer, sample, complete, choice)

@@ -1,16 +1,20 @@
 """A network that can be explained."""
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import nn
 
 from lcrp.attribution.engine import Attributor
+from lcrp.attribution.layers import layer_names
 from lcrp.attribution.task import Task
 from lcrp.composites.spec import GRADIENT, BuildComposite, CompositeSpec
 from lcrp.data.transforms import InputTransform
+from lcrp.storage.concept_names import ConceptNames, read_concept_names
 from lcrp.values.chosen_layer import ChosenLayer
 from lcrp.values.ledger import Unaccounted
 
@@ -36,6 +40,7 @@ class Explainer:
         precision: how its numbers are multiplied.
         unaccounted: what happens where relevance went astray, though the composite conserves it.
         chosen: the layer that 'auto' stands for, once it is known.
+        concept_names: that a person gave, by layer and channel; no part of any identity.
         told: what the log has said of the network's operations, so that it says so once in a run.
     """
 
@@ -53,6 +58,7 @@ class Explainer:
     precision: Precision = "float32"
     unaccounted: Unaccounted = "error"
     chosen: ChosenLayer | None = None
+    concept_names: ConceptNames = field(default_factory=dict, compare=False)
     told: set[str] = field(default_factory=set, compare=False)
 
     @property
@@ -90,6 +96,23 @@ class Explainer:
             unaccounted=self.unaccounted,
             told=self.told,
         )
+
+    def with_names(self, path: str | os.PathLike[str]) -> "Explainer":
+        """The same, whose concepts are called as a person called them in the explorer.
+
+        Args:
+            path: the JSON file that it saved.
+
+        Raises:
+            ConfigError: it is none, or names concepts of another network.
+        """
+        sizes = {
+            name: int(getattr(module, "out_channels", getattr(module, "out_features", 0)))
+            for name, module in self.network.named_modules()
+            if name in set(layer_names(self.network))
+        }
+        names = read_concept_names(Path(path), checkpoint_sha256=self.checkpoint_sha256, layers=sizes)
+        return replace(self, concept_names=names)
 
     def reader(self) -> Attributor:
         """What reads the network's outputs, within a context, as the network gives them."""

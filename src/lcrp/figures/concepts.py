@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lcrp.figures import colours, crops, panels, wording
 from lcrp.figures.layout import NARROWEST, Columns, Layout
-from lcrp.figures.measure import SLACK, fitted_lines, fitted_size, line_height, text_width, wrapped
+from lcrp.figures.measure import SLACK, fitted_lines, fitted_size, line_height, shortened, text_width, wrapped
 from lcrp.figures.rect import Rect
 from lcrp.figures.sheet import APPEND_GAP, Lines, Sheet
 from lcrp.figures.tags import draw_plate
@@ -99,6 +99,8 @@ def _write_title(
 ) -> None:
     name, part = wording.concept_title(concept, explanation.mode, wording.region(explanation), explanation.geometry)
     baseline = place.top + 0.8 * line_height(NAME)
+    if words.title_lines > 1:
+        name = shortened(name, place.width, NAME, "bold")
     written = sheet.write(name, place.left, baseline, size=NAME, weight="bold")
     if words.title_lines == 1:
         sheet.append(written, part, size=words.part_size)

@@ -9,7 +9,8 @@ from lcrp.values.explanation import Explanation
 
 def names_in(explanation: Explanation) -> list[str]:
     """All words of an explanation that may be of any script."""
-    return [*_classes(explanation), explanation.title, explanation.source, explanation.layer]
+    names = [concept.name for concept in explanation.concepts]
+    return [*names, *_classes(explanation), explanation.title, explanation.source, explanation.layer]
 
 
 def legible(explanation: Explanation) -> Explanation:
@@ -33,6 +34,7 @@ def legible(explanation: Explanation) -> Explanation:
         concepts=tuple(
             replace(
                 concept,
+                name=shown_name(concept.name),
                 references=tuple(replace(one, class_name=name(one.class_name)) for one in concept.references),
             )
             for concept in explanation.concepts

@@ -154,7 +154,7 @@ def concept_title(concept: ConceptExplanation, mode: str, outline: str, geometry
     """Name of a concept, and its part in the decision."""
     where = _where(concept, mode, outline, geometry)
     sign = "speaks against: " if mode == "relevance" and concept.share < 0.0 else ""
-    return f"concept {concept.concept}", f"{sign}{share_text(concept.share)} of the layer's {mode} · {where}"
+    return concept.title, f"{sign}{share_text(concept.share)} of the layer's {mode} · {where}"
 
 
 def _where(concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry) -> str:

@@ -82,6 +82,7 @@ def _annotated_json(annotated: Annotated | None) -> dict[str, object] | None:
 def _concept_json(concept: ConceptExplanation, geometry: Geometry) -> dict[str, object]:
     return {
         "concept": concept.concept,
+        "name": concept.name or None,
         "share": float(concept.share),
         "outside": float(concept.outside),
         "against": against(concept.heatmap, geometry),

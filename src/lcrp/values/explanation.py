@@ -119,6 +119,7 @@ class ConceptExplanation:
         outside: share of the heatmap's positive relevance that lies outside the object, in [0, 1].
         references: reference samples, best first.
         lost: ranked samples that would have been shown before others.
+        name: that a person gave it; empty without.
     """
 
     concept: int
@@ -127,6 +128,12 @@ class ConceptExplanation:
     outside: float
     references: tuple[Reference, ...]
     lost: Lost = NOTHING_LOST
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What it is called: ``concept 54``, or ``sail (concept 54)``."""
+        return f"{self.name} (concept {self.concept})" if self.name else f"concept {self.concept}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,6 +83,7 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
         title=title_of(subject.explainer, subject.dataset.name),
         facts=_facts(subject, header, path, found),
         class_names=model.class_names,
+        names=model.concept_names,
         layers=tuple(
             gatherer.layer(
                 name,
