@@ -66,7 +66,8 @@ def _of_layer(path: Path, layer: str, given: object, layers: Mapping[str, int]) 
     for channel, name in given.items() if isinstance(given, dict) else ():
         if not _CHANNEL.fullmatch(channel) or not isinstance(name, str):
             raise ConfigError(
-                f"'{path}' has {channel!r}: {name!r} for layer '{layer}'; write a channel and its name, \"54\": \"sail\""
+                f"'{path}' has {channel!r}: {name!r} for layer '{layer}'; write a channel and its name, "
+                '"54": "sail"'
             )
         if layers[layer] and int(channel) >= layers[layer]:
             raise ConfigError(
