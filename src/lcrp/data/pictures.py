@@ -43,7 +43,7 @@ def read_picture(path: Path, *, oriented: bool) -> torch.Tensor:
     """
 
     def pixels(opened: Image.Image) -> np.ndarray:
-        return np.array(_as_rgb(ImageOps.exif_transpose(opened) if oriented else opened))
+        return np.array(_as_rgb(ImageOps.exif_transpose(_ranged(opened)) if oriented else _ranged(opened)))
 
     return torch.from_numpy(_decoded(path, "picture", pixels)).permute(2, 0, 1).contiguous()
 
@@ -72,7 +72,7 @@ def opened_picture(opened: Image.Image) -> torch.Tensor:
         DataError: its file, which PIL reads only now, is truncated or gone.
     """
     try:
-        rgb = np.array(_as_rgb(ImageOps.exif_transpose(opened)))
+        rgb = np.array(_as_rgb(ImageOps.exif_transpose(_ranged(opened))))
     except _DECODING_ERRORS as error:
         raise DataError(f"the picture of PIL cannot be read ({str(error) or type(error).__name__})") from error
     return torch.from_numpy(rgb).permute(2, 0, 1).contiguous()
@@ -111,6 +111,13 @@ def _decoded(path: Path, kind: str, pixels: Callable[[Image.Image], np.ndarray])
         raise DataError(f"{kind} {path} is missing", path=path) from None
     except _DECODING_ERRORS as error:
         raise DataError(f"{kind} {path} cannot be read ({str(error) or type(error).__name__})", path=path) from error
+
+
+def _ranged(picture: Image.Image) -> Image.Image:
+    """A picture as opened, if it is known what its largest number means; PNG has no more than 16 bits."""
+    if picture.mode == "I" and picture.format != "PNG":
+        raise ValueError("it holds numbers of 32 bits; save it with 8 or 16 bits")
+    return picture
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lcrp.data.dataset import Dataset
 from lcrp.data.folder import FolderDataset
@@ -50,13 +50,16 @@ def explained_pictures(
     """
     selection, num_left = wanted.selection, wanted.num_decisions
     pictures = pictures_of(subject, selection)
+    order = list(_order(pictures, wanted))
     names = None if selection.image is not None else annotated_names(pictures)
     with start_counting(wanted.num_decisions, "decisions", "decisions") as progress:
-        for index in _order(pictures, wanted):
+        for place, index in enumerate(order):
             if not num_left:
                 return
+            fair = -(-num_left // (len(order) - place))  # so that all pictures have their share
+            own = replace(selection, max_targets=min(selection.max_targets, fair))
             try:
-                found = explained(subject.explainer, pictures[index], selection, wanted.choice, data_names=names)
+                found = explained(subject.explainer, pictures[index], own, wanted.choice, data_names=names)
             except (TargetError, DataError) as error:
                 log.log(logging.DEBUG if selection.samples is None else logging.WARNING, "%s", error)
                 found = []
@@ -66,7 +69,7 @@ def explained_pictures(
             yield found
     if num_left:
         log.info(
-            "%d decisions instead of %d: these pictures hold no more",
+            "%d decisions instead of %d: there are no more, or each picture has given its share",
             wanted.num_decisions - num_left,
             wanted.num_decisions,
         )

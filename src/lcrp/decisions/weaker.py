@@ -28,6 +28,8 @@ def with_best(
     if is_placed:
         return _mended(str(error), confidence / WEAKER)
     text = str(error).rstrip(".")
+    if bool(task.seeded(output).isnan().any()):
+        return TargetError(f"{text}; its scores are no numbers (NaN): what its weights compute grows beyond all bounds")
     for share in _SHARES:
         weaker = Thresholds(confidence=share * confidence, max_detections=_EVERY).of(task)
         found = _best(weaker.predictions(output)[0], class_id)

@@ -26,6 +26,7 @@ WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 COUNTER = ".num_batches_tracked"  # of norms; may be missing
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors")
+HALF_BYTES = 2  # of a number in the least precision in which weights are kept unquantised
 HALF_PRECISION = 2e-3  # by how much two values that were rounded to float16 may differ, relatively
 
 # sha256 of published files: of YOLOv5 those of release 7.0, and of earlier ones by release; of YOLOv6 those of 0.1.0.
@@ -167,6 +168,9 @@ def check_fit(network: nn.Module, checkpoint: Checkpoint) -> dict[str, Tensor]:
     if problems:
         name = type(network).__name__
         raise CheckpointError(f"checkpoint '{checkpoint.path}' does not fit {name}; {problems}")
+    for key, value in own.items():
+        if value.is_floating_point() and key in state and not state[key].is_floating_point():
+            raise _quantised(key, checkpoint.path, state[key].dtype)
     return state
 
 
@@ -246,6 +250,14 @@ def embedded_checkpoint(name: str) -> Path:
     return choices[name]
 
 
+def _quantised(key: str, path: Path, dtype: torch.dtype) -> CheckpointError:
+    kind = str(dtype).removeprefix("torch.")
+    return CheckpointError(
+        f"'{key}' in checkpoint '{path}' holds {kind} numbers: quantised weights are not read",
+        mend="Give the weights as they were before, in float32 or float16.",
+    )
+
+
 def as_float32(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     """Own dense copies on the CPU, floating point numbers as float32."""
     for key, value in state.items():
@@ -257,6 +269,8 @@ def as_float32(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
             f"checkpoint '{path}' declares tensors of {declared} bytes in float32, the limit is {MAX_FILE_BYTES}"
         )
     for key, value in state.items():
+        if value.is_floating_point() and value.element_size() < HALF_BYTES:
+            raise _quantised(key, path, value.dtype)
         if value.is_floating_point() and not value.isfinite().all():
             raise CheckpointError(f"'{key}' in checkpoint '{path}' holds NaN or infinity: its training failed")
     return {

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from lcrp.errors import CheckpointError
 from lcrp.models.library import LibraryNetwork, Reader
 from lcrp.models.transformers_names import ARCHITECTURES, DETECTION, SEGMENTATION
 from lcrp.values.prediction import KeptBoxes, KeptOutput, at_least_float32
@@ -24,9 +25,20 @@ _QUALITY = "DFineForObjectDetection"  # a quality of the box is added to class l
 
 
 def names_of(config: Any) -> list[str]:
-    """Names of all columns of the class logits, but for that of 'no object'."""
+    """Names of all columns of the class logits, but for that of 'no object'.
+
+    Raises:
+        CheckpointError: they are not numbered from 0 on.
+    """
     named = {int(number): str(name) for number, name in config.id2label.items()}
-    return [named[number] for number in sorted(named)]
+    if sorted(named) != list(range(len(named))):
+        numbers = ", ".join(map(str, sorted(named)[:3]))
+        raise CheckpointError(
+            f"id2label numbers its {len(named)} classes {numbers}, ..., and columns are counted from 0: which is which "
+            "cannot be told",
+            mend=f"Number them 0 to {len(named) - 1} in config.json, in the order of the columns.",
+        )
+    return [named[number] for number in range(len(named))]
 
 
 def class_names_of(network: Any, architecture: str) -> tuple[str, ...]:

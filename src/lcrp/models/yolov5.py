@@ -223,6 +223,10 @@ class YOLOv5(nn.Module):
                 "these weights belong to a YOLOv5 with another layout than n, s, m, l and x "
                 f"(anchors {tuple(anchors.shape)}, {heads.shape[0]} head channels); only their layout is built"
             )
+        if not bool((anchors > 0).all()):
+            raise CheckpointError(
+                f"model.24.anchors holds {float(anchors.min()):g}: no box has such a side; the file is damaged"
+            )
         width = state["model.9.cv2.conv.weight"].shape[0] / 1024
         return {"num_classes": heads.shape[0] // 3 - 5, "depth": depth, "width": width}
 

@@ -17,7 +17,7 @@ from lcrp.decisions.selection import Selection, class_id_of, sample_indices
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.decisions.thresholds import Thresholds
 from lcrp.decisions.tiled import explained_tiles
-from lcrp.errors import DataError, MissingError, TargetError, one_of, refuse
+from lcrp.errors import DataError, StoreError, TargetError, one_of, refuse
 from lcrp.figures.explanation import draw_explanation
 from lcrp.figures.saving import FORMATS
 from lcrp.runs.run import Run
@@ -125,8 +125,8 @@ def _with_statistics(
             subject, _, path = layers_and_statistics(
                 subject, statistics, run, layers=layers, given=given, is_made=is_made
             )
-        except MissingError as error:
-            if not is_own:
+        except StoreError as error:  # none, or of other settings
+            if not is_own or given is not None or is_made:
                 raise
             log.info("figures show no samples of what concepts look like: %s", error.with_mend())
         else:

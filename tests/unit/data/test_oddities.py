@@ -10,8 +10,11 @@ import pytest
 from PIL import ExifTags, Image
 
 from lcrp.data.labelled.layouts import coco, masks, voc, yolo
+from lcrp.data.labelled.masks import colours_of
 from lcrp.data.labelled.objects import ObjectsInReading
 from lcrp.data.labelled.oddities import BESIDE, NO_AREA, odd_outlines
+from lcrp.data.labelled.yolo_yaml import read_yaml
+from lcrp.data.pictures import read_picture
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
 
@@ -169,3 +172,25 @@ def test_a_renumbered_mask_of_the_same_size_is_other_data(tmp_path: Path) -> Non
     before = of_masks(tmp_path, [square(1)], "bmp").fingerprint()
     assert of_masks(tmp_path, [square(1)], "bmp").fingerprint() == before
     assert of_masks(tmp_path, [square(0)], "bmp").fingerprint() != before
+
+
+def test_a_colour_of_two_classes_is_refused() -> None:
+    with pytest.raises(DataError, match=r"dataset.palette has \[255, 0, 0\] twice"):
+        colours_of([[0, 0, 0], [255, 0, 0], [255, 0, 0]])
+
+
+@pytest.mark.parametrize(("text", "twice"), [("names: {0: a, 0: b}", "0"), ("names: [a]\nnames: [b]", "names")])
+def test_keys_that_are_there_twice_are_refused(tmp_path: Path, text: str, twice: str) -> None:
+    (tmp_path / "data.yaml").write_text(f"val: images\n{text}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=f"it says '{twice}' twice"):
+        read_yaml(tmp_path / "data.yaml", tmp_path)
+
+
+def test_pictures_of_32_bits_have_no_known_range(tmp_path: Path) -> None:
+    """Of 16 bits the upper eight are what is seen; of 32 nobody knows."""
+    Image.fromarray(np.full((4, 4), 200, dtype=np.int32)).save(tmp_path / "of32.tif")
+    with pytest.raises(DataError, match="it holds numbers of 32 bits; save it with 8 or 16 bits"):
+        read_picture(tmp_path / "of32.tif", oriented=True)
+    for ending in ("png", "tif"):
+        Image.fromarray(np.full((4, 4), 200 << 8, dtype=np.uint16)).save(tmp_path / f"of16.{ending}")
+        assert read_picture(tmp_path / f"of16.{ending}", oriented=True).unique().tolist() == [200]

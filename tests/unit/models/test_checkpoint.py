@@ -489,6 +489,32 @@ def test_misfits_are_listed_both_ways_and_change_nothing() -> None:
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.int64])
+def test_whole_numbers_in_place_of_weights_are_refused(dtype: torch.dtype) -> None:
+    """They would be taken as they stand, without their scale."""
+    network = nn.Linear(2, 2)
+    with pytest.raises(
+        CheckpointError, match=r"'weight' in checkpoint 'some.pt' holds \w+ numbers: quantised"
+    ) as error:
+        load_state(network, _checkpoint(network.state_dict() | {"weight": torch.ones(2, 2).to(dtype)}))
+    one_line(error)
+
+
+def test_numbers_of_8_bits_are_refused() -> None:
+    with pytest.raises(CheckpointError, match=r"'weight' in checkpoint 'some.pt' holds float8_e4m3fn numbers") as error:
+        checkpoint_module.as_float32({"weight": torch.ones(2, 2).to(torch.float8_e4m3fn)}, Path("some.pt"))
+    one_line(error)
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0])
+def test_anchors_without_a_side_are_refused(factor: float) -> None:
+    state = YOLOv5(num_classes=2, width=0.125).state_dict()
+    state["model.24.anchors"][1, 0, 0] *= factor
+    with pytest.raises(CheckpointError, match=r"model.24.anchors holds \S+: no box has such a side") as error:
+        YOLOv5.arguments_of(state)
+    one_line(error)
+
+
 def test_missing_batch_counts_are_tolerated() -> None:
     network, state = tiny(), {key: value + 1 for key, value in tiny().state_dict().items()}
     del state["bn.num_batches_tracked"]

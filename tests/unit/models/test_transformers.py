@@ -237,6 +237,15 @@ def test_columns_without_an_object_are_left_out():
     assert kept.class_ids.max() <= 1
 
 
+@pytest.mark.parametrize("numbers", [(1, 2, 3), (0, 1, 10), (-1, 0, 1)])
+def test_classes_that_are_not_numbered_from_0_are_refused(numbers):
+    """Sorted, they would name other columns than theirs."""
+    network = small("RTDetrForObjectDetection")
+    network.config.id2label = dict(zip(numbers, ("boat", "car", "kite"), strict=True))
+    with pytest.raises(CheckpointError, match=rf"id2label numbers its 3 classes {', '.join(map(str, numbers))}, "):
+        lcrp.load(network, input=SIDE)
+
+
 @pytest.mark.parametrize("architecture", [SEGFORMER, MASK2FORMER])
 def test_masks_are_those_of_the_library(architecture):
     from transformers import Mask2FormerImageProcessor, SegformerImageProcessor

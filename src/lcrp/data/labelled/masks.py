@@ -231,9 +231,13 @@ def colours_of(palette: Sequence[Sequence[int]]) -> tuple[Colour, ...]:
     """Colours as a person sets them.
 
     Raises:
-        DataError: one is not three numbers from 0 to 255.
+        DataError: one is not three numbers from 0 to 255, or there twice.
     """
     for one in palette:
         if len(one) != 3 or not all(0 <= value <= 255 for value in one):
             raise DataError(f"dataset.palette has {list(one)}, not red, green and blue from 0 to 255")
-    return tuple((one[0], one[1], one[2]) for one in palette)
+    colours = tuple((one[0], one[1], one[2]) for one in palette)
+    twice = next((one for one in colours if colours.count(one) > 1), None)
+    if twice is not None:
+        raise DataError(f"dataset.palette has {list(twice)} twice: of which class it is cannot be told")
+    return colours

@@ -79,7 +79,7 @@ def read_yaml(path: Path, origin: Path) -> YoloYaml:
     try:
         if file.stat().st_size > _LARGEST:
             raise ValueError(f"it has {file.stat().st_size} bytes")
-        content = yaml.safe_load(file.read_bytes().decode("utf-8-sig"))
+        content = yaml.load(file.read_bytes().decode("utf-8-sig"), _Strict)
         if not isinstance(content, dict):
             raise ValueError("it is no mapping of settings")
         return _told(file, content, origin)
@@ -88,6 +88,18 @@ def read_yaml(path: Path, origin: Path) -> YoloYaml:
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{file} is no YAML of a YOLO set, with 'names' and 'train' or 'val': {reason}") from error
+
+
+class _Strict(yaml.SafeLoader):  # type: ignore[misc]
+    """Nothing but plain values, and no key of a mapping twice: of YAML's own readers the last one would win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        twice = next((key for key in keys if isinstance(key, str) and keys.count(key) > 1), None)
+        if twice is not None:
+            raise ValueError(f"it says '{twice}' twice")
+        found: dict[object, object] = super().construct_mapping(node, deep=deep)
+        return found
 
 
 def yaml_in(folder: Path) -> Path | None:
