@@ -93,12 +93,13 @@ def write_virelay(folder: Path, rows: DecisionRows, origin: Origin) -> list[str]
         _store(file, "attribution", np.broadcast_to(third, (len(third), 3, *third.shape[2:])))
         _store(file, "prediction", rows.confidences.astype(np.float32))
         _store(file, "label", rows.class_ids.astype(np.uint16))
-    with h5py.File(folder / "analysis.h5", "w") as file:
-        for class_id, members in _grouped_classes(rows):
-            _write_analysis(file.create_group(_category(class_id)), members, grouped(rows.concepts[members]))
+    groups = dict(_grouped_classes(rows))
+    if groups:
+        with h5py.File(folder / "analysis.h5", "w") as file:
+            for class_id, members in groups.items():
+                _write_analysis(file.create_group(_category(class_id)), members, grouped(rows.concepts[members]))
     _write_table(folder / "decisions.csv", rows.about)
-    known = {class_id for class_id, _ in _grouped_classes(rows)}
-    return [origin.class_names[class_id] for class_id in sorted({*rows.class_ids.tolist()} - known)]
+    return [origin.class_names[class_id] for class_id in sorted({*rows.class_ids.tolist()} - groups.keys())]
 
 
 def _write_project(path: Path, rows: DecisionRows, origin: Origin) -> None:

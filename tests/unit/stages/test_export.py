@@ -133,6 +133,7 @@ def test_few_decisions_of_a_class_are_told(tmp_path, caplog):
     folder = exported(tmp_path, format="virelay", num_decisions=3, class_name="boat")
     assert "too few decisions to group them: boat; stage.num_decisions asks for more" in caplog.text
     assert json.loads((folder / "project.yaml").read_text(encoding="utf-8"))["project"]["analyses"] == []
+    assert not (folder / "analysis.h5").exists()
 
 
 def test_other_formats_are_refused():

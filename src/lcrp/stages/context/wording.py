@@ -56,7 +56,7 @@ def _class_line(one: ClassSummary) -> str:
     concepts = [_number(value) for value in one.concepts]
     count = f"{one.num_detections} decision{'s' if one.num_detections > 1 else ''}"
     if one.num_detections < one.num_found:
-        count = f"{one.num_detections} of {one.num_found} decisions, drawn at random"
+        count = f"{one.num_detections} of {one.num_found} decisions, the others not drawn or too small"
     return f"{one.outside}   area {one.outside_area:.2f}   concepts {', '.join(concepts)}   {count}"
 
 

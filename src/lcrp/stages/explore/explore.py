@@ -187,8 +187,8 @@ def _left_out(settings: ExploreSettings, statistics: StatisticsSettings, found: 
     if not statistics.record:
         told.append(
             LeftOut(
-                what="how a concept's share is spread over all decisions (mean and deviation are there)",
-                how="statistics.record=true, with stage=glocal, too",
+                what="how a concept's share is spread over all decisions, beyond its mean and deviation",
+                how="make the statistics with statistics.record=true, and then this page with it",
             )
         )
     return told
