@@ -6,11 +6,10 @@ project.yaml    what there is; ViRelAy is started with it
 labels.json     the network's classes
 dataset.h5      the decisions' crops
 attribution.h5  the heatmaps of these crops, and how confident the network is of every class
-analysis.h5     per class: decisions as points and in clusters, by the relevance of their concepts (SpRAy: Lapuschkin et
-                al., Nature Communications 10, 2019)
+analysis.h5     per class: decisions as points and in clusters, by the relevance of their concepts
 decisions.csv   picture, class, confidence and box of every row: ViRelAy knows no boxes
 
-ViRelAy adds up the three channels of a heatmap, so that each holds a third. Follows what ViRelAy 0.6.1 reads.
+Grouping by relevance is SpRAy (Lapuschkin et al., Nature Communications 10, 2019). ViRelAy adds up the three channels of a heatmap, so that each holds a third. Follows what ViRelAy 0.6.1 reads.
 
 Axes: M decision, K class, C concept, S side of a crop.
 """
