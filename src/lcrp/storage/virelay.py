@@ -9,7 +9,8 @@ attribution.h5  the heatmaps of these crops, and how confident the network is of
 analysis.h5     per class: decisions as points and in clusters, by the relevance of their concepts
 decisions.csv   picture, class, confidence and box of every row: ViRelAy knows no boxes
 
-Grouping by relevance is SpRAy (Lapuschkin et al., Nature Communications 10, 2019). ViRelAy adds up the three channels of a heatmap, so that each holds a third. Follows what ViRelAy 0.6.1 reads.
+Grouping by relevance is SpRAy (Lapuschkin et al., Nature Communications 10, 2019). ViRelAy adds up the three
+channels of a heatmap, so that each holds a third. Follows what ViRelAy 0.6.1 reads.
 
 Axes: M decision, K class, C concept, S side of a crop.
 """
