@@ -106,10 +106,10 @@ class Explainer:
         Raises:
             ConfigError: it is none, or names concepts of another network.
         """
+        modules = dict(self.network.named_modules())
         sizes = {
-            name: int(getattr(module, "out_channels", getattr(module, "out_features", 0)))
-            for name, module in self.network.named_modules()
-            if name in set(layer_names(self.network))
+            name: int(getattr(modules[name], "out_channels", getattr(modules[name], "out_features", 0)))
+            for name in layer_names(self.network)
         }
         names = read_concept_names(Path(path), checkpoint_sha256=self.checkpoint_sha256, layers=sizes)
         return replace(self, concept_names=names)

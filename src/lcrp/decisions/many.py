@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from lcrp.data.dataset import Dataset
 from lcrp.data.folder import FolderDataset
-from lcrp.data.tiles import tiled
+from lcrp.data.tiles import TiledDataset, tiled
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.counting import StartCounting
 from lcrp.decisions.explained import explained
@@ -52,6 +52,8 @@ def explained_pictures(
     pictures = pictures_of(subject, selection)
     order = list(_order(pictures, wanted))
     names = None if selection.image is not None else annotated_names(pictures)
+    if isinstance(pictures, TiledDataset):
+        log.info("every tile is a picture here: an object that two of them show is there twice")
     with start_counting(wanted.num_decisions, "decisions", "decisions") as progress:
         for place, index in enumerate(order):
             if not num_left:

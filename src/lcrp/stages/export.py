@@ -6,8 +6,8 @@ Axes: M decision, H W picture, S side of a crop.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -29,9 +29,9 @@ from lcrp.stages.settled import settled
 from lcrp.storage.crp_folder import Convention
 from lcrp.storage.fiftyone import DecisionDocument, PictureDocument, write_fiftyone
 from lcrp.storage.new_folder import new_folder
-from lcrp.storage.virelay import DecisionRows, Origin, write_virelay
+from lcrp.storage.virelay import DecisionRow, Origin, write_virelay
 from lcrp.values.explanation import Explanation
-from lcrp.values.geometry import Box
+from lcrp.values.geometry import Box, Mask
 
 Array = npt.NDArray[Any]
 Format = Literal["zennit-crp", "virelay", "fiftyone"]
@@ -73,11 +73,7 @@ class ExportSettings:
     def _problems(self) -> Iterator[str]:
         yield from one_of("format", self.format, get_args(Format))
         yield from at_least("num_decisions", self.num_decisions, 1)
-
-    @property
-    def choice(self) -> ConceptChoice:
-        """The concepts of a decision that are told."""
-        return ConceptChoice(mode="relevance", layer=self.layer, n_concepts=self.n_concepts, n_references=0)
+        yield from at_least("n_concepts", self.n_concepts, 1)
 
 
 def export(subject: Subject, statistics: StatisticsSettings, settings: ExportSettings, run: Run) -> Path:
@@ -103,53 +99,46 @@ def export(subject: Subject, statistics: StatisticsSettings, settings: ExportSet
     class_id_of(settings.selection.class_name, subject.explainer.class_names)  # refused before anything is explained
     with new_folder(settings.folder) as folder:
         subject = settled(subject, statistics, run, [settings.layer])
-        choice = replace(settings.choice, layer=layer_of(subject.explainer, settings.layer))
+        layer = layer_of(subject.explainer, settings.layer)
         wanted = ManyDecisions(
             selection=settings.selection,
-            choice=choice,
+            choice=ConceptChoice(mode="relevance", layer=layer, n_concepts=1, n_references=0),
             num_decisions=settings.num_decisions,
             num_samples=statistics.num_samples,
         )
-        by_picture = [
-            [as_photographed(one) for one in found]
-            for found in explained_pictures(subject, wanted, run.progress)
-            if found
-        ]
-        if not by_picture:
+        by_picture = filter(None, explained_pictures(subject, wanted, run.progress))
+        if settings.format == "virelay":
+            count = _as_virelay(folder, by_picture, subject, layer)
+        else:
+            names = subject.explainer.concept_names.get(layer, {})
+            documents = (_document(found, settings.n_concepts, names) for found in by_picture)
+            count = write_fiftyone(folder, documents, subject.explainer.class_names)
+        if not count:
             raise TargetError(
                 f"{subject.explainer.name} decided nothing in these pictures",
                 mend="Set stage.confidence lower, or stage.image to other pictures.",
             )
-        if settings.format == "virelay":
-            _as_virelay(folder, [one for found in by_picture for one in found], subject, choice)
-        else:
-            write_fiftyone(folder, [_document(found) for found in by_picture], subject.explainer.class_names)
-    log.info("exported %d decisions to %s", sum(map(len, by_picture)), settings.folder)
+    log.info("exported %d decisions to %s", count, settings.folder)
     return settings.folder
 
 
-def _as_virelay(folder: Path, decisions: Sequence[Explanation], subject: Subject, choice: ConceptChoice) -> None:
-    crops, heatmaps = zip(*map(_cropped, decisions), strict=True)
-    assert choice.layer is not None
+def _as_virelay(folder: Path, by_picture: Iterable[Sequence[Explanation]], subject: Subject, layer: str) -> int:
+    """Write a project; gives the number of its decisions."""
+    rows = [_row(one) for found in by_picture for one in found]
+    if not rows:
+        return 0
     origin = Origin(
         model=subject.explainer.name,
         dataset=subject.dataset.name,
         method=subject.explainer.composite.title,
-        layer=choice.layer,
+        layer=layer,
         class_names=subject.explainer.class_names,
-    )
-    rows = DecisionRows(
-        crops=np.stack(crops),
-        heatmaps=np.stack(heatmaps),
-        confidences=np.stack([_known(one.class_confidences) for one in decisions]),
-        class_ids=np.array([one.explained.target.class_id for one in decisions]),
-        concepts=np.stack([_known(one.all_shares) for one in decisions]),
-        about=[_about(one) for one in decisions],
     )
     few = write_virelay(folder, rows, origin)
     if few:
         listed = ", ".join(few[:LISTED]) + (f" and {len(few) - LISTED} more" if len(few) > LISTED else "")
         log.info("too few decisions to group them: %s; stage.num_decisions asks for more", listed)
+    return len(rows)
 
 
 def _known(values: Array | None) -> Array:
@@ -158,10 +147,10 @@ def _known(values: Array | None) -> Array:
     return values
 
 
-def _about(one: Explanation) -> dict[str, object]:
-    left, top, right, bottom = (round(edge, 1) for edge in _box(one))
-    verdict = one.annotated.verdict if one.annotated is not None else ""
-    return {
+def _row(one: Explanation) -> DecisionRow:
+    crop, heatmap = _cropped(as_photographed(one))
+    left, top, right, bottom = (round(edge, 1) for edge in _picture_box(one))
+    about = {
         "picture": one.source,
         "class": one.class_name,
         "confidence": round(one.explained.confidence, 4),
@@ -170,11 +159,20 @@ def _about(one: Explanation) -> dict[str, object]:
         "right": right,
         "bottom": bottom,
         "outside": round(one.outside, 4),
-        "verdict": verdict,
+        "verdict": "" if one.annotated is None else one.annotated.verdict,
     }
+    return DecisionRow(
+        crop=crop,
+        heatmap=heatmap,
+        confidences=_known(one.class_confidences),
+        class_id=one.explained.target.class_id,
+        concepts=_known(one.all_shares),
+        about=about,
+    )
 
 
-def _document(found: Sequence[Explanation]) -> PictureDocument:
+def _document(found: Sequence[Explanation], n_concepts: int, names: Mapping[int, str]) -> PictureDocument:
+    shown = [as_photographed(one) for one in found]
     decisions = tuple(
         DecisionDocument(
             class_name=one.class_name,
@@ -183,29 +181,46 @@ def _document(found: Sequence[Explanation]) -> PictureDocument:
             mask=None if one.explained.area is None else one.mask,
             heatmap=one.heatmap,
             outside=one.outside,
-            concepts=tuple((part.concept, part.share) for part in one.concepts),
+            concepts=_leading(_known(one.all_shares), n_concepts, names),
             verdict=None if one.annotated is None else one.annotated.verdict,
         )
-        for one in found
+        for one in shown
     )
-    return PictureDocument(name=found[0].source, picture=_bytes(found[0].picture), decisions=decisions)
+    return PictureDocument(name=found[0].source, picture=_bytes(shown[0].picture), decisions=decisions)
 
 
-def _box(one: Explanation) -> Box:
+def _leading(shares: Array, count: int, names: Mapping[int, str]) -> tuple[tuple[str, float], ...]:
+    """What the concepts that carried a decision most are called, and their shares."""
+    order = [concept for concept in np.argsort(-shares, kind="stable")[:count].tolist() if shares[concept] > 0]
+    return tuple(
+        (f"{names[concept]} (c{concept})" if concept in names else f"c{concept}", float(shares[concept]))
+        for concept in order
+    )
+
+
+def _picture_box(one: Explanation) -> Box:
     """(left, top, right, bottom) in pixels of the photograph: the box, or that around the mask."""
-    if one.explained.box is not None:
-        return one.explained.box
-    rows, columns = (np.flatnonzero(one.mask.any(axis=axis)) for axis in (1, 0))
+    return one.picture_box or _around(one.picture_mask)
+
+
+def _box(shown: Explanation) -> Box:
+    """The same in pixels of the picture that is shown."""
+    return shown.explained.box or _around(shown.mask)
+
+
+def _around(mask: Mask) -> Box:
+    """The box around a mask [H, W]; that of the whole picture if there is nothing in it."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
-        height, width = one.mask.shape
+        height, width = mask.shape
         return 0.0, 0.0, float(width), float(height)
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
-def _cropped(one: Explanation) -> tuple[Array, Array]:
+def _cropped(shown: Explanation) -> tuple[Array, Array]:
     """[S, S, 3] picture around a decision, and [S, S] its relevance, whose sum is that of the crop."""
-    left, top, right, bottom = _box(one)
-    height, width = one.heatmap.shape
+    left, top, right, bottom = _box(shown)
+    height, width = shown.heatmap.shape
     side = max(2, round(MARGIN * max(right - left, bottom - top)))
     first = [round((low + high - side) / 2) for low, high in ((top, bottom), (left, right))]
     before = [max(0, -start) for start in first]
@@ -214,8 +229,8 @@ def _cropped(one: Explanation) -> tuple[Array, Array]:
         slice(max(0, start), min(end, start + side)) for start, end in zip(first, (height, width), strict=True)
     )
     padding = tuple(zip(before, after, strict=True))
-    picture = np.pad(one.picture[rows, columns], (*padding, (0, 0)), constant_values=0.5)
-    heatmap = np.pad(one.heatmap[rows, columns], padding)
+    picture = np.pad(shown.picture[rows, columns], (*padding, (0, 0)), constant_values=0.5)
+    heatmap = np.pad(shown.heatmap[rows, columns], padding)
     resized = _resized(np.concatenate([picture, heatmap[..., None]], axis=-1))
     return _bytes(resized[..., :3]), resized[..., 3] * (side / SIDE) ** 2
 

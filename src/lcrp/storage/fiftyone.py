@@ -11,7 +11,7 @@ are [left, top, width, height] in shares of the picture, as FiftyOne has them.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class DecisionDocument:
         mask: [H, W] of the decision; None for a box.
         heatmap: [H, W] relevance.
         outside: share of the positive relevance outside the object.
-        concepts: (channel, share of the layer's relevance), the most relevant ones.
+        concepts: (name, share of the layer's relevance), the most relevant ones.
         verdict: what the annotation says; None where there is none.
     """
 
@@ -48,7 +48,7 @@ class DecisionDocument:
     mask: Mask | None
     heatmap: npt.NDArray[np.floating]
     outside: float
-    concepts: tuple[tuple[int, float], ...]
+    concepts: tuple[tuple[str, float], ...]
     verdict: Verdict | None
 
 
@@ -67,13 +67,21 @@ class PictureDocument:
     decisions: tuple[DecisionDocument, ...]
 
 
-def write_fiftyone(folder: Path, pictures: Sequence[PictureDocument], class_names: Sequence[str]) -> None:
-    """Write the dataset into a folder that is there."""
+def write_fiftyone(folder: Path, pictures: Iterable[PictureDocument], class_names: Sequence[str]) -> int:
+    """Write the dataset into a folder that is there, one picture after the other.
+
+    Returns:
+        The number of decisions.
+    """
     taken: set[str] = set()
-    samples = [_sample(folder, one, unique_name(safe_name(Path(one.name).stem), taken)) for one in pictures]
+    samples, count = [], 0
+    for one in pictures:
+        samples.append(_sample(folder, one, unique_name(safe_name(Path(one.name).stem), taken)))
+        count += len(one.decisions)
     metadata = {"media_type": "image", "info": {"class_names": list(class_names)}}
     _write_json(folder / "metadata.json", metadata)
     _write_json(folder / "samples.json", {"samples": samples})
+    return count
 
 
 def _sample(folder: Path, one: PictureDocument, stem: str) -> dict[str, object]:
@@ -101,7 +109,7 @@ def _detection(decision: DecisionDocument, number: int, shape: Sequence[int]) ->
         "bounding_box": [left / width, top / height, (right - left) / width, (bottom - top) / height],
         "heatmap": f"relevance_{number}",
         "outside": float(decision.outside),
-        "concepts": [f"c{concept}" for concept, _ in decision.concepts],
+        "concepts": [name for name, _ in decision.concepts],
         "shares": [float(share) for _, share in decision.concepts],
         "tags": [decision.verdict] if decision.verdict else [],
     }

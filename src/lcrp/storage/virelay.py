@@ -17,7 +17,7 @@ Axes: M decision, K class, C concept, S side of a crop.
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,24 +34,24 @@ LEAST: Final = 6  # decisions of a class that are grouped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionRows:
-    """Decisions, one row each.
+class DecisionRow:
+    """A decision.
 
     Attributes:
-        crops: [M, S, S, 3] uint8.
-        heatmaps: [M, S, S] relevance of these pixels.
-        confidences: [M, K] how confident the network is of every class.
-        class_ids: [M].
-        concepts: [M, C] share of the layer's relevance that every concept has.
-        about: of each, what `decisions.csv` says; all with the same keys.
+        crop: [S, S, 3] uint8.
+        heatmap: [S, S] relevance of these pixels.
+        confidences: [K] how confident the network is of every class.
+        class_id: its class.
+        concepts: [C] share of the layer's relevance that every concept has.
+        about: what `decisions.csv` says; of all with the same keys.
     """
 
-    crops: Array
-    heatmaps: Array
+    crop: Array
+    heatmap: Array
     confidences: Array
-    class_ids: Array
+    class_id: int
     concepts: Array
-    about: Sequence[Mapping[str, object]]
+    about: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,37 +73,40 @@ class Origin:
     class_names: Sequence[str]
 
 
-def write_virelay(folder: Path, rows: DecisionRows, origin: Origin) -> list[str]:
-    """Write a project into a folder that is there.
+def write_virelay(folder: Path, rows: Sequence[DecisionRow], origin: Origin) -> list[str]:
+    """Write a project of decisions, at least one, into a folder that is there.
 
     Returns:
         Classes of which there are too few decisions to group them.
     """
-    _write_project(folder / "project.yaml", rows, origin)
+    class_ids = np.array([one.class_id for one in rows], dtype=np.uint16)
+    groups = {class_id: np.flatnonzero(class_ids == class_id) for class_id in sorted({*class_ids.tolist()})}
+    grouped_ids = [class_id for class_id, members in groups.items() if len(members) >= LEAST]
     labels = [
         {"index": class_id, "word_net_id": _category(class_id), "name": name}
         for class_id, name in enumerate(origin.class_names)
     ]
     _write_json(folder / "labels.json", labels)
     with h5py.File(folder / "dataset.h5", "w") as file:
-        _store(file, "data", np.moveaxis(rows.crops, -1, 1))
-        _store(file, "label", rows.class_ids.astype(np.uint16))
+        _store(file, "data", np.moveaxis(np.stack([one.crop for one in rows]), -1, 1))
+        file["label"] = class_ids
     with h5py.File(folder / "attribution.h5", "w") as file:
-        third = (rows.heatmaps / 3).astype(np.float32)[:, None]
+        third = np.stack([one.heatmap for one in rows]).astype(np.float32)[:, None] / 3
         _store(file, "attribution", np.broadcast_to(third, (len(third), 3, *third.shape[2:])))
-        _store(file, "prediction", rows.confidences.astype(np.float32))
-        _store(file, "label", rows.class_ids.astype(np.uint16))
-    groups = dict(_grouped_classes(rows))
-    if groups:
+        file["prediction"] = np.stack([one.confidences for one in rows]).astype(np.float32)
+        file["label"] = class_ids
+    if grouped_ids:
+        concepts = np.stack([one.concepts for one in rows])
         with h5py.File(folder / "analysis.h5", "w") as file:
-            for class_id, members in groups.items():
-                _write_analysis(file.create_group(_category(class_id)), members, grouped(rows.concepts[members]))
-    _write_table(folder / "decisions.csv", rows.about)
-    return [origin.class_names[class_id] for class_id in sorted({*rows.class_ids.tolist()} - groups.keys())]
+            for class_id in grouped_ids:
+                members = groups[class_id]
+                _write_analysis(file.create_group(_category(class_id)), members, grouped(concepts[members]))
+    _write_project(folder / "project.yaml", origin, len(rows[0].crop), has_analysis=bool(grouped_ids))
+    _write_table(folder / "decisions.csv", [one.about for one in rows])
+    return [origin.class_names[class_id] for class_id in groups if class_id not in grouped_ids]
 
 
-def _write_project(path: Path, rows: DecisionRows, origin: Origin) -> None:
-    side = rows.crops.shape[1]
+def _write_project(path: Path, origin: Origin, side: int, *, has_analysis: bool) -> None:
     project: dict[str, object] = {
         "name": f"{origin.model} on {origin.dataset}",
         "model": origin.model,
@@ -126,17 +129,9 @@ def _write_project(path: Path, rows: DecisionRows, origin: Origin) -> None:
         },
         "analyses": [],
     }
-    if any(True for _ in _grouped_classes(rows)):
+    if has_analysis:
         project["analyses"] = [{"analysis_method": f"concepts of {origin.layer}", "sources": ["analysis.h5"]}]
     _write_json(path, {"project": project})  # which is YAML, too
-
-
-def _grouped_classes(rows: DecisionRows) -> Iterator[tuple[int, Array]]:
-    """Classes with enough decisions, and the rows of these."""
-    for class_id in sorted({*rows.class_ids.tolist()}):
-        members = np.flatnonzero(rows.class_ids == class_id)
-        if len(members) >= LEAST:
-            yield class_id, members
 
 
 def _write_analysis(group: h5py.Group, members: Array, found: Grouping) -> None:
@@ -163,10 +158,9 @@ def _category(class_id: int) -> str:
     return f"{class_id:08d}"
 
 
-def _store(file: h5py.File, name: str, values: Array) -> None:
-    is_pictures = values.ndim > 2
-    chunks = (1, *values.shape[1:]) if is_pictures else None
-    file.create_dataset(name, data=values, chunks=chunks, compression="gzip" if is_pictures else None)
+def _store(file: h5py.File, name: str, pictures: Array) -> None:
+    """Pictures [M, ...], each of which is read alone."""
+    file.create_dataset(name, data=pictures, chunks=(1, *pictures.shape[1:]), compression="gzip")
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -64,6 +64,19 @@ def test_every_view_is_reached_by_its_address(browser: Browser, page_file: Path)
         page.close()
 
 
+@pytest.mark.parametrize(
+    ("count", "told"), [(4, "Too few decisions of any class"), (10, "of the evidence lies outside")]
+)
+def test_no_headline_rests_on_few_decisions(browser: Browser, tmp_path: Path, count: int, told: str) -> None:
+    content = made_up(num_decisions=count)
+    one_class = tuple(replace(one, facts={**one.facts, "class_id": 0}) for one in content.decisions)
+    path = tmp_path / "few.html"
+    path.write_bytes(b"".join(one_file(packed(replace(content, decisions=one_class, findings=())))))
+    page = browser.open(path)
+    assert told in page.evaluate("document.querySelector('.lead').textContent")
+    page.close()
+
+
 def test_back_and_copied_links_lead_where_they_led(browser: Browser, page_file: Path) -> None:
     page = browser.open(page_file)
     for address in VIEWS.values():

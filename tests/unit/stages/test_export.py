@@ -15,6 +15,8 @@ from lcrp.decisions.selection import Selection
 from lcrp.decisions.subject import Subject
 from lcrp.errors import ConfigError, StoreError, TargetError
 from lcrp.stages.export import SIDE, ExportSettings, export
+from lcrp.values.geometry import Geometry
+from lcrp.values.sample import Sample
 
 LAYER = "2"
 
@@ -143,3 +145,31 @@ def test_other_formats_are_refused():
             format="coco",
             selection=Selection(image=None, samples=None, class_name=None, max_targets=1),
         )  # type: ignore[arg-type]
+
+
+class Photographs(colour_world.Squares):
+    """The squares of photographs twice as large as the input."""
+
+    def __getitem__(self, index: int) -> Sample:
+        double = (2 * colour_world.SIDE,) * 2
+        placed = Geometry(picture_size=double, input_size=(colour_world.SIDE,) * 2, scale=(0.5, 0.5), offset=(0.0, 0.0))
+        return replace(super().__getitem__(index), geometry=placed)
+
+
+def test_boxes_are_in_pixels_of_the_photograph(tmp_path):
+    """A crop is cut out of what the network saw, which has other pixels."""
+    subject = colour_world.subject(Photographs())
+    rows = table(exported(tmp_path, subject, format="virelay", num_decisions=2, class_name="boat"))
+    assert len(rows) == 2
+    for one in rows:
+        index = int(one["picture"].split("/")[1])
+        box = [float(one[edge]) for edge in ("left", "top", "right", "bottom")]
+        assert np.abs(np.array(box) - 2 * np.array((2 + index, 6, 10 + index, 14))).max() <= 4  # edges of the mask
+
+
+def test_a_concept_is_called_as_a_person_calls_it(tmp_path):
+    subject = colour_world.subject()
+    named = replace(subject, explainer=replace(subject.explainer, concept_names={LAYER: {0: "red"}}))
+    folder = exported(tmp_path, named, format="fiftyone", num_decisions=1, class_name="boat")
+    (sample,) = json.loads((folder / "samples.json").read_text(encoding="utf-8"))["samples"]
+    assert sample["decisions"]["detections"][0]["concepts"][:2] == ["red (c0)", "c3"]

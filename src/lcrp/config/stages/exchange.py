@@ -1,12 +1,10 @@
 """stage=import and stage=export: from zennit-crp, and for other tools."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from omegaconf import MISSING
 
-from lcrp.config.paths import absolute
 from lcrp.config.root import Config, Stage
 from lcrp.config.stages.deciding import DecidingStage
 from lcrp.config.values import filled
@@ -40,11 +38,6 @@ class ExportStage(DecidingStage, _ExchangeStage):
 
     format: str = MISSING
     statistics: str | None = None
-    image: str | None = None
-    samples: list[Any] | None = None
-    class_name: str | None = None
-    rectangle: bool = MISSING
-    max_targets: int = MISSING
     num_decisions: int = MISSING
     layer: str | None = None
     n_concepts: int = MISSING
@@ -53,5 +46,4 @@ class ExportStage(DecidingStage, _ExchangeStage):
         """The settings as the stage's function takes them."""
         from lcrp.stages.export import ExportSettings
 
-        image = None if self.image is None else str(absolute(self.image, origin))  # a text: it may be a pattern
-        return filled(ExportSettings, replace(self, image=image), origin)
+        return filled(ExportSettings, self.placed(origin), origin)

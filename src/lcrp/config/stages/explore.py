@@ -1,12 +1,11 @@
 """stage=explore: one HTML file that says why."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from omegaconf import MISSING
 
-from lcrp.config.paths import absolute
 from lcrp.config.root import Config
 from lcrp.config.stages.deciding import DecidingStage
 from lcrp.config.values import filled
@@ -18,11 +17,6 @@ class ExploreStage(DecidingStage):
 
     explains: ClassVar[bool] = True
 
-    image: str | None = None
-    samples: list[Any] | None = None
-    class_name: str | None = None
-    rectangle: bool = MISSING
-    max_targets: int = MISSING
     num_decisions: int = MISSING
     layers: list[str] = MISSING
     n_concepts: int = MISSING
@@ -41,5 +35,4 @@ class ExploreStage(DecidingStage):
         """The settings as the stage's function takes them."""
         from lcrp.stages.explore.settings import ExploreSettings
 
-        image = None if self.image is None else str(absolute(self.image, origin))  # a text: it may be a pattern
-        return filled(ExploreSettings, replace(self, image=image), origin)
+        return filled(ExploreSettings, self.placed(origin), origin)

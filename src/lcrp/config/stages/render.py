@@ -1,12 +1,11 @@
 """stage=render: explanations of single decisions."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from omegaconf import MISSING
 
-from lcrp.config.paths import absolute
 from lcrp.config.root import Config
 from lcrp.config.stages.deciding import DecidingStage
 from lcrp.config.values import filled
@@ -18,15 +17,10 @@ class RenderStage(DecidingStage):
 
     explains: ClassVar[bool] = True
 
-    image: str | None = None
-    samples: list[Any] | None = None
-    class_name: str | None = None
     item: int | None = None
     rank: int | None = None
     box: list[float] | None = None
-    rectangle: bool = MISSING
     min_iou: float = MISSING
-    max_targets: int = MISSING
     mode: str = MISSING
     layer: str | None = None
     n_concepts: int = MISSING
@@ -41,5 +35,4 @@ class RenderStage(DecidingStage):
         """The settings as the stage's function takes them."""
         from lcrp.stages.render import RenderSettings
 
-        image = None if self.image is None else str(absolute(self.image, origin))  # a text: it may be a pattern
-        return filled(RenderSettings, replace(self, image=image), origin)
+        return filled(RenderSettings, self.placed(origin), origin)

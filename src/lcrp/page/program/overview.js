@@ -8,6 +8,8 @@ import { conceptLink, outsideBar, save, saving } from "./parts.js";
 
 const LISTED = 8; // context-bound concepts
 const LITTLE = 0.25; // of the evidence
+const FEW = 5; // decisions: less carry no headline
+const SLIGHT = 0.01; // of a class's relevance: a concept of less is not told to lean anywhere
 const TITLES = { ledger: "Where the relevance goes", context: "Context: does the share outside foretell anything?", evaluate: "Is the order of concepts right?" };
 
 export function overview() {
@@ -28,18 +30,19 @@ function classRows() {
 
 /** @param {ReturnType<typeof classRows>} classes */
 function head(classes) {
-  const known = classes.filter((one) => one.outside);
+  const known = classes.filter((one) => one.outside && one.outside.count >= FEW);
   const facts = index.facts;
   const lead = h("p", { class: "lead" });
   if (known.length) {
     const most = known[0];
     const share = most.outside?.outside ?? 0;
     lead.append(own(facts.model), share < LITTLE ? " looks at the objects themselves: even for " : " leans on what surrounds the object: for ", own(className(most.classId)),
-      share < LITTLE ? ", most of all, only " : ", most of all, ", h("strong", {}, percent(share)), " of the evidence lies outside.");
-    const concept = bound()[0];
+      share < LITTLE ? ", most of all, only " : ", most of all, ", h("strong", {}, percent(share)), " of the evidence lies outside", known.length < classes.length ? ` (of classes with ${FEW} decisions or more).` : ".");
+    const concept = bound().find((one) => one.count >= FEW);
     if (concept && concept.value > Math.max(share, LITTLE)) lead.append(" Single concepts lean on the context: ",
       h("a", { href: href(["concept", decisionLayer().name, concept.concept]) }, own(conceptName(decisionLayer(), concept.concept))), ", by ", h("strong", {}, percent(concept.value)), ".");
-  } else lead.append("What the concepts of this network stand for, and for which classes they count.");
+  } else lead.append("What the concepts of this network stand for, and for which classes they count.",
+    decisions.length ? ` Too few decisions of any class are explained to say more of it (less than ${FEW}).` : "");
   const hits = decisions.filter((one) => verdict(one) === "hit").length;
   const alarms = decisions.filter((one) => verdict(one) === "false alarm").length;
   return h("header", { class: "head" },
@@ -57,15 +60,17 @@ function head(classes) {
 function classTable(classes) {
   const layer = decisionLayer();
   const isMeasured = classes.some((one) => one.outside?.isMeasured);
-  const source = isMeasured ? "as stage=context measured it, with 95 % intervals" : `mean over the explained decisions`;
+  const source = isMeasured
+    ? "outside the object as it is annotated, as stage=context measured it, with 95 % intervals"
+    : "outside the decision's own box or mask, mean over the explained decisions";
   const body = classes.map(({ classId, row, count, outside }) =>
     h("tr", {},
       h("th", { scope: "row" }, h("a", { href: href(["decisions"], { class: className(classId) }) }, own(className(classId))), h("span", { class: "faint small" }, counted(count, "decision"))),
-      h("td", {}, outside ? outsideBar(outside.outside, outside) : h("span", { class: "faint" }, "no decision explained")),
+      h("td", {}, outside ? [outsideBar(outside.outside, outside), h("span", { class: "faint small" }, ` over ${counted(outside.count, "decision")}`)] : h("span", { class: "faint" }, "no decision explained")),
       h("td", { class: "concepts" }, layer.ranked(row).slice(0, 4).filter((one) => layer.share(row, one) > 0).map((one) => conceptLink(layer, one, { count: 2, classId, share: layer.share(row, one) })))));
   return h("section", { "aria-labelledby": "classes-title" },
     h("h2", { id: "classes-title" }, "Classes"),
-    h("p", { class: "faint" }, "Evidence outside: share of the positive relevance that lies outside the object, ", source, ". Concepts: those with the largest mean share of the relevance in ", own(layer.name), "."),
+    h("p", { class: "faint" }, "Evidence outside: share of the positive relevance that lies ", source, ". Concepts: those with the largest mean share of the relevance in ", own(layer.name), "."),
     h("div", { class: "wide" }, h("table", { class: "classes" },
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Class"), h("th", { scope: "col" }, h("span", { class: "key out" }, "Evidence outside"), h("span", { class: "key" }, "on the object")), h("th", { scope: "col" }, "Concepts that count most"))),
       h("tbody", {}, body))),
@@ -75,12 +80,14 @@ function classTable(classes) {
     })));
 }
 
-/** Concepts by how much they lean on the context, most first. */
+/** Concepts by how much they lean on the context, most first, and over how many decisions of the class that was measured. */
 function bound() {
   const layer = decisionLayer();
-  const measured = layer.context().filter((one) => !Number.isNaN(one.context)).sort((a, b) => b.context - a.context);
-  if (measured.length) return measured.map((one) => ({ concept: one.concept, classId: one.classId, value: one.context, low: Number.isNaN(one.low) ? null : one.low, high: Number.isNaN(one.high) ? null : one.high }));
-  return outsideOfConcepts().filter((one) => one.count > 1).sort((a, b) => b.outside - a.outside).map((one) => ({ concept: one.concept, classId: null, value: one.outside, low: null, high: null }));
+  const rowOf = new Map(layer.classIds.map((classId, row) => [classId, row]));
+  const counts = (/** @type {any} */ one) => layer.share(rowOf.get(one.classId) ?? -1, one.concept) >= SLIGHT;
+  const measured = layer.context().filter((one) => !Number.isNaN(one.context) && counts(one)).sort((a, b) => b.context - a.context);
+  if (measured.length) return measured.map((one) => ({ count: layer.count[rowOf.get(one.classId) ?? -1], concept: one.concept, classId: one.classId, value: one.context, low: Number.isNaN(one.low) ? null : one.low, high: Number.isNaN(one.high) ? null : one.high }));
+  return outsideOfConcepts().filter((one) => one.count > 1).sort((a, b) => b.outside - a.outside).map((one) => ({ concept: one.concept, classId: null, value: one.outside, low: null, high: null, count: one.count }));
 }
 
 function boundConcepts() {
@@ -89,7 +96,7 @@ function boundConcepts() {
   const measured = layer.context();
   if (!rows.length) return null;
   const note = measured.length
-    ? "Context score: mean share of a concept's relevance that lies outside the object, in the samples where it counts most (95 % interval)."
+    ? "Context score: mean share of a concept's relevance that lies outside the object as it is annotated, in the samples where it counts most (95 % interval); of concepts with at least 1 % of the class's relevance."
     : "Mean share of the concept's relevance outside the object in the explained decisions, weighted by its share. Context scores with intervals: lcrp stage=context, then make this page again.";
   return h("section", { "aria-labelledby": "bound-title" },
     h("h2", { id: "bound-title" }, "Concepts that lean on context most"),

@@ -79,24 +79,23 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
     evidence = {name: measured(name, getattr(settings, name), header, run.output_root) for name in _MEASURING}
     gatherer = Gatherer(subject, statistics, settings, path, run)
     tables = None if evidence["context"] is None else evidence["context"][1]
+    shown_layers = tuple(
+        gatherer.layer(
+            name, None if tables is None else context_of(name, tables), found.shares() if name == shown else None
+        )
+        for name in layers
+    )
     content = Content(
         title=title_of(subject.explainer, subject.dataset.name),
         facts=_facts(subject, header, path, found),
         class_names=model.class_names,
         names=model.concept_names,
-        layers=tuple(
-            gatherer.layer(
-                name,
-                None if tables is None else context_of(name, tables),
-                found.shares() if name == shown else None,
-            )
-            for name in layers
-        ),
+        layers=shown_layers,
         layer=shown,
         pictures=found.pictures,
         decisions=found.decisions,
         findings=tuple(_findings(evidence, path)),
-        left_out=tuple(_left_out(settings, statistics, found)),
+        left_out=tuple(_left_out(settings, found, has_spread=any(one.spread is not None for one in shown_layers))),
         comparison=_compared(settings, path, shown),
     )
     page = packed(content, settings.max_megabytes * MEGABYTE)
@@ -178,13 +177,13 @@ def _facts(subject: Subject, header: StatisticsHeader, path: Path, found: Decide
     }
 
 
-def _left_out(settings: ExploreSettings, statistics: StatisticsSettings, found: Decided) -> list[LeftOut]:
+def _left_out(settings: ExploreSettings, found: Decided, *, has_spread: bool) -> list[LeftOut]:
     told = []
     if not settings.pictures:
         told.append(LeftOut(what="photographs and crops", how="stage.pictures=true"))
     if not found.decisions:
         told.append(LeftOut(what="explained decisions", how="stage.num_decisions=24"))
-    if not statistics.record:
+    if not has_spread:
         told.append(
             LeftOut(
                 what="how a concept's share is spread over all decisions, beyond its mean and deviation",

@@ -113,7 +113,7 @@ def _context_sentences(tables: Tables) -> Iterator[str]:
     classes = {row["class"]: row for row in reversed(_rows(tables["classes"]))}.values()
     most = sorted(classes, key=lambda row: -row["outside"])[:LISTED]
     listed = ", ".join(f"{row['class']} {percent(row['outside'])}" for row in most)
-    yield f"Share of the positive relevance outside the object, the classes with most: {listed}."
+    yield f"Share of the positive relevance outside the object as it is annotated, the classes with most: {listed}."
     for row in _rows(tables["validation"]):
         if row["measure"] == "spearman" and not math.isnan(row["value"]):
             found = Interval(value=row["value"], low=row["low"], high=row["high"])
@@ -129,7 +129,8 @@ def _evaluate_sentences(tables: Tables) -> Iterator[str]:
     if best:
         yield (
             "How much the decision's logit falls when concepts are taken away in the order of a method "
-            f"(more is better; 95 % intervals over {best[0]['num_targets']} decisions):"
+            f"(more is better; 95 % intervals over {best[0]['num_targets']} decisions), mean over the layers "
+            f"{', '.join(dict.fromkeys(row['layer'] for row in rows if row['layer'] != 'all layers'))}:"
         )
     for row in best:
         found = Interval(value=row["value"], low=row["low"], high=row["high"])
