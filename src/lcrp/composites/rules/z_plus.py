@@ -3,11 +3,10 @@
 import torch
 from typing_extensions import override
 
-from lcrp.composites.arithmetic import STABILIZER, positive_part
+from lcrp.composites.arithmetic import STABILIZER, has_negative, negative_part, positive_part
 from lcrp.composites.closed_form import Rule, Step
 from lcrp.composites.families import LINEAR_MAPS
 from lcrp.composites.operations.values import Operation
-from lcrp.composites.rules.by_sign import agreeing, by_sign, weights_by_sign
 
 
 class ZPlus(Rule):
@@ -27,15 +26,22 @@ class _ZPlusStep(Step):
     in_windows = True
 
     def prepare(self) -> None:
-        self._weights = weights_by_sign(self)
+        self._above = self.weight("W+", positive_part)
+        self._below = self.weight("W-", negative_part) if has_negative(self.x) else None
         self._offset = positive_part(self.map.offset())
-        self.shares = (self.scale(agreeing(self, self._weights, self._offset + STABILIZER)),)
+        offset = self._offset + STABILIZER
+        if self._below is None:
+            agreeing = self.linear_map(self.x, self._above, offset)
+        else:
+            agreeing = self.linear_map(positive_part(self.x), self._above, offset)
+            agreeing.add_(self.linear_map(negative_part(self.x), self._below))
+        self.shares = (self.scale(agreeing),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
         scaled = upper * self.shares[0]
         self.bias_takes(scaled, self._offset)
-        above, *below = self._weights
-        lower = self.adjoint(scaled, above)
-        if not below:
+        lower = self.adjoint(scaled, self._above)
+        if self._below is None:
             return lower.mul_(self.x)
-        return by_sign(self.x, lower, self.adjoint(scaled, below[0]))
+        lower = lower.mul_(positive_part(self.x))
+        return lower.addcmul_(negative_part(self.x), self.adjoint(scaled, self._below))
