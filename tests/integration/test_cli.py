@@ -36,6 +36,7 @@ CommandLine = Callable[..., Outcome]
         (["-m", "glocal", "model=ssd,unet"], r"'glocal' is not .*: lcrp -m stage=glocal model=ssd,unet$"),
         (["dataset=coco2018"], r"dataset 'coco2018' does not exist; nearest: 'coco201[47]', 'coco201[47]'"),
         (["modle=yolov6"], r"'modle' is not a setting; did you mean 'model'\?"),
+        (["dataset=coco2017", "dataset.path=x"], r"'dataset.path' is not a setting; did you mean 'dataset.root'\?"),
         (["statistics.topn=3"], r"'statistics.topn' is not a setting; did you mean 'statistics.top_n'\?"),
         (["stage.overwrit=true"], r"'stage.overwrit' is not a setting; did you mean 'stage.overwrite'\?"),
         (["stage.samples=[3]"], r"'stage.samples' is not a setting; 'stage' has "),

@@ -18,6 +18,7 @@ from lcrp.errors import LcrpError, nearest
 from lcrp.values.paths import without_current_folder
 
 _SIMILAR = 0.7  # of a misspelt key to the one that is meant
+_ALIKE = {"path": "root", "root": "path"}  # what published datasets and one's own call the same
 NO_SCHEMA = "the stage's file names no schema: it must begin with 'defaults: [/schema/stage@_here_: own, _self_]'"
 
 
@@ -62,7 +63,8 @@ def _meant(key: str, known: Sequence[str]) -> str:
     """A question for the setting that is misspelt or broken off, if there is one."""
     parent, _, name = key.rpartition(".")
     begun = [one for one in known if name and one.startswith(name)][:1]
-    similar = difflib.get_close_matches(name, known, 1, _SIMILAR) or begun
+    alike = [_ALIKE[name]] if _ALIKE.get(name) in known else []
+    similar = alike or difflib.get_close_matches(name, known, 1, _SIMILAR) or begun
     return f"did you mean '{parent}.{similar[0]}'?".replace("'.", "'") if similar else ""
 
 

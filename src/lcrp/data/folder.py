@@ -89,15 +89,16 @@ def _pictures(given: Path) -> list[Path]:
 
 def no_picture(given: Path) -> DataError:
     """That a path leads nowhere, and what is near."""
-    return DataError(f"'{given}' is not there; {_CHOICES}{_beside(given)}")
+    return DataError(f"'{given}' is not there; {_CHOICES}{beside(given)}")
 
 
-def _beside(given: Path) -> str:
-    """What lies where a path leads nowhere and is called most like it; empty if there is nothing."""
+def beside(given: Path) -> str:
+    """What lies where a path leads nowhere: pictures, folders and files of its ending, the most similar first."""
     folder = next(one for one in (*given.parents, Path()) if one.is_dir())
     try:
         there = sorted(folder.iterdir())
-        names = [one.name for one in there if _is_picture(one) or (one.is_dir() and not one.name.startswith("."))]
+        seen = [one for one in there if not one.name.startswith(".")]
+        names = [one.name for one in seen if _is_picture(one) or one.is_dir() or one.suffix == given.suffix]
     except OSError:  # not for us to look into
         return ""
     wanted = given.relative_to(folder).parts[0]

@@ -126,8 +126,9 @@ def _no_better(explanation: Explanation, shares: Mapping[str, float]) -> str:
         return ""
     most = max(shares, key=lambda layer: abs(shares[layer]))
     is_larger = most != explanation.layer and abs(shares[most]) > abs(explanation.layer_share)
-    largest = f", most passes through '{most}' ({shares[most]:.1%})" if is_larger else ""
-    return f"; no layer with places carries {LEAST_LAYER_SHARE:.0%} of it{largest}"
+    against = ", all in all against it" if is_larger and shares[most] < 0.0 else ""
+    largest = f", most passes through '{most}' ({shares[most]:.1%}{against})" if is_larger else ""
+    return f"; no layer with places carries {LEAST_LAYER_SHARE:.0%} or more for it{largest}"
 
 
 def _doubt(explanation: Explanation) -> str:

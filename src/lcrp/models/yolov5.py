@@ -223,7 +223,7 @@ class YOLOv5(nn.Module):
                 "these weights belong to a YOLOv5 with another layout than n, s, m, l and x "
                 f"(anchors {tuple(anchors.shape)}, {heads.shape[0]} head channels); only their layout is built"
             )
-        if not anchors.is_meta and not bool((anchors > 0).all()):
+        if not anchors.is_meta and bool((anchors <= 0).any()):
             raise CheckpointError(
                 f"model.24.anchors holds {float(anchors.min()):g}: no box has such a side; the file is damaged"
             )

@@ -36,7 +36,7 @@ def cases() -> list[Item]:
         _item("CMYK JPEG", "cmyk.jpg", _mode("CMYK", "JPEG")),
         _item("grey JPEG", "grey.jpg", _mode("L", "JPEG")),
         _item("16-bit grey PNG", "grey16.png", _saved(Image.fromarray(np.full((9, 9), 40_000, np.uint16)), "PNG")),
-        _item("32-bit grey TIFF", "grey32.tif", _saved(Image.fromarray(np.full((9, 9), 70_000, np.int32)), "TIFF")),
+        _item("32-bit grey TIFF", "grey32.tif", _saved(_deep(), "TIFF"), "it holds numbers of 32 bits"),
         _item("floating point TIFF", "float.tif", _saved(_floating(0.5), "TIFF"), FLOATING),
         _item("floating point TIFF that is not numbers", "nan.tif", _saved(_nothing(), "TIFF"), FLOATING),
         _item("black and white PNG", "bits.png", _mode("1", "PNG")),
@@ -132,6 +132,10 @@ def _mode(mode: str, kind: str) -> Callable[[Path], object]:
 
 def _floating(value: float) -> Image.Image:
     return Image.fromarray(np.full((9, 9), value, np.float32))
+
+
+def _deep() -> Image.Image:
+    return Image.fromarray(np.full((9, 9), 70_000, np.int32))
 
 
 def _nothing() -> Image.Image:

@@ -84,7 +84,9 @@ def read_yaml(path: Path, origin: Path) -> YoloYaml:
             raise ValueError("it is no mapping of settings")
         return _told(file, content, origin)
     except FileNotFoundError:
-        raise DataError(f"{file} is not there; dataset.path is the YAML file of a YOLO set") from None
+        from lcrp.data.folder import beside  # takes seconds: torch
+
+        raise DataError(f"{file} is not there; dataset.path is the YAML file of a YOLO set{beside(file)}") from None
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{file} is no YAML of a YOLO set, with 'names' and 'train' or 'val': {reason}") from error
