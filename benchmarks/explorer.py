@@ -5,6 +5,7 @@ of each kind, and the memory of the page's process.
 """
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -28,9 +29,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--concepts", type=int, default=2000)
     parser.add_argument("--decisions", type=int, default=500)
+    parser.add_argument("--megabytes", type=float, default=64.0, help="stage.max_megabytes")
     arguments = parser.parse_args()
     content = made_up(num_concepts=arguments.concepts, num_references=12, num_decisions=arguments.decisions)
-    page = packed(replace(content, layers=content.layers[:1]))
+    page = packed(replace(content, layers=content.layers[:1]), arguments.megabytes * 1e6)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "audit.html"
         file.write_bytes(b"".join(one_file(page)))
@@ -38,7 +40,8 @@ def main() -> None:
             (Path(folder) / "audit" / name).parent.mkdir(parents=True, exist_ok=True)
             (Path(folder) / "audit" / name).write_bytes(content_of)
         size = file.stat().st_size / 1e6
-        print(f"{arguments.concepts} concepts x 12, {arguments.decisions} decisions: {size:.1f} MB")
+        load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+        print(f"{arguments.concepts} concepts x 12, {arguments.decisions} decisions: {size:.1f} MB; load {load}")
         for name, path in (("one file", file), ("folder", Path(folder) / "audit" / "index.html")):
             _measure(name, path, arguments.concepts, arguments.decisions)
 
@@ -70,7 +73,8 @@ def _measure(name: str, path: Path, num_concepts: int, num_decisions: int) -> No
         page.go("#/decisions")
         times = [_scroll(page, number * 2000) for number in steps]
         print(f"{name}: scroll: median {statistics.median(times):.0f} ms")
-        print(f"{name}: memory {_memory(browser):.0f} MB, JavaScript heap {_heap(page):.0f} MB; {page.messages}")
+        now, most = _memory(browser)
+        print(f"{name}: memory {now:.0f} MB, most {most:.0f} MB, JavaScript heap {_heap(page):.0f} MB; {page.messages}")
 
 
 def _first_paint(browser: Browser, path: Path) -> float:
@@ -115,14 +119,15 @@ def _heap(page: Page) -> float:
     return float(page.evaluate("performance.memory.usedJSHeapSize")) / 1e6
 
 
-def _memory(browser: Browser) -> float:
-    """Largest resident memory of the browser's renderers, in MB."""
+def _memory(browser: Browser) -> tuple[float, float]:
+    """Resident memory of the largest of the browser's renderers, now and at most, in MB."""
     sizes = []
     for process in browser.command("SystemInfo.getProcessInfo")["processInfo"]:
         if process["type"] == "renderer":
             status = Path(f"/proc/{process['id']}/status").read_text(encoding="utf-8")
-            sizes.append(int(status.split("VmRSS:")[1].split()[0]) / 1024)
-    return max(sizes)
+            sizes.append([int(status.split(f"{name}:")[1].split()[0]) / 1024 for name in ("VmRSS", "VmHWM")])
+    now, most = max(sizes)
+    return now, most
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 const KINDS = { i1: Int8Array, u1: Uint8Array, i4: Int32Array, f4: Float32Array, f8: Float64Array };
 const MOST_PICTURES = 48; // that are held decoded
-const LEISURE = 3000; // milliseconds until one that is not asked for any more goes
 
 /** @type {any} the index */
 export let index;
@@ -100,7 +99,7 @@ export function picture(number) {
   if (pictures.size > MOST_PICTURES) {
     const [oldest, bitmap] = /** @type {[number, Promise<ImageBitmap>]} */ (pictures.entries().next().value);
     pictures.delete(oldest);
-    setTimeout(() => bitmap.then((one) => one.close(), () => {}), LEISURE); // who asked for it has drawn it by then
+    bitmap.then((one) => setTimeout(() => one.close()), () => {}); // after those who wait for it have drawn it
   }
   return found;
 }
@@ -109,9 +108,12 @@ export function picture(number) {
 async function decodedPicture(number) {
   if (!isFolder) return createImageBitmap(new Blob([decoded(await inert(`i${number}`))], { type: "image/webp" }));
   const image = new Image();
-  image.src = `pictures/i${number}.webp`;
-  await image.decode();
+  await new Promise((resolve, reject) => {
+    image.onload = resolve;
+    image.onerror = reject;
+    image.src = `pictures/i${number}.webp`;
+  });
   const bitmap = await createImageBitmap(image);
-  image.src = ""; // nothing but the bitmap is kept
+  image.src = ""; // nothing but the bitmap is kept; decode() would keep the pixels in the browser's own cache, too
   return bitmap;
 }
