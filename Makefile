@@ -2,7 +2,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-DEMO := statistics.num_samples=120
+DEMO := statistics.num_samples=120 statistics.record=true
 WEIGHTS := src/lcrp/models/weights
 MODELS := yolov5 yolov6 yolo ssd unet deeplabv3plus
 TRAINING_yolo := stage.epochs_at=[[128,12],[256,3]]
@@ -19,13 +19,15 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist workste
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: environment ## statistics of a few embedded pictures, then a figure; the last line is its path
+demo: environment ## statistics of a few embedded pictures, a figure, and a page to browse; the last lines are their paths
 	@$(BIN)/python -m lcrp stage=glocal $(DEMO)
-	@printf '%s\n' "what to try once the figure is drawn:" \
+	@figure=$$($(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[34] stage.class_name=boat) && \
+		page=$$($(BIN)/python -m lcrp stage=explore $(DEMO) stage.output=outputs/demo.html) && \
+		printf '%s\n' "what to try next:" \
 		"  $(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[3]   # other decisions" \
 		"  $(BIN)/python -m lcrp stage=evaluate stage.num_targets=8                   # can it be trusted?" \
-		"  $(BIN)/python -m lcrp --help"
-	@$(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[34] stage.class_name=boat
+		"  $(BIN)/python -m lcrp --help" \
+		"the figure, and the page for a browser:" "$$figure" "$$page"
 
 test: dev-environment ## all tests but those of `make test-slow` and `make golden`
 	@$(PYTEST) -m "not golden and not slow"
