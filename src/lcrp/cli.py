@@ -155,9 +155,10 @@ def _told_of_device(name: str) -> Iterator[None]:
 
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise ConfigError(f"device '{name}' is out of memory; lower statistics.batch_size") from error
-    except (TypeError, NotImplementedError) as error:
+    except (TypeError, RuntimeError, MemoryError) as error:
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error):
+            mend = "lower statistics.batch_size, or model.input.height and model.input.width"
+            raise ConfigError(f"device '{name}' is out of memory; {mend}") from error
         if name != "mps" or "MPS" not in str(error):
             raise
         raise ConfigError(f"device 'mps' lacks what this needs ({one_line(error)}); write device=cpu") from error

@@ -124,3 +124,14 @@ def test_what_apples_gpus_lack_is_one_line(lcrp: CommandLine, monkeypatch: pytes
     assert (outcome.code, len(outcome.err)) == (1, 1)
     assert "device 'mps' lacks what this needs (Cannot convert a MPS Tensor to float64" in outcome.err[0]
     assert outcome.err[0].endswith("write device=cpu")
+
+
+def test_a_cpu_without_memory_left_is_one_line(lcrp: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wants(_: object) -> Path:
+        torch.empty(2**60)  # bytes that no machine has
+        raise AssertionError("it was given")
+
+    monkeypatch.setattr("lcrp.config.jobs.build_job", lambda *_: Job(stage=wants, facts={}))
+    outcome = lcrp(*TINY)
+    assert (outcome.code, len(outcome.err)) == (1, 1)
+    assert outcome.err[0].startswith("lcrp: error: device 'cpu' is out of memory; lower statistics.batch_size, or ")

@@ -78,8 +78,8 @@ def check_classes(subject: Subject) -> None:
         return
     raise ConfigError(
         f"{dataset.name} is annotated with {_listed(dataset.class_names)}, but {model.name} knows "
-        f"{_listed(model.class_names)}, and no name is in both: say which is which, explain what is predicted, or "
-        "choose a checkpoint that fits",
+        f"{_listed(model.class_names)}, and no name is in both: say which is which (class_map), explain what "
+        "is predicted (targets=predicted), or choose a checkpoint that fits",
         mend="Set dataset.class_map={NAME_IN_DATA: NAME_IN_NETWORK}, or statistics.targets=predicted.",
     )
 
