@@ -59,6 +59,32 @@ def test_references_are_of_the_ranking(made: PageData) -> None:
         assert made.images[image][8:12] == b"WEBP"
 
 
+def test_references_of_a_class_are_of_its_own_ranking(made: PageData, tmp_path: Path) -> None:
+    """Those of another class, or the first ones over all classes sorted out, would show what others look like."""
+    with StatisticsFile(_statistics(tmp_path)) as file:
+        table, class_ids = file.layer(LAYER).relevance_by_class, file.layer(LAYER).moments.class_ids.tolist()
+    concept, owner, start = (made.array(f"l0.own.{name}") for name in ("concept", "class", "start"))
+    assert len(concept) > 0
+    for row in range(len(concept)):
+        of_class = class_ids.index(int(owner[row]))
+        ranked = slice(0, int(table.filled[of_class, concept[row]]))
+        known = {
+            (int(sample), int(item)): score
+            for sample, item, score in zip(
+                *(getattr(table, name)[of_class, concept[row], ranked] for name in ("sample", "item", "score")),
+                strict=True,
+            )
+        }
+        shown = slice(start[row], start[row + 1])
+        assert 0 < shown.stop - shown.start <= 4
+        found = zip(
+            *(made.array(f"l0.own.{name}")[shown].tolist() for name in ("sample", "item", "score")), strict=True
+        )
+        assert all(known[sample, item] == np.float32(score) for sample, item, score in found)
+        assert set(made.array("l0.own.class_id")[shown].tolist()) == {int(owner[row])}
+        assert made.array("l0.own.score")[start[row]] == table.score[of_class, concept[row], 0]
+
+
 def test_decisions_are_those_of_render(made: PageData, lcrp: Callable[..., Outcome], tmp_path: Path) -> None:
     """The page and stage=render tell the same of a decision."""
     outcome = lcrp("stage=render", *TINY, "stage.samples=[0]", "stage.n_references=0", "stage.n_concepts=6")
@@ -96,6 +122,12 @@ def test_two_statistics_are_compared(made: PageData, lcrp: Callable[..., Outcome
     assert ((match >= 0) == has_any).all()
     assert overlap[has_any] == pytest.approx(1.0)
     assert np.array_equal(mean, page.array("l0.mean"), equal_nan=True)
+    start, sample = page.array("other.ref.start"), page.array("other.ref.sample")
+    for concept, image in page.index["other"]["images"].items():
+        rows = slice(start[int(concept)], start[int(concept) + 1])
+        assert set(sample[rows].tolist()) <= set(page.array("l0.top.sample")[int(concept)].tolist())
+        assert page.images[image][8:12] == b"WEBP"
+    assert set(page.index["other"]["images"]) == set(page.index["layers"][0]["images"])
     fewer = (one.replace("num_samples=2", "num_samples=1") for one in TINY)
     outcome = lcrp("stage=glocal", *fewer)
     assert outcome.code == 0, outcome.err

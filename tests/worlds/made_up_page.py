@@ -21,6 +21,7 @@ from lcrp.values.evidence import Table
 from lcrp.values.statistics import Moments, TopTable
 
 LAYER = "backbone.block.conv"
+OWN = 24  # concepts with references of single classes
 HOSTILE = (
     "<img src=x onerror=globalThis.hacked=1>",
     "</script><script>globalThis.hacked=2</script>",
@@ -43,17 +44,17 @@ def made_up(
     moments, ranking = _statistics(generator, num_concepts, len(names))
     keys = [f"{names[number % len(names)]}/{number:05d}" for number in range(64)]
     references = {
-        concept: tuple(
-            ReferenceContent(
-                key=keys[int(ranking.sample[concept, rank])],
-                sample=int(ranking.sample[concept, rank]),
-                class_id=int(ranking.class_id[concept, rank]),
-                item=0,
-                score=float(ranking.score[concept, rank]),
-            )
-            for rank in range(num_references)
-        )
+        concept: tuple(_reference(ranking, keys, concept, rank) for rank in range(num_references))
         for concept in range(num_concepts)
+    }
+    of_class = {
+        (concept, class_id): tuple(
+            _reference(ranking, keys, concept, int(rank))
+            for rank in np.flatnonzero(ranking.class_id[concept] == class_id)[:4]
+        )
+        for concept in range(min(num_concepts, OWN))
+        for class_id in range(len(names))
+        if (concept + class_id) % 5
     }
     layer = LayerContent(
         name=LAYER,
@@ -61,7 +62,12 @@ def made_up(
         ranking=ranking,
         references=references,
         strips={concept: _strip(concept % 7, num_references) for concept in range(num_concepts)},
+        of_class=of_class,
         context=_context(generator, num_concepts, len(names)),
+    )
+    further = {concept: layer.further(concept) for concept, _ in of_class}
+    layer = replace(
+        layer, further_strips={concept: _strip(concept % 5, len(some)) for concept, some in further.items() if some}
     )
     decisions = tuple(_decision(generator, number, num_concepts, names) for number in range(num_decisions))
     pictures = tuple(
@@ -89,8 +95,21 @@ def made_up(
             title=names[-1], source="other.h5", layer=LAYER,
             match=np.where(np.arange(num_concepts) % 5 == 0, -1, np.arange(num_concepts)[::-1]).astype(np.int32),
             overlap=generator.random(num_concepts), mean=moments.mean()[:, ::-1].copy(),
+            references={concept: references[concept][:3] for concept in range(min(num_concepts, OWN))},
+            strips={concept: _strip(concept % 3, 3) for concept in range(min(num_concepts, OWN))},
         ),
     )  # fmt: skip
+
+
+def _reference(ranking: TopTable, keys: list[str], concept: int, rank: int) -> ReferenceContent:
+    return ReferenceContent(
+        key=keys[int(ranking.sample[concept, rank])],
+        sample=int(ranking.sample[concept, rank]),
+        class_id=int(ranking.class_id[concept, rank]),
+        item=0,
+        score=float(ranking.score[concept, rank]),
+        box=(0.2, -0.3, 1.4, 0.8) if rank % 2 else None,
+    )
 
 
 def _statistics(generator: np.random.Generator, num_concepts: int, num_classes: int) -> tuple[Moments, TopTable]:

@@ -212,6 +212,7 @@ class Statistics:
         n_concepts: int = 6,
         n_concepts_per_class: int = 50,
         n_references: int = 12,
+        n_references_per_class: int = 4,
         max_megabytes: float = 25,
         pictures: bool = True,
         context: "Result | str | Path | None" = None,
@@ -234,6 +235,7 @@ class Statistics:
             n_concepts: of every decision, shown on its picture.
             n_concepts_per_class: concepts with reference samples, the most relevant ones.
             n_references: reference samples of each.
+            n_references_per_class: of each for every class for which it is among these; 0: none.
             max_megabytes: of the file; what does not fit is left out, and the page says so.
             pictures: whether photographs and crops are in it.
             context: what `lcrp.context` found, or its file; None takes the newest of these statistics.
@@ -266,6 +268,7 @@ class Statistics:
             n_concepts=n_concepts,
             n_concepts_per_class=n_concepts_per_class,
             n_references=n_references,
+            n_references_per_class=n_references_per_class,
             max_megabytes=max_megabytes,
             pictures=pictures,
             context=context,

@@ -29,6 +29,8 @@ from lcrp.values.target import ExplainedTarget
 Mode = Literal["relevance", "activation"]
 Heatmap = npt.NDArray[np.floating]
 
+BATCHES_READ = 4  # pictures that are read before the first heatmap is computed
+
 log = logging.getLogger(__name__)
 
 
@@ -115,18 +117,27 @@ class NeuronMaps:
         for one in missing:
             by_target.setdefault(one.neuron[:3], []).append(one)
         queues = sorted(by_target.values(), key=len, reverse=True)
-        readable = [(sample, queue) for queue in queues if (sample := self.sample(queue[0])) is not None]
-        num_unreadable = len(missing) - sum(len(queue) for _, queue in readable)
-        computed: dict[int, dict[NeuronKey, Heatmap]] = {}
         self._count.extend(len(missing))
-        self._count.advance(num_unreadable)
+        computed: dict[int, dict[NeuronKey, Heatmap]] = {}
+        at_once = BATCHES_READ * self._batch_size
+        for start in range(0, len(queues), at_once):
+            for one, heatmap in self._of_queues(queues[start : start + at_once]):
+                computed.setdefault(one.concept, {})[one.neuron] = heatmap
+        self._remember(computed)
+
+    def _of_queues(self, queues: Sequence[list[RankedNeuron]]) -> Iterator[tuple[RankedNeuron, Heatmap]]:
+        """Heatmaps of the neurons of some targets, one queue a target."""
+        readable = [(sample, queue) for queue in queues if (sample := self.sample(queue[0])) is not None]
+        self._count.advance(sum(map(len, queues)) - sum(len(queue) for _, queue in readable))
         for part in few_samples(readable, itemgetter(0), self._batch_size, self._attributor):
             samples, queues_of_batch = zip(*part, strict=True)
             batch = _Batch(samples=list(samples), queues=list(queues_of_batch))
-            for one, heatmap in self._of_batch(batch):
-                computed.setdefault(one.concept, {})[one.neuron] = heatmap
-            self._count.advance(sum(map(len, queues_of_batch)))
-        self._remember(computed)
+            num_left = sum(map(len, queues_of_batch))
+            for found in self._of_batch(batch):
+                yield found
+                self._count.advance()
+                num_left -= 1
+            self._count.advance(num_left)  # not found any more
 
     def _remember(self, computed: Mapping[int, Mapping[NeuronKey, Heatmap]]) -> None:
         for concept, heatmaps in computed.items():

@@ -5,8 +5,8 @@ Axes: C concept, N reference, H W picture.
 
 import logging
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from lcrp.decisions.neuron_maps import Heatmap, Mode, NeuronMaps, RankedNeuron
 from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.explanation import NOTHING_LOST, Lost, Reference
+from lcrp.values.geometry import Box
 from lcrp.values.sample import Sample
 from lcrp.values.statistics import TopTable
 
@@ -43,6 +44,7 @@ class ReferenceSource:
         map_width: of the map on which peaks count; None: of every sample's own.
         cache: heatmaps that earlier runs computed; None keeps none.
         distinct_pictures: no picture twice, where enough others exist.
+        boxes: of decisions, (left, top, right, bottom) in input pixels, by sample, class and item.
     """
 
     dataset: Dataset
@@ -54,6 +56,7 @@ class ReferenceSource:
     map_width: int | None = None
     cache: ReferenceCache | None = None
     distinct_pictures: bool = True
+    boxes: Mapping[tuple[int, int, int], Box] = field(default_factory=dict)
 
 
 def reference_source(
@@ -171,7 +174,7 @@ class _Choice:
     """The references of one concept, chosen one after the other from the ranking."""
 
     def __init__(self, source: ReferenceSource, concept: int, explained: Sample | None) -> None:
-        self._most = source.num_references
+        self._most, self._boxes = source.num_references, source.boxes
         self._explained = explained
         self._waiting = deque(_in_order(source, concept))
         self._kept: list[_Candidate] = []
@@ -199,7 +202,7 @@ class _Choice:
         others = sorted(self._kept, key=lambda one: -one.ranked.score)
         itself = self._of_explained[: self._most - len(others)]
         return tuple(
-            _reference(one, class_names, is_explained_picture=place >= len(others))
+            _reference(one, class_names, self._boxes, is_explained_picture=place >= len(others))
             for place, one in enumerate([*others, *itself])
         )
 
@@ -242,9 +245,17 @@ def _overlap(one: Heatmap, other: Heatmap) -> float:
     return float(np.minimum(shares, shares_other).sum() / np.maximum(shares, shares_other).sum())
 
 
-def _reference(one: _Candidate, class_names: Sequence[str] | None, *, is_explained_picture: bool) -> Reference:
+def _reference(
+    one: _Candidate,
+    class_names: Sequence[str] | None,
+    boxes: Mapping[tuple[int, int, int], Box],
+    *,
+    is_explained_picture: bool,
+) -> Reference:
     sample = one.sample
     top, left, bottom, right = sample.geometry.content()
+    box = boxes.get(one.ranked.neuron[:3])
+    width, height = right - left, bottom - top
     return Reference(
         key=sample.key,
         sample=sample.index,
@@ -256,4 +267,6 @@ def _reference(one: _Candidate, class_names: Sequence[str] | None, *, is_explain
         is_explained_picture=is_explained_picture,
         class_id=one.ranked.neuron.class_id,
         item=one.ranked.neuron.item,
+        box=box
+        and ((box[0] - left) / width, (box[1] - top) / height, (box[2] - left) / width, (box[3] - top) / height),
     )

@@ -35,10 +35,12 @@ class ReferenceCrop:
         picture: [h, w, 3] the cropped picture.
         visibility: [h, w] blurred positive relevance in [0, 1]; visible above `VISIBLE`. All ones if the heatmap
             has no positive relevance, so that the whole picture is visible.
+        window: (top, left, bottom, right) of the crop in the picture, in pixels.
     """
 
     picture: Picture
     visibility: Array
+    window: Window
 
     @property
     def mask(self) -> Mask:
@@ -50,9 +52,12 @@ def reference_crop(picture: Picture, heatmap: Array) -> ReferenceCrop:
     """Crop of a picture [H, W, 3] around the positive part of its heatmap [H, W]."""
     visibility = relative_visibility(heatmap)
     if visibility is None:
-        return ReferenceCrop(picture=picture, visibility=np.ones(heatmap.shape))
-    top, left, bottom, right = square_window(bounding_window(visibility > CROPPED), heatmap.shape)
-    return ReferenceCrop(picture=picture[top:bottom, left:right], visibility=visibility[top:bottom, left:right])
+        return ReferenceCrop(picture=picture, visibility=np.ones(heatmap.shape), window=(0, 0, *picture.shape[:2]))
+    window = square_window(bounding_window(visibility > CROPPED), heatmap.shape)
+    top, left, bottom, right = window
+    return ReferenceCrop(
+        picture=picture[top:bottom, left:right], visibility=visibility[top:bottom, left:right], window=window
+    )
 
 
 def marked_crop(crop: ReferenceCrop, side: int) -> Picture:

@@ -15,6 +15,7 @@ from lcrp.values.geometry import Box
 from lcrp.values.statistics import Moments, TopTable
 
 Array = npt.NDArray[Any]
+Target = tuple[int, int, int]  # sample, class, item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class ReferenceContent:
         class_id: class of the decision under which it was ranked.
         item: of that decision.
         score: the concept's share of the layer's relevance there.
+        box: of that decision, (left, top, right, bottom) in shares of the square crop; None for a mask, and without
+            pictures.
     """
 
     key: str
@@ -34,6 +37,12 @@ class ReferenceContent:
     class_id: int
     item: int
     score: float
+    box: Box | None = None
+
+    @property
+    def target(self) -> Target:
+        """The decision."""
+        return self.sample, self.class_id, self.item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +103,10 @@ class LayerContent:
         references: per concept, best first; empty for concepts that count for no class.
         strips: per concept, what its strongest neuron looked at in each of its references (WebP); none without
             pictures.
+        of_class: per concept and class, the references of that class, best first; for the concepts that count most for
+            the class.
+        further_strips: per concept, crops of those of them that are not among its references, in the order of
+            `further`.
         context: as stage=context measured it; None where it did not.
         spread: where every decision was recorded.
         likeness: None where there are too few decisions.
@@ -104,6 +117,8 @@ class LayerContent:
     ranking: TopTable
     references: Mapping[int, tuple[ReferenceContent, ...]]
     strips: Mapping[int, bytes] = field(default_factory=dict)
+    of_class: Mapping[tuple[int, int], tuple[ReferenceContent, ...]] = field(default_factory=dict)
+    further_strips: Mapping[int, bytes] = field(default_factory=dict)
     context: ContextContent | None = None
     spread: Spread | None = None
     likeness: Likeness | None = None
@@ -112,6 +127,12 @@ class LayerContent:
     def num_concepts(self) -> int:
         """Channels of the layer."""
         return len(self.ranking.filled)
+
+    def further(self, concept: int) -> tuple[ReferenceContent, ...]:
+        """References of single classes that are not among those of a concept, by class and rank."""
+        known = {one.target for one in self.references.get(concept, ())}
+        own = (self.of_class.get((concept, class_id), ()) for class_id in self.moments.class_ids.tolist())
+        return tuple(one for of_class in own for one in of_class if one.target not in known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +146,8 @@ class Comparison:
         match: [C] the other's concept whose references overlap most, each taken once; -1 for none.
         overlap: [C] Jaccard index of their references.
         mean: [K, O] mean share of the other's concepts, rows as the shown layer's classes; NaN where not known.
+        references: of the other's concepts that are matched, best first.
+        strips: per concept of the other, a crop of each of its references (WebP); none without pictures.
     """
 
     title: str
@@ -133,6 +156,8 @@ class Comparison:
     match: Array
     overlap: Array
     mean: Array
+    references: Mapping[int, tuple[ReferenceContent, ...]] = field(default_factory=dict)
+    strips: Mapping[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

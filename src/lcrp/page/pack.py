@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.page.arrays import Blocks
-from lcrp.page.content import Content, DecisionContent, LayerContent, LeftOut
+from lcrp.page.content import Content, DecisionContent, LayerContent, LeftOut, ReferenceContent
+from lcrp.page.fitting import HOW, fitting_strips
 from lcrp.page.maps import quantised
 
 FORMAT: Final = "lcrp-page"
@@ -49,8 +50,8 @@ def packed(content: Content, max_bytes: float = math.inf) -> Packed:
     photographs = [one.image for one in content.pictures]
     kept = _fitting_decisions(decisions, photographs, room)
     room -= sum(one.size for one in decisions[:kept]) + _photographs_size(decisions[:kept], photographs)
-    strips, num_dropped = _fitting_strips(content.layers, room)
-    left_out = [*content.left_out, *_told(content, kept, num_dropped)]
+    strips = fitting_strips(content.layers, content.comparison, room)
+    left_out = [*content.left_out, *_told(content, kept), *strips.left_out]
     content = replace(content, decisions=content.decisions[:kept], left_out=tuple(left_out))
     blocks = _core(content, content.decisions)
     images: list[bytes] = []
@@ -59,11 +60,24 @@ def packed(content: Content, max_bytes: float = math.inf) -> Packed:
         None if image is None or number not in shown else _added(images, image)
         for number, image in enumerate(photographs)
     ]
-    strip_images = [{concept: _added(images, image) for concept, image in of_layer.items()} for of_layer in strips]
+    numbers = {
+        name: {place: _added(images, image) for place, image in getattr(strips, name).items()}
+        for name in ("references", "others", "further")
+    }
     listed = [_decision_index(one, number, blocks) for number, one in enumerate(decisions[:kept])]
     index = {
         **_head(content),
-        "layers": [_layer_index(layer, found) for layer, found in zip(content.layers, strip_images, strict=True)],
+        "layers": [
+            _layer_index(
+                layer,
+                *(
+                    {concept: image for (at, concept), image in numbers[name].items() if at == number}
+                    for name in ("references", "further")
+                ),
+            )
+            for number, layer in enumerate(content.layers)
+        ],
+        "other": _other(content, {concept: image for (_, concept), image in numbers["others"].items()}),
         "pictures": [
             {"name": one.name, "size": list(one.size), "image": image}
             for one, image in zip(content.pictures, picture_images, strict=True)
@@ -106,6 +120,9 @@ def _core(content: Content, decisions: Sequence[DecisionContent]) -> Blocks:
     if content.comparison is not None:
         for name in ("match", "overlap", "mean"):
             arrays[f"other.{name}"] = getattr(content.comparison, name)
+        known = content.comparison.references
+        lists = [known.get(concept, ()) for concept in range(content.comparison.mean.shape[1])]
+        arrays |= {f"other.{name}": values for name, values in _reference_arrays("ref", lists)}
     blocks.add(arrays)
     return blocks
 
@@ -119,12 +136,14 @@ def _layer_arrays(layer: LayerContent) -> Iterator[tuple[str, Array]]:
     for name in ("score", "sample", "class_id", "item"):
         yield f"top.{name}", getattr(ranking, name)
     yield "top.filled", ranking.filled
-    flat = [one for concept in range(layer.num_concepts) for one in layer.references.get(concept, ())]
-    counts = [len(layer.references.get(concept, ())) for concept in range(layer.num_concepts)]
-    yield "ref.start", np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    for name in ("sample", "class_id", "item"):
-        yield f"ref.{name}", np.array([getattr(one, name) for one in flat], dtype=np.int32)
-    yield "ref.score", np.array([one.score for one in flat], dtype=np.float32)
+    for name, values in _reference_arrays("ref", [layer.references.get(one, ()) for one in range(layer.num_concepts)]):
+        yield name, values
+    pairs = sorted(layer.of_class)
+    yield "own.concept", np.array([concept for concept, _ in pairs], dtype=np.int32)
+    yield "own.class", np.array([class_id for _, class_id in pairs], dtype=np.int32)
+    yield "own.place", np.array([place for pair in pairs for place in _places(layer, *pair)], dtype=np.int32)
+    for name, values in _reference_arrays("own", [layer.of_class[pair] for pair in pairs]):
+        yield name, values
     if layer.context is not None:
         yield "context.class_id", layer.context.class_id
         yield "context.concept", layer.context.concept
@@ -137,6 +156,24 @@ def _layer_arrays(layer: LayerContent) -> Iterator[tuple[str, Array]]:
         yield "like.correlation", layer.likeness.correlation.astype(np.float32)
 
 
+def _reference_arrays(name: str, lists: Sequence[Sequence[ReferenceContent]]) -> Iterator[tuple[str, Array]]:
+    """Columns of references, those of one list after those of the other, and where each list starts."""
+    flat = [one for references in lists for one in references]
+    yield f"{name}.start", np.cumsum([0, *map(len, lists)]).astype(np.int32)
+    for column in ("sample", "class_id", "item"):
+        yield f"{name}.{column}", np.array([getattr(one, column) for one in flat], dtype=np.int32)
+    yield f"{name}.score", np.array([one.score for one in flat], dtype=np.float32)
+    boxes = [one.box or (math.nan,) * 4 for one in flat]
+    yield f"{name}.box", np.array(boxes, dtype=np.float32).reshape(-1, 4)
+
+
+def _places(layer: LayerContent, concept: int, class_id: int) -> Iterator[int]:
+    """Where the crops of a class's references lie: in the concept's strip, or (-1 - place) in its further one."""
+    places = {one.target: place for place, one in enumerate(layer.references.get(concept, ()))}
+    places |= {one.target: -1 - place for place, one in enumerate(layer.further(concept))}
+    return (places[one.target] for one in layer.of_class[concept, class_id])
+
+
 def _head(content: Content) -> dict[str, Any]:
     layers = [layer.name for layer in content.layers]
     return {
@@ -146,12 +183,7 @@ def _head(content: Content) -> dict[str, Any]:
         "facts": dict(content.facts),
         "classes": list(content.class_names),
         "layer": layers.index(content.layer) if content.layer in layers else None,
-        "keys": {
-            str(one.sample): one.key
-            for layer in content.layers
-            for references in layer.references.values()
-            for one in references
-        },
+        "keys": {str(one.sample): one.key for references in _all_references(content) for one in references},
         "findings": [
             {
                 "name": one.name,
@@ -170,17 +202,30 @@ def _head(content: Content) -> dict[str, Any]:
             for layer, of_layer in content.names.items()
         },
         "left_out": [asdict(one) for one in content.left_out],
-        "other": _other(content),
     }
 
 
-def _other(content: Content) -> dict[str, Any] | None:
+def _all_references(content: Content) -> Iterator[Sequence[ReferenceContent]]:
+    for layer in content.layers:
+        yield from layer.references.values()
+        yield from layer.of_class.values()
+    if content.comparison is not None:
+        yield from content.comparison.references.values()
+
+
+def _other(content: Content, images: Mapping[int, int]) -> dict[str, Any] | None:
     """What is compared with."""
     other = content.comparison
     if other is None:
         return None
     layer = [layer.name for layer in content.layers].index(other.layer)
-    return {"title": other.title, "source": other.source, "layer": layer, "num_concepts": other.mean.shape[1]}
+    return {
+        "title": other.title,
+        "source": other.source,
+        "layer": layer,
+        "num_concepts": other.mean.shape[1],
+        "images": {str(concept): number for concept, number in images.items()},
+    }
 
 
 def plain(value: Any) -> Any:
@@ -198,11 +243,12 @@ def plain(value: Any) -> Any:
             return value
 
 
-def _layer_index(layer: LayerContent, images: Mapping[int, int]) -> dict[str, Any]:
+def _layer_index(layer: LayerContent, images: Mapping[int, int], further: Mapping[int, int]) -> dict[str, Any]:
     return {
         "name": layer.name,
         "num_concepts": layer.num_concepts,
         "images": {str(concept): number for concept, number in images.items()},
+        "further": {str(concept): number for concept, number in further.items()},
         "like_decisions": None if layer.likeness is None else layer.likeness.num_decisions,
     }
 
@@ -236,34 +282,12 @@ def _photographs_size(decisions: Sequence[_Decided], photographs: Sequence[bytes
     return sum(len(photographs[number] or b"") for number in {one.content.picture for one in decisions})
 
 
-def _fitting_strips(layers: Sequence[LayerContent], room: float) -> tuple[list[dict[int, bytes]], int]:
-    """Crops of the concepts that count most for any class, as many as fit; and how many concepts do not."""
-    found: list[dict[int, bytes]] = [{} for _ in layers]
-    wanted = []
-    for number, layer in enumerate(layers):
-        with np.errstate(invalid="ignore"):
-            most = np.nan_to_num(layer.moments.mean()).max(axis=0, initial=0.0)
-        wanted += [(-float(most[concept]), number, concept) for concept in layer.strips]
-    num_dropped = 0
-    for _, number, concept in sorted(wanted):
-        image = layers[number].strips[concept]
-        if num_dropped or len(image) > room:  # those that count more come first, without gaps
-            num_dropped += 1
-        else:
-            found[number][concept] = image
-            room -= len(image)
-    return found, num_dropped
-
-
 def _added(images: list[bytes], image: bytes) -> int:
     images.append(image)
     return len(images) - 1
 
 
-def _told(content: Content, num_decisions: int, num_dropped: int) -> Iterator[LeftOut]:
-    how = "stage.max_megabytes=..., a larger number"
+def _told(content: Content, num_decisions: int) -> Iterator[LeftOut]:
     if num_decisions < len(content.decisions):
         missing = len(content.decisions) - num_decisions
-        yield LeftOut(what=f"{missing} of {len(content.decisions)} explained decisions", how=how)
-    if num_dropped:
-        yield LeftOut(what=f"pictures of the {num_dropped} concepts that count least", how=how)
+        yield LeftOut(what=f"{missing} of {len(content.decisions)} explained decisions", how=HOW)

@@ -35,6 +35,8 @@ class Reference:
         is_explained_picture: whether it shows the very picture that is explained.
         class_id: class of the decision under which it was ranked; -1 for activation, and where it is not known.
         item: of that decision; -1 likewise.
+        box: of that decision, (left, top, right, bottom) in shares of the picture; None for a mask, and where nobody
+            asked for it.
     """
 
     key: str
@@ -47,6 +49,7 @@ class Reference:
     is_explained_picture: bool = False
     class_id: int = -1
     item: int = -1
+    box: Box | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

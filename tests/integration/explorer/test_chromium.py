@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
 from chromium import Browser, Page, browsing
 from made_up_page import HOSTILE, LAYER, made_up
@@ -22,6 +23,7 @@ VIEWS = {
     "decision": "#/decision/0.0.0",
     "decision with a mask": "#/decision/3.0.0",
     "concept": f"#/concept/{LAYER}/5?class=boat",
+    "concepts": "#/concepts?sort=context&class=car",
     "compare": "#/compare?a=0.0.0&b=4.1.0",
     "nothing": "#/nowhere",
 }
@@ -31,6 +33,7 @@ HEADINGS = {
     "decision": "boat",
     "decision with a mask": "boat",
     "concept": "c5",
+    "concepts": "Concepts",
     "compare": "Compare",
     "nothing": "Nothing here",
 }
@@ -81,7 +84,7 @@ def test_back_and_copied_links_lead_where_they_led(browser: Browser, page_file: 
     page = browser.open(page_file)
     for address in VIEWS.values():
         page.go(address)
-    page.evaluate("history.go(-2)")
+    page.evaluate("history.go(-3)")
     page.wait("location.hash.startsWith('#/concept/')")
     page.settle()
     assert page.evaluate("document.querySelector('h1').textContent") == "c5"
@@ -125,6 +128,12 @@ def test_everything_by_keys_alone(browser: Browser, page_file: Path) -> None:
     assert "backbone.other" in page.evaluate(here)
     page.press("h")
     assert f"/{LAYER}/" in page.evaluate(here)
+    page.press("Escape")
+    assert page.evaluate(here) == "#/concepts"
+    page.press("j")
+    page.press("Enter")
+    page.wait("location.hash.startsWith('#/concept/')")
+    page.press("Escape")
     page.press("Escape")
     assert page.evaluate(here).startswith("#/overview")
     page.go("#/decisions")
@@ -189,7 +198,8 @@ def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
     path.write_bytes(b"".join(one_file(packed(content))))
     page = browser.open(path, width=360)
     addresses = ["#/overview", "#/decisions", *(f"#/decision/{number}.{number}.0" for number in range(6))]
-    addresses += [f"#/concept/{LAYER}/{number}" for number in range(6)] + ["#/compare?a=0.0.0&b=1.1.0"]
+    addresses += [f"#/concept/{LAYER}/{number}" for number in range(6)]
+    addresses += ["#/compare?a=0.0.0&b=1.1.0", "#/concepts", "#/concepts?sort=name"]
     for address in addresses:
         page.go(address)
         assert page.evaluate("globalThis.hacked") is None
@@ -237,6 +247,62 @@ def test_the_folder_opens_like_the_file(browser: Browser, tmp_path: Path) -> Non
     page.close()
 
 
+def test_concepts_are_listed_filtered_and_sorted(browser: Browser, page_file: Path) -> None:
+    """The list in another order than is said, or with numbers of another class."""
+    layer = made_up().layers[0]
+    mean, context = layer.moments.mean(), layer.context
+    assert context is not None
+    cards = "[...document.querySelectorAll('.concept-card strong')]"
+    numbers = cards + ".map((one) => Number(/c(\\d+)/.exec(one.textContent)[1]))"
+    page = browser.open(page_file, width=1440, height=3000, address="#/overview")
+    page.evaluate("document.querySelector('a[href=\"#/concepts\"]').click()")
+    page.settle()
+    assert page.evaluate(numbers) == np.argsort(-mean.max(axis=0), kind="stable").tolist()
+    page.go("#/concepts?class=kite&share=0.01")
+    wanted = [one for one in np.argsort(-mean[2], kind="stable").tolist() if mean[2, one] >= 0.01]
+    assert page.evaluate(numbers) == wanted
+    shown = page.evaluate(
+        "[...document.querySelectorAll('.concept-card .first .number')].map((one) => one.textContent)"
+    )
+    assert shown == [f"{100 * mean[2, one]:.1f} %" for one in wanted]
+    page.go("#/concepts?class=car&context=0.5&sort=context")
+    of_class = context.class_id == 1
+    known = dict(zip(context.concept[of_class].tolist(), context.context[of_class].tolist(), strict=True))
+    assert page.evaluate(numbers) == sorted((one for one in known if known[one] >= 0.5), key=lambda one: -known[one])
+    page.go("#/concepts?named=true")
+    assert page.evaluate(numbers) == [3]
+    page.press("l")
+    assert "layer=backbone.other" in page.evaluate("location.hash")
+    page.go("#/concepts?sort=__proto__&class=nothing&layer=nothing")
+    assert len(page.evaluate(numbers)) == 24
+    _is_quiet(page)
+    page.close()
+
+
+def test_a_class_shows_its_own_samples(browser: Browser, page_file: Path) -> None:
+    """The first samples over all classes, sorted out, are few or none for a class that counts less."""
+    layer = made_up().layers[0]
+    page = browser.open(page_file)
+    for concept, class_id, name in ((6, 1, "car"), (7, 2, "kite")):
+        page.go(f"#/concept/{LAYER}/{concept}?class={name}")
+        listed = {*layer.of_class[concept, class_id], *layer.references[concept]}
+        wanted = sorted((one for one in listed if one.class_id == class_id), key=lambda one: -one.score)
+        shown = page.evaluate("[...document.querySelectorAll('.references canvas')].map((one) => one.title)")
+        assert [one.split(", ")[-1] for one in shown] == [one.key for one in wanted]
+        assert page.evaluate("document.querySelectorAll('.references .boxes').length") == sum(
+            one.box is not None for one in wanted
+        )
+    assert (5, 0) not in layer.of_class
+    page.go(f"#/concept/{LAYER}/5?class=boat")
+    told = page.evaluate("document.querySelector('[aria-labelledby=references]').textContent")
+    assert "Its own samples of this class are not in this file" in told
+    page.go("#/compare")
+    others = page.evaluate("document.querySelectorAll('[aria-labelledby=checkpoints] td canvas').length")
+    assert others >= 3
+    _is_quiet(page)
+    page.close()
+
+
 def test_numbers_of_the_page_are_those_of_the_content(browser: Browser, page_file: Path) -> None:
     """The program reading arrays at a wrong place, or with rows for columns, would show other numbers."""
     content = made_up()
@@ -252,6 +318,7 @@ def test_numbers_of_the_page_are_those_of_the_content(browser: Browser, page_fil
         for name, value in zip(content.class_names, mean, strict=True)
     }
     assert dict(rows) == wanted
+    page.go(f"#/concept/{LAYER}/5")
     shown = page.evaluate("[...document.querySelectorAll('.references .number')].map((one) => one.textContent)")
     assert shown == [f"{100 * one.score:.0f} %" for one in content.layers[0].references[5]]
     page.go("#/decision/0.0.0")

@@ -94,11 +94,11 @@ def test_a_marked_crop_is_dark_where_the_neuron_did_not_look() -> None:
     visibility = np.zeros((30, 40))
     visibility[:15, 10:30] = 1.0
     picture = np.full((30, 40, 3), 0.4)
-    marked = crops.marked_crop(crops.ReferenceCrop(picture=picture, visibility=visibility), 96)
+    marked = crops.marked_crop(crops.ReferenceCrop(picture=picture, visibility=visibility, window=(0, 0, 30, 40)), 96)
     assert marked.shape == (72, 96, 3)
     assert marked[60, 48] == pytest.approx(0.2, abs=0.01)
     assert marked[10, 48] == pytest.approx(0.4, abs=0.01)
     assert marked[0, 48] == pytest.approx(0.4, abs=0.01)
     assert marked.max() > 0.8
-    whole = crops.ReferenceCrop(picture=picture, visibility=np.ones((30, 40)))
+    whole = crops.ReferenceCrop(picture=picture, visibility=np.ones((30, 40)), window=(0, 0, 30, 40))
     assert crops.marked_crop(whole, 40) == pytest.approx(picture, abs=0.01)

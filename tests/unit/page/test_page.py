@@ -39,6 +39,8 @@ def test_numbers_are_read_back_as_they_were(tmp_path: Path) -> None:
             assert data.array(f"l{number}.ref.sample")[rows].tolist() == [one.sample for one in references]
             assert data.array(f"l{number}.ref.class_id")[rows].tolist() == [one.class_id for one in references]
             assert data.array(f"l{number}.ref.score")[rows].tolist() == [np.float32(one.score) for one in references]
+            boxes = [one.box or (np.nan,) * 4 for one in references]
+            assert np.array_equal(data.array(f"l{number}.ref.box")[rows], np.float32(boxes), equal_nan=True)
     context = content.layers[0].context
     assert context is not None
     for name in ("class_id", "concept", "context", "low", "high", "sensitivity"):
@@ -47,6 +49,29 @@ def test_numbers_are_read_back_as_they_were(tmp_path: Path) -> None:
     assert [one["facts"] for one in data.index["decisions"]] == [dict(one.facts) for one in content.decisions]
     shares = [one.shares for one in content.decisions]
     assert np.array_equal(data.array("d.shares"), np.stack([one for one in shares if one is not None]))
+
+
+def test_references_of_a_class_lie_where_their_crops_are(tmp_path: Path) -> None:
+    """A place of another crop, or one counted twice, would show a sample of another class."""
+    content = made_up()
+    data, layer = _written(content, tmp_path / "page.html"), content.layers[0]
+    concepts, classes, starts, places = (
+        data.array(f"l0.own.{name}") for name in ("concept", "class", "start", "place")
+    )
+    pairs = list(zip(concepts.tolist(), classes.tolist(), strict=True))
+    assert pairs == sorted(layer.of_class)
+    for row, (concept, class_id) in enumerate(pairs):
+        shown = places[starts[row] : starts[row + 1]].tolist()
+        found = [layer.further(concept)[-1 - one] if one < 0 else layer.references[concept][one] for one in shown]
+        assert tuple(found) == layer.of_class[concept, class_id]
+        assert {one.class_id for one in found} == {class_id}
+    assert {int(one) for one in data.index["layers"][0]["further"]} == {
+        concept for concept in range(24) if layer.further(concept)
+    }
+    start, sample = data.array("other.ref.start"), data.array("other.ref.sample")
+    assert content.comparison is not None
+    for concept, references in content.comparison.references.items():
+        assert sample[start[concept] : start[concept + 1]].tolist() == [one.sample for one in references]
 
 
 def test_maps_and_masks_are_read_back(tmp_path: Path) -> None:
@@ -92,13 +117,14 @@ def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
     size = (tmp_path / "whole.html").stat().st_size
     assert whole.index["left_out"] == []
     most = np.nanmax(content.layers[0].moments.mean(), axis=0)
-    for share in (0.8, 0.55):
+    for share in (0.7, 0.5):
         data = _written(content, tmp_path / "part.html", share * size)
         assert (tmp_path / "part.html").stat().st_size <= share * size
         kept = sorted(int(concept) for concept in data.index["layers"][0]["images"])
         assert 0 < len(kept) < 60
         assert min(most[kept]) >= max(most[sorted(set(range(60)) - set(kept))])
-        assert "concepts that count least" in data.index["left_out"][0]["what"]
+        assert data.index["layers"][0]["further"] == {}  # go before all others
+        assert ["concepts that count least" in one["what"] for one in data.index["left_out"]] == [True, False, True]
     data = _written(content, tmp_path / "part.html", 260_000)
     assert len(data.index["decisions"]) < 8
     assert any("explained decisions" in one["what"] for one in data.index["left_out"])

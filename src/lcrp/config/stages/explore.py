@@ -22,6 +22,7 @@ class ExploreStage(DecidingStage):
     n_concepts: int = MISSING
     n_concepts_per_class: int = MISSING
     n_references: int = MISSING
+    n_references_per_class: int = MISSING
     max_megabytes: float = MISSING
     pictures: bool = MISSING
     folder: bool = MISSING

@@ -3,8 +3,8 @@
 import { address, changed, go, href } from "./address.js";
 import { array, index } from "./data.js";
 import { h, own, percent } from "./dom.js";
-import { className, conceptName, decisionById, decisionLayer, decisions, layers, shareIn } from "./model.js";
-import { conceptLink, describe, saving, shareBar } from "./parts.js";
+import { className, conceptName, decisionById, decisionLayer, decisions, layers, otherReferences, shareIn } from "./model.js";
+import { conceptLink, cropRow, describe, saving, shareBar } from "./parts.js";
 import { stage } from "./stage.js";
 
 const LISTED = 14; // concepts; all of them are in the saved numbers
@@ -76,8 +76,9 @@ function checkpoints() {
     h("h2", { id: "checkpoints" }, "Two checkpoints"),
     h("p", {}, "This file: ", own(index.title), ". The other: ", own(other.title), "."),
     h("p", { class: "faint" }, `Concepts of ${layer.name} are matched by the decisions that rank them highest (each once, the largest overlap first). ${same} of ${rows.length} share half of these or more. Shares are means for the class for which the concept counts most here.`),
+    h("p", { class: "faint" }, "Pictures of the other's concepts are cut around the place where its strongest neuron counts most; where the heatmaps of its samples are kept beside its file, to what that neuron looked at."),
     h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table of two checkpoints, scrolls sideways" }, h("table", { class: "differences" },
       h("thead", {}, h("tr", {}, ["concept", "class", "here", "there", "matched with", "overlap"].map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, rows.slice(0, LISTED).map((one) => h("tr", {}, h("th", { scope: "row" }, conceptLink(layer, one.concept, { count: 3 })), h("td", {}, own(className(one.classId))), cell(one.share), cell(one.other), h("td", {}, one.match < 0 ? "none" : `c${one.match}`), h("td", { class: "number" }, percent(one.overlap))))))),
+      h("tbody", {}, rows.slice(0, LISTED).map((one) => h("tr", {}, h("th", { scope: "row" }, conceptLink(layer, one.concept, { count: 3 })), h("td", {}, own(className(one.classId))), cell(one.share), cell(one.other), h("td", {}, one.match < 0 ? "none" : [cropRow(`c${one.match} of the other`, otherReferences(one.match).slice(0, 3)), h("span", { class: "caption" }, `c${one.match}`)]), h("td", { class: "number" }, percent(one.overlap))))))),
     saving("checkpoints", () => ({ columns: ["concept", "class", "here", "there", "matched_with", "overlap"], rows: rows.map((one) => [one.concept, className(one.classId), one.share, one.other, one.match, one.overlap]) })));
 }

@@ -5,7 +5,7 @@ import { index } from "./data.js";
 import { counted, h, own, percent, svg } from "./dom.js";
 import { missing } from "./missing.js";
 import { className, conceptName, decisionById, decisionLayer, decisions, layers, outsideOfConcepts, shareIn } from "./model.js";
-import { conceptLink, crop, decisionCard, outsideBar, saving } from "./parts.js";
+import { boxedCrop, conceptLink, decisionCard, outsideBar, saving } from "./parts.js";
 
 export function conceptView() {
   const { path, params } = address();
@@ -41,7 +41,7 @@ export function conceptView() {
         place < order.length - 1 ? h("a", { href: href(["concept", layer.name, order[place + 1]], { class: wanted }) }, "counts less →") : null),
       saving(`concept-${concept}`, () => ({ columns: ["class", "class_id", "decisions", "mean_share", "deviation"], rows: layer.classIds.map((id, at) => [className(id), id, layer.count[at], layer.share(at, concept), layer.deviation[at * layer.size + concept]]) }))),
     keys: { j: () => step(1), k: () => step(-1), l: () => toLayer(1), h: () => toLayer(-1), digit: (/** @type {number} */ at) => layer.alike(concept)[at - 1] && go(href(["concept", layer.name, layer.alike(concept)[at - 1].concept])) },
-    up: href(["overview"]),
+    up: href(["concepts"], { layer: layer === decisionLayer() ? null : layer.name, class: wanted }),
   };
 }
 
@@ -55,18 +55,24 @@ function naming(layer, concept) {
 /** @param {import("./model.js").Layer} layer @param {number} concept @param {number | null} classId */
 function references(layer, concept, classId) {
   const all = layer.references(concept);
-  const classes = [...new Set(all.map((one) => one.classId))];
-  const some = classId === null ? all : all.filter((one) => one.classId === classId);
+  const lists = layer.ownClasses(concept);
+  const classes = [...new Set([...lists.keys(), ...all.map((one) => one.classId)])].sort((a, b) => layer.share(layer.classIds.indexOf(b), concept) - layer.share(layer.classIds.indexOf(a), concept));
+  const count = (/** @type {number | null} */ id) => (id === null ? all : layer.referencesOfClass(concept, id)).length;
+  const some = classId === null ? all : layer.referencesOfClass(concept, classId);
+  const told = classId === null ? "The samples in which it counts most"
+    : lists.has(classId) ? "The samples of this class in which it counts most"
+    : "Of the samples in which it counts most, those of this class";
   const chip = (/** @type {number | null} */ id) => {
     const isOn = classId === id;
-    return h("a", { class: "chip", "aria-current": isOn ? "true" : null, href: changed({ class: id === null ? null : className(id) }) }, id === null ? "all" : own(className(id)), h("span", { class: "number" }, ` ${id === null ? all.length : all.filter((one) => one.classId === id).length}`));
+    return h("a", { class: "chip", "aria-current": isOn ? "true" : null, href: changed({ class: id === null ? null : className(id) }) }, id === null ? "all" : own(className(id)), h("span", { class: "number" }, ` ${count(id)}`));
   };
   return h("section", { "aria-labelledby": "references" },
     h("h2", { id: "references" }, "What it looks like"),
     all.length
-      ? [h("p", { class: "faint" }, "The samples in which it counts most, cut to what its strongest neuron looked at; dark is what that neuron did not use."),
+      ? [h("p", { class: "faint" }, told, ", cut to what its strongest neuron looked at; dark is what that neuron did not use, yellow the decision's box where it crosses the crop."),
          h("div", { class: "chips" }, [null, ...classes].map(chip)),
-         some.length ? h("ul", { class: "references" }, some.map((one) => h("li", {}, crop(layer, concept, one), h("span", { class: "caption" }, own(className(one.classId)), h("span", { class: "number" }, percent(one.score)))))) : h("p", {}, "None of its first samples is of this class.")]
+         some.length ? h("ul", { class: "references" }, some.map((one) => h("li", {}, boxedCrop(conceptName(layer, concept), one), h("span", { class: "caption" }, own(className(one.classId)), h("span", { class: "number" }, percent(one.score)))))) : h("p", {}, "None of its first samples is of this class."),
+         classId === null || lists.has(classId) ? null : h("p", { class: "faint small" }, "Its own samples of this class are not in this file: it is not among the concepts that count most for the class. To get them: ", h("code", {}, `stage.n_concepts_per_class=${layer.size} stage.n_references_per_class=4`))]
       : h("p", {}, "Its samples are not in this file: it is not among the concepts that count most for any class. To get them: ", h("code", {}, `stage.n_concepts_per_class=${layer.size}`)));
 }
 

@@ -1,12 +1,11 @@
 /** All explained decisions: filters as chips, kept in the address. */
 
-import { address, changed, go, href, marks } from "./address.js";
+import { address, href, marks } from "./address.js";
 import { index } from "./data.js";
-import { counted, h, own } from "./dom.js";
+import { counted, h, own, percent } from "./dom.js";
 import { virtualList } from "./list.js";
 import { conceptName, decisionLayer, decisions, shareIn, verdict } from "./model.js";
-import { decisionCard, saving } from "./parts.js";
-import { percent } from "./dom.js";
+import { decisionCard, filterChip, saving, selection } from "./parts.js";
 
 const ORDERS = {
   order: ["in order", (/** @type {any} */ a, /** @type {any} */ b) => a.number - b.number],
@@ -78,10 +77,7 @@ function table(some) {
 function filters(params) {
   const classes = [...new Set(decisions.map((one) => one.facts.class))];
   const chips = [];
-  const chip = (/** @type {string} */ name, /** @type {string | null} */ value, /** @type {any} */ text) => {
-    const isOn = (params.get(name) ?? null) === value;
-    chips.push(h("a", { class: "chip", href: changed({ [name]: isOn ? null : value }), "aria-pressed": null, "aria-current": isOn ? "true" : null }, text, isOn ? h("span", { "aria-hidden": "true" }, " ×") : null, isOn ? h("span", { class: "hidden" }, " (on, remove)") : null));
-  };
+  const chip = (/** @type {string} */ name, /** @type {string | null} */ value, /** @type {any} */ text) => chips.push(filterChip(params, name, value, text));
   for (const one of VERDICTS) if (decisions.some((decision) => verdict(decision) === one)) chip("verdict", one, one === "unlabelled" ? "not annotated" : one);
   if (classes.length <= 12) for (const name of classes) chip("class", name, own(name));
   chip("below", "0.5", "confidence below 0.5");
@@ -89,11 +85,8 @@ function filters(params) {
   if (marks().length) chip("marked", "true", "with a bookmark");
   if (params.get("concept")) chip("concept", params.get("concept"), conceptName(decisionLayer(), Number(params.get("concept"))));
   for (const [name, words] of [["confidence", "confidence from"], ["iou", "overlap from"]]) if (params.has(name)) chip(name, params.get(name), `${words} ${params.get(name)}`);
-  const choice = (/** @type {string} */ name, /** @type {string} */ label, /** @type {[string, any][]} */ options) =>
-    h("label", {}, label, " ", h("select", { onchange: (/** @type {any} */ event) => go(changed({ [name]: event.target.value || null })) },
-      options.map(([value, text]) => h("option", { value, selected: (params.get(name) ?? "") === value }, text))));
   return h("div", { class: "filters", role: "group", "aria-label": "filters" },
     h("div", { class: "chips" }, chips),
-    classes.length > 12 ? choice("class", "Class", [["", "all"], ...classes.map((name) => /** @type {[string, any]} */ ([name, name]))]) : null,
-    choice("sort", "Sorted by", Object.entries(ORDERS).map(([name, [text]]) => /** @type {[string, any]} */ ([name === "order" ? "" : name, text]))));
+    classes.length > 12 ? selection(params, "class", "Class", [["", "all"], ...classes.map((name) => /** @type {[string, string]} */ ([name, name]))]) : null,
+    selection(params, "sort", "Sorted by", Object.entries(ORDERS).map(([name, [text]]) => [name === "order" ? "" : name, /** @type {string} */ (text)])));
 }

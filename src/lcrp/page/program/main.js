@@ -3,6 +3,7 @@
 import { address, go, href } from "./address.js";
 import { compareView } from "./compare.js";
 import { conceptView } from "./concept.js";
+import { conceptsView } from "./concepts.js";
 import { index, load } from "./data.js";
 import { decisionView } from "./decision.js";
 import { decisionsView } from "./decisions.js";
@@ -16,7 +17,7 @@ import { search } from "./search.js";
 /** @typedef {{title: string, element: HTMLElement, keys?: Record<string, any>, up?: string, shown?: () => void, leave?: () => void, all?: () => void}} View */
 
 /** @type {Record<string, () => View>} */
-const VIEWS = { overview, decisions: decisionsView, decision: decisionView, concept: conceptView, compare: compareView };
+const VIEWS = { overview, decisions: decisionsView, decision: decisionView, concept: conceptView, concepts: conceptsView, compare: compareView };
 const SHEET = [
   ["j, k", "next, previous: decision, concept"], ["h, l", "layer before, after"], ["1 to 9", "concept of the decision: show where it lies"],
   ["o", "heatmap on, off"], ["c", "compare this decision"], ["b", "bookmark"], ["/", "search"], ["Esc", "up, or close"], ["?", "this sheet"],
@@ -56,10 +57,10 @@ function navigate(name) {
   const entries = [
     ["overview", "Overview", href(["overview"])],
     ["decisions", "Decisions", href(["decisions"])],
-    ["concept", "Concepts", layer ? href(["concept", layer.name, layer.ranked(null)[0]]) : null],
+    ["concepts", "Concepts", layer ? href(["concepts"]) : null],
     ["compare", "Compare", href(["compare"])],
   ];
-  links.replaceChildren(...entries.filter(([, , to]) => to).map(([view, text, to]) => h("a", { href: to, "aria-current": view === name || (view === "decisions" && name === "decision") ? "page" : null }, text)));
+  links.replaceChildren(...entries.filter(([, , to]) => to).map(([view, text, to]) => h("a", { href: to, "aria-current": view === name || view === `${name}s` ? "page" : null }, text)));
 }
 
 /** @param {KeyboardEvent} event */

@@ -3,7 +3,17 @@
 import { array, index } from "./data.js";
 import { named } from "./address.js";
 
-/** @typedef {{sample: number, classId: number, item: number, score: number, place: number}} Reference */
+/** @typedef {{sample: number, classId: number, item: number, score: number, box: number[] | null, image: number | undefined, place: number}} Reference a crop lies at a place of an image, if it is there */
+
+/** References from their columns, those of one list. @param {(name: string) => any} get @param {number} list @param {number | undefined} image @returns {Reference[]} */
+function referencesOf(get, list, image) {
+  const start = get("start");
+  const [sample, classId, item, score, box] = ["sample", "class_id", "item", "score", "box"].map(get);
+  return Array.from({ length: start[list + 1] - start[list] }, (_, place) => {
+    const at = start[list] + place;
+    return { sample: sample[at], classId: classId[at], item: item[at], score: score[at], box: Number.isNaN(box[4 * at]) ? null : [...box.subarray(4 * at, 4 * at + 4)], image, place };
+  });
+}
 
 export class Layer {
   /** @param {any} entry @param {number} number */
@@ -12,6 +22,7 @@ export class Layer {
     this.name = /** @type {string} */ (entry.name);
     this.size = /** @type {number} */ (entry.num_concepts);
     this.images = entry.images;
+    this.further = entry.further;
     this.likeDecisions = entry.like_decisions;
     this.classIds = /** @type {number[]} */ ([...this.get("class_ids")]);
     this.count = /** @type {Int32Array} */ (this.get("count"));
@@ -49,12 +60,28 @@ export class Layer {
 
   /** @param {number} concept @returns {Reference[]} */
   references(concept) {
-    const start = this.get("ref.start");
-    const [sample, classId, item, score] = ["sample", "class_id", "item", "score"].map((name) => this.get(`ref.${name}`));
-    const found = [];
-    for (let at = start[concept]; at < start[concept + 1]; at++)
-      found.push({ sample: sample[at], classId: classId[at], item: item[at], score: score[at], place: at - start[concept] });
-    return found;
+    return referencesOf((name) => this.get(`ref.${name}`), concept, this.images[concept]);
+  }
+
+  /** Classes of which a concept has references of its own. @param {number} concept @returns {Map<number, number>} their lists */
+  ownClasses(concept) {
+    if (!this.own) {
+      this.own = /** @type {Map<number, Map<number, number>>} */ (new Map());
+      const classes = this.get("own.class");
+      this.get("own.concept").forEach((/** @type {number} */ one, /** @type {number} */ list) => this.own.set(one, (this.own.get(one) ?? new Map()).set(classes[list], list)));
+    }
+    return this.own.get(concept) ?? new Map();
+  }
+
+  /** The references of one class, best first: of its own ranking, and those among the concept's first ones. @param {number} concept @param {number} classId */
+  referencesOfClass(concept, classId) {
+    const list = this.ownClasses(concept).get(classId);
+    const found = this.references(concept).filter((one) => one.classId === classId);
+    if (list === undefined) return found;
+    const start = this.get("own.start")[list];
+    const places = this.get("own.place");
+    const own = referencesOf((name) => this.get(`own.${name}`), list, this.further[concept]).map((one) => ({ ...one, place: places[start + one.place] }));
+    return [...found, ...own.filter((one) => one.place < 0).map((one) => ({ ...one, place: -1 - one.place }))].sort((a, b) => b.score - a.score);
   }
 
   /** The decisions in which a concept counts most. @param {number} concept */
@@ -101,6 +128,9 @@ export function prepare() {
     decisionById.set(one.id, number);
   });
 }
+
+/** References of a concept of the other statistics file. @param {number} concept */
+export const otherReferences = (concept) => referencesOf((name) => array(`other.ref.${name}`), concept, index.other.images[concept]);
 
 export const className = (/** @type {number} */ id) => index.classes[id] ?? "";
 

@@ -74,6 +74,7 @@ function classTable(classes) {
     h("div", { class: "wide" }, h("table", { class: "classes" },
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Class"), h("th", { scope: "col" }, h("span", { class: "key out" }, "Evidence outside"), h("span", { class: "key" }, "on the object")), h("th", { scope: "col" }, "Concepts that count most"))),
       h("tbody", {}, body))),
+    h("p", {}, h("a", { href: href(["concepts"]) }, `All ${counted(layer.size, "concept")} of the layer`)),
     saving("classes", () => ({
       columns: ["class", "class_id", "decisions", "outside", "outside_low", "outside_high", "outside_area", "from_decisions"],
       rows: classes.map((one) => [className(one.classId), one.classId, one.count, one.outside?.outside, one.outside?.low, one.outside?.high, one.outside?.area, one.outside?.count]),
@@ -104,7 +105,8 @@ function boundConcepts() {
     h("ol", { class: "cards" }, rows.slice(0, LISTED).map((one) =>
       h("li", {}, conceptLink(layer, one.concept, { count: 4, classId: one.classId }),
         one.classId === null ? null : h("span", { class: "faint small" }, "for ", own(className(one.classId))),
-        outsideBar(one.value, one)))));
+        outsideBar(one.value, one)))),
+    h("p", {}, h("a", { href: href(["concepts"], { sort: "context" }) }, "All concepts by context")));
 }
 
 function trust() {

@@ -1,6 +1,6 @@
 /** Parts that several views show: crops, photographs with boxes, bars, links. */
 
-import { href } from "./address.js";
+import { changed, go, href } from "./address.js";
 import { index, picture } from "./data.js";
 import { h, own, percent, svg } from "./dom.js";
 import { className, conceptName, decisionLayer, verdict } from "./model.js";
@@ -45,21 +45,26 @@ function lazily(canvas, number, draw) {
   });
 }
 
-/** A reference of a concept. @param {import("./model.js").Layer} layer @param {number} concept @param {import("./model.js").Reference} one */
-export function crop(layer, concept, one) {
-  const number = layer.images[concept];
-  const text = `${conceptName(layer, concept)}: ${className(one.classId)}, ${percent(one.score)} of the relevance, ${index.keys[one.sample] ?? ""}`;
+/** A reference of a concept. @param {string} name of the concept @param {import("./model.js").Reference} one */
+export function crop(name, one) {
+  const text = `${name}: ${className(one.classId)}, ${percent(one.score)} of the relevance, ${index.keys[one.sample] ?? ""}`;
   const canvas = h("canvas", { class: "crop", role: "img", "aria-label": text, title: text, width: SIDE, height: SIDE });
-  if (number === undefined) return h("span", { class: "crop none", role: "img", "aria-label": `${text} (no picture in this file)` });
-  return lazily(canvas, number, (image, context) => context.drawImage(image, one.place * SIDE, 0, SIDE, SIDE, 0, 0, SIDE, SIDE));
+  if (one.image === undefined) return h("span", { class: "crop none", role: "img", "aria-label": `${text} (no picture in this file)` });
+  return lazily(canvas, one.image, (image, context) => context.drawImage(image, one.place * SIDE, 0, SIDE, SIDE, 0, 0, SIDE, SIDE));
 }
+
+/** A reference with the box of its decision, where that crosses the crop. @param {string} name @param {import("./model.js").Reference} one */
+export const boxedCrop = (name, one) => h("span", { class: "boxed" }, crop(name, one), one.box && one.image !== undefined ? outline([one.box]) : null);
 
 /** The first references of a concept, side by side. @param {import("./model.js").Layer} layer @param {number} concept @param {number} count @param {number | null} classId of the class first, if any */
 export function crops(layer, concept, count, classId = null) {
   const all = layer.references(concept);
-  const chosen = classId === null ? all : [...all.filter((one) => one.classId === classId), ...all.filter((one) => one.classId !== classId)];
-  return h("span", { class: "crops" }, chosen.slice(0, count).map((one) => crop(layer, concept, one)));
+  const chosen = classId === null ? all : [...layer.referencesOfClass(concept, classId), ...all.filter((one) => one.classId !== classId)];
+  return cropRow(conceptName(layer, concept), chosen.slice(0, count));
 }
+
+/** Crops side by side. @param {string} name @param {import("./model.js").Reference[]} some */
+export const cropRow = (name, some) => h("span", { class: "crops" }, some.map((one) => crop(name, one)));
 
 /** A concept with its pictures, as a link. @param {import("./model.js").Layer} layer @param {number} concept @param {{count?: number, classId?: number | null, share?: number | null}} options */
 export function conceptLink(layer, concept, { count = 3, classId = null, share = null } = {}) {
@@ -148,6 +153,17 @@ export function decisionCard(decision, extra = null) {
       h("span", { class: "faint cut" }, own(index.pictures[decision.picture].name))),
   );
 }
+
+/** A filter that is switched on and off. @param {URLSearchParams} params @param {string} name @param {string | null} value @param {any} text */
+export function filterChip(params, name, value, text) {
+  const isOn = (params.get(name) ?? null) === value;
+  return h("a", { class: "chip", href: changed({ [name]: isOn ? null : value }), "aria-current": isOn ? "true" : null }, text, isOn ? h("span", { "aria-hidden": "true" }, " ×") : null, isOn ? h("span", { class: "hidden" }, " (on, remove)") : null);
+}
+
+/** A choice that stands in the address. @param {URLSearchParams} params @param {string} name @param {string} label @param {[string, string][]} options value and text; '' is the default */
+export const selection = (params, name, label, options) =>
+  h("label", {}, label, " ", h("select", { onchange: (/** @type {any} */ event) => go(changed({ [name]: event.target.value || null })) },
+    options.map(([value, text]) => h("option", { value, selected: (params.get(name) ?? "") === value }, text))));
 
 /** A button that saves rows as CSV or JSON. @param {string} name @param {() => {columns: string[], rows: any[][]}} table */
 export function saving(name, table) {

@@ -3,6 +3,8 @@
 Axes: K class, C concept, D decision, N rank.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.decisions.concept_choice import ConceptChoice
-from lcrp.decisions.references import reference_samples, reference_source
+from lcrp.decisions.references import reference_source
 from lcrp.decisions.subject import StatisticsSettings, Subject
-from lcrp.figures.content import in_proportion
-from lcrp.figures.crops import marked_crop, reference_crop
-from lcrp.page.content import ContextContent, LayerContent, Likeness, ReferenceContent, Spread
-from lcrp.page.pictures import SIDE, strip
+from lcrp.page.content import ContextContent, LayerContent, Likeness, Spread, Target
 from lcrp.runs.run import Run
+from lcrp.stages.explore.pictured import Pictured, Wanted, pictured, ranked
 from lcrp.stages.explore.settings import ExploreSettings
 from lcrp.storage.statistics import StatisticsFile
-from lcrp.values.explanation import Reference
+from lcrp.values.geometry import Box
 from lcrp.values.statistics import LayerStatistics, TargetLog
 
 Array = npt.NDArray[Any]
 
-AT_ONCE = 24  # concepts whose reference samples are looked up together
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 ALIKE = 6  # concepts that are named as most alike
 LEAST_DECISIONS = 8  # that concepts are correlated over
@@ -61,52 +60,48 @@ class Gatherer:
             found = file.layer(name)
             record = file.record(name).astype(np.float32) if name in file.recorded else None
             log = file.targets()
-        references, strips = self._references(name, found)
+        boxes = {(one.target.sample, one.target.class_id, one.target.item): one.box for one in log.explained if one.box}
+        pictures = self._pictured(name, found, boxes)
         return LayerContent(
             name=name,
             moments=found.moments,
             ranking=found.relevance,
-            references=references,
-            strips=strips,
+            references=pictures.references,
+            strips=pictures.strips,
+            of_class=pictures.of_class,
+            further_strips=pictures.further_strips,
             context=context,
             spread=None if record is None else _spread(record, log, found),
             likeness=likeness(record if record is not None else shares),
         )
 
-    def _references(
-        self, layer: str, found: LayerStatistics
-    ) -> tuple[dict[int, tuple[ReferenceContent, ...]], dict[int, bytes]]:
-        settings, names = self._settings, self._subject.explainer.class_names
-        wanted = leading(found, settings.n_concepts_per_class)
-        if not settings.pictures:
-            return {concept: _ranked(found, self._subject, concept, settings.n_references) for concept in wanted}, {}
-        choice = ConceptChoice(mode="relevance", layer=layer, n_concepts=1, n_references=settings.n_references)
-        source = reference_source(
-            self._path, self._subject.dataset, names, choice, batch_size=self._statistics.batch_size
+    def _pictured(self, layer: str, found: LayerStatistics, boxes: Mapping[Target, Box]) -> Pictured:
+        settings, dataset, names = self._settings, self._subject.dataset, self._subject.explainer.class_names
+        wanted = Wanted(
+            of_class=leading(found, settings.n_concepts_per_class),
+            num_references=settings.n_references,
+            num_of_class=settings.n_references_per_class,
         )
-        shown: dict[int, tuple[ReferenceContent, ...]] = {}
-        strips: dict[int, bytes] = {}
+        if not settings.pictures:
+            return ranked(found, wanted, dataset.key)
+        choice = ConceptChoice(mode="relevance", layer=layer, n_concepts=1, n_references=settings.n_references)
+        source = reference_source(self._path, dataset, names, choice, batch_size=self._statistics.batch_size)
+        total = wanted.count(found, wanted.concepts)
         with (
+            self._run.progress(total, f"reference samples of {layer}", "pictures") as progress,
             self._subject.explainer.attributor([layer]) as attributor,
-            self._run.progress(len(wanted), f"reference samples of {layer}", "concepts") as progress,
         ):
-            for start in range(0, len(wanted), AT_ONCE):
-                for concept, found_here in reference_samples(
-                    attributor, source, wanted[start : start + AT_ONCE]
-                ).items():
-                    shown[concept] = tuple(map(_content, found_here.shown))
-                    if found_here.shown:
-                        strips[concept] = strip([_crop(one) for one in found_here.shown])
-                    progress.advance(1)
-        return shown, strips
+            return pictured(attributor, replace(source, boxes=boxes), found, wanted, progress)
 
 
-def leading(found: LayerStatistics, count: int) -> list[int]:
-    """The concepts that are most relevant for any class, `count` of each class, in ascending order."""
+def leading(found: LayerStatistics, count: int) -> dict[int, list[int]]:
+    """By row of a class, the concepts that are most relevant for it, `count` of each class, in ascending order."""
     mean = np.nan_to_num(found.moments.mean())  # [K, C]
     order = np.argsort(-mean, axis=1, kind="stable")[:, :count]
-    chosen = {int(concept) for row, line in enumerate(order) for concept in line if mean[row, concept] > 0.0}
-    return sorted(chosen or set(range(min(count, len(found.relevance.filled)))))
+    chosen = {
+        row: sorted(int(concept) for concept in line if mean[row, concept] > 0.0) for row, line in enumerate(order)
+    }
+    return chosen if any(chosen.values()) else {0: list(range(min(count, len(found.relevance.filled))))}
 
 
 def likeness(shares: npt.NDArray[np.float32] | None) -> Likeness | None:
@@ -134,29 +129,3 @@ def _spread(record: npt.NDArray[np.float32], log: TargetLog, found: LayerStatist
     rows = [record[owner == class_id] for class_id in found.moments.class_ids.tolist()]
     quantiles = [np.quantile(of_class, QUANTILES, axis=0).T for of_class in rows]  # [C, 5] each
     return Spread(quantiles=np.stack(quantiles).astype(np.float32))
-
-
-def _content(one: Reference) -> ReferenceContent:
-    return ReferenceContent(key=one.key, sample=one.sample, class_id=one.class_id, item=one.item, score=one.score)
-
-
-def _crop(reference: Reference) -> Array:
-    picture = in_proportion(reference.picture, reference.pixel_aspect)
-    heatmap = in_proportion(reference.heatmap, reference.pixel_aspect)
-    return marked_crop(reference_crop(picture, heatmap), SIDE)
-
-
-def _ranked(found: LayerStatistics, subject: Subject, concept: int, count: int) -> tuple[ReferenceContent, ...]:
-    """References without pictures, as they were ranked."""
-    table = found.relevance
-    return tuple(
-        ReferenceContent(
-            key=subject.dataset.key(int(table.sample[concept, rank])),
-            sample=int(table.sample[concept, rank]),
-            class_id=int(table.class_id[concept, rank]),
-            item=int(table.item[concept, rank]),
-            score=float(table.score[concept, rank]),
-        )
-        for rank in range(min(count, int(table.filled[concept])))
-        if table.score[concept, rank] > 0.0
-    )

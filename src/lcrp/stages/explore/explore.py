@@ -15,7 +15,7 @@ from lcrp.decisions.explained import layer_of, title_of
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import StoreError
-from lcrp.page.content import Comparison, Content, Finding, LeftOut
+from lcrp.page.content import Comparison, Content, Finding, LayerContent, LeftOut
 from lcrp.page.html import folder_files, one_file
 from lcrp.page.pack import Packed, packed
 from lcrp.runs.provenance import commit, versions
@@ -24,6 +24,7 @@ from lcrp.stages.explore.compared import comparison
 from lcrp.stages.explore.concepts import Gatherer
 from lcrp.stages.explore.decided import Decided, decided
 from lcrp.stages.explore.measured import Tables, context_of, finding, measured
+from lcrp.stages.explore.others import with_references
 from lcrp.stages.explore.settings import ExploreSettings
 from lcrp.stages.glocal.statistics_file import layers_and_statistics
 from lcrp.storage.atomic import replacing
@@ -96,7 +97,7 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
         decisions=found.decisions,
         findings=tuple(_findings(evidence, path)),
         left_out=tuple(_left_out(settings, found, has_spread=any(one.spread is not None for one in shown_layers))),
-        comparison=_compared(settings, path, shown),
+        comparison=_compared(settings, path, subject, next(one for one in shown_layers if one.name == shown), run),
     )
     page = packed(content, settings.max_megabytes * MEGABYTE)
     for one in page.index["left_out"]:
@@ -125,12 +126,16 @@ def _target(settings: ExploreSettings, run: Run) -> Path:
     return settings.output
 
 
-def _compared(settings: ExploreSettings, path: Path, layer: str) -> Comparison | None:
+def _compared(
+    settings: ExploreSettings, path: Path, subject: Subject, layer: LayerContent, run: Run
+) -> Comparison | None:
     """The layer beside that of the other file, if there is one."""
     if len(settings.statistics) < 2:
         return None
+    other = settings.statistics[1]
     with StatisticsFile(path) as file:
-        return comparison(settings.statistics[1], file.header, layer, file.layer(layer))
+        found = comparison(other, file.header, layer.name, file.layer(layer.name))
+    return with_references(found, other, subject.dataset, sorted(layer.references), run, is_pictured=settings.pictures)
 
 
 def _is_a_persons(folder: Path) -> bool:

@@ -23,6 +23,7 @@ class ExploreSettings:
         n_concepts: concepts of a decision that are shown on its picture.
         n_concepts_per_class: concepts whose reference samples are shown, those most relevant for each class.
         n_references: reference samples of each.
+        n_references_per_class: of each and every class for which it is among these; 0: none of single classes.
         max_megabytes: of the file (or folder), in 10^6 bytes.
         pictures: whether photographs and crops are in it.
         folder: write a folder with pictures in files of their own, for large sets.
@@ -39,6 +40,7 @@ class ExploreSettings:
     n_concepts: int = 6
     n_concepts_per_class: int = 50
     n_references: int = 12
+    n_references_per_class: int = 4
     max_megabytes: float = 25
     pictures: bool = True
     folder: bool = False
@@ -56,6 +58,7 @@ class ExploreSettings:
         yield from within("n_concepts", self.n_concepts, 1, MAX_CONCEPTS, is_count=True)
         yield from at_least("n_concepts_per_class", self.n_concepts_per_class, 1)
         yield from within("n_references", self.n_references, 1, MAX_REFERENCES, is_count=True)
+        yield from within("n_references_per_class", self.n_references_per_class, 0, MAX_REFERENCES, is_count=True)
         yield from within("max_megabytes", self.max_megabytes, LEAST_MEGABYTES, 4000)
         if len(self.statistics) > MOST_STATISTICS:
             yield f"statistics names {len(self.statistics)} files; write one, or two to compare: [A.h5,B.h5]"
