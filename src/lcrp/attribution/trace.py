@@ -132,7 +132,19 @@ class Trace:
         Raises:
             LayerError: the layer is not recorded, or its relevance is NaN or infinite.
         """
-        explained_output, seed = self._task.seed(self.output, explained)
+        return self.seeded_relevance(layer, *self._task.seed(self.output, explained))
+
+    def seeded_relevance(self, layer: str, explained_output: torch.Tensor, seed: torch.Tensor) -> torch.Tensor:
+        """The same of a seed of one's own.
+
+        Args:
+            layer: its name.
+            explained_output: the tensor of `output` that is explained, [B, ...].
+            seed: its relevance, of the same shape.
+
+        Raises:
+            LayerError: the layer is not recorded, or its relevance is NaN or infinite.
+        """
         record = self._at(layer)
         return record.joined(self._backward([explained_output], [seed], [layer] * len(record.calls), record.calls))
 

@@ -72,7 +72,7 @@ def bootstrap(
     rows_of = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1]) if len(images) else []
     drawn = [
         statistic(*(column[rows] for column in columns))
-        for images_drawn in _draws(len(rows_of), num_draws)
+        for images_drawn in draws(len(rows_of), num_draws)
         for rows in [np.concatenate([rows_of[image] for image in images_drawn])]
     ]
     return centred_interval(value, np.array(drawn), bounds)
@@ -85,13 +85,13 @@ def mean_interval(values: Array, images: Array) -> Interval:
     value = float(values.mean()) if len(values) else float("nan")
     _, owner = np.unique(images, return_inverse=True)
     total, count = np.bincount(owner, weights=values), np.bincount(owner)
-    draws = _draws(len(count), NUM_DRAWS)
+    drawn = draws(len(count), NUM_DRAWS)
     return percentile_interval(
-        value, total[draws].sum(axis=1) / count[draws].sum(axis=1) if len(draws) else np.empty(0)
+        value, total[drawn].sum(axis=1) / count[drawn].sum(axis=1) if len(drawn) else np.empty(0)
     )
 
 
-def _draws(num_images: int, num_draws: int) -> npt.NDArray[np.int64]:
+def draws(num_images: int, num_draws: int) -> npt.NDArray[np.int64]:
     """Numbers of images, drawn with replacement, [draw, image]; none of less than two images."""
     if num_images < 2:
         return np.empty((0, num_images), dtype=np.int64)
