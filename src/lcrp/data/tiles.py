@@ -75,6 +75,10 @@ class TiledDataset(Keyed):
         placed = geometry.of_tile(tile, whole.geometry.picture_size)
         return Sample(index=index, key=key, image=image, annotation=annotation, geometry=placed)
 
+    def num_pictures(self, count: int) -> int:
+        """Pictures of which the first `count` tiles are."""
+        return len({number for number, _ in self._tiles[:count]})
+
     @property
     def reading(self) -> object:
         """What was read of the pictures; None where nothing is said."""

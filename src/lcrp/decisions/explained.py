@@ -56,7 +56,7 @@ def explained(
         by_concept: dict[int, References] = {}
         if references is not None:  # by the explainer's own thresholds: items of the ranking are counted by them
             by_concept = reference_samples(attributor, references, shown, sample, start_counting)
-    names = explainer.concept_names.get(layer, {})
+    names = explainer.names_of(layer)
     complete = []
     for one in found:
         pairs = [(part, by_concept.get(part.concept, References())) for part in one.concepts]

@@ -1,5 +1,6 @@
 """A network that can be explained."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,8 @@ from lcrp.data.transforms import InputTransform
 from lcrp.storage.concept_names import ConceptNames, read_concept_names
 from lcrp.values.chosen_layer import ChosenLayer
 from lcrp.values.ledger import Unaccounted
+
+log = logging.getLogger(__name__)
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 
@@ -104,7 +107,7 @@ class Explainer:
             path: the JSON file that it saved.
 
         Raises:
-            ConfigError: it is none, or names concepts of another network.
+            ConfigError: it is none, or names layers of another network.
         """
         modules = dict(self.network.named_modules())
         sizes = {
@@ -113,6 +116,18 @@ class Explainer:
         }
         names = read_concept_names(Path(path), checkpoint_sha256=self.checkpoint_sha256, layers=sizes)
         return replace(self, concept_names=names)
+
+    def names_of(self, layer: str) -> Mapping[int, str]:
+        """Names of a layer's concepts; where a person named those of other layers alone, the log says so once."""
+        named = [name for name, names in self.concept_names.items() if names]
+        told = f"names of {layer}"
+        if named and layer not in named and told not in self.told:
+            self.told.add(told)
+            log.warning(
+                "names are of concepts of layer %s, and not of '%s', which is shown: none is applied here",
+                *(", ".join(f"'{name}'" for name in named), layer),
+            )
+        return self.concept_names.get(layer, {})
 
     def reader(self) -> Attributor:
         """What reads the network's outputs, within a context, as the network gives them."""

@@ -168,11 +168,13 @@ class PictureContent:
         name: as a person knows it.
         image: as photographed (WebP); None without pictures.
         size: (height, width) that is shown.
+        photograph: name of the photograph of which it is a tile; empty where it is one itself.
     """
 
     name: str
     image: bytes | None
     size: tuple[int, int]
+    photograph: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

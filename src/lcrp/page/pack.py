@@ -79,7 +79,7 @@ def packed(content: Content, max_bytes: float = math.inf) -> Packed:
         ],
         "other": _other(content, {concept: image for (_, concept), image in numbers["others"].items()}),
         "pictures": [
-            {"name": one.name, "size": list(one.size), "image": image}
+            {"name": one.name, "size": list(one.size), "image": image, "photograph": one.photograph or None}
             for one, image in zip(content.pictures, picture_images, strict=True)
         ],
         "decisions": listed,

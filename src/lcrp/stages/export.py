@@ -110,7 +110,7 @@ def export(subject: Subject, statistics: StatisticsSettings, settings: ExportSet
         if settings.format == "virelay":
             count = _as_virelay(folder, by_picture, subject, layer)
         else:
-            names = subject.explainer.concept_names.get(layer, {})
+            names = subject.explainer.names_of(layer)
             documents = (_document(found, settings.n_concepts, names) for found in by_picture)
             count = write_fiftyone(folder, documents, subject.explainer.class_names)
         if not count:

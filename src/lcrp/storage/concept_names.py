@@ -6,8 +6,9 @@ Whose weights they are of may be left out; then nothing checks it.
 """
 
 import json
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lcrp.errors import ConfigError, nearest
@@ -16,6 +17,9 @@ ConceptNames = Mapping[str, Mapping[int, str]]  # by layer and channel
 
 FORMAT, VERSION = "lcrp-names", 1
 LONGEST = 200  # characters of a name
+MOST_LISTED = 6  # concepts that are not there
+log = logging.getLogger(__name__)
+
 _CHANNEL = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
@@ -27,8 +31,11 @@ def read_concept_names(path: Path, *, checkpoint_sha256: str, layers: Mapping[st
         checkpoint_sha256: of the network's weights; empty where they are not known.
         layers: number of channels of each layer of the network, by its name; 0 where it is not known.
 
+    Names of concepts that a layer does not have are left out, and told.
+
     Raises:
-        ConfigError: there is no such file, it holds something else, or names concepts that the network does not have.
+        ConfigError: there is no such file, it holds something else, or names concepts of a layer that the network does
+            not have.
     """
     content = _read(path)
     names = content.get("names")
@@ -62,7 +69,7 @@ def _of_layer(path: Path, layer: str, given: object, layers: Mapping[str, int]) 
     if layer not in layers:
         raise ConfigError(f"'{path}' names concepts of layer '{layer}', which is not in the network; nearest: "
                           f"{nearest(layer, layers)}")  # fmt: skip
-    found = {}
+    found, unknown = {}, []
     for channel, name in given.items() if isinstance(given, dict) else ():
         if not _CHANNEL.fullmatch(channel) or not isinstance(name, str):
             raise ConfigError(
@@ -70,9 +77,18 @@ def _of_layer(path: Path, layer: str, given: object, layers: Mapping[str, int]) 
                 '"54": "sail"'
             )
         if layers[layer] and int(channel) >= layers[layer]:
-            raise ConfigError(
-                f"'{path}' names concept {channel} of layer '{layer}', which has 0 to {layers[layer] - 1}"
-            )
-        if name.strip():
+            unknown.append(channel)
+        elif name.strip():
             found[int(channel)] = name.strip()[:LONGEST]
+    if unknown:
+        log.warning(
+            "'%s' names %s of layer '%s', which has 0 to %d: left out, the other names are taken",
+            *(path, _listed(unknown), layer, layers[layer] - 1),
+        )
     return found
+
+
+def _listed(channels: Sequence[str]) -> str:
+    """'concept 4', or 'concepts 4, 9 and 3 more'."""
+    first, rest = ", ".join(channels[:MOST_LISTED]), len(channels) - MOST_LISTED
+    return f"concept{'s' if len(channels) > 1 else ''} {first}{f' and {rest} more' if rest > 0 else ''}"

@@ -61,6 +61,7 @@ def test_a_tile_is_what_is_cut_out(pixels: np.ndarray, tmp_path: Path) -> None:
     assert isinstance(dataset, TiledDataset)
     assert dataset.keys[:4] == ("p.png[0,0]", "p.png[0,1]", "p.png[0,2]", "p.png[1,0]")
     assert dataset.by_picture == (range(6),)
+    assert [dataset.num_pictures(count) for count in (0, 1, 6)] == [0, 1, 1]
     for index, key in enumerate(dataset.keys):
         sample = dataset[index]
         tile = sample.geometry.tile

@@ -93,7 +93,14 @@ def test_the_right_order_beats_chance_and_the_verdict_says_so(tmp_path: Path, ca
 
 def test_files_hold_what_they_say(tmp_path: Path) -> None:
     written = evaluate(colour_world.subject(), STATISTICS, SETTINGS, colour_world.run(tmp_path))
-    assert [path.name for path in written] == ["curves.png", "evaluate.h5", "summary.csv", "curves.csv", "targets.csv"]
+    assert [path.name for path in written] == [
+        "curves.png",
+        "evaluate.h5",
+        "summary.csv",
+        "curves.csv",
+        "targets.csv",
+        "verdict.csv",
+    ]
     assert all(path.stat().st_size for path in written)
     with written[2].open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))

@@ -61,7 +61,6 @@ def test_names_are_drawn_on_one_line(tmp_path):
         ({"version": 2}, "is no file of names"),
         ({"names": ["red"]}, "is no file of names"),
         ({"names": {"conv9": {}}}, "names concepts of layer 'conv9', which is not in the network; nearest: '"),
-        ({"names": {"2": {"4": "none"}}}, "names concept 4 of layer '2', which has 0 to 3"),
         ({"names": {"2": {"-1": "none"}}}, "has '-1': 'none' for layer '2'; write a channel"),
         ({"names": {"2": {"0": 7}}}, "has '0': 7 for layer '2'; write a channel"),
     ],
@@ -70,6 +69,26 @@ def test_other_files_are_refused_in_a_line(tmp_path, content, message):
     with pytest.raises(ConfigError, match=message) as caught:
         explainer().with_names(saved(tmp_path, **content))
     assert "\n" not in str(caught.value)
+
+
+def test_concepts_that_are_not_there_are_left_out_and_told(tmp_path, caplog):
+    """One of them refused all the names of a layer that lost a channel."""
+    names = {"2": {"0": "red", "4": "none", **{str(channel): "none" for channel in range(10, 18)}}}
+    named = explainer().with_names(saved(tmp_path, names=names))
+    assert named.concept_names == {"2": {0: "red"}}
+    (line,) = caplog.messages
+    assert line.endswith(
+        "names concepts 4, 10, 11, 12, 13, 14 and 3 more of layer '2', which has 0 to 3: left out, the other names are "
+        "taken"
+    )
+
+
+def test_names_of_another_layer_are_told_once(tmp_path, caplog):
+    named = explainer().with_names(saved(tmp_path, names={"0": {"0": "red"}, "4": {}}))
+    for _ in range(2):
+        assert [one.title for one in explanation(named).concepts] == ["concept 0", "concept 3"]
+    (told,) = (line for line in caplog.messages if "names" in line)
+    assert told == "names are of concepts of layer '0', and not of '2', which is shown: none is applied here"
 
 
 def test_names_of_other_weights_are_refused(tmp_path):

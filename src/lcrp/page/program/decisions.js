@@ -2,7 +2,7 @@
 
 import { address, href, marks } from "./address.js";
 import { index } from "./data.js";
-import { counted, h, own, percent } from "./dom.js";
+import { counted, h, own, percent, pictures } from "./dom.js";
 import { virtualList } from "./list.js";
 import { conceptName, decisionLayer, decisions, shareIn, verdict } from "./model.js";
 import { decisionCard, filterChip, saving, selection } from "./parts.js";
@@ -55,7 +55,7 @@ export function decisionsView() {
       h("h1", { tabindex: "-1" }, "Decisions"),
       filters(params),
       h("p", { role: "status" }, found.length === decisions.length ? `${counted(found.length, "decision")}` : `${found.length} of ${counted(decisions.length, "decision")}`,
-        index.pictures.length ? ` about ${counted(index.pictures.length, "picture")}` : ""),
+        index.pictures.length ? ` about ${pictures(new Set(index.pictures.map((/** @type {any} */ one, /** @type {number} */ at) => one.photograph ?? at)).size, index.pictures.length)}` : ""),
       found.length ? list.element : h("p", {}, decisions.length ? "No decision is left by these filters. " : "No decision is explained in this file. To get them: ", decisions.length ? h("a", { href: href(["decisions"]) }, "Show all") : h("code", {}, "lcrp stage=explore stage.num_decisions=24")),
       saving("decisions", () => table(found))),
     shown: list.update,

@@ -2,7 +2,7 @@
 
 import { allNames, href } from "./address.js";
 import { index } from "./data.js";
-import { counted, h, own, percent } from "./dom.js";
+import { counted, h, own, percent, pictures } from "./dom.js";
 import { className, conceptName, decisionLayer, decisions, layers, outsideByClass, outsideOfConcepts, verdict } from "./model.js";
 import { conceptLink, outsideBar, save, saving } from "./parts.js";
 
@@ -36,7 +36,7 @@ function head(classes) {
   if (known.length) {
     const most = known[0];
     const share = most.outside?.outside ?? 0;
-    lead.append(own(facts.model), share < LITTLE ? " looks at the objects themselves: even for " : " leans on what surrounds the object: for ", own(className(most.classId)),
+    lead.append(own(facts.called ?? facts.model), share < LITTLE ? " looks at the objects themselves: even for " : " leans on what surrounds the object: for ", own(className(most.classId)),
       share < LITTLE ? ", most of all, only " : ", most of all, ", h("strong", {}, percent(share)), " of the evidence lies outside", known.length < classes.length ? ` (of classes with ${FEW} decisions or more).` : ".");
     const concept = bound().find((one) => one.count >= FEW);
     if (concept && concept.value > Math.max(share, LITTLE)) lead.append(" Single concepts lean on the context: ",
@@ -49,7 +49,7 @@ function head(classes) {
     h("h1", { tabindex: "-1" }, "What does it look at?"),
     lead,
     h("p", { class: "faint" },
-      `Concepts ranked over ${counted(facts.num_targets, "decision")} in ${counted(facts.num_samples, "picture")} of `, own(facts.dataset), "; ",
+      `Concepts ranked over ${counted(facts.num_targets, "decision")} in ${pictures(facts.num_photographs ?? facts.num_samples, facts.num_samples)} of `, own(facts.dataset), "; ",
       decisions.length
         ? h("a", { href: href(["decisions"]) }, `${counted(decisions.length, "decision")} explained`, hits + alarms ? ` (${counted(hits, "hit")}, ${counted(alarms, "false alarm")})` : "")
         : "no single decision is explained here",
@@ -115,9 +115,16 @@ function trust() {
     h("div", { class: "findings" }, index.findings.map((/** @type {any} */ one) =>
       h("article", {},
         h("h3", {}, TITLES[one.name] ?? one.name),
-        one.sentences.length > 2 ? [h("p", {}, one.sentences[0]), h("ul", {}, one.sentences.slice(1).map((/** @type {string} */ text) => h("li", {}, text)))] : one.sentences.map((/** @type {string} */ text) => h("p", {}, text)),
+        told(one.sentences),
         one.sentences.length ? h("p", { class: "faint small" }, "From ", own(one.source), ".") : h("p", {}, "Not measured for this file. To find out, run the command below with the same settings, then make this page again: ", h("code", {}, one.command || "lcrp stage=glocal")),
         one.tables.map((/** @type {any} */ table) => h("details", {}, h("summary", {}, `Table: ${table.name}`), plainTable(table), saving(`${one.name}-${table.name}`, () => table)))))));
+}
+
+/** Sentences; those after one that ends with a colon are a list. @param {string[]} sentences */
+function told(sentences) {
+  const opening = sentences.findIndex((text) => text.endsWith(":")) + 1 || sentences.length;
+  const list = sentences.slice(opening);
+  return [sentences.slice(0, opening).map((text) => h("p", {}, text)), list.length ? h("ul", {}, list.map((text) => h("li", {}, text))) : null];
 }
 
 /** @param {any} table */

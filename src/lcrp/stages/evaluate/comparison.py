@@ -128,6 +128,10 @@ class Comparison:
             lines.append(f"{method:{width}}  {first:>21}  {second:>21}  {np.nanmean(needed[number]):>17.0%}")
         return [*lines, verdict(self.areas(), model)]
 
+    def verdict(self, model: str) -> Table:
+        """The verdict in words, a table of one row."""
+        return Table(name="verdict", columns={"verdict": [verdict(self.areas(), model)]})
+
     def areas(self) -> Areas:
         """Areas of the first ablation."""
         return Areas(

@@ -67,9 +67,10 @@ def evaluate(subject: Subject, statistics: StatisticsSettings, settings: Evaluat
     title = f"{subject.explainer.name} on {subject.dataset.name}"
     figure = run.folder / FIGURE_FILE
     draw_curves(figure, comparison.panels(), comparison.outcomes(), title=title)
-    tables = [*comparison.tables(), *checks]
+    name = subject.explainer.name
+    tables = [*comparison.tables(), comparison.verdict(name), *checks]
     files = write_evidence(run.folder / EVIDENCE_FILE, tables, title=title, settings=flipping.identity())
-    for line in comparison.report(subject.explainer.name):
+    for line in comparison.report(name):
         log.info("%s", line)
     return [figure, *files]
 

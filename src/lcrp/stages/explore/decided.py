@@ -1,6 +1,7 @@
 """The decisions that the explorer shows, explained."""
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from lcrp.storage.explanation_json import explanation_json
 from lcrp.values.explanation import Explanation
 
 log = logging.getLogger(__name__)
+
+_TILE = re.compile(r"\[\d+,\d+\]$")  # its row and column, at the end of its name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,8 @@ def _picture(explanation: Explanation, *, is_shown: bool) -> PictureContent:
     shown = as_photographed(explanation)
     height, width = shown.picture.shape[:2]
     image = photograph(shown.picture) if is_shown else None
-    return PictureContent(name=explanation.source, image=image, size=(height, width))
+    whole = _TILE.sub("", explanation.source) if explanation.geometry.tile is not None else ""
+    return PictureContent(name=explanation.source, image=image, size=(height, width), photograph=whole)
 
 
 def _decision(explanation: Explanation, picture: int) -> DecisionContent:

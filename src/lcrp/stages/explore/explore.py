@@ -11,7 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lcrp.attribution.layers import AUTO
+from lcrp.data.dataset import Dataset
+from lcrp.data.tiles import TiledDataset
 from lcrp.decisions.explained import layer_of, title_of
+from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import StoreError
@@ -34,6 +37,7 @@ from lcrp.values.statistics import StatisticsHeader
 
 FILE, FOLDER = "explore.html", "explore"
 MEGABYTE = 1e6
+UNTOLD = ("model", "pytorch_model")  # names of files of weights that say nothing
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +80,7 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
         )
     own = layer_of(subject.explainer, None)
     shown = own if own in layers else layers[0]
+    model.names_of(shown)  # says whose names there are
     found = decided(subject, settings, shown, statistics.num_samples, run)
     evidence = {name: measured(name, getattr(settings, name), header, run.output_root) for name in _MEASURING}
     gatherer = Gatherer(subject, statistics, settings, path, run)
@@ -87,7 +92,7 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
         for name in layers
     )
     content = Content(
-        title=title_of(subject.explainer, subject.dataset.name),
+        title=_title(subject),
         facts=_facts(subject, header, path, found),
         class_names=model.class_names,
         names=model.concept_names,
@@ -162,6 +167,7 @@ def _facts(subject: Subject, header: StatisticsHeader, path: Path, found: Decide
         log_of = file.targets()
     return {
         "model": explainer.name,
+        "called": called(explainer),
         "checkpoint": explainer.checkpoint,
         "checkpoint_sha256": explainer.checkpoint_sha256,
         "composite": explainer.composite.name,
@@ -171,6 +177,7 @@ def _facts(subject: Subject, header: StatisticsHeader, path: Path, found: Decide
         "statistics": path.name,
         "statistics_hash": header.config_hash,
         "num_samples": header.num_samples,
+        "num_photographs": _num_photographs(subject.dataset, header.num_samples),
         "num_targets": len(log_of.explained),
         "num_skipped_targets": len(log_of.skipped_targets),
         "num_skipped_samples": len(log_of.skipped_samples),
@@ -180,6 +187,25 @@ def _facts(subject: Subject, header: StatisticsHeader, path: Path, found: Decide
         "commit": commit(),
         "settings": dict(header.config),
     }
+
+
+def called(explainer: Explainer) -> str:
+    """What a person calls the network: the file of its weights, if its name says anything."""
+    is_file = bool(explainer.checkpoint_sha256) and Path(explainer.checkpoint).suffix != ""
+    says_nothing = Path(explainer.checkpoint).stem in UNTOLD
+    return explainer.checkpoint if is_file and not says_nothing else explainer.name
+
+
+def _title(subject: Subject) -> str:
+    """The network as a person calls it, then what it is, its data and the composite."""
+    explainer = subject.explainer
+    first, rest = called(explainer), title_of(explainer, subject.dataset.name).split(" · ")
+    return " · ".join([first, *(part for part in rest if part != first)])
+
+
+def _num_photographs(dataset: Dataset, num_samples: int) -> int:
+    """Of so many samples, which may be tiles."""
+    return dataset.num_pictures(num_samples) if isinstance(dataset, TiledDataset) else num_samples
 
 
 def _left_out(settings: ExploreSettings, found: Decided, *, has_spread: bool) -> list[LeftOut]:

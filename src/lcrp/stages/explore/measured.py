@@ -124,6 +124,10 @@ def _context_sentences(tables: Tables) -> Iterator[str]:
 
 
 def _evaluate_sentences(tables: Tables) -> Iterator[str]:
+    if "verdict" in tables:
+        yield from tables["verdict"].columns["verdict"]
+    if "checks" in tables:
+        yield from _check_sentences(tables["checks"])
     rows = [row for row in _rows(tables["summary"]) if row["measure"] == "flipping"]
     best = sorted((row for row in rows if row["layer"] == "all layers"), key=lambda row: -row["value"])
     if best:
@@ -135,6 +139,17 @@ def _evaluate_sentences(tables: Tables) -> Iterator[str]:
     for row in best:
         found = Interval(value=row["value"], low=row["low"], high=row["high"])
         yield f"{row['method']}: {found}"
+
+
+def _check_sentences(checks: Table) -> Iterator[str]:
+    failed = [row for row in _rows(checks) if not row["holds"]]
+    if failed:
+        told = "; ".join(
+            f"{row['name']} is {row['value']:.2g} (bound {row['bound']:.2g}), {row['note']}" for row in failed
+        )
+        yield f"Sanity checks that fail: {told}."
+    elif len(checks.columns["name"]):
+        yield f"All {len(checks.columns['name'])} sanity checks hold."
 
 
 def _first_rows(table: Table) -> Table:
