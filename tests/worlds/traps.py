@@ -44,6 +44,8 @@ class Written(nn.Module):
 class Everything:
     """A task that explains all of the output."""
 
+    seeds_logits = False
+
     def seed(self, output: torch.Tensor, explained: object) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ARG002
         return output, torch.ones_like(output)
 

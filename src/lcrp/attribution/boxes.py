@@ -34,6 +34,11 @@ class BoxDecisions:
         self.confidence = confidence
         self._by_objectness = by_objectness
 
+    @property
+    def seeds_logits(self) -> bool:
+        """Whether seeds lie on logits."""
+        return True
+
     def present_classes(self, annotation: Annotation) -> list[int]:
         """Class ids of the annotated boxes, ascending."""
         return sorted(set(annotation.labels.tolist()))

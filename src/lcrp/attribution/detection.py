@@ -67,6 +67,7 @@ class DetectionTask(BoxDecisions):
             "confidence": self.confidence,
             "iou": self.iou,
             "max_detections": self.max_detections,
+            "signed": True,
             **({} if self.read is None else {"read": self.read}),
         }
 
@@ -112,6 +113,11 @@ class DetectionTask(BoxDecisions):
             raise ConfigError("score 'objectness' cannot be explained: the detector has none; choose score 'class'")
         if output.masks is None and self.read == "mask":
             raise ConfigError("read 'mask' cannot be explained: the detector predicts boxes alone; choose 'class'")
+
+    @property
+    def seeds_logits(self) -> bool:
+        """Whether seeds lie on logits; those of masks lie on coefficients and prototypes."""
+        return self.read != "mask"
 
     def seeded(self, output: DetectorOutput) -> torch.Tensor:
         """Class logits [B, M, K], objectness logits [B, M], or the factors of all masks [B, M P + P h w]."""

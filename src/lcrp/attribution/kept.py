@@ -42,6 +42,7 @@ class KeptDetectionTask(BoxDecisions):
             "name": "detection",
             "confidence": self.confidence,
             "max_detections": self.max_detections,
+            "signed": True,
         }
 
     def predictions(self, output: KeptOutput) -> list[Detections]:

@@ -50,7 +50,7 @@ class QueryMaskTask(SegmentationTask):
 
     def identity(self) -> dict[str, object]:
         """What decisions and seeds depend on, as plain values."""
-        return super().identity() | {"score": self.score}
+        return super().identity() | {"score": self.score, "signed": True}
 
     def predictions(self, output: QueryMasks) -> list[ScoreMap]:  # type: ignore[override]
         """The class of every pixel of every image."""

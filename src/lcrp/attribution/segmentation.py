@@ -72,6 +72,8 @@ class SegmentationTask:
     def identity(self) -> dict[str, object]:
         """What decisions and seeds depend on, as plain values."""
         common: dict[str, object] = {"name": "segmentation", "seed": self.seed_values, "min_area": self.min_area}
+        if self.seed_values in ("ones", "prob"):  # which lie on negative logits, too
+            common["signed"] = True
         return common if self.threshold is None else common | {"activation": "sigmoid", "threshold": self.threshold}
 
     def predictions(self, output: torch.Tensor) -> list[ClassMap]:
@@ -201,6 +203,11 @@ class SegmentationTask:
         return prediction.probabilities()[:, class_mask(prediction, explained.target.class_id, explained.within)].mean(
             dim=1
         )
+
+    @property
+    def seeds_logits(self) -> bool:
+        """Whether seeds lie on logits."""
+        return True
 
     def seeded(self, output: torch.Tensor) -> torch.Tensor:
         """All logits [B, K, H, W]."""

@@ -105,6 +105,11 @@ class TaskOf(Protocol[Output, Predicted]):
         """How confident the model is of every class for a decision, [K]: in its box, or on average over its mask."""
         ...
 
+    @property
+    def seeds_logits(self) -> bool:
+        """Whether seeds lie on the very numbers that are explained, and not on factors of them."""
+        ...
+
     def seeded(self, output: Output) -> torch.Tensor:
         """The tensor of a network's output, [B, ...], on which seeds lie."""
         ...

@@ -11,6 +11,7 @@ from lcrp.attribution.accounts import Accounts
 from lcrp.attribution.finite import check_differentiable, check_finite, check_no_checkpoint
 from lcrp.attribution.records import Arrivals, ReadMaps, Record
 from lcrp.attribution.task import NetworkOutput, Task
+from lcrp.composites.operations.audit import follows_sign
 from lcrp.composites.windowed import whole
 from lcrp.errors import LayerError, nearest
 from lcrp.values.attribution import Attribution
@@ -45,6 +46,7 @@ class Trace:
             name: record.joined([call.detach() for call in record.calls]) for name, record in recorded.items()
         }
         self._task = task
+        self._is_signed: bool | None = None
         self._recorded = dict(recorded)
         self._arrivals = arrivals
         self._accounts = accounts
@@ -63,10 +65,12 @@ class Trace:
     def explain(self, explained: Sequence[ExplainedTarget | None]) -> Attribution:
         """One backward round for one target (or none) of every image, seeded by the task.
 
+        Positive relevance speaks for the target, also where its logit is negative.
+
         Args:
             explained: B targets; images without one get zeros.
         """
-        return self.attribute(*self._task.seed(self.output, explained))
+        return self.attribute(*self._seed(explained))
 
     def attribute(self, explained_output: torch.Tensor, seed: torch.Tensor) -> Attribution:
         """One backward round from the network's output.
@@ -116,9 +120,9 @@ class Trace:
         """
         if self._accounts is None:
             return []
-        explained_output, seed = self._task.seed(self.output, explained)
+        explained_output, seed = self._seed(explained)
         self._backward([explained_output], [seed], ["input"], [self._input], is_accounted=True, by_layer=True)
-        whole_seed = float(seed.double().sum())
+        whole_seed = float(seed.double().sum().abs())
         rows = self._accounts.bookkeeper.layers()
         return [(name, a / whole_seed, b / whole_seed, c / whole_seed, d / whole_seed) for name, a, b, c, d in rows]
 
@@ -132,7 +136,7 @@ class Trace:
         Raises:
             LayerError: the layer is not recorded, or its relevance is NaN or infinite.
         """
-        return self.seeded_relevance(layer, *self._task.seed(self.output, explained))
+        return self.seeded_relevance(layer, *self._seed(explained))
 
     def seeded_relevance(self, layer: str, explained_output: torch.Tensor, seed: torch.Tensor) -> torch.Tensor:
         """The same of a seed of one's own.
@@ -167,7 +171,7 @@ class Trace:
         accounts = self._accounts
         is_accounted = accounts is not None and (is_accounted or accounts.num_rounds < ROUNDS_LOOKED_AT)
         self._read, self._sums = read, {}
-        explained_output, seed = self._task.seed(self.output, explained)
+        explained_output, seed = self._seed(explained)
         try:
             heatmap = self._backward([explained_output], [seed], ["input"], [self._input], is_accounted=is_accounted)[0]
             for arrivals in self._arrivals:
@@ -203,6 +207,19 @@ class Trace:
         if self._read is not None:
             self._sums[name] = maps.sum()
             self._read(name, maps)
+
+    def _seed(self, explained: Sequence[ExplainedTarget | None]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is explained and its relevance, as the task puts it; positive relevance speaks for the target.
+
+        Shares of a negative logit have the other sign than what they add to it: where rules take such shares, as
+        epsilon and gamma do, the seed is -1.
+        """
+        explained_output, seed = self._task.seed(self.output, explained)
+        if self._is_signed is None:
+            self._is_signed = self._task.seeds_logits and follows_sign(explained_output)
+        if self._is_signed:
+            seed = torch.where((explained_output.detach() < 0) & (seed > 0), -seed, seed)
+        return explained_output, seed
 
     @property
     def _input(self) -> torch.Tensor:

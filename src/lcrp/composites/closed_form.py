@@ -33,10 +33,13 @@ class Rule(ABC):
     Attributes:
         explains: the families of operations that it knows a way through.
         conserves: whether it makes and loses no relevance but for constants and stabilisers.
+        follows_sign: whether inputs that raise a negative output get relevance of the other sign than the output's, as
+            shares of it do; None for rules that hand relevance on.
     """
 
     explains: ClassVar[frozenset[Family]] = EVERY
     conserves: ClassVar[bool] = True
+    follows_sign: ClassVar[bool | None] = None
 
     @abstractmethod
     def step_type(self, operation: Operation) -> "type[Step]":

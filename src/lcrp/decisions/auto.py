@@ -180,7 +180,7 @@ def deeper_half(layers: Layers) -> list[str]:
 
 
 def layer_shares(trace: Trace, decisions: Sequence[ExplainedTarget], *, with_output: bool = False) -> Iterator[Shares]:
-    """What each decision's relevance sums to in every recorded layer, of a seed that sums to 1.
+    """What each decision's relevance sums to in every recorded layer, as shares of the logit's size.
 
     Args:
         trace: of the picture.

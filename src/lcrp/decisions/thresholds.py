@@ -36,7 +36,7 @@ class Thresholds:
         if not wanted:
             return task
         settings = task.identity()
-        kind = settings.pop("name")
+        kind, _ = settings.pop("name"), settings.pop("signed", None)
         known = (*settings, *getattr(task, "options", ()))
         foreign = [name for name in wanted if name not in known]
         refuse(f"{name}={wanted[name]} says nothing to {kind}; leave it out" for name in foreign)

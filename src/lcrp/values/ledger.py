@@ -27,7 +27,7 @@ class Ledger:
     """Where the relevance of a decision's output went.
 
     Attributes:
-        seed: relevance put on the output.
+        seed: relevance put on the output; negative where its logit is.
         reached: what reached the network's input.
         constants: what biases and other constants took.
         stabiliser: what denominators kept, above all where next to nothing speaks for an output.
@@ -72,9 +72,9 @@ class Ledger:
         return bool(self.seed) and abs(reached) < least
 
     def shares(self) -> tuple[float, ...]:
-        """The numbers of `SHARES`; zero without a seed."""
+        """The numbers of `SHARES`, by the seed's size: positive is what speaks for the decision; zero without one."""
         parts = (self.reached, self.constants, self.cut, self.stabiliser, self.missing)
-        return tuple(part / self.seed if self.seed else 0.0 for part in parts)
+        return tuple(part / abs(self.seed) if self.seed else 0.0 for part in parts)
 
     def losses(self) -> str:
         """Where a decision went, if half of it or more did not reach the picture, or biases speak as much against it.

@@ -343,6 +343,8 @@ def whole_seed(output):
 class WholeSeed:
     """A task that seeds all outputs."""
 
+    seeds_logits = False
+
     def seed(self, output, explained):  # noqa: ARG002
         return whole_seed(output)
 

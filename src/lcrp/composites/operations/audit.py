@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from lcrp.composites.closed_form import Step
-from lcrp.composites.operations.values import Local
+from lcrp.composites.operations.values import Local, Scaling
 
 # derivatives of operations that move values and compute nothing, and those whose relevance goes as their gradient does:
 # to the largest value, or by weights of interpolation that sum to 1
@@ -169,6 +169,29 @@ def rules_used(explained: torch.Tensor) -> set[str]:
     """Names of the rules by which relevance passes between a tensor and the picture."""
     steps = (getattr(node, "step", None) for node in _before(explained))
     return {type(step.rule).__name__ for step in steps if isinstance(step, Step)}
+
+
+def follows_sign(explained: torch.Tensor) -> bool:
+    """Whether relevance of a negative output, put on it as a positive number, speaks against what speaks for it.
+
+    The rules of the operations that compute the output decide it: those behind which nothing but moves, sums and the
+    like follows. z+ and flat ones look at no sign, shares by contribution do.
+    """
+    waiting, seen, found = [explained.grad_fn], set(), set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        step = getattr(node, "step", None)
+        kind = None
+        if isinstance(step, Step) and not isinstance(step.operation, Scaling):
+            kind = step.rule.follows_sign
+        if kind is None:
+            waiting += [before for before, _ in node.next_functions]
+        else:
+            found.add(kind)
+    return found == {True}
 
 
 def _before(explained: torch.Tensor) -> Iterator[torch.autograd.graph.Node]:

@@ -25,6 +25,7 @@ class Epsilon(Rule):
     """
 
     explains = frozenset[Family](["convolution", "linear", "norm"])
+    follows_sign = True
 
     def __init__(self, epsilon: float = STABILIZER) -> None:
         self.epsilon = positive("epsilon", epsilon)

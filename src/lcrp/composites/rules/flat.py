@@ -14,6 +14,7 @@ class Flat(Rule):
     """Flat rule (Lapuschkin et al., Nature Communications 10, 2019): every input of an output gets the same share."""
 
     explains = frozenset[Family](["convolution", "linear", "sum", "pool", "max_pool", "resize", "sampling"])
+    follows_sign = False
 
     @override
     def step_type(self, operation: Operation) -> type[Step]:

@@ -35,6 +35,7 @@ class GeneralisedGamma(Rule):
     """
 
     explains = LINEAR_MAPS
+    follows_sign = True
 
     def __init__(self, gamma: float = TYPICAL["gamma"]) -> None:
         self.gamma = positive("gamma", gamma)

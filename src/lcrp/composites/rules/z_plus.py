@@ -16,6 +16,7 @@ class ZPlus(Rule):
     """
 
     explains = LINEAR_MAPS
+    follows_sign = False
 
     @override
     def step_type(self, operation: Operation) -> type[Step]:
