@@ -41,6 +41,8 @@ def tensors(output: object) -> Iterator[Tensor]:
 class OneLogit:
     """A task that explains the logit of the best kept detection, or else the largest."""
 
+    seeds_logits = False
+
     def seed(self, output: object, explained: object) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         if isinstance(output, KeptOutput):
             (kept,) = output.pictures
