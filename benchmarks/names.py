@@ -77,6 +77,9 @@ def trained(model: str, split: str, num_pictures: int) -> None:
 
 def told(reading: str, level: str, found: Sequence[Proposal], truth: Sequence[Foremost]) -> None:
     """Print the share of names that are right, of concepts whose fall stands out."""
+    if not truth:
+        print(f"  {level} ({reading}): too few pictures")
+        return
     pairs = [(name, true) for name, true in zip(found, truth, strict=True) if true.stands_out]
     fitting = [pair for pair in pairs if pair[0].fits]
     rows = {"best name": pairs, "that fits": fitting}

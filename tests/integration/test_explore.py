@@ -99,6 +99,14 @@ def test_decisions_are_those_of_render(made: PageData, lcrp: Callable[..., Outco
         assert shares[one["concept"]] == np.float32(one["share"])
 
 
+def test_two_pictures_propose_no_names(made: PageData) -> None:
+    """Whatever two pictures show could be chance; the page says from how many decisions it is told."""
+    layer = made.index["layers"][0]
+    assert 0 < layer["proposed"]["decisions"] <= 4
+    assert layer["proposed"]["names"] == [""] * layer["num_concepts"]
+    assert not made.array("l0.proposed.fits").any()
+
+
 def test_without_pictures_and_decisions(lcrp: Callable[..., Outcome], tmp_path: Path) -> None:
     arguments = ("stage.make_statistics=true", "stage.output=audit.html", "stage.pictures=false")
     outcome = lcrp(*FEW[:-3], "stage.num_decisions=0", *arguments)
@@ -106,6 +114,7 @@ def test_without_pictures_and_decisions(lcrp: Callable[..., Outcome], tmp_path: 
     page = read_page(tmp_path / "audit.html")
     assert page.images == ()
     assert page.index["decisions"] == []
+    assert page.index["layers"][0]["proposed"] is None
     assert page.array("l0.ref.start")[-1] > 0
     assert {one["how"] for one in page.index["left_out"]} >= {"stage.pictures=true", "stage.num_decisions=24"}
 

@@ -5,6 +5,8 @@ from functools import cache
 
 import numpy as np
 
+from lcrp.evidence.intervals import Interval
+from lcrp.evidence.naming import Proposal
 from lcrp.page.content import (
     Comparison,
     Content,
@@ -13,6 +15,7 @@ from lcrp.page.content import (
     Finding,
     LayerContent,
     PictureContent,
+    Proposed,
     ReferenceContent,
 )
 from lcrp.page.maps import coarse_mask
@@ -64,6 +67,7 @@ def made_up(
         strips={concept: _strip(concept % 7, num_references) for concept in range(num_concepts)},
         of_class=of_class,
         context=_context(generator, num_concepts, len(names)),
+        proposed=Proposed(proposals=tuple(_proposal(one, names) for one in range(num_concepts)), num_decisions=96),
     )
     further = {concept: layer.further(concept) for concept, _ in of_class}
     layer = replace(
@@ -81,7 +85,7 @@ def made_up(
             "checkpoint_sha256": "0" * 64, "settings": {"a": 1}, "versions": {"lcrp": "0"},
         },
         class_names=names,
-        layers=(layer, replace(layer, name="backbone.other", context=None)),
+        layers=(layer, replace(layer, name="backbone.other", context=None, proposed=None)),
         layer=LAYER,
         pictures=pictures,
         decisions=decisions,
@@ -134,6 +138,14 @@ def _statistics(generator: np.random.Generator, num_concepts: int, num_classes: 
         filled=np.full(num_concepts, 40, dtype=np.int32),
     )
     return moments, ranking
+
+
+def _proposal(concept: int, names: tuple[str, ...]) -> Proposal:
+    """A name for every fourth concept, none that fits for the others, and nothing at all for concept 1."""
+    if concept == 1:
+        return Proposal()
+    auroc = Interval(value=0.5 + 0.01 * concept, low=0.5, high=0.9)
+    return Proposal(name=names[concept % len(names)], fits=concept % 4 == 2, value=0.01 * concept, auroc=auroc)
 
 
 def _context(generator: np.random.Generator, num_concepts: int, num_classes: int) -> ContextContent:

@@ -52,10 +52,10 @@ def sightings(
         num_samples: of the dataset, the first so many; None for all.
         samples: indices of pictures; None spreads over the dataset.
     """
-    dataset, names = subject.dataset, subject.explainer.class_names
+    dataset, data_names = subject.dataset, annotated_names(subject.dataset)
     selection = Selection(image=None, samples=None, class_name=None, max_targets=PER_PICTURE)
     choice = ConceptChoice(mode="relevance", layer=layer, n_concepts=MAX_CONCEPTS, n_references=0)
-    data_names, num_left = annotated_names(dataset), num_decisions
+    num_left = num_decisions
     order = _spread(min(len(dataset), num_samples or len(dataset)), num_decisions) if samples is None else samples
     with (
         subject.explainer.attributor([layer]) as attributor,
@@ -68,7 +68,7 @@ def sightings(
                 sample = dataset[index]
                 if sample.annotation is None:
                     return
-                things = things_seen(sample, names)
+                things = things_seen(sample, data_names)
                 found = explained_decisions(attributor, sample, selection, choice, data_names) if things else []
             except (TargetError, DataError) as error:
                 log.debug("%s", error)
@@ -101,10 +101,10 @@ def sighting(explanation: Explanation, sample: Sample, things: Mapping[str, Mask
     for one in explanation.concepts:
         inside = shares(one.heatmap[top:bottom, left:right], masks)
         beyond[:, one.concept] = np.nan_to_num(inside - chance)  # NaN where nothing is positive
-    is_hit = explanation.annotated is not None and explanation.annotated.verdict == "hit"
+    known = explanation.annotated
     return Sighting(
         sample=sample.index,
-        own=explanation.class_name if is_hit else "",
+        own=known.class_name if known is not None and known.verdict == "hit" else "",
         shares=explanation.all_shares,
         beyond=dict(zip(things, beyond, strict=True)),
     )
@@ -115,7 +115,7 @@ def things_seen(sample: Sample, class_names: Sequence[str]) -> dict[str, Mask]:
 
     Args:
         sample: the picture.
-        class_names: index = label.
+        class_names: of the annotation; index = label.
 
     Returns:
         Of a class its pixels, or its filled boxes; where contexts are not named, what surrounds all objects. Nothing

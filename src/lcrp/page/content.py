@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lcrp.evidence.naming import Proposal
 from lcrp.values.evidence import Table
 from lcrp.values.geometry import Box
 from lcrp.values.statistics import Moments, TopTable
@@ -93,6 +94,19 @@ class Likeness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proposed:
+    """Names that are proposed for a layer's concepts.
+
+    Attributes:
+        proposals: [C] of every concept the name that fits best, if one does.
+        num_decisions: from which they are proposed.
+    """
+
+    proposals: tuple[Proposal, ...]
+    num_decisions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LayerContent:
     """A layer, and what is known of its concepts.
 
@@ -110,6 +124,7 @@ class LayerContent:
         context: as stage=context measured it; None where it did not.
         spread: where every decision was recorded.
         likeness: None where there are too few decisions.
+        proposed: None where nothing is annotated, or nobody asked.
     """
 
     name: str
@@ -122,6 +137,7 @@ class LayerContent:
     context: ContextContent | None = None
     spread: Spread | None = None
     likeness: Likeness | None = None
+    proposed: Proposed | None = None
 
     @property
     def num_concepts(self) -> int:

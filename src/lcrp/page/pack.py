@@ -133,9 +133,8 @@ def _layer_arrays(layer: LayerContent) -> Iterator[tuple[str, Array]]:
     yield "count", moments.count
     yield "mean", moments.mean()
     yield "deviation", np.sqrt(moments.variance())
-    for name in ("score", "sample", "class_id", "item"):
+    for name in ("score", "sample", "class_id", "item", "filled"):
         yield f"top.{name}", getattr(ranking, name)
-    yield "top.filled", ranking.filled
     for name, values in _reference_arrays("ref", [layer.references.get(one, ()) for one in range(layer.num_concepts)]):
         yield name, values
     pairs = sorted(layer.of_class)
@@ -154,6 +153,12 @@ def _layer_arrays(layer: LayerContent) -> Iterator[tuple[str, Array]]:
     if layer.likeness is not None:
         yield "like.concept", layer.likeness.concept
         yield "like.correlation", layer.likeness.correlation.astype(np.float32)
+    if layer.proposed is not None:
+        found = layer.proposed.proposals
+        yield "proposed.fits", np.array([one.fits for one in found], dtype=np.uint8)
+        yield "proposed.value", np.array([one.value for one in found])
+        for name in ("value", "low", "high"):
+            yield f"proposed.auroc_{name}", np.array([getattr(one.auroc, name) for one in found], dtype=np.float64)
 
 
 def _reference_arrays(name: str, lists: Sequence[Sequence[ReferenceContent]]) -> Iterator[tuple[str, Array]]:
@@ -244,12 +249,14 @@ def plain(value: Any) -> Any:
 
 
 def _layer_index(layer: LayerContent, images: Mapping[int, int], further: Mapping[int, int]) -> dict[str, Any]:
+    found = layer.proposed
     return {
         "name": layer.name,
         "num_concepts": layer.num_concepts,
         "images": {str(concept): number for concept, number in images.items()},
         "further": {str(concept): number for concept, number in further.items()},
         "like_decisions": None if layer.likeness is None else layer.likeness.num_decisions,
+        "proposed": found and {"names": [one.name for one in found.proposals], "decisions": found.num_decisions},
     }
 
 

@@ -198,7 +198,7 @@ def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
     path.write_bytes(b"".join(one_file(packed(content))))
     page = browser.open(path, width=360)
     addresses = ["#/overview", "#/decisions", *(f"#/decision/{number}.{number}.0" for number in range(6))]
-    addresses += [f"#/concept/{LAYER}/{number}" for number in range(6)]
+    addresses += [f"#/concept/{LAYER}/{number}" for number in (*range(7), 9, 14)]  # named, from 6 on proposed
     addresses += ["#/compare?a=0.0.0&b=1.1.0", "#/concepts", "#/concepts?sort=name"]
     for address in addresses:
         page.go(address)
@@ -232,6 +232,31 @@ def test_names_are_typed_and_kept_in_the_address(browser: Browser, page_file: Pa
     other = browser.open(page_file, address=address)
     assert other.evaluate("document.querySelector('h1').textContent") == "striped sail (c5)"
     other.close()
+
+
+def test_proposed_names_are_told_as_such_and_can_be_accepted(browser: Browser, page_file: Path) -> None:
+    """A name that nobody gave would pass for a person's; one that was accepted must be kept as one."""
+    text = "document.querySelector('header .proposal')?.textContent ?? ''"
+    page = browser.open(page_file, address=f"#/concept/{LAYER}/6")
+    page.settle()
+    assert page.evaluate("document.querySelector('h1').textContent") == "boat? (c6)"
+    assert page.evaluate(text).startswith("Proposed name: boat, AUROC 0.56 (0.50 to 0.90) over 96 decisions")
+    page.evaluate("document.querySelector('.proposal button').click()")
+    page.settle()
+    assert page.evaluate("document.querySelector('h1').textContent") == "boat (c6)"
+    assert page.evaluate(text) == ""
+    assert '"0.6":"boat"' in page.evaluate("decodeURIComponent(location.hash)")
+    page.go(f"#/concept/{LAYER}/5")
+    assert page.evaluate("document.querySelector('h1').textContent") == "c5"
+    assert page.evaluate(text).startswith("No name fits (nearest: kite, AUROC 0.55 (0.50 to 0.90))")
+    page.go(f"#/concept/{LAYER}/1")
+    assert page.evaluate(text).startswith("No name fits of what is annotated")
+    page.go(f"#/concept/{LAYER}/3")  # which a person named
+    assert page.evaluate(text) == ""
+    page.go("#/concept/backbone.other/6")  # where none were proposed
+    assert page.evaluate(text) == ""
+    _is_quiet(page)
+    page.close()
 
 
 def test_the_folder_opens_like_the_file(browser: Browser, tmp_path: Path) -> None:

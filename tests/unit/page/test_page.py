@@ -46,6 +46,19 @@ def test_numbers_are_read_back_as_they_were(tmp_path: Path) -> None:
     for name in ("class_id", "concept", "context", "low", "high", "sensitivity"):
         assert np.array_equal(data.array(f"l0.context.{name}"), getattr(context, name), equal_nan=True)
     assert "l1.context.concept" not in data.index["arrays"]
+    proposed = content.layers[0].proposed
+    assert proposed is not None
+    assert data.index["layers"][0]["proposed"] == {"names": [one.name for one in proposed.proposals], "decisions": 96}
+    assert data.index["layers"][1]["proposed"] is None
+    assert data.array("l0.proposed.fits").astype(bool).tolist() == [one.fits for one in proposed.proposals]
+    for name, values in (
+        ("value", [one.value for one in proposed.proposals]),
+        *(
+            (f"auroc_{end}", [getattr(one.auroc, end) for one in proposed.proposals])
+            for end in ("value", "low", "high")
+        ),
+    ):
+        assert np.array_equal(data.array(f"l0.proposed.{name}"), values, equal_nan=True)
     assert [one["facts"] for one in data.index["decisions"]] == [dict(one.facts) for one in content.decisions]
     shares = [one.shares for one in content.decisions]
     assert np.array_equal(data.array("d.shares"), np.stack([one for one in shares if one is not None]))

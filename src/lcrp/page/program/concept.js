@@ -30,6 +30,7 @@ export function conceptView() {
         h("h1", { tabindex: "-1" }, own(conceptName(layer, concept))),
         h("p", { class: "faint" }, `concept ${concept} of ${layer.size} in `, own(layer.name), ` · place ${place + 1} by share${row >= 0 ? " for " : ""}`, row >= 0 ? own(/** @type {string} */ (wanted)) : null),
         best.share > 0 ? h("p", { class: "lead" }, "Counts most for ", own(className(best.classId)), ": on average ", h("strong", {}, percent(best.share, 1)), " of the layer's relevance.") : null,
+        proposal(layer, concept),
         naming(layer, concept)),
       references(layer, concept, classId),
       h("div", { class: "columns even" }, perClass(layer, concept), where(layer, concept)),
@@ -43,6 +44,18 @@ export function conceptView() {
     keys: { j: () => step(1), k: () => step(-1), l: () => toLayer(1), h: () => toLayer(-1), digit: (/** @type {number} */ at) => layer.alike(concept)[at - 1] && go(href(["concept", layer.name, layer.alike(concept)[at - 1].concept])) },
     up: href(["concepts"], { layer: layer === decisionLayer() ? null : layer.name, class: wanted }),
   };
+}
+
+/** The name that is proposed, to be accepted. @param {import("./model.js").Layer} layer @param {number} concept */
+function proposal(layer, concept) {
+  const found = layer.proposal(concept);
+  if (!found || named(layer, concept)) return null;
+  const score = Number.isNaN(found.auroc) ? "too little was seen of it" : `AUROC ${found.auroc.toFixed(2)} (${found.low.toFixed(2)} to ${found.high.toFixed(2)})`;
+  const decisions = counted(layer.proposed?.decisions ?? 0, "decision");
+  const title = "How much of its relevance rests on what is annotated. AUROC: the chance that it counts more in a decision with the named thing than in one without; 95 % interval.";
+  if (!found.fits) return h("p", { class: "proposal", title }, "No name fits", found.name ? [" (nearest: ", own(found.name), `, ${score})`] : "", h("span", { class: "faint" }, ` of what is annotated, over ${decisions}.`));
+  return h("p", { class: "proposal", title }, "Proposed name: ", h("strong", {}, own(found.name)), `, ${score} `, h("span", { class: "faint" }, `over ${decisions} `),
+    h("button", { type: "button", onclick: () => rename(layer, concept, found.name) }, "Accept"));
 }
 
 /** @param {import("./model.js").Layer} layer @param {number} concept */

@@ -24,6 +24,7 @@ export class Layer {
     this.images = entry.images;
     this.further = entry.further;
     this.likeDecisions = entry.like_decisions;
+    this.proposed = /** @type {{names: string[], decisions: number} | null} */ (entry.proposed ?? null);
     this.classIds = /** @type {number[]} */ ([...this.get("class_ids")]);
     this.count = /** @type {Int32Array} */ (this.get("count"));
     this.mean = /** @type {Float64Array} */ (this.get("mean"));
@@ -103,6 +104,13 @@ export class Layer {
     return this.pairs;
   }
 
+  /** The name that fits a concept best, and how well. @param {number} concept */
+  proposal(concept) {
+    if (!this.proposed) return null;
+    const [fits, value, auroc, low, high] = ["fits", "value", "auroc_value", "auroc_low", "auroc_high"].map((name) => this.get(`proposed.${name}`)[concept]);
+    return { name: /** @type {string} */ (this.proposed.names[concept]), fits: Boolean(fits), value, auroc, low, high };
+  }
+
   /** Concepts that come and go with one. @param {number} concept */
   alike(concept) {
     const ids = this.get("like.concept");
@@ -137,10 +145,12 @@ export const className = (/** @type {number} */ id) => index.classes[id] ?? "";
 /** The layer of explained decisions. */
 export const decisionLayer = () => layers[index.layer ?? 0];
 
-/** A concept's name if it has one, and its number. @param {Layer} layer @param {number} concept */
+/** A concept's name if it has one, and its number; one that is only proposed has a question mark. @param {Layer} layer @param {number} concept */
 export function conceptName(layer, concept) {
   const name = named(layer, concept);
-  return name ? `${name} (c${concept})` : `c${concept}`;
+  if (name) return `${name} (c${concept})`;
+  const proposed = layer.proposal(concept);
+  return proposed?.fits ? `${proposed.name}? (c${concept})` : `c${concept}`;
 }
 
 /** Share of a concept of the decisions' layer in a decision. @param {number} number @param {number} concept */

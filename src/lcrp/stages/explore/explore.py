@@ -7,6 +7,7 @@ opened by a double click, offline.
 import logging
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from lcrp.stages.explore.compared import comparison
 from lcrp.stages.explore.concepts import Gatherer
 from lcrp.stages.explore.decided import Decided, decided
 from lcrp.stages.explore.measured import Tables, context_of, finding, measured
+from lcrp.stages.explore.named import proposed_names
 from lcrp.stages.explore.others import with_references
 from lcrp.stages.explore.settings import ExploreSettings
 from lcrp.stages.glocal.statistics_file import layers_and_statistics
@@ -91,6 +93,8 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
         )
         for name in layers
     )
+    proposed = proposed_names(subject, shown, settings.num_decisions, statistics.num_samples, run)
+    shown_layers = tuple(replace(one, proposed=proposed) if one.name == shown else one for one in shown_layers)
     content = Content(
         title=_title(subject),
         facts=_facts(subject, header, path, found),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from lcrp.attribution.engine import Attributor
+from lcrp.attribution.trace import Trace
 from lcrp.data.scenes import (
     CONTEXT_NAMES,
     Scene,
@@ -77,26 +78,32 @@ def concept_falls(attributor: Attributor, dataset: ScenesDataset, index: int, la
         layer: whose concepts.
     """
     task, scene, sample = attributor.task, dataset.scene(index), dataset[index]
-    prediction = task.predictions(attributor.output(sample.image[None]))[0]
+    trace = attributor.forward(sample.image[None])
+    prediction = task.predictions(trace.output)[0]
     decisions = [
         one for one in task.annotated_targets(prediction, sample)[0] if not task.is_background(one.target.class_id)
     ][:PER_PICTURE]
     if not decisions:
         return []
+    seeds = [task.seed(trace.output, [one])[1] for one in decisions]
+    weights = [seed / seed.sum() for seed in seeds]  # where the decision was found
+    relevance = [[_relevance(attributor, trace, layer, one)] for one in weights]
     changed = list(removals(scene, list(things_seen(sample, task.class_names))))
-    pictures = torch.stack([sample.image, *(dataset.sample(one).image for _, one in changed)])  # [V, 3, H, W]
-    relevance: list[list[Array]] = [[] for _ in decisions]
-    weights: list[torch.Tensor] = []
+    pictures = torch.stack([dataset.sample(one).image for _, one in changed])  # [V, 3, H, W]
     for some in torch.split(pictures, 1 if attributor.takes_one else AT_ONCE):
         trace = attributor.forward(some)
-        for number, one in enumerate(decisions):
-            explained_output, seed = task.seed(trace.output, [one, *[None] * (len(some) - 1)])
-            if len(weights) == number:
-                weights.append(seed[:1] / seed[:1].sum())  # where the decision was found
-            maps = trace.seeded_relevance(layer, explained_output, weights[number] * explained_output.detach())
-            relevance[number].append(maps.double().sum(dim=(2, 3)).cpu().numpy())
+        for found, one in zip(relevance, weights, strict=True):
+            found.append(_relevance(attributor, trace, layer, one))
     names = [name for name, _ in changed]
     return [_falls(index, names, np.concatenate(found)) for found in relevance]
+
+
+def _relevance(attributor: Attributor, trace: Trace, layer: str, weights: torch.Tensor) -> Array:
+    """Relevance [V, C] of concepts for what the output says where a decision was found, weights [1, ...]."""
+    explained_output = attributor.task.seeded(trace.output)
+    maps = trace.seeded_relevance(layer, explained_output, weights * explained_output.detach())
+    found: Array = maps.double().sum(dim=(2, 3)).cpu().numpy()
+    return found
 
 
 def _falls(sample: int, names: Sequence[str], relevance: Array) -> Falls:
