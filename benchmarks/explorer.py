@@ -61,6 +61,7 @@ def _measure(name: str, path: Path, num_concepts: int, num_decisions: int) -> No
             "sort decisions": [f"#/decisions?sort={('outside', 'inside')[number % 2]}&x={number}" for number in steps],
             "decisions of a concept": [f"#/decisions?concept={number * 7}" for number in steps],
             "overview": [("#/overview", "#/decisions")[number % 2] for number in range(2 * REPEATS)],
+            "list concepts": [f"#/concepts?sort={('context', 'name')[number % 2]}&x={number}" for number in steps],
             "compare": [f"#/compare?a=0.0.0&b={3 * number}.0.0" for number in steps],
         }
         for action, addresses in actions.items():

@@ -1,6 +1,8 @@
 """The explorer's page in Chromium, opened from file:// with the network off: what a person sees and does."""
 
+import base64
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -187,6 +189,29 @@ def test_every_link_and_button_is_reached_by_tab(browser: Browser, page_file: Pa
                 )
             )
         assert len(seen - {-1}) >= wanted, address
+    page.close()
+
+
+def test_a_decision_prints_on_one_page_with_all_its_pictures(browser: Browser, page_file: Path) -> None:
+    """Pictures below the screen were grey on paper, and the heading stood on a page of its own."""
+    page = browser.open(page_file, width=360, height=300)
+    waiting = "document.querySelectorAll('canvas[data-lazy]').length"
+    page.evaluate("globalThis.print = () => (globalThis.printed = true)")
+    for address, most in (("#/decisions", 2), ("#/decision/3.0.0", 1)):
+        page.go(address)
+        key = "new KeyboardEvent('keydown', { key: 'p', ctrlKey: true, bubbles: true })"
+        page.evaluate(f"globalThis.printed = false; document.body.dispatchEvent({key})")
+        page.wait("globalThis.printed")
+        assert page.evaluate(waiting) == 0
+        if address == "#/decisions":
+            assert page.evaluate("document.querySelectorAll('.decision-card').length") == 12
+        printed = base64.b64decode(page.command("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})["data"])
+        assert 0 < len(re.findall(rb"/Type\s*/Page\b", printed)) <= most
+    page.evaluate(f"location.hash = '#/concept/{LAYER}/5'")
+    page.wait("document.querySelector('article.concept')")
+    assert page.evaluate(waiting) > 0
+    page.wait(f"{waiting} === 0")  # after a while, for whoever prints from the menu
+    _is_quiet(page)
     page.close()
 
 

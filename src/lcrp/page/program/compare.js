@@ -50,13 +50,13 @@ function table(a, b) {
     .sort((one, other) => Math.abs((other.a || 0) - (other.b || 0)) - Math.abs((one.a || 0) - (one.b || 0)));
   const most = Math.max(...rows.flatMap((one) => [Math.abs(one.a || 0), Math.abs(one.b || 0)]));
   const common = rows.reduce((sum, one) => sum + Math.max(0, Math.min(one.a || 0, one.b || 0)), 0);
-  const cell = (/** @type {number} */ share) => h("td", {}, Number.isNaN(share) ? h("span", { class: "faint" }, "not shown") : [shareBar(share, most), h("span", { class: "number" }, percent(share, 1))]);
+  const cell = (/** @type {number} */ share, /** @type {string} */ label) => h("td", { "data-label": label }, Number.isNaN(share) ? h("span", { class: "faint" }, "not shown") : [shareBar(share, most), h("span", { class: "number" }, percent(share, 1))]);
   return h("section", { "aria-labelledby": "differs" },
     h("h2", { id: "differs" }, "What differs first"),
     h("p", { class: "faint" }, `Shares of the relevance in `, own(layer.name), `, by their difference. ${percent(common)} of it goes through the same concepts in both.`),
     h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table of differences, scrolls sideways" }, h("table", { class: "differences" },
       h("thead", {}, h("tr", {}, ["concept", "first", "second", "difference"].map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, rows.slice(0, LISTED).map((one) => h("tr", {}, h("th", { scope: "row" }, conceptLink(layer, one.concept, { count: 3 })), cell(one.a), cell(one.b), h("td", { class: "number" }, percent((one.a || 0) - (one.b || 0), 1))))))),
+      h("tbody", {}, rows.slice(0, LISTED).map((one) => h("tr", {}, h("th", { scope: "row" }, conceptLink(layer, one.concept, { count: 3 })), cell(one.a, "first"), cell(one.b, "second"), h("td", { class: "number", "data-label": "difference" }, percent((one.a || 0) - (one.b || 0), 1))))))),
     saving("difference", () => ({ columns: ["concept", "name", "first", "second"], rows: rows.map((one) => [one.concept, conceptName(layer, one.concept), one.a, one.b]) })));
 }
 
@@ -70,15 +70,15 @@ function checkpoints() {
     return { concept, classId, share, match: match[concept], overlap: overlap[concept], other: match[concept] < 0 ? NaN : mean[row * other.num_concepts + match[concept]] };
   }).sort((one, two) => Math.abs(two.share - (two.other || 0)) - Math.abs(one.share - (one.other || 0)));
   const most = Math.max(...rows.flatMap((one) => [one.share, Math.abs(one.other || 0)]));
-  const cell = (/** @type {number} */ share) => h("td", {}, Number.isNaN(share) ? h("span", { class: "faint" }, "no such concept") : [shareBar(share, most), h("span", { class: "number" }, percent(share, 1))]);
+  const cell = (/** @type {number} */ share, /** @type {string} */ label) => h("td", { "data-label": label }, Number.isNaN(share) ? h("span", { class: "faint" }, "no such concept") : [shareBar(share, most), h("span", { class: "number" }, percent(share, 1))]);
   const same = rows.filter((one) => one.overlap >= 0.5).length;
   return h("section", { "aria-labelledby": "checkpoints" },
     h("h2", { id: "checkpoints" }, "Two checkpoints"),
     h("p", {}, "This file: ", own(index.title), ". The other: ", own(other.title), "."),
     h("p", { class: "faint" }, `Concepts of ${layer.name} are matched by the decisions that rank them highest (each once, the largest overlap first). ${same} of ${rows.length} share half of these or more. Shares are means for the class for which the concept counts most here.`),
-    h("p", { class: "faint" }, "Pictures of the other's concepts are cut around the place where its strongest neuron counts most; where the heatmaps of its samples are kept beside its file, to what that neuron looked at."),
+    h("p", { class: "faint" }, "Pictures of the other's concepts are cut around their strongest neurons; to what these looked at where earlier figures left that beside the file."),
     h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "table of two checkpoints, scrolls sideways" }, h("table", { class: "differences" },
       h("thead", {}, h("tr", {}, ["concept", "class", "here", "there", "matched with", "overlap"].map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, rows.slice(0, LISTED).map((one) => h("tr", {}, h("th", { scope: "row" }, conceptLink(layer, one.concept, { count: 3 })), h("td", {}, own(className(one.classId))), cell(one.share), cell(one.other), h("td", {}, one.match < 0 ? "none" : [cropRow(`c${one.match} of the other`, otherReferences(one.match).slice(0, 3)), h("span", { class: "caption" }, `c${one.match}`)]), h("td", { class: "number" }, percent(one.overlap))))))),
+      h("tbody", {}, rows.slice(0, LISTED).map((one) => h("tr", {}, h("th", { scope: "row" }, conceptLink(layer, one.concept, { count: 3 })), h("td", { "data-label": "class" }, own(className(one.classId))), cell(one.share, "here"), cell(one.other, "there"), h("td", { "data-label": "matched with" }, one.match < 0 ? "none" : [cropRow(`c${one.match} of the other`, otherReferences(one.match).slice(0, 3)), h("span", { class: "caption" }, `c${one.match}`)]), h("td", { class: "number", "data-label": "overlap" }, percent(one.overlap))))))),
     saving("checkpoints", () => ({ columns: ["concept", "class", "here", "there", "matched_with", "overlap"], rows: rows.map((one) => [one.concept, className(one.classId), one.share, one.other, one.match, one.overlap]) })));
 }

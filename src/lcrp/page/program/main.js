@@ -11,7 +11,7 @@ import { h, own } from "./dom.js";
 import { missing } from "./missing.js";
 import { decisionLayer, prepare } from "./model.js";
 import { overview } from "./overview.js";
-import { showAll } from "./parts.js";
+import { showAll, showRest } from "./parts.js";
 import { search } from "./search.js";
 
 /** @typedef {{title: string, element: HTMLElement, keys?: Record<string, any>, up?: string, shown?: () => void, leave?: () => void, all?: () => void}} View */
@@ -20,7 +20,7 @@ import { search } from "./search.js";
 const VIEWS = { overview, decisions: decisionsView, decision: decisionView, concept: conceptView, concepts: conceptsView, compare: compareView };
 const SHEET = [
   ["j, k", "next, previous: decision, concept"], ["h, l", "layer before, after"], ["1 to 9", "concept of the decision: show where it lies"],
-  ["o", "heatmap on, off"], ["c", "compare this decision"], ["b", "bookmark"], ["/", "search"], ["Esc", "up, or close"], ["?", "this sheet"],
+  ["o", "heatmap on, off"], ["c", "compare this decision"], ["b", "bookmark"], ["/", "search"], ["Ctrl P", "print, with all pictures"], ["Esc", "up, or close"], ["?", "this sheet"],
 ];
 
 /** @type {View} */
@@ -49,6 +49,14 @@ function render() {
   }
   shownPath = path.join("/") || "overview";
   view.shown?.();
+  if (!view.all) showRest();
+}
+
+/** Print the view with all its pictures. */
+async function printed() {
+  view.all?.();
+  await showAll();
+  print();
 }
 
 /** @param {string} name of the view */
@@ -65,6 +73,11 @@ function navigate(name) {
 
 /** @param {KeyboardEvent} event */
 function pressed(event) {
+  if ((event.ctrlKey || event.metaKey) && event.key === "p") {
+    event.preventDefault();
+    printed();
+    return;
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || sheet.open) return;
   const target = /** @type {HTMLElement} */ (event.target);
   const isTyping = target.matches("input:not([type=range], [type=checkbox]), select, textarea");

@@ -6,8 +6,9 @@ import { h, own, percent, svg } from "./dom.js";
 import { className, conceptName, decisionLayer, verdict } from "./model.js";
 
 const SIDE = 96; // of a crop in its strip
+const LEISURE = 400; // milliseconds until what is not on the screen is drawn
 
-/** @type {WeakMap<Element, () => void>} */
+/** @type {WeakMap<Element, () => any>} */
 const tasks = new WeakMap();
 const watcher = new IntersectionObserver(
   (entries) => {
@@ -20,16 +21,27 @@ const watcher = new IntersectionObserver(
   { rootMargin: "200px" },
 );
 
-/** Do something once an element is about to be seen. @param {any} element @param {() => void} task */
+/** Do something once an element is about to be seen. @param {any} element @param {() => any} task */
 export function whenSeen(element, task) {
   tasks.set(element, task);
   watcher.observe(element);
   return element;
 }
 
+const waiting = () => [...document.querySelectorAll("canvas[data-lazy]")];
+let rest = 0;
+
 /** Show pictures that are not on the screen, for printing. */
-export function showAll() {
-  for (const element of document.querySelectorAll("canvas[data-lazy]")) tasks.get(element)?.();
+export const showAll = () => Promise.all(waiting().map((element) => tasks.get(element)?.()));
+
+/** The same, one after the other, once a view was looked at for a while: whoever prints it from the menu waits for nothing. */
+export async function showRest() {
+  const mine = ++rest;
+  await new Promise((resolve) => setTimeout(resolve, LEISURE));
+  for (const element of waiting()) {
+    if (mine !== rest) return;
+    await tasks.get(element)?.();
+  }
 }
 
 /** @param {HTMLCanvasElement} canvas @param {number} number @param {(image: ImageBitmap, context: CanvasRenderingContext2D) => void} draw */

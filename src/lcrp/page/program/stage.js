@@ -7,6 +7,7 @@ import { h, percent, svg } from "./dom.js";
 import { conceptName, decisionLayer, decisions } from "./model.js";
 
 const SHARE = 0.85; // opacity of the overlay at first
+const LARGER = 5; // pixels for a cell of a map
 
 /** What a person chose, kept from one decision to the next. */
 const chosen = { opacity: SHARE, isShared: false, isShown: true };
@@ -18,6 +19,7 @@ export function stage(decision, { isSmall = false } = {}) {
   const others = decisions.filter((one) => one.picture === decision.picture && one.box);
   const ground = h("canvas", { class: "ground", width: columns, height: rows, role: "img", "aria-label": `photograph ${shown.name}` });
   const overlay = h("canvas", { class: "overlay", "aria-hidden": "true" });
+  const grid = document.createElement("canvas");
   const boxes = svg("svg", { class: "boxes", viewBox: `0 0 ${columns} ${rows}`, preserveAspectRatio: "none", "aria-hidden": "true" },
     others.filter((one) => one !== decision).map((one) => box(one, columns, rows, "other")),
     decision.box ? box(decision, columns, rows, "this") : null);
@@ -42,7 +44,8 @@ export function stage(decision, { isSmall = false } = {}) {
     if (!arrays) return;
     const reference = chosen.isShared ? 0 : map;
     const full = shading(part(reference), decision.limits[reference]);
-    paint(overlay, part(map), arrays.shape.slice(1), decision.limits[map], full);
+    paint(grid, part(map), arrays.shape.slice(1), decision.limits[map], full);
+    enlarge(overlay, grid);
     const what = map ? `relevance through ${conceptName(decisionLayer(), decision.facts.concepts[map - 1].concept)}` : "relevance of the decision";
     const bar = h("canvas", { class: "scale", role: "img", "aria-label": "colour scale: blue speaks against, red for the decision" });
     paintBar(bar);
@@ -108,6 +111,15 @@ function box(one, columns, rows, kind) {
   const place = { x: left * columns, y: top * rows, width: (right - left) * columns, height: (bottom - top) * rows };
   const open = kind === "other" ? () => go(href(["decision", one.id])) : null;
   return svg("g", { class: kind, onclick: open }, svg("title", {}, `${one.facts.class} ${one.facts.confidence.toFixed(2)}, ${percent(one.facts.outside)} outside`), svg("rect", { class: "under", ...place }), svg("rect", place));
+}
+
+/** Draw a small canvas smoothly on a larger one: paper knows no smoothing. @param {HTMLCanvasElement} canvas @param {HTMLCanvasElement} grid */
+function enlarge(canvas, grid) {
+  canvas.width = LARGER * grid.width;
+  canvas.height = LARGER * grid.height;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.imageSmoothingQuality = "high";
+  context.drawImage(grid, 0, 0, canvas.width, canvas.height);
 }
 
 /** The outline of a mask. @param {HTMLCanvasElement} canvas @param {Uint8Array} cells @param {number[]} size */
