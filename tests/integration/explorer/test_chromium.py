@@ -319,6 +319,10 @@ def test_concepts_are_listed_filtered_and_sorted(browser: Browser, page_file: Pa
     of_class = context.class_id == 1
     known = dict(zip(context.concept[of_class].tolist(), context.context[of_class].tolist(), strict=True))
     assert page.evaluate(numbers) == sorted((one for one in known if known[one] >= 0.5), key=lambda one: -known[one])
+    page.go("#/concepts?sort=name")
+    labels = page.evaluate(cards + ".map((one) => one.textContent)")
+    assert labels[0] == "boat (c3)"
+    assert page.evaluate(numbers)[-2:] == sorted(page.evaluate(numbers)[-2:])
     page.go("#/concepts?named=true")
     assert page.evaluate(numbers) == [3]
     page.press("l")

@@ -7,14 +7,15 @@ import { virtualList } from "./list.js";
 import { className, conceptName, decisionLayer, layers, outsideOfConcepts } from "./model.js";
 import { crops, filterChip, outsideBar, saving, selection } from "./parts.js";
 
-/** @typedef {{concept: number, classId: number, share: number, context: number, low: number, high: number, count: number, name: string}} Row */
+/** @typedef {{concept: number, classId: number, share: number, context: number, low: number, high: number, count: number, name: string, label: string}} Row a label is the name, else the one that is proposed, else the number */
 
+const isNumber = (/** @type {Row} */ one) => one.label === `c${one.concept}`;
 const ORDERS = {
   share: ["largest share", (/** @type {Row} */ a, /** @type {Row} */ b) => b.share - a.share],
   context: ["most on the context", (/** @type {Row} */ a, /** @type {Row} */ b) => (b.context || -1) - (a.context || -1)],
   object: ["least on the context", (/** @type {Row} */ a, /** @type {Row} */ b) => (Number.isNaN(a.context) ? 2 : a.context) - (Number.isNaN(b.context) ? 2 : b.context)],
   decisions: ["most explained decisions", (/** @type {Row} */ a, /** @type {Row} */ b) => b.count - a.count],
-  name: ["name", (/** @type {Row} */ a, /** @type {Row} */ b) => Number(!a.name) - Number(!b.name) || a.name.localeCompare(b.name)],
+  name: ["name", (/** @type {Row} */ a, /** @type {Row} */ b) => Number(isNumber(a)) - Number(isNumber(b)) || (isNumber(a) ? 0 : a.label.localeCompare(b.label))],
   number: ["number", () => 0],
 };
 const SLIGHT = 0.01; // of a class's relevance
@@ -28,7 +29,7 @@ function rowsOf(layer, row) {
     const score = scores.get(`${concept}.${best.classId}`);
     const found = decided.get(concept);
     const context = scores.size ? (score?.context ?? NaN) : (found?.outside ?? NaN);
-    return { concept, classId: best.classId, share: best.share, context, low: score?.low ?? NaN, high: score?.high ?? NaN, count: found?.count ?? 0, name: named(layer, concept) };
+    return { concept, classId: best.classId, share: best.share, context, low: score?.low ?? NaN, high: score?.high ?? NaN, count: found?.count ?? 0, name: named(layer, concept), label: conceptName(layer, concept) };
   });
 }
 
@@ -63,7 +64,7 @@ export function conceptsView() {
       h("p", { role: "status" }, found.length === rows.length ? counted(rows.length, "concept") : `${found.length} of ${counted(rows.length, "concept")}`, " of ", own(layer.name),
         ". Share: mean part of the layer's relevance ", row < 0 ? "for the class for which it counts most" : "for the class", "; ",
         layer.context().length ? "its relevance " : "its relevance in explained decisions ", h("span", { class: "key out" }, "outside"), h("span", { class: "key" }, "on the object"),
-        layer.proposed ? ". A name with ? is proposed, not given" : null),
+        layer.proposed ? h("span", { class: "faint" }, "A name with ? is proposed, not given.") : null),
       found.length ? list.element : h("p", {}, "No concept is left by these filters. ", h("a", { href: href(["concepts"]) }, "Show all")),
       saving("concepts", () => ({ columns: ["concept", "name", "class", "share", "context", "low", "high", "explained_decisions"], rows: found.map((one) => [one.concept, one.name, className(one.classId), one.share, one.context, one.low, one.high, one.count]) }))),
     shown: list.update,
@@ -75,7 +76,7 @@ export function conceptsView() {
 
 /** @param {import("./model.js").Layer} layer @param {Row} one @param {number} row */
 function card(layer, one, row) {
-  const limits = Number.isNaN(one.low) ? {} : { low: one.low, high: one.high };
+  const limits = Number.isNaN(one.low + one.high) ? {} : { low: one.low, high: one.high };
   return h("a", { class: "concept-card", href: href(["concept", layer.name, one.concept], { class: row < 0 ? null : className(one.classId) }) },
     crops(layer, one.concept, 4, row < 0 ? null : one.classId),
     h("span", { class: "first" }, h("strong", {}, own(conceptName(layer, one.concept))),

@@ -36,8 +36,8 @@ export function percent(/** @type {number | null | undefined} */ share, digits =
   return `${(100 * share).toFixed(digits).replace("-", "\u2212")} %`;
 }
 
-/** '2 pictures', '2 pictures, cut into 9 tiles'. */
-export const pictures = (/** @type {number} */ count, /** @type {number} */ tiles) => `${counted(count, "picture")}${tiles > count ? `, cut into ${tiles.toLocaleString("en")} tiles` : ""}`;
+/** '2 pictures', '9 tiles of 2 pictures'. */
+export const pictures = (/** @type {number} */ count, /** @type {number} */ tiles) => `${tiles > count ? `${counted(tiles, "tile")} of ` : ""}${counted(count, "picture")}`;
 
 /** '1 decision', '2 decisions'. */
 export const counted = (/** @type {number} */ count, /** @type {string} */ word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;

@@ -49,7 +49,7 @@ function head(classes) {
     h("h1", { tabindex: "-1" }, "What does it look at?"),
     lead,
     h("p", { class: "faint" },
-      `Concepts ranked over ${counted(facts.num_targets, "decision")} in ${pictures(facts.num_photographs ?? facts.num_samples, facts.num_samples)} of `, own(facts.dataset), "; ",
+      `Concepts ranked over ${counted(facts.num_targets, "decision")} in ${pictures(facts.num_photographs ?? facts.num_samples, facts.num_samples)} (`, own(facts.dataset), "); ",
       decisions.length
         ? h("a", { href: href(["decisions"]) }, `${counted(decisions.length, "decision")} explained`, hits + alarms ? ` (${counted(hits, "hit")}, ${counted(alarms, "false alarm")})` : "")
         : "no single decision is explained here",
