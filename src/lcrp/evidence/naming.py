@@ -2,7 +2,7 @@
 
 Network dissection (Bau et al. 2017) names a unit by where it is active. Here a concept c is named by its relevance: of
 every thing F that is seen in a picture (a class, a part, a context), how much of the concept's share s of a decision
-rests on it:
+rests on it::
 
     v = max(s, 0)               F is the object decided on: without it nothing is left to decide
     v = max(s, 0) (p_F - a_F)   any other F: p_F is the share of the positive relevance of the concept's conditional
