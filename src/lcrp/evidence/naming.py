@@ -9,7 +9,8 @@ rests on it::
                                 heatmap within F, a_F the share of the picture that F covers, which is chance
 
 The name is the F with the largest mean of v over the decisions in whose pictures it is seen. It fits if the mean lies
-above 0 and the AUROC above 0.5, both at 5 % shared among all things (Bonferroni), and the AUROC is at least 0.7. The
+above 0 and the AUROC above 0.5, both at 5 % shared among all things (Bonferroni), the AUROC is at least 0.7, and at
+least a third of the concept's positive share in these decisions rests on F. The
 AUROC (as INVERT, Bykov et al. 2023) is over all decisions, not the top ones: the chance that the share is larger in a
 decision with F than in one without. Errors are those of pictures, not of decisions: decisions of one picture are no
 independent witnesses.
@@ -18,7 +19,7 @@ Axes: N decision, C concept, F thing, P picture.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -32,6 +33,7 @@ Array = npt.NDArray[np.float64]
 
 LEAST_PICTURES = 5  # with a thing, and without it: of less no name is proposed
 LEAST_AUROC = 0.7
+LEAST_RESTING = 1 / 3  # of the positive share in decisions with the thing
 UNKNOWN = Interval(value=float("nan"), low=float("nan"), high=float("nan"))
 
 
@@ -92,41 +94,49 @@ def proposals(sightings: Sequence[Sighting], among: Sequence[str] | None = None)
     seen = sorted({name for one in sightings for name in (*one.beyond, one.own) if name})
     classes = {one.own for one in sightings}
     known: list[str] = []
-    found: list[tuple[Array, Array]] = []
+    found: list[tuple[Array, Array, Array]] = []
     for name in seen if among is None else [one for one in seen if one in among]:
         rows = [number for number, one in enumerate(sightings) if name in one.beyond or name == one.own]
         if len(set(pictures[rows].tolist())) >= LEAST_PICTURES:
             known.append(name)
-            found.append(_mean(np.stack([sightings[row].values(name) for row in rows]), pictures[rows]))
+            mean, error = _mean(np.stack([sightings[row].values(name) for row in rows]), pictures[rows])
+            found.append((mean, error, np.maximum(shares[rows], 0.0).mean(axis=0)))
     if not known:
         return tuple(Proposal() for _ in shares.T)
-    mean, error = (np.stack(part) for part in zip(*found, strict=True))  # [F, C] each
+    mean, error, positive = (np.stack(part) for part in zip(*found, strict=True))  # [F, C] each
     best = mean.argmax(axis=0)
     corrected = NormalDist().inv_cdf(1.0 - (1.0 - LEVEL) / len(known))
+    rests = (mean > corrected * error) & (mean >= LEAST_RESTING * positive)
     with_thing = {
         name: np.array([one.own == name if name in classes else name in one.beyond for one in sightings])
         for name in known
     }
+    is_told = {name: _is_told(label, pictures) for name, label in with_thing.items()}
     return tuple(
-        _proposal(known[row], mean[row, concept], error[row, concept], shares[:, concept], with_thing[known[row]],
-                  pictures, corrected)
+        _proposal(
+            Proposal(name=known[row], fits=bool(rests[row, concept]), value=float(mean[row, concept])),
+            auroc(shares[:, concept], with_thing[known[row]], pictures) if is_told[known[row]] else None,
+            corrected,
+        )
         for concept, row in enumerate(best.tolist())
-    )  # fmt: skip
+    )
 
 
-def _proposal(
-    name: str, mean: float, error: float, shares: Array, label: npt.NDArray[np.bool_],
-    pictures: npt.NDArray[np.int64], corrected: float,
-) -> Proposal:  # fmt: skip
-    if min(len(np.unique(pictures[label])), len(np.unique(pictures[~label]))) < LEAST_PICTURES:
-        return Proposal(name=name, value=float(mean))
-    area, spread = auroc(shares, label, pictures)
-    usual = NormalDist().inv_cdf((1.0 + LEVEL) / 2.0)
-    return Proposal(
-        name=name,
-        fits=bool(mean > corrected * error and area > 0.5 + corrected * spread and area >= LEAST_AUROC),
-        value=float(mean),
-        auroc=Interval(value=area, low=max(0.0, area - usual * spread), high=min(1.0, area + usual * spread)),
+def _is_told(label: npt.NDArray[np.bool_], pictures: npt.NDArray[np.int64]) -> bool:
+    """Whether enough pictures are with a thing, and without it."""
+    return min(len(np.unique(pictures[label])), len(np.unique(pictures[~label]))) >= LEAST_PICTURES
+
+
+def _proposal(best: Proposal, score: tuple[float, float] | None, corrected: float) -> Proposal:
+    """A name together with its AUROC, whose error is given, too; None if too few pictures tell."""
+    if score is None:
+        return replace(best, fits=False)
+    area, error = score
+    width = NormalDist().inv_cdf((1.0 + LEVEL) / 2.0) * error
+    return replace(
+        best,
+        fits=best.fits and area > 0.5 + corrected * error and area >= LEAST_AUROC,
+        auroc=Interval(value=area, low=max(0.0, area - width), high=min(1.0, area + width)),
     )
 
 

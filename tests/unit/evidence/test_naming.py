@@ -45,6 +45,15 @@ def test_only_some_names_may_be_proposed() -> None:
     assert not water.fits  # it is seen everywhere: nothing tells whether the concept needs it
 
 
+def test_a_name_on_which_little_rests_does_not_fit() -> None:
+    """A concept may count more where the sky is seen, and yet look everywhere: random networks have such."""
+    for beyond, fits in ((0.3, False), (0.4, True)):
+        seen = [sighting(n, "", [0.4 + 0.01 * n], boat=[0.0], sky=[beyond]) for n in range(9)]
+        others = [sighting(20 + n, "", [0.1 + 0.01 * n], boat=[0.0]) for n in range(9)]
+        (found,) = proposals([*seen, *others])
+        assert (found.name, found.fits, found.auroc.value) == ("sky", fits, 1.0)
+
+
 def test_few_pictures_propose_nothing_however_many_decisions() -> None:
     """Decisions of one picture are no independent witnesses."""
     some = [sighting(n % (LEAST_PICTURES - 1), "boat", [0.5], boat=[0.5]) for n in range(100)]
