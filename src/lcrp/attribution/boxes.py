@@ -4,6 +4,7 @@ Axes: D detection, K class, H W picture.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torchvision.ops import box_iou
@@ -12,6 +13,7 @@ from lcrp.attribution.pixels import annotated_object, content_mask, touched_pixe
 from lcrp.attribution.task import Box, Targets, annotation_of, check_class
 from lcrp.attribution.wording import corners, listed_detections, near_detections
 from lcrp.errors import TargetError
+from lcrp.values.candidates import Candidates
 from lcrp.values.prediction import Detections
 from lcrp.values.region import Region
 from lcrp.values.sample import Annotation, Sample
@@ -38,6 +40,10 @@ class BoxDecisions:
     def seeds_logits(self) -> bool:
         """Whether seeds lie on logits."""
         return True
+
+    def candidates(self, output: Any, opened: Any = None, *, least: float) -> list[Candidates]:
+        """What might have been kept of every image, and what removed each."""
+        raise NotImplementedError
 
     def present_classes(self, annotation: Annotation) -> list[int]:
         """Class ids of the annotated boxes, ascending."""

@@ -4,7 +4,7 @@ Axes: B batch, M box of the raw output, D detection, K class, H W picture.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, get_args
 
@@ -12,9 +12,10 @@ import torch
 
 from lcrp.attribution.boxes import BoxDecisions
 from lcrp.attribution.instances import both_factors, mask_logits, mask_seed, predicted_masks
-from lcrp.attribution.nms import kept_detections
+from lcrp.attribution.nms import candidates_of, kept_detections
 from lcrp.attribution.readout import box_readout
 from lcrp.errors import ConfigError, at_least, one_of, refuse, within
+from lcrp.values.candidates import Candidates
 from lcrp.values.prediction import Detections, DetectorOutput
 from lcrp.values.target import ExplainedTarget
 
@@ -77,21 +78,41 @@ class DetectionTask(BoxDecisions):
         Raises:
             ConfigError: the class names do not fit the output, or it has no objectness where that is to be explained.
         """
-        self._check(output)
-        probabilities, objectness = output.class_probabilities(), output.objectness()
-        if not output.is_class_trained:
-            self._tell()
-        boxes = output.boxes.detach().to(probabilities)
-        images = zip(boxes, objectness, probabilities, strict=True)
         iou = None if output.is_one_to_one else self.iou
         kept = [
             kept_detections(*image, confidence=self.confidence, iou=iou, max_detections=self.max_detections)
-            for image in images
+            for image in self._images(output)
         ]
         if output.masks is None:
             return kept
         masks = [predicted_masks(output.masks, image, one.rows, one.boxes) for image, one in enumerate(kept)]
         return [replace(one, masks=own) for one, own in zip(kept, masks, strict=True)]
+
+    def candidates(
+        self,
+        output: DetectorOutput,
+        opened: DetectorOutput | None = None,  # noqa: ARG002
+        *,
+        least: float,
+    ) -> list[Candidates]:
+        """What might have been kept of every image, and what removed each.
+
+        Args:
+            output: of the network.
+            opened: nothing here: `output` has all rows.
+            least: confidence above which a row is a candidate, whatever the threshold.
+        """
+        iou = None if output.is_one_to_one else self.iou
+        limits = {"confidence": self.confidence, "max_detections": self.max_detections, "least": least}
+        return [candidates_of(*image, iou=iou, **limits) for image in self._images(output)]  # type: ignore[arg-type]
+
+    def _images(self, output: DetectorOutput) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """Boxes [M, 4], objectness [M] and class probabilities [M, K] of every image, from which boxes are selected."""
+        self._check(output)
+        probabilities, objectness = output.class_probabilities(), output.objectness()
+        if not output.is_class_trained:
+            self._tell()
+        return zip(output.boxes.detach().to(probabilities), objectness, probabilities, strict=True)
 
     def _explains_objectness(self, output: DetectorOutput) -> bool:
         if self.read is not None:

@@ -4,14 +4,18 @@ Axes: B batch, D detection, R row of class logits, K class, L column of logits.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch.nn.functional import pad
-from torchvision.ops import box_iou
+from torchvision.ops import batched_nms, box_iou
 
 from lcrp.attribution.boxes import BoxDecisions
+from lcrp.attribution.nms import CLASS_SHIFT, suppressors
 from lcrp.errors import ConfigError, at_least, refuse, within
-from lcrp.values.prediction import Detections, KeptBoxes, KeptOutput
+from lcrp.values.candidates import Candidates, Fate
+from lcrp.values.prediction import Detections, KeptBoxes, KeptOutput, OwnSelection
 from lcrp.values.target import ExplainedTarget
 
 SAME_IOU = 0.5  # from which on a box of the same class is the same decision in another forward pass
@@ -58,8 +62,7 @@ class KeptDetectionTask(BoxDecisions):
             raise ConfigError(
                 f"the detector has {len(picture.columns)} classes, but {len(self.class_names)} class names are given"
             )
-        order = picture.scores.argsort(descending=True, stable=True)
-        order = order[picture.scores[order] > self.confidence][: self.max_detections]
+        order = self._order(picture)[: self.max_detections]
         scores = picture.scores[order].to(picture.probabilities)
         labels = picture.class_ids[order]
         probabilities = torch.zeros(len(order), len(self.class_names)).to(scores)  # a box is of its label alone
@@ -73,6 +76,58 @@ class KeptDetectionTask(BoxDecisions):
             objectness=torch.ones_like(scores).cpu(),
             beside=picture.probabilities[picture.rows[order]].cpu(),
         )
+
+    def _order(self, picture: KeptBoxes) -> torch.Tensor:
+        """The network's own boxes above the threshold, most confident first."""
+        order = picture.scores.argsort(descending=True, stable=True)
+        return order[picture.scores[order] > self.confidence]
+
+    def candidates(self, output: KeptOutput, opened: KeptOutput | None = None, *, least: float) -> list[Candidates]:
+        """What might have been kept of every image, and what removed each.
+
+        Args:
+            output: of the network, as it selects.
+            opened: of the network without its selection; None where it cannot be had, and only the boxes that it keeps
+                itself are candidates.
+            least: score above which `opened` gives boxes.
+        """
+        pairs = zip(output.pictures, output.pictures if opened is None else opened.pictures, strict=True)
+        selection = OwnSelection() if opened is None or output.selection is None else output.selection
+        known = [self._candidates(own, every, selection, least=least) for own, every in pairs]
+        return known if opened is not None else [replace(one, is_complete=False) for one in known]
+
+    def _candidates(self, own: KeptBoxes, every: KeptBoxes, selection: OwnSelection, *, least: float) -> Candidates:
+        """Of one picture: `own` boxes of the network, and `every` one that it might have kept."""
+        number = {pair: place for place, pair in enumerate(_pairs(own))}
+        above = self._order(own).tolist()
+        kept, late = set(above[: self.max_detections]), set(above[self.max_detections :])
+        threshold = max(self.confidence, -1.0 if selection.confidence is None else selection.confidence)
+        pairs, scores = _pairs(every), every.scores.tolist()
+        fates: list[Fate] = []
+        rows = []
+        for place in sorted(range(len(pairs)), key=lambda one: (-scores[one], number.get(pairs[one], len(number)))):
+            mine = number.get(pairs[place])
+            if scores[place] <= least and mine not in kept:
+                continue
+            rows.append(place)
+            if mine in kept:
+                fates.append(Fate.KEPT)
+            elif mine in late:
+                fates.append(Fate.MAX_DETECTIONS)
+            elif mine is not None or scores[place] <= threshold:
+                fates.append(Fate.BELOW_THRESHOLD)
+            else:
+                fates.append(Fate.TOP_K)
+        chosen = torch.tensor(rows, dtype=torch.int64, device=every.boxes.device)
+        found = Candidates(
+            rows=every.rows[chosen].cpu().numpy(),
+            boxes=every.boxes[chosen].double().cpu().numpy(),
+            class_ids=every.class_ids[chosen].cpu().numpy(),
+            scores=every.scores[chosen].double().cpu().numpy(),
+            fates=np.array(fates, dtype=np.int8),
+            neighbours=np.full(len(fates), -1, dtype=np.int64),
+        )
+        return found if selection.iou is None else _with_neighbours(found, own, selection)
 
     def class_confidences(self, prediction: Detections, explained: ExplainedTarget) -> torch.Tensor:
         """What the network would score its box with for every class, [K]: score_t p_k / p_t for target t.
@@ -148,6 +203,42 @@ def _place(picture: KeptBoxes, explained: ExplainedTarget) -> tuple[int, int]:
     if not len(picture.places):
         return 0, column
     return int(_overlap(box, picture.places).argmax()), column
+
+
+def _pairs(picture: KeptBoxes) -> list[tuple[int, int]]:
+    """Row and class of every box, which no two boxes of a picture share."""
+    return list(zip(picture.rows.tolist(), picture.class_ids.tolist(), strict=True))
+
+
+def _with_neighbours(found: Candidates, own: KeptBoxes, selection: OwnSelection) -> Candidates:
+    """The same, where those that the network's own NMS dropped know for which.
+
+    What survives the library's own function, but is not among its boxes, came too late, or was one of too many before.
+    """
+    assert selection.iou is not None
+    is_own = _is_own(found, own)
+    contends = np.flatnonzero(is_own | (found.fates == Fate.TOP_K))
+    boxes, labels = torch.from_numpy(found.boxes[contends]), torch.from_numpy(found.class_ids[contends])
+    survivors = batched_nms(boxes, torch.from_numpy(found.scores[contends]), labels, selection.iou).numpy()
+    is_full = selection.max_detections is not None and len(own.rows) + own.num_unnamed >= selection.max_detections
+    fates, neighbours = found.fates.copy(), found.neighbours.copy()
+    survives = np.isin(np.arange(len(contends)), survivors)
+    if is_full:
+        fates[contends[survives & ~is_own[contends]]] = Fate.MAX_DETECTIONS
+    winners = survivors[is_own[contends[survivors]] | is_full]
+    lost = np.flatnonzero(~is_own[contends] & ~survives)
+    shifted = boxes + CLASS_SHIFT * labels[:, None]
+    by = suppressors(shifted[lost], shifted[winners], selection.iou).numpy()
+    lost, by = lost[by >= 0], by[by >= 0]
+    fates[contends[lost]] = Fate.NMS
+    neighbours[contends[lost]] = contends[winners[by]]
+    return replace(found, fates=fates, neighbours=neighbours)
+
+
+def _is_own(found: Candidates, own: KeptBoxes) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """[N] bool, candidates that the network kept itself."""
+    pairs = set(_pairs(own))
+    return np.array([pair in pairs for pair in zip(found.rows.tolist(), found.class_ids.tolist(), strict=True)], bool)
 
 
 def _overlap(box: torch.Tensor, others: torch.Tensor) -> torch.Tensor:

@@ -6,9 +6,9 @@ Axes: B batch, D detection, R row of class logits, K class, L column of logits, 
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 
 from lcrp.errors import ConfigError
 from lcrp.models.origin import Scored, ScoresSeen, rows_of
-from lcrp.values.prediction import KeptBoxes, KeptOutput, at_least_float32
+from lcrp.values.prediction import KeptBoxes, KeptOutput, OwnSelection, at_least_float32
 from lcrp.values.query_masks import QueryMasks
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,37 @@ class Reader(Protocol):
     def read(self, library: nn.Module, x: Tensor) -> Tensor | KeptOutput | QueryMasks:
         """Logits [B, K, H, W], kept boxes, or classes and masks of queries, of pictures [B, 3, H, W]."""
         ...
+
+
+@runtime_checkable
+class Openable(Protocol):
+    """A reader that can leave out the library's own selection of boxes."""
+
+    def opened(self, least: float) -> Reader:
+        """The same without selection: every box of a class with a score above `least`."""
+        ...
+
+
+@contextmanager
+def opened(network: nn.Module, least: float) -> Iterator[bool]:
+    """Within the block a library's detector gives all boxes with a score above `least`, as if it selected none.
+
+    Args:
+        network: any.
+        least: score.
+
+    Yields:
+        Whether it does; networks that leave the selection to others, or whose own selection is not known, are as ever.
+    """
+    if not isinstance(network, LibraryNetwork) or not isinstance(network.reader, Openable):
+        yield False
+        return
+    before = network.reader
+    network.reader = before.opened(least)
+    try:
+        yield True
+    finally:
+        network.reader = before
 
 
 class LibraryNetwork(nn.Module):
@@ -107,12 +138,14 @@ class DetectorReader:
         num_columns: L of the class logits.
         columns: that of every class; index = class id. Detections of other columns are left out.
         told: columns of which it was said that they are.
+        least: score above which every box is given, without NMS and bounds; None for the library's own selection.
     """
 
     num_columns: int
     columns: tuple[int, ...]
     takes_one: bool = True
     told: set[int] = field(default_factory=set, compare=False, repr=False)
+    least: float | None = None
 
     def __post_init__(self) -> None:
         wrong = [column for column in self.columns if not 0 <= column < self.num_columns]
@@ -127,7 +160,14 @@ class DetectorReader:
         """
         if x.dtype == torch.bfloat16:
             raise ConfigError(f"{type(library).__name__} has no NMS in bfloat16: explain it in float32")
-        return KeptOutput(pictures=tuple(self._kept(library, x[row]) for row in range(len(x))))
+        selecting = getattr(library, "roi_heads", library)
+        with _unselective(selecting, self.least):
+            pictures = tuple(self._kept(library, x[row]) for row in range(len(x)))
+        return KeptOutput(pictures=pictures, selection=_selection(selecting))
+
+    def opened(self, least: float) -> "DetectorReader":
+        """The same without selection: every box of a class with a score above `least`."""
+        return replace(self, least=least)
 
     def _kept(self, library: nn.Module, picture: Tensor) -> KeptBoxes:
         """What is kept of one picture [3, H, W]."""
@@ -154,6 +194,7 @@ class DetectorReader:
             columns=columns,
             probabilities=torch.cat(probabilities)[:, columns],
             places=places,
+            num_unnamed=int((~is_named).sum()),
         )
 
     def _tell_unnamed(self, labels: Tensor) -> None:
@@ -163,6 +204,30 @@ class DetectorReader:
             listed = ", ".join(map(str, new))
             log.warning("detections of classes without a name are left out: columns %s of the class logits", listed)
             self.told.update(new)
+
+
+_OPEN = {"nms_thresh": 2.0, "detections_per_img": 1 << 40, "topk_candidates": 1 << 40}
+
+
+def _selection(selecting: nn.Module) -> OwnSelection:
+    """How a module of the library selects."""
+    found = (getattr(selecting, name, None) for name in ("score_thresh", "nms_thresh", "detections_per_img"))
+    confidence, iou, limit = found
+    return OwnSelection(confidence=confidence, iou=iou, max_detections=limit)
+
+
+@contextmanager
+def _unselective(selecting: nn.Module, least: float | None) -> Iterator[None]:
+    """Within the block a module of the library drops nothing above a score; None changes nothing."""
+    wanted = {"score_thresh": least, **_OPEN}
+    before = {} if least is None else {name: getattr(selecting, name) for name in wanted if hasattr(selecting, name)}
+    try:
+        for name in before:
+            setattr(selecting, name, wanted[name])
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(selecting, name, value)
 
 
 def _all_logits(library: nn.Module, noted: Sequence[Scored]) -> Tensor:

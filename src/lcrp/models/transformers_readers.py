@@ -5,7 +5,7 @@ Axes: B batch, Q query, K class, L column of logits, D detection, H W picture, h
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from lcrp.errors import CheckpointError
 from lcrp.models.library import LibraryNetwork, Reader
 from lcrp.models.transformers_names import ARCHITECTURES, DETECTION, SEGMENTATION
-from lcrp.values.prediction import KeptBoxes, KeptOutput, at_least_float32
+from lcrp.values.prediction import KeptBoxes, KeptOutput, OwnSelection, at_least_float32
 from lcrp.values.query_masks import QueryMasks
 
 NO_NAME = "N/A"  # of columns that no object has, in the published networks of COCO
@@ -79,6 +79,7 @@ class QueryReader:
         has_quality: whether a quality of the box is added to the class logits (D-FINE). It takes part in the score; the
             logit that is explained is that of the class alone.
         takes_one: pictures go through one by one.
+        least: score above which every pair of query and class is given; None for the library's own selection.
     """
 
     columns: tuple[int, ...]
@@ -86,10 +87,16 @@ class QueryReader:
     width: int
     has_quality: bool = False
     takes_one: bool = True
+    least: float | None = None
 
     def read(self, library: nn.Module, x: Tensor) -> KeptOutput:
         """What is kept of pictures [B, 3, H, W]."""
-        return KeptOutput(pictures=tuple(self._kept(library, x[row : row + 1]) for row in range(len(x))))
+        pictures = tuple(self._kept(library, x[row : row + 1]) for row in range(len(x)))
+        return KeptOutput(pictures=pictures, selection=OwnSelection())
+
+    def opened(self, least: float) -> "QueryReader":
+        """The same without selection: every pair of query and class with a score above `least`."""
+        return replace(self, least=least)
 
     def _kept(self, library: nn.Module, picture: Tensor) -> KeptBoxes:
         """What is kept of one picture [1, 3, H, W]."""
@@ -105,6 +112,8 @@ class QueryReader:
             class_ids = torch.full(decided.shape[-1:], -1, device=boxes.device)
             class_ids[columns] = torch.arange(len(columns), device=boxes.device)
             is_named = class_ids[labels] >= 0
+            if self.least is not None:
+                is_named &= scores > self.least
         return KeptBoxes(
             boxes=boxes[rows[is_named]],
             class_ids=class_ids[labels[is_named]],
@@ -123,7 +132,7 @@ class QueryReader:
             scores, labels = probabilities.max(-1)
             return probabilities, scores, torch.arange(len(logits), device=logits.device), labels
         probabilities = logits.sigmoid()
-        scores, index = probabilities.flatten().topk(len(logits))
+        scores, index = probabilities.flatten().topk(len(logits) if self.least is None else logits.numel())
         return probabilities, scores, index // logits.shape[1], index % logits.shape[1]
 
 

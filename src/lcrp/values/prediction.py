@@ -108,6 +108,7 @@ class KeptBoxes:
         probabilities: [R, K] of the classes, detached.
         places: [M, 4] xyxy in input pixels, the proposals of the first M rows; None if a row is the same anchor in
             every picture.
+        num_unnamed: boxes of columns that no class has, which are left out.
     """
 
     boxes: torch.Tensor
@@ -118,6 +119,22 @@ class KeptBoxes:
     columns: torch.Tensor
     probabilities: torch.Tensor
     places: torch.Tensor | None
+    num_unnamed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSelection:
+    """How a detector selects its boxes itself.
+
+    Attributes:
+        confidence: above which a score must be; None for no threshold.
+        iou: above which NMS drops the less confident of two boxes of a class; None for no NMS.
+        max_detections: at most so many; None for no such bound.
+    """
+
+    confidence: float | None = None
+    iou: float | None = None
+    max_detections: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +143,11 @@ class KeptOutput:
 
     Attributes:
         pictures: B of them.
+        selection: how it selected; None where nobody knows.
     """
 
     pictures: tuple[KeptBoxes, ...]
+    selection: OwnSelection | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
