@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lcrp.api.explanation import Concept, Explanation
     from lcrp.api.loading import load
     from lcrp.api.measuring import Result, context, evaluate
+    from lcrp.api.missing import Missed, missed
     from lcrp.api.passing import statistics
     from lcrp.api.statistics import ConceptStatistics, Statistics
     from lcrp.decisions.explainer import Explainer
@@ -33,6 +34,7 @@ _HOMES = {
     "Explainer": "lcrp.decisions.explainer",
     "Explanation": "lcrp.api.explanation",
     "LcrpError": "lcrp.errors",
+    "Missed": "lcrp.api.missing",
     "Result": "lcrp.api.measuring",
     "Statistics": "lcrp.api.statistics",
     "context": "lcrp.api.measuring",
@@ -41,6 +43,7 @@ _HOMES = {
     "explain": "lcrp.api.explaining",
     "figure": "lcrp.api.drawing",
     "load": "lcrp.api.loading",
+    "missed": "lcrp.api.missing",
     "read_explanation": "lcrp.api.drawing",
     "statistics": "lcrp.api.passing",
 }
@@ -51,6 +54,7 @@ __all__ = [
     "Explainer",
     "Explanation",
     "LcrpError",
+    "Missed",
     "Result",
     "Statistics",
     "__version__",
@@ -60,6 +64,7 @@ __all__ = [
     "explain",
     "figure",
     "load",
+    "missed",
     "read_explanation",
     "statistics",
 ]

@@ -57,6 +57,7 @@ class Judged:
         sample: index of the picture in the dataset.
         key: of the picture.
         candidates: all of them, filtered.
+        unplaced: [C, 4] their boxes in pixels of the input, where NMS compared them.
         detections: [D] numbers of the candidates that are detections, by descending score.
         objects: [N, 4] annotated boxes.
         labels: [N].
@@ -67,6 +68,7 @@ class Judged:
     sample: int
     key: str
     candidates: Candidates
+    unplaced: Array
     detections: npt.NDArray[np.int64]
     objects: Array
     labels: npt.NDArray[np.int64]
@@ -82,7 +84,7 @@ class Judged:
                 candidate = self._candidate(cause.candidate, cause.overlap)
                 other = int(self.candidates.neighbours[cause.candidate])
                 if other >= 0:
-                    pair = (self.candidates.boxes[[one]] for one in (cause.candidate, other))
+                    pair = (self.unplaced[[one]] for one in (cause.candidate, other))
                     neighbour = self._candidate(other, float(overlaps(*pair)[0, 0]))
             yield Miss(
                 sample=self.sample,
@@ -170,6 +172,7 @@ def judged(sample: Sample, candidates: Candidates, wanted: Filter, known: Sequen
         sample=sample.index,
         key=sample.key,
         candidates=placed,
+        unplaced=candidates.boxes,
         detections=detections,
         objects=objects,
         labels=labels,

@@ -91,6 +91,19 @@ def mean_interval(values: Array, images: Array) -> Interval:
     )
 
 
+def ratio_interval(part: Array, whole: Array, images: Array) -> Interval:
+    """Sum of part over sum of whole, [N] each, with the quantiles of those of images drawn with replacement."""
+    _, owner = np.unique(images, return_inverse=True)
+    parts, wholes = np.bincount(owner, weights=part), np.bincount(owner, weights=whole)
+    value = float(parts.sum() / wholes.sum()) if wholes.sum() else float("nan")
+    rows = draws(len(wholes), NUM_DRAWS)
+    if not len(rows):
+        return percentile_interval(value, np.empty(0))
+    drawn = wholes[rows].sum(axis=1)
+    ratios = np.divide(parts[rows].sum(axis=1), drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
+    return percentile_interval(value, ratios)
+
+
 def draws(num_images: int, num_draws: int) -> npt.NDArray[np.int64]:
     """Numbers of images, drawn with replacement, [draw, image]; none of less than two images."""
     if num_images < 2:

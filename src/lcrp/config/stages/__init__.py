@@ -13,6 +13,7 @@ from lcrp.config.stages.explore import ExploreStage
 from lcrp.config.stages.glocal import GlocalStage
 from lcrp.config.stages.inspect import InspectStage
 from lcrp.config.stages.merge import MergeStage
+from lcrp.config.stages.missed import MissedStage
 from lcrp.config.stages.own import OwnStage
 from lcrp.config.stages.render import RenderStage
 from lcrp.config.stages.train import TrainStage
@@ -26,6 +27,7 @@ STAGES: dict[str, type[Stage]] = {  # by the name of their schema
     "context": ContextStage,
     "evaluate": EvaluateStage,
     "explore": ExploreStage,
+    "missed": MissedStage,
     "truth": TruthStage,
     "inspect": InspectStage,
     "clean": CleanStage,

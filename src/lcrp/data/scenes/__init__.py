@@ -6,6 +6,7 @@ its string, the striped bar beside a horse. They have part masks, but belong to 
 may use them although they are not the object.
 """
 
+from lcrp.data.scenes.crowding import beside_same_class, occluded_by, smaller
 from lcrp.data.scenes.dataset import ScenesDataset
 from lcrp.data.scenes.draw import Drawing, draw
 from lcrp.data.scenes.names import CLASS_NAMES, COMPANIONS, CONTEXT_NAMES, OWN_CONTEXT, PARTS
@@ -21,8 +22,11 @@ __all__ = [
     "Drawing",
     "Scene",
     "ScenesDataset",
+    "beside_same_class",
     "draw",
+    "occluded_by",
     "plan",
+    "smaller",
     "with_context_swapped",
     "without_object",
     "without_part",

@@ -118,7 +118,7 @@ def with_context_swapped(scene: Scene, context: str, *, number: int | None = Non
     """
     if context not in CONTEXT_NAMES:
         raise DataError(f"context '{context}' is unknown; choose from {nearest(context, CONTEXT_NAMES)}.")
-    swapped = range(len(scene.bands)) if number is None else (_object(scene, number).band,)
+    swapped = range(len(scene.bands)) if number is None else (object_of(scene, number).band,)
     bands = tuple(replace(band, context=context) if i in swapped else band for i, band in enumerate(scene.bands))
     return replace(scene, bands=bands)
 
@@ -131,7 +131,7 @@ def without_part(scene: Scene, number: int, part: str) -> Scene:
     Raises:
         DataError: if there is no such object, or its class has no such part.
     """
-    changed = _object(scene, number)
+    changed = object_of(scene, number)
     parts = (*PARTS[changed.class_name], *COMPANIONS.get(changed.class_name, ()))
     if part not in parts:
         raise DataError(f"part '{part}' does not belong to a {changed.class_name}; choose from {nearest(part, parts)}.")
@@ -145,11 +145,12 @@ def without_object(scene: Scene, number: int) -> Scene:
     Raises:
         DataError: if there is no such object.
     """
-    _object(scene, number)
+    object_of(scene, number)
     return replace(scene, objects=(*scene.objects[:number], *scene.objects[number + 1 :]))
 
 
-def _object(scene: Scene, number: int) -> SceneObject:
+def object_of(scene: Scene, number: int) -> SceneObject:
+    """Object `number`; DataError if there is none."""
     if not 0 <= number < len(scene.objects):
         raise DataError(
             f"object {number} is not in picture '{scene.split}/{scene.index:05d}': it has {len(scene.objects)}, "

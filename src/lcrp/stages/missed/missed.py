@@ -1,0 +1,201 @@
+"""stage=missed: which annotated objects a network misses, and why; and what it finds that is not there."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lcrp.attribution.boxes import BoxDecisions
+from lcrp.attribution.engine import Attributor
+from lcrp.attribution.task import Task
+from lcrp.data.loader import chunks, num_chunks
+from lcrp.decisions.many import annotated_names
+from lcrp.decisions.misses import Filter
+from lcrp.decisions.rounds import parts_of
+from lcrp.decisions.selection import class_id_of
+from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes
+from lcrp.errors import ConfigError, DataError, refuse
+from lcrp.runs.kept_units import kept_units
+from lcrp.runs.run import Run
+from lcrp.stages.missed.boxes import BoxErrors
+from lcrp.stages.missed.pixels import PixelErrors
+from lcrp.stages.missed.settings import MissedSettings
+from lcrp.stages.missed.wording import sentences
+from lcrp.storage.evidence import write_evidence
+from lcrp.storage.units import Arrays, Units
+from lcrp.values.sample import Batch
+
+log = logging.getLogger(__name__)
+
+Parts = Sequence[Mapping[str, npt.NDArray[Any]]]
+
+EVIDENCE_FILE = "missed.h5"
+PICTURES_PER_UNIT = 64
+UNIT_VERSION = 1  # raised when kept results hold something else
+NOT_ANNOTATED, BROKEN = "pictures.not_annotated", "pictures.broken"  # counts of a unit
+
+
+def missed(subject: Subject, statistics: StatisticsSettings, settings: MissedSettings, run: Run) -> list[Path]:
+    """Say of every annotated object that is not found why, and of every false alarm what is wrong with it.
+
+    Args:
+        subject: network and annotated pictures.
+        statistics: only `batch_size` and `num_samples` count here.
+        settings: which detections count, and what is a candidate.
+        run: where the files go.
+
+    Returns:
+        missed.h5 and its tables as CSV; nothing where only a part of the pictures was to be looked at.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came; the same call goes on from there.
+        ConfigError: a setting says nothing to the network, or the pictures have no annotation.
+        DataError: no picture can be read.
+    """
+    check_classes(subject)
+    subject = replace(subject, explainer=_with_thresholds(subject, settings))
+    looking = _looking(subject, settings)
+    spans = _spans(subject, statistics)
+    own = [spans[number] for number in settings.shard.chunks(len(spans))]
+    units = _units(subject, statistics, settings, run)
+    with (
+        subject.explainer.reader() as attributor,
+        run.progress(sum(end - start for start, end in own), "missed", "pictures") as progress,
+    ):
+        names = {f"pictures_{start:07d}_{end:07d}": (start, end) for start, end in own}
+        made: set[str] = set()
+
+        def work(name: str) -> Arrays:
+            made.add(name)
+            return _unit(looking, attributor, subject, statistics, names[name], progress.advance)
+
+        parts = []
+        for (name, (start, end)), part in zip(names.items(), kept_units(units, names, work), strict=True):
+            progress.advance(0 if name in made else end - start)
+            parts.append(part)
+    if settings.shard.count > 1:
+        log.info(
+            "part %d of %d is done; when all are, the same command without shard writes the tables",
+            *(settings.shard.index + 1, settings.shard.count),
+        )
+        return []
+    _tell_left_out(parts, subject)
+    tables = looking.tables(parts, subject.dataset.key)
+    for line in sentences(tables, background_of(subject.explainer.task)):
+        log.info("%s", line)
+    title = f"missed · {subject.explainer.name} · {subject.dataset.name}"
+    identity = {**subject.identity, "missed": settings.identity()}
+    return write_evidence(run.folder / EVIDENCE_FILE, list(tables.values()), title=title, settings=identity)
+
+
+def background_of(task: Task) -> list[str]:
+    """Names of the classes that are no objects."""
+    return [name for number, name in enumerate(task.class_names) if task.is_background(number)]
+
+
+def _with_thresholds(subject: Subject, settings: MissedSettings) -> Any:
+    """The network with the thresholds of the settings."""
+    explainer = subject.explainer
+    refuse(["read says nothing to stage=missed; leave it out"] if settings.thresholds.read else [])
+    return replace(explainer, task=settings.thresholds.of(explainer.task))
+
+
+def _looking(subject: Subject, settings: MissedSettings) -> BoxErrors | PixelErrors:
+    """What looks at pictures."""
+    explainer, names = subject.explainer, annotated_names(subject.dataset)
+    if isinstance(explainer.task, BoxDecisions):
+        chosen = settings.class_names
+        class_ids = None if chosen is None else tuple(_class_ids(chosen, explainer.class_names))
+        wanted = Filter(class_ids=class_ids, min_area=settings.min_area)
+        return BoxErrors(explainer.class_names, names, wanted, settings.least_score)
+    if settings.class_names is not None:
+        raise ConfigError("class_names says nothing to a network that decides about pixels; leave it out")
+    return PixelErrors(explainer.task, names, settings.min_area)
+
+
+def _class_ids(chosen: Sequence[str], class_names: Sequence[str]) -> Iterator[int]:
+    for name in chosen:
+        found = class_id_of(name, class_names, "stage.class_names")
+        assert found is not None
+        yield found
+
+
+def _spans(subject: Subject, statistics: StatisticsSettings) -> list[tuple[int, int]]:
+    """First sample and the one after the last of every unit: whole chunks."""
+    size, limit = statistics.batch_size, statistics.num_samples
+    total = len(subject.dataset) if limit is None else min(limit, len(subject.dataset))
+    step = size * max(1, PICTURES_PER_UNIT // size)
+    return [(start, min(start + step, total)) for start in range(0, total, step)]
+
+
+def _units(subject: Subject, statistics: StatisticsSettings, settings: MissedSettings, run: Run) -> Units:
+    model, dataset = subject.explainer.name, subject.dataset_name or subject.dataset.name
+    identity = {**subject.identity, "missed": settings.identity(), "batch_size": statistics.batch_size}
+    return Units(run.output_root, f"missed_{model}_{dataset}", identity, version=UNIT_VERSION)
+
+
+def _unit(
+    looking: BoxErrors | PixelErrors,
+    attributor: Attributor,
+    subject: Subject,
+    statistics: StatisticsSettings,
+    span: tuple[int, int],
+    advance: Callable[[int], None],
+) -> Arrays:
+    """Everything about a few pictures."""
+    counts = {NOT_ANNOTATED: 0, BROKEN: 0}
+    found: list[Any] = []
+    for batch in _batches(subject, statistics, span):
+        counts[BROKEN] += len(batch.broken)
+        for broken in batch.broken:
+            log.warning("%s is left out: %s", broken.key, broken.reason)
+        for part in parts_of(batch, subject.explainer.device, takes_one=attributor.takes_one):
+            for sample, one in looking.look(attributor, part):
+                if one is None:
+                    counts[NOT_ANNOTATED] += 1
+                    log.debug("%s has no annotation", sample.key)
+                else:
+                    found.append(one)
+        advance(len(batch.samples) + len(batch.broken))
+    return {**looking.packed(found), **{name: np.array([count]) for name, count in counts.items()}}
+
+
+def _batches(subject: Subject, statistics: StatisticsSettings, span: tuple[int, int]) -> Iterator[Batch]:
+    size = statistics.batch_size
+    return chunks(
+        subject.dataset,
+        batch_size=size,
+        num_workers=subject.num_workers,
+        on_error="skip",
+        indices=range(span[1]),
+        first_chunk=span[0] // size,
+        end_chunk=num_chunks(span[1], size),
+    )
+
+
+def _tell_left_out(parts: Parts, subject: Subject) -> None:
+    """Say which pictures told nothing.
+
+    Raises:
+        DataError: no picture can be read.
+        ConfigError: none is annotated.
+    """
+    num_broken, num_bare = (sum(int(part[name][0]) for part in parts) for name in (BROKEN, NOT_ANNOTATED))
+    num_judged = sum(len(part["pictures.sample"]) for part in parts)
+    name = subject.dataset.name
+    if not num_judged and not num_bare:
+        raise DataError(f"none of the {num_broken} pictures of {name} can be read")
+    if not num_judged:
+        what = "boxes" if isinstance(subject.explainer.task, BoxDecisions) else "masks of classes"
+        raise ConfigError(
+            f"none of the {num_bare} pictures of {name} is annotated with {what}: what is missed is told beside an "
+            "annotation"
+        )
+    if num_broken or num_bare:
+        reasons = ((num_broken, "cannot be read"), (num_bare, "are not annotated"))
+        told = ", ".join(f"{count} {why}" for count, why in reasons if count)
+        log.warning("of %d pictures %s: they are left out", num_judged + num_broken + num_bare, told)

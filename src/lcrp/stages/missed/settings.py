@@ -1,0 +1,43 @@
+"""What stage=missed looks at."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+from lcrp.data.loader import Shard
+from lcrp.decisions.misses import LEAST_SCORE
+from lcrp.decisions.thresholds import Thresholds
+from lcrp.errors import at_least, refuse, within
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissedSettings:
+    """Which detections count, and what is a candidate.
+
+    Attributes:
+        thresholds: of the detections.
+        least_score: above which a box that is not detected is a candidate.
+        class_names: only detections of these classes count; None for all.
+        min_area: nor those of fewer pixels of the picture; of segmenters, regions of fewer pixels of the input.
+        shard: the part of the pictures that is looked at.
+    """
+
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    least_score: float = LEAST_SCORE
+    class_names: tuple[str, ...] | None = None
+    min_area: float = 0.0
+    shard: Shard = field(default_factory=Shard)
+
+    def __post_init__(self) -> None:
+        refuse(self._problems())
+
+    def _problems(self) -> Iterator[str]:
+        yield from within("least_score", self.least_score, 0, 1)
+        yield from at_least("min_area", self.min_area, 0, is_count=False)
+        if self.class_names is not None and not self.class_names:
+            yield "class_names names none; leave it out, or write some such as class_names=[boat]"
+
+    def identity(self) -> dict[str, object]:
+        """What determines the numbers, as plain values."""
+        names = None if self.class_names is None else sorted(self.class_names)
+        own = {"least_score": self.least_score, "class_names": names, "min_area": self.min_area}
+        return {**asdict(self.thresholds), **own}
