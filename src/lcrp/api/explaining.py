@@ -50,6 +50,7 @@ class ExplainSettings(TypedDict, total=False):
     iou: float | None
     max_detections: int | None
     read: Read | None
+    instead: str | int | None
     rectangle: bool
     max_targets: int
     bgr: bool
@@ -90,6 +91,7 @@ def explain(
     iou: float | None = None,
     max_detections: int | None = None,
     read: Read | None = None,
+    instead: str | int | None = None,
     rectangle: bool = False,
     max_targets: int = 5,
     bgr: bool = False,
@@ -125,6 +127,8 @@ def explain(
         max_detections: at most so many are kept, likewise.
         read: what of detections is explained: the logit of their 'class', of 'objectness', or those of the 'mask' of
             detectors that predict masks; None is the class, or what `load` was told.
+        instead: name or id of a class: explains by how much the logit of a decision's class exceeds that of this one.
+            Red speaks for the one, blue for the other, and concepts of both are shown.
         rectangle: show the network letterboxed pictures without the bars that make them square, up to multiples of 32
             pixels, as newer YOLOs predict.
         max_targets: at most so many decisions of one picture, where neither class nor box is given.
@@ -179,6 +183,7 @@ def explain(
                 iou=plain_number(iou),
                 max_detections=plain_number(max_detections),
                 read=read,
+                instead=plain_number(instead),
             ),
         )
         selection.thresholds.of(explainer.task)  # refused before any picture is read

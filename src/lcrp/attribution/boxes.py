@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torchvision.ops import box_iou
 
+from lcrp.attribution.contrast import beside
 from lcrp.attribution.pixels import annotated_object, content_mask, touched_pixels
 from lcrp.attribution.task import Box, Targets, annotation_of, check_class
 from lcrp.attribution.wording import corners, listed_detections, near_detections
@@ -30,6 +31,7 @@ class BoxDecisions:
     """
 
     read: str | None = None  # what is explained of a decision, where its score does not say it
+    instead: int | None = None  # class with which that of a decision is contrasted
 
     def __init__(self, class_names: Sequence[str], *, confidence: float, by_objectness: bool = False) -> None:
         self.class_names = tuple(class_names)
@@ -191,7 +193,7 @@ class BoxDecisions:
         score = objectness if self._by_objectness else probability
         if len(self.class_names) == 1:  # one of the two factors is 1
             score = confidence
-        return ExplainedTarget(
+        found = ExplainedTarget(
             target=target,
             key=key,
             score=float(score),
@@ -201,6 +203,9 @@ class BoxDecisions:
             area=None if prediction.masks is None else int(prediction.masks[place].sum()) or None,  # its box then
             read=self.read or "",
         )
+        if self.instead is None:
+            return found
+        return beside(found, self.instead, self.class_names, self.class_confidences(prediction, found))
 
     def _listed(self, prediction: Detections) -> str:
         return listed_detections(prediction, self.class_names, self.confidence)

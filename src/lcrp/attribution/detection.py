@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import torch
 
 from lcrp.attribution.boxes import BoxDecisions
+from lcrp.attribution.contrast import check_other, contrast, other_class
 from lcrp.attribution.instances import both_factors, mask_logits, mask_seed, predicted_masks
 from lcrp.attribution.nms import candidates_of, kept_detections
 from lcrp.attribution.readout import box_readout
@@ -35,10 +36,11 @@ class DetectionTask(BoxDecisions):
 
     With `score='objectness'` the objectness logit is explained and ranks the boxes of a class. Where the class score
     was never trained (YOLOv5's of one class), objectness takes its place. `read` explains something else of the same
-    decisions: the logit of their class, of objectness, or those of their mask.
+    decisions: the logit of their class, of objectness, or those of their mask. `instead` explains by how much the logit
+    of their class exceeds that of another (`lcrp.attribution.contrast`).
     """
 
-    options = ("read",)  # settings without which a decision is the same
+    options = ("read", "instead")  # settings without which a decision is the same
 
     def __init__(
         self,
@@ -49,15 +51,19 @@ class DetectionTask(BoxDecisions):
         iou: float = 0.45,
         max_detections: int = 25,
         read: Read | None = None,
+        instead: str | int | None = None,
     ) -> None:
         super().__init__(class_names, confidence=confidence, by_objectness=score == "objectness")
+        self.instead = other_class(instead, self.class_names)
         self.score = score
         self.read = None if read == score else read
         self.iou = iou
         self.max_detections = max_detections
         shares = (*within("confidence", confidence, 0, 1), *within("iou", iou, 0, 1))
         kinds = (*one_of("score", score, get_args(Score)), *one_of("read", read or score, get_args(Read)))
-        refuse([*kinds, *shares, *at_least("max_detections", max_detections, 1)])
+        both = [f"instead contrasts classes, and read={read} is none; leave one of them out"]
+        both *= instead is not None and read not in (None, "class")
+        refuse([*kinds, *shares, *at_least("max_detections", max_detections, 1), *both])
         self._has_told = False
 
     def identity(self) -> dict[str, object]:
@@ -70,6 +76,7 @@ class DetectionTask(BoxDecisions):
             "max_detections": self.max_detections,
             "signed": True,
             **({} if self.read is None else {"read": self.read}),
+            **({} if self.instead is None else {"instead": self.instead}),
         }
 
     def predictions(self, output: DetectorOutput) -> list[Detections]:
@@ -115,6 +122,8 @@ class DetectionTask(BoxDecisions):
         return zip(output.boxes.detach().to(probabilities), objectness, probabilities, strict=True)
 
     def _explains_objectness(self, output: DetectorOutput) -> bool:
+        if self.instead is not None:
+            return False
         if self.read is not None:
             return self.read == "objectness"
         return self.score == "objectness" or not output.is_class_trained
@@ -155,7 +164,7 @@ class DetectionTask(BoxDecisions):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """1 at the logit of every target's box, among class logits [B, M, K] or objectness logits [B, M].
 
-        Of masks as `mask_seed`.
+        Of masks as `mask_seed`, of two classes as `contrast`.
         """
         if self.read == "mask":
             assert output.masks is not None
@@ -163,8 +172,15 @@ class DetectionTask(BoxDecisions):
         logits = self.seeded(output)
         seed = torch.zeros_like(logits)
         for image, one in enumerate(explained):
-            if one is not None:
-                seed[_place(output, logits, image, one)] = 1
+            if one is None:
+                continue
+            place = _place(output, logits, image, one)
+            if self.instead is None:
+                seed[place] = 1
+                continue
+            check_other(one.target.class_id, self.instead, self.class_names)
+            other = (*place[:-1], self.instead + output.has_background)
+            seed[place], seed[other] = contrast(logits.detach()[place], logits.detach()[other])
         return logits, seed
 
     def logits(

@@ -12,6 +12,7 @@ from torch.nn.functional import pad
 from torchvision.ops import batched_nms, box_iou
 
 from lcrp.attribution.boxes import BoxDecisions
+from lcrp.attribution.contrast import check_other, contrast, other_class
 from lcrp.attribution.nms import CLASS_SHIFT, suppressors
 from lcrp.errors import ConfigError, at_least, refuse, within
 from lcrp.values.candidates import Candidates, Fate
@@ -35,9 +36,19 @@ class KeptDetectionTask(BoxDecisions):
     `confidence` shows no box that the network's own threshold drops; that is a setting of the network.
     """
 
-    def __init__(self, class_names: Sequence[str], *, confidence: float = 0.25, max_detections: int = 25) -> None:
+    options = ("instead",)  # settings without which a decision is the same
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        *,
+        confidence: float = 0.25,
+        max_detections: int = 25,
+        instead: str | int | None = None,
+    ) -> None:
         super().__init__(class_names, confidence=confidence)
         self.max_detections = max_detections
+        self.instead = other_class(instead, self.class_names)
         refuse([*within("confidence", confidence, 0, 1), *at_least("max_detections", max_detections, 1)])
 
     def identity(self) -> dict[str, object]:
@@ -47,6 +58,7 @@ class KeptDetectionTask(BoxDecisions):
             "confidence": self.confidence,
             "max_detections": self.max_detections,
             "signed": True,
+            **({} if self.instead is None else {"instead": self.instead}),
         }
 
     def predictions(self, output: KeptOutput) -> list[Detections]:
@@ -151,12 +163,20 @@ class KeptDetectionTask(BoxDecisions):
     def seed(
         self, output: KeptOutput, explained: Sequence[ExplainedTarget | None]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """1 at the logit of every target, among class logits [B, R, L]."""
+        """1 at the logit of every target, among class logits [B, R, L]; of two classes as `contrast`."""
         logits = self.seeded(output)
         seed = torch.zeros_like(logits)
         for image, one in enumerate(explained):
-            if one is not None:
-                seed[image, *_place(output.pictures[image], one)] = 1
+            if one is None:
+                continue
+            row, column = _place(output.pictures[image], one)
+            if self.instead is None:
+                seed[image, row, column] = 1
+                continue
+            check_other(one.target.class_id, self.instead, self.class_names)
+            other = int(output.pictures[image].columns[self.instead])
+            own = logits.detach()[image, row]
+            seed[image, row, column], seed[image, row, other] = contrast(own[column], own[other])
         return logits, seed
 
     def logits(

@@ -36,6 +36,8 @@ class QueryMaskTask(SegmentationTask):
         min_area: pixels that a region needs.
     """
 
+    options = ()
+
     def __init__(
         self,
         class_names: Sequence[str],

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import torch
 
 from lcrp.attribution.class_masks import Seed, class_areas, class_mask, explained_mask, seed_values
+from lcrp.attribution.contrast import beside, contrasted_mask, other_class
 from lcrp.attribution.pixels import centred_pixels, content_mask
 from lcrp.attribution.readout import mask_readout, mean_in_masks
 from lcrp.attribution.task import Box, Targets, annotation_of, check_class
@@ -33,7 +34,8 @@ class SegmentationTask:
     The seed of class t at pixel i is v_i / (sum_j v_j + 1e-12) over the pixels j of its mask, with v = max(logit, 0)
     ('positive_logit', the z+ seed of Dreyer et al. 2023, section 3.2), 1 ('ones'), the probability ('prob') or
     the signed logit ('logit'). A class is there if its mask has at least `min_area` pixels and sum_j v_j > 0. The
-    forerunner divides by the sum over the whole batch; here each target stands alone.
+    forerunner divides by the sum over the whole batch; here each target stands alone. `instead` explains by how
+    much the logits of the class exceed those of another in its mask (`lcrp.attribution.contrast`).
 
     Args:
         class_names: index = class id. For sigmoids a background is put in front if none is named.
@@ -41,7 +43,11 @@ class SegmentationTask:
         min_area: pixels that a mask needs.
         activation: 'sigmoid' if classes do not exclude each other. A background without a logit is never explained.
         threshold: of sigmoids; None is 0.5.
+        instead: name or id of another class; None explains the class alone.
     """
+
+    options: tuple[str, ...] = ("instead",)  # settings without which a decision is the same
+    instead: int | None = None
 
     def __init__(
         self,
@@ -51,6 +57,7 @@ class SegmentationTask:
         min_area: int = 1,
         activation: Activation = "softmax",
         threshold: float | None = None,
+        instead: str | int | None = None,
     ) -> None:
         is_softmax = activation == "softmax"
         refuse(
@@ -65,6 +72,7 @@ class SegmentationTask:
         self.class_names = tuple(class_names)
         if not is_softmax and BACKGROUND not in class_names[:1]:
             self.class_names = (BACKGROUND, *class_names)
+        self.instead = other_class(instead, self.class_names)
         self.seed_values = seed
         self.min_area = min_area
         self.threshold = None if is_softmax else THRESHOLD if threshold is None else threshold
@@ -74,6 +82,8 @@ class SegmentationTask:
         common: dict[str, object] = {"name": "segmentation", "seed": self.seed_values, "min_area": self.min_area}
         if self.seed_values in ("ones", "prob"):  # which lie on negative logits, too
             common["signed"] = True
+        if self.instead is not None:
+            common["instead"] = self.instead
         return common if self.threshold is None else common | {"activation": "sigmoid", "threshold": self.threshold}
 
     def predictions(self, output: torch.Tensor) -> list[ClassMap]:
@@ -127,7 +137,7 @@ class SegmentationTask:
             if reason:
                 skipped.append(SkippedTarget(target=target, key=sample.key, reason=reason))
             else:
-                explained.append(explained_mask(prediction, target, sample.key))
+                explained.append(self._explained(prediction, target, sample.key))
         return explained, skipped
 
     def is_background(self, class_id: int) -> bool:
@@ -196,7 +206,7 @@ class SegmentationTask:
         reason = self._missing(prediction, class_id)
         if reason:
             raise TargetError(f"no '{self.class_names[class_id]}' in {sample.key}: {reason}")
-        return explained_mask(prediction, Target(sample=sample.index, class_id=class_id), sample.key, part)
+        return self._explained(prediction, Target(sample=sample.index, class_id=class_id), sample.key, part)
 
     def class_confidences(self, prediction: ClassMap, explained: ExplainedTarget) -> torch.Tensor:
         """The mean probability of every class over the target's mask, [K]."""
@@ -235,6 +245,9 @@ class SegmentationTask:
                 continue
             class_id = one.target.class_id
             prediction = self._class_map(logits[image])
+            if self.instead is not None:
+                seed[image] = contrasted_mask(prediction, one, self.instead, self.class_names, logits[image])
+                continue
             values = seed_values(prediction, class_id, self.seed_values)  # [H, W]
             if one.within is not None:
                 values = values * centred_pixels(one.within, values).to(values)
@@ -289,7 +302,13 @@ class SegmentationTask:
 
     def _found(self, prediction: ClassMap, target: Target, key: str) -> ExplainedTarget | None:
         is_there = target.item == 0 and not self._missing(prediction, target.class_id)
-        return explained_mask(prediction, target, key) if is_there else None
+        return self._explained(prediction, target, key) if is_there else None
+
+    def _explained(self, prediction: ClassMap, target: Target, key: str, part: Box | None = None) -> ExplainedTarget:
+        found = explained_mask(prediction, target, key, part)
+        if self.instead is None:
+            return found
+        return beside(found, self.instead, self.class_names, self.class_confidences(prediction, found))
 
     def _missing(self, prediction: ClassMap, class_id: int) -> str:
         """Why a class is no target; empty if it is one."""

@@ -218,7 +218,8 @@ class Trace:
         if self._is_signed is None:
             self._is_signed = self._task.seeds_logits and follows_sign(explained_output)
         if self._is_signed:
-            seed = torch.where((explained_output.detach() < 0) & (seed > 0), -seed, seed)
+            is_size = seed != 0 if getattr(self._task, "instead", None) is not None else seed > 0
+            seed = torch.where((explained_output.detach() < 0) & is_size, -seed, seed)
         return explained_output, seed
 
     @property

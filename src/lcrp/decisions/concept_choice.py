@@ -47,10 +47,11 @@ class ConceptChoice:
         yield from within("n_references", self.n_references, 0, MAX_REFERENCES, is_count=True)
 
 
-def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> list[int]:
+def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str, *, is_contrast: bool = False) -> list[int]:
     """The concepts that are shown, from scores [C]: the highest ones (ties: the lower id first), or those asked for.
 
-    Of the highest ones only those above 0 carried the decision; where there are none, the highest one is shown.
+    Of the highest ones only those above 0 carried the decision; where there are none, the highest one is shown. Where
+    two classes are contrasted, half of those shown are the lowest ones below 0, which speak for the other class.
 
     Raises:
         LayerError: a concept that was asked for is not in the layer.
@@ -58,6 +59,10 @@ def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str) -> lis
     if choice.concepts is None:
         order = scores.argsort(descending=True, stable=True)
         num_positive = int((scores > 0).sum())
+        if is_contrast:
+            num_negative = min(int((scores < 0).sum()), max(choice.n_concepts // 2, choice.n_concepts - num_positive))
+            highest = order[: min(choice.n_concepts - num_negative, num_positive)].tolist()
+            return [*highest, *reversed(order[len(order) - num_negative :].tolist())]
         return [int(concept) for concept in order[: min(choice.n_concepts, max(1, num_positive))]]
     for concept in choice.concepts:
         if not 0 <= concept < len(scores):

@@ -98,7 +98,7 @@ def outside_share(heatmap: Heatmap, mask: Mask, content: Content) -> float:
 def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget, choice: ConceptChoice) -> Explanation:
     attribution = view.trace.explain([explained])
     scores = _scores(attribution, view.layer, choice)
-    shown = top_concepts(scores, choice, view.layer)
+    shown = top_concepts(scores, choice, view.layer, is_contrast=bool(explained.instead))
     content = view.sample.geometry.content()
     height, width = view.sample.image.shape[-2:]
     mask: Mask = attributor.task.object_mask(view.prediction, explained, (height, width)).cpu().numpy()

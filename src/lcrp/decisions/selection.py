@@ -75,6 +75,8 @@ class Selection:
         for name, least in (("item", 0), ("rank", 0), ("max_targets", 1)):
             yield from at_least(name, getattr(self, name), least)
         yield from within("min_iou", self.min_iou, 0, 1)
+        if self.class_name is not None and self.thresholds.instead == self.class_name:
+            yield f"instead={self.class_name} is the class that is explained; name another, or leave it out"
 
 
 def class_id_of(name: str | int | None, class_names: Sequence[str], setting: str = "stage.class_name") -> int | None:
@@ -121,6 +123,8 @@ def chosen_targets(
     if class_id is not None:
         return [task.find(prediction, sample, class_id, selection.item or 0)]
     explained, skipped = task.predicted_targets(prediction, sample)
+    other = getattr(task, "instead", None)  # of which nothing can be said why it is not itself
+    explained = [one for one in explained if one.target.class_id != other]
     named = without_background(task, explained) or explained
     if not named:
         raise TargetError(f"nothing to explain in {sample.key}: {_nothing(task, skipped)}.")

@@ -19,12 +19,14 @@ class Thresholds:
         iou: overlap from which on the weaker of two detections of a class is left out.
         max_detections: at most so many, the most confident.
         read: what is explained: the logit of the 'class', of 'objectness', or those of the 'mask'.
+        instead: name or id of a class whose logit is taken off: why this class and not that one.
     """
 
     confidence: float | None = None
     iou: float | None = None
     max_detections: int | None = None
     read: str | None = None
+    instead: str | int | None = None
 
     def of(self, task: Task) -> Task:
         """The task with these thresholds.

@@ -97,7 +97,7 @@ def draw_concept(
 def _write_title(
     sheet: Sheet, place: Rect, words: Words, concept: ConceptExplanation, explanation: Explanation
 ) -> None:
-    name, part = wording.concept_title(concept, explanation.mode, wording.region(explanation), explanation.geometry)
+    name, part = _title(concept, explanation)
     baseline = place.top + 0.8 * line_height(NAME)
     if words.title_lines > 1:
         name = shortened(name, place.width, NAME, "bold")
@@ -109,12 +109,14 @@ def _write_title(
     sheet.write_lines(Lines(lines=tuple(lines), size=words.part_size), place.left, place.top + line_height(NAME))
 
 
+def _title(concept: ConceptExplanation, explanation: Explanation) -> tuple[str, str]:
+    region, poles = wording.region(explanation), wording.contrasted(explanation)
+    return wording.concept_title(concept, explanation.mode, region, explanation.geometry, poles)
+
+
 def _title_lines(explanation: Explanation, width: float) -> tuple[int, float]:
     """Lines of a row's title, and the size of what follows the name."""
-    titles = [
-        wording.concept_title(concept, explanation.mode, wording.region(explanation), explanation.geometry)
-        for concept in explanation.concepts
-    ]
+    titles = [_title(concept, explanation) for concept in explanation.concepts]
     for size in PART_SIZES:
         widths = (text_width(name, NAME, "bold") + text_width(part, size) for name, part in titles)
         if all(SLACK * needed + APPEND_GAP <= width for needed in widths):
@@ -124,7 +126,11 @@ def _title_lines(explanation: Explanation, width: float) -> tuple[int, float]:
 
 
 def _headings(explanation: Explanation, panel: float, grid: float) -> tuple[tuple[Lines, ...], tuple[Lines, ...]]:
-    concepts = (_heading(wording.concepts_heading(explanation.mode, explanation.concepts), panel),)
+    concepts = (
+        _heading(
+            wording.concepts_heading(explanation.mode, explanation.concepts, wording.contrasted(explanation)), panel
+        ),
+    )
     if not grid:
         return concepts, ()
     note = Lines(

@@ -138,7 +138,8 @@ def _outline(explanation: Explanation, *, is_enlarged: bool) -> Part:
 
 def _colours(explanation: Explanation, width: float) -> Part:
     """Colour bars, and how maps are scaled."""
-    entries: list[tuple[colours.Scale, tuple[str, str, str]]] = [("diverging", ("against", "relevance", "for"))]
+    low, high = wording.poles(explanation)
+    entries: list[tuple[colours.Scale, tuple[str, str, str]]] = [("diverging", (low, "relevance", high))]
     if explanation.mode == "activation":
         entries.append(("sequential", ("0", "activation", "high")))
     note = "each map is scaled by its own largest values"

@@ -13,8 +13,29 @@ HARDLY = 0.10  # of the decision's relevance: a layer through which less passes 
 
 def label(explanation: Explanation) -> str:
     """What the model said, e.g. 'boat 0.93', and what of it is explained if it is not that: 'mask of boat 0.93'."""
-    what = f"{explanation.explained.read} of " if explanation.explained.read else ""
-    return f"{what}{explanation.class_name} {explanation.explained.confidence:.2f}"
+    explained = explanation.explained
+    what = f"{explained.read} of " if explained.read else ""
+    own = f"{what}{explanation.class_name} {explained.confidence:.2f}"
+    if not explained.instead:
+        return own
+    other = "" if explained.instead_confidence is None else f" {explained.instead_confidence:.2f}"
+    return f"{own}, not {explained.instead}{other}"
+
+
+def opponent(explanation: Explanation) -> str:
+    """What negative relevance does: it speaks against the decision, or for the other class."""
+    return f"speaks for {explanation.explained.instead}" if explanation.explained.instead else "speaks against it"
+
+
+def poles(explanation: Explanation) -> tuple[str, str]:
+    """What the two colours of a heatmap stand for, the negative one first."""
+    instead = explanation.explained.instead
+    return (f"for {instead}", f"for {explanation.class_name}") if instead else ("against", "for")
+
+
+def contrasted(explanation: Explanation) -> tuple[str, str] | None:
+    """The poles where two classes are contrasted, else None."""
+    return poles(explanation) if explanation.explained.instead else None
 
 
 def region(explanation: Explanation) -> str:
@@ -34,7 +55,8 @@ def sentence(explanation: Explanation) -> str:
         return f"{label(explanation)}: no positive relevance reached the input"
     if explanation.against >= MOSTLY:
         opposed = percent(explanation.against)
-        return f"{label(explanation)}: {opposed} of the relevance speaks against it, {outside} of the rest lies outside"
+        told = f"{opposed} of the relevance {opponent(explanation)}"
+        return f"{label(explanation)}: {told}, {outside} of the rest lies outside"
     return f"{label(explanation)}: {outside} of the relevance lies outside"
 
 
@@ -48,7 +70,7 @@ def headline(explanation: Explanation) -> tuple[str, str]:
     if not has_positive(explanation):
         return f"{label(explanation)} — no positive relevance reached the input", ""
     share, is_against = explanation.against, explanation.against >= MOSTLY
-    opposed = f"{percent(share)} of the relevance speaks against it" if is_against else ""
+    opposed = f"{percent(share)} of the relevance {opponent(explanation)}" if is_against else ""
     if explanation.outside_area == 0.0:
         opposed = f"; {opposed}" if opposed else ""
         return f"{label(explanation)} — the {region(explanation)} covers the whole {shown(explanation)}{opposed}", ""
@@ -140,33 +162,39 @@ def annotation_verdict(annotated: Annotated, class_name: str) -> str:
     return f"✗ false alarm: annotated here is {annotated.class_name} (IoU {annotated.overlap:.2f})"
 
 
-def concepts_heading(mode: str, concepts: Sequence[ConceptExplanation]) -> str:
-    """What the rows are."""
+def concepts_heading(mode: str, concepts: Sequence[ConceptExplanation], poles: tuple[str, str] | None = None) -> str:
+    """What the rows are; `poles` of two classes that are contrasted."""
     if mode == "activation":
         return "Most active concepts"
+    if poles is not None:
+        return f"Concepts {poles[1]} and {poles[0]}"
     against = [concept.share < 0.0 for concept in concepts]
     if not any(against):
         return "Concepts that carried it"
     return "Concepts against it" if all(against) else "Concepts for and against it"
 
 
-def concept_title(concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry) -> tuple[str, str]:
-    """Name of a concept, and its part in the decision."""
-    where = _where(concept, mode, outline, geometry)
+def concept_title(
+    concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry, poles: tuple[str, str] | None = None
+) -> tuple[str, str]:
+    """Name of a concept, and its part in the decision; `poles` of two classes that are contrasted."""
+    where = _where(concept, mode, outline, geometry, "against" if poles is None else poles[0])
     sign = "speaks against: " if mode == "relevance" and concept.share < 0.0 else ""
+    if mode == "relevance" and poles is not None:
+        sign = f"{poles[concept.share >= 0.0]}: "
     return concept.title, f"{sign}{share_text(concept.share)} of the layer's {mode} · {where}"
 
 
-def _where(concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry) -> str:
+def _where(concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry, pole: str) -> str:
     """Where what passes through a concept lies."""
     if mode == "relevance" and not concept.heatmap.any():
         return "none of it reached the picture" if concept.share else "no relevance of this decision passes it"
     outside = percent(concept.outside)
     share = against(concept.heatmap, geometry)
     if not (concept.heatmap > 0.0).any():
-        return "all of it in the picture speaks against" if mode == "relevance" else f"no positive {mode}"
+        return f"all of it in the picture speaks {pole}" if mode == "relevance" else f"no positive {mode}"
     if mode == "relevance" and share >= MOSTLY:
-        return f"{percent(share)} in the picture speaks against; {outside} of the rest outside the {outline}"
+        return f"{percent(share)} in the picture speaks {pole}; {outside} of the rest outside the {outline}"
     return f"{outside} outside the {outline}"
 
 

@@ -200,6 +200,10 @@ def _write_target(group: NewGroup, explanation: Explanation) -> None:
         group.attrs["picture_area"] = int(explanation.picture_mask.sum())
     if explained.read:
         group.attrs["read"] = explained.read
+    if explained.instead:
+        group.attrs["instead"] = explained.instead
+    if explained.instead_confidence is not None:
+        group.attrs["instead_confidence"] = explained.instead_confidence
 
 
 def _target(group: h5py.Group) -> ExplainedTarget:
@@ -213,6 +217,8 @@ def _target(group: h5py.Group) -> ExplainedTarget:
         area=int(group.attrs["area"]) if "area" in group.attrs else None,
         row=int(group.attrs["row"]),
         read=str(group.attrs.get("read", "")),
+        instead=str(group.attrs.get("instead", "")),
+        instead_confidence=(float(group.attrs["instead_confidence"]) if "instead_confidence" in group.attrs else None),
     )
 
 

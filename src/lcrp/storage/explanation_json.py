@@ -29,6 +29,9 @@ def explanation_json(explanation: Explanation) -> dict[str, object]:
         "score": float(explained.score),
         "confidence": float(explained.confidence),
         "read": explained.read or None,
+        "instead": {"class": explained.instead, "confidence": explained.instead_confidence}
+        if explained.instead
+        else None,
         "box": box,
         "area": None if explained.area is None else int(explanation.picture_mask.sum()),
         "picture_size": explanation.geometry.picture_size,

@@ -35,6 +35,8 @@ class ExplainedTarget:
         within: (left, top, right, bottom) in input pixels, the part of a mask that is explained; None for all of it.
         read: what is explained where it is not what `score` tells of: 'mask', the mask of a detection, or the
             'objectness' or 'class' of another than `score`; empty otherwise.
+        instead: name of the class whose logit is taken off, where the difference is explained; empty otherwise.
+        instead_confidence: as `confidence`, of that class.
     """
 
     target: Target
@@ -46,6 +48,8 @@ class ExplainedTarget:
     row: int = -1
     within: tuple[float, float, float, float] | None = None
     read: str = ""
+    instead: str = ""
+    instead_confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

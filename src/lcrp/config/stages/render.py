@@ -21,6 +21,7 @@ class RenderStage(DecidingStage):
     rank: int | None = None
     box: list[float] | None = None
     min_iou: float = MISSING
+    instead: str | None = None
     mode: str = MISSING
     layer: str | None = None
     n_concepts: int = MISSING
