@@ -14,29 +14,30 @@ from dataclasses import replace
 import torch
 
 from lcrp.attribution.class_masks import class_mask
-from lcrp.errors import ConfigError, TargetError, nearest
+from lcrp.errors import TargetError, nearest
 from lcrp.values.prediction import ClassMap
 from lcrp.values.target import ExplainedTarget
 
 
 def other_class(instead: str | int | None, class_names: Sequence[str]) -> int | None:
-    """Class id of a name or id; None for None.
+    """Class id of a name or id; None for None, and as long as no class names are known.
 
     Raises:
-        ConfigError: there is no such class, or no other one.
+        TargetError: there is no such class, or no other one.
     """
-    if instead is None:
+    if instead is None or not class_names:
         return None
     if len(class_names) < 2:
-        raise ConfigError(f"instead={instead} needs another class, and the network knows '{class_names[0]}' alone")
+        raise TargetError(f"instead={instead} needs another class, and the network knows '{class_names[0]}' alone")
     if isinstance(instead, str) and instead in class_names:
         return list(class_names).index(instead)
     text = str(instead)
     if text.isdecimal() and int(text) < len(class_names):
         return int(text)
-    raise ConfigError(
-        f"instead={instead} is no class of the network; nearest: {nearest(text, class_names)}, or an id from 0 to "
-        f"{len(class_names) - 1}"
+    raise TargetError(
+        f"class '{instead}' is not known to the model; nearest: {nearest(text, class_names)}, or an id from 0 to "
+        f"{len(class_names) - 1}.",
+        mend="Set stage.instead.",
     )
 
 

@@ -167,7 +167,8 @@ def concepts_heading(mode: str, concepts: Sequence[ConceptExplanation], poles: t
     if mode == "activation":
         return "Most active concepts"
     if poles is not None:
-        return f"Concepts {poles[1]} and {poles[0]}"
+        there = {poles[concept.share >= 0.0]: None for concept in concepts}
+        return f"Concepts {' and '.join(there)}"
     against = [concept.share < 0.0 for concept in concepts]
     if not any(against):
         return "Concepts that carried it"

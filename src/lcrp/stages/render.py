@@ -99,6 +99,7 @@ def render(subject: Subject, statistics: StatisticsSettings, settings: RenderSet
     if (settings.choice.layer or subject.explainer.layer) != AUTO:
         layer_of(subject.explainer, settings.choice.layer)  # refused before statistics are made
     class_id_of(settings.selection.class_name, subject.explainer.class_names)  # likewise
+    settings.selection.thresholds.of(subject.explainer.task)  # likewise
     pictures = pictures_of(subject, settings.selection)
     indices = _indices(pictures, settings.selection)
     subject, path = _with_statistics(subject, statistics, settings, run, pictures)

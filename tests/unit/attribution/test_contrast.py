@@ -160,8 +160,9 @@ def test_other_class():
     assert other_class(None, ("a",)) is None
     assert other_class("b", ("a", "b")) == 1
     assert other_class(1, ("a", "b")) == 1
-    for wrong, message in (("c", "instead=c is no class"), (2, "instead=2 is no class"), ("a", "knows 'a' alone")):
-        with pytest.raises(ConfigError, match=message):
+    assert other_class("b", ()) is None  # names come later
+    for wrong, message in (("c", "class 'c' is not known"), (2, "class '2' is not known"), ("a", "knows 'a' alone")):
+        with pytest.raises(TargetError, match=message):
             other_class(wrong, ("a",) if wrong == "a" else ("a", "b"))
 
 
@@ -183,8 +184,8 @@ def test_what_says_nothing_is_refused():
         lcrp.explain("embedded:yolo_scenes", draw(plan("val", 34)).image, class_name="horse", instead="boat")
     with pytest.raises(ConfigError, match="instead=boat is the class that is explained"):
         lcrp.explain("embedded:yolo_scenes", draw(plan("val", 34)).image, class_name="boat", instead="boat")
+    box = lcrp.explain("embedded:yolo_scenes", draw(plan("val", 34)).image)[0].box
     with pytest.raises(TargetError, match="the decision is for 'boat' itself"):
-        box = lcrp.explain("embedded:yolo_scenes", draw(plan("val", 34)).image)[0].box
         lcrp.explain("embedded:yolo_scenes", draw(plan("val", 34)).image, box=box, instead="boat")
     with pytest.raises(TargetError, match="nothing to explain"):
         lcrp.explain("embedded:yolo_scenes", draw(plan("val", 34)).image, instead="boat")

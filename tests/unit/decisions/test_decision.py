@@ -49,6 +49,15 @@ def test_outside_share_of_nothing_is_zero() -> None:
     assert outside_share(np.full((4, 4), -1.0), np.zeros((4, 4), dtype=bool), (0, 0, 4, 4)) == 0.0
 
 
+def test_top_concepts_of_two_classes_are_the_highest_and_the_lowest() -> None:
+    scores = torch.tensor([0.3, -0.2, 0.1, -0.4, 0.0, 0.2])
+    for count, shown in ((1, [0]), (2, [0, 3]), (3, [0, 5, 3]), (4, [0, 5, 3, 1]), (6, [0, 5, 2, 3, 1])):
+        assert top_concepts(scores, choice(n_concepts=count), "2", is_contrast=True) == shown
+    assert top_concepts(scores.abs(), choice(n_concepts=4), "2", is_contrast=True) == [3, 0, 1, 5]
+    assert top_concepts(-scores.abs(), choice(n_concepts=4), "2", is_contrast=True) == [3, 0, 5, 1]
+    assert top_concepts(-scores.abs(), choice(n_concepts=1), "2", is_contrast=True) == [3]
+
+
 def test_top_concepts_are_the_highest_by_sign_with_ties_by_id() -> None:
     scores = torch.tensor([0.1, -0.9, 0.3, 0.3])
     assert top_concepts(scores, choice(n_concepts=3), "2") == [2, 3, 0]

@@ -211,3 +211,23 @@ def test_missing_references_are_told_with_the_reason() -> None:
     assert wording.missing_note(0, 1, Lost(not_found=1)) == (
         "no reference samples: the decision of 1 is not found again"
     )
+
+
+def test_two_classes_that_are_contrasted_are_named(make: Make) -> None:
+    """Red and blue stand for the classes, and not for and against."""
+    made = make()
+    asked = replace(made.explained, instead="kite", instead_confidence=0.05)
+    made = replace(made, explained=asked, heatmap=np.where(np.arange(80) < 70, -1.0, 1.0) * np.ones((60, 80)))
+    assert wording.label(made) == "boat 0.93, not kite 0.05"
+    assert wording.poles(made) == wording.contrasted(made) == ("for kite", "for boat")
+    assert wording.poles(make()) == ("against", "for")
+    assert wording.contrasted(make()) is None
+    assert wording.headline(made)[0].startswith("boat 0.93, not kite 0.05 — 88 % of the relevance speaks for kite; ")
+    assert "88 % of the relevance speaks for kite, " in wording.sentence(made)
+    own, other = made.concepts[0], replace(made.concepts[1], share=-0.02)
+    poles = wording.contrasted(made)
+    titles = [wording.concept_title(one, "relevance", "box", made.geometry, poles)[1] for one in (own, other)]
+    assert titles[0].startswith("for boat: ")
+    assert titles[1].startswith("for kite: \N{MINUS SIGN}2.0 % of the layer's relevance")
+    headings = [wording.concepts_heading("relevance", shown, poles) for shown in ([own], [own, other], [other])]
+    assert headings == ["Concepts for boat", "Concepts for boat and for kite", "Concepts for kite"]

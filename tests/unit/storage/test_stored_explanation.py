@@ -113,12 +113,23 @@ def test_a_mask_target_has_an_area_and_no_box(tmp_path: Path) -> None:
     assert read_explanation(tmp_path / "x.h5").explained == target
 
 
+def test_the_class_that_is_contrasted_is_kept(tmp_path: Path) -> None:
+    given = explanation()
+    asked = replace(given.explained, instead="kite", instead_confidence=0.25)
+    write_explanation(tmp_path / "x.h5", replace(given, explained=asked))
+    found = read_explanation(tmp_path / "x.h5")
+    assert found.explained == asked
+    assert explanation_json(found)["instead"] == {"class": "kite", "confidence": 0.25}
+    assert explanation_json(given)["instead"] is None
+
+
 def test_json_holds_the_numbers() -> None:
     content = json.loads(json.dumps(explanation_json(explanation()), allow_nan=False))
     assert list(content) == [
         *("title", "source", "sample", "key", "mode", "class", "class_id", "item", "rank", "score", "confidence"),
         *(
             "read",
+            "instead",
             "box",
             "area",
             "picture_size",
