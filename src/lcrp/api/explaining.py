@@ -125,8 +125,9 @@ def explain(
         confidence: least confidence of detections, instead of the explainer's, in [0, 1].
         iou: overlap above which the weaker of two detections of a class is left out, likewise.
         max_detections: at most so many are kept, likewise.
-        read: what of detections is explained: the logit of their 'class', of 'objectness', or those of the 'mask' of
-            detectors that predict masks; None is the class, or what `load` was told.
+        read: what of detections is explained: the logit of their 'class', of 'objectness', those of the 'mask' of
+            detectors that predict masks, or how far out a side of the box lies ('left', 'top', 'right', 'bottom'; of
+            YOLO26); None is the class, or what `load` was told.
         instead: name or id of a class: explains by how much the logit of a decision's class exceeds that of this one.
             Red speaks for the one, blue for the other, and concepts of both are shown.
         rectangle: show the network letterboxed pictures without the bars that make them square, up to multiples of 32

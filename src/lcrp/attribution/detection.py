@@ -21,7 +21,9 @@ from lcrp.values.prediction import Detections, DetectorOutput
 from lcrp.values.target import ExplainedTarget
 
 Score = Literal["class", "objectness"]
-Read = Literal["class", "objectness", "mask"]
+Read = Literal["class", "objectness", "mask", "left", "top", "right", "bottom"]
+
+SIDES: tuple[Read, ...] = ("left", "top", "right", "bottom")
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +38,8 @@ class DetectionTask(BoxDecisions):
 
     With `score='objectness'` the objectness logit is explained and ranks the boxes of a class. Where the class score
     was never trained (YOLOv5's of one class), objectness takes its place. `read` explains something else of the same
-    decisions: the logit of their class, of objectness, or those of their mask. `instead` explains by how much the logit
-    of their class exceeds that of another (`lcrp.attribution.contrast`).
+    decisions: the logit of their class, of objectness, those of their mask, or how far out a side of their box lies.
+    `instead` explains by how much the logit of their class exceeds that of another (`lcrp.attribution.contrast`).
     """
 
     options = ("read", "instead")  # settings without which a decision is the same
@@ -141,6 +143,11 @@ class DetectionTask(BoxDecisions):
             )
         if output.objectness_logits is None and self._explains_objectness(output):
             raise ConfigError("score 'objectness' cannot be explained: the detector has none; choose score 'class'")
+        if output.sides is None and self.read in SIDES:
+            raise ConfigError(
+                f"read '{self.read}' cannot be explained: no single output of this detector is a side of a box, as of "
+                "YOLO26; choose 'class'"
+            )
         if output.masks is None and self.read == "mask":
             raise ConfigError("read 'mask' cannot be explained: the detector predicts boxes alone; choose 'class'")
 
@@ -154,6 +161,9 @@ class DetectionTask(BoxDecisions):
         if self.read == "mask":
             assert output.masks is not None
             return both_factors(output.masks)
+        if self.read in SIDES:
+            assert output.sides is not None
+            return output.sides
         if not self._explains_objectness(output):
             return output.class_logits
         assert output.objectness_logits is not None
@@ -174,7 +184,7 @@ class DetectionTask(BoxDecisions):
         for image, one in enumerate(explained):
             if one is None:
                 continue
-            place = _place(output, logits, image, one)
+            place = self._place(output, logits, image, one)
             if self.instead is None:
                 seed[place] = 1
                 continue
@@ -194,7 +204,7 @@ class DetectionTask(BoxDecisions):
             assert output.masks is not None
             return mask_logits(output.masks, explained, masks)
         logits = self.seeded(output).detach()
-        return torch.stack([logits[_place(output, logits, image, one)] for image, one in enumerate(explained)])
+        return torch.stack([logits[self._place(output, logits, image, one)] for image, one in enumerate(explained)])
 
     def readout(
         self,
@@ -206,9 +216,12 @@ class DetectionTask(BoxDecisions):
         """How sure the detector is of classes at boxes, as `box_readout`."""
         return box_readout(output, boxes.to(output.boxes), class_ids.to(output.boxes.device))
 
-
-def _place(output: DetectorOutput, logits: torch.Tensor, image: int, explained: ExplainedTarget) -> tuple[int, ...]:
-    """Where a target's logit is among those of the raw output."""
-    if logits.ndim == 2:
-        return image, explained.row
-    return image, explained.row, explained.target.class_id + output.has_background
+    def _place(
+        self, output: DetectorOutput, logits: torch.Tensor, image: int, explained: ExplainedTarget
+    ) -> tuple[int, ...]:
+        """Where a target's logit is among those of the raw output."""
+        if logits.ndim == 2:
+            return image, explained.row
+        if self.read in SIDES:
+            return image, explained.row, SIDES.index(self.read)
+        return image, explained.row, explained.target.class_id + output.has_background

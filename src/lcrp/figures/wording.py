@@ -8,13 +8,15 @@ from lcrp.values.geometry import Geometry
 from lcrp.values.shares import CANCEL, MINUS, cancels
 from lcrp.values.shares import percent as percent  # of figures, too
 
+SIDES = ("left", "top", "right", "bottom")
 HARDLY = 0.10  # of the decision's relevance: a layer through which less passes hardly takes part
 
 
 def label(explanation: Explanation) -> str:
     """What the model said, e.g. 'boat 0.93', and what of it is explained if it is not that: 'mask of boat 0.93'."""
     explained = explanation.explained
-    what = f"{explained.read} of " if explained.read else ""
+    side = " side" if explained.read in SIDES else ""
+    what = f"{explained.read}{side} of " if explained.read else ""
     own = f"{what}{explanation.class_name} {explained.confidence:.2f}"
     if not explained.instead:
         return own

@@ -25,6 +25,8 @@ class DetectorOutput:
         is_one_to_one: whether the detector learned to give every object one row, so that it needs no NMS.
         is_class_trained: whether class scores mean anything; not those of YOLOv5's one class, which it never trains.
         masks: of every row; None for detectors of boxes alone.
+        sides: [B, M, 4] distances (left, top, right, bottom) of a box's sides from the middle of its row's cell, in
+            strides, as the network puts them out; None where they are made of several outputs.
     """
 
     boxes: torch.Tensor
@@ -34,6 +36,7 @@ class DetectorOutput:
     is_one_to_one: bool = False
     is_class_trained: bool = True
     masks: "ObjectMasks | None" = None
+    sides: torch.Tensor | None = None
 
     def class_probabilities(self) -> torch.Tensor:
         """[B, M, K] of the classes, detached, in at least float32; ones if their scores mean nothing."""

@@ -33,8 +33,8 @@ class ExplainedTarget:
         area: pixels of the mask in the input; None for a box alone.
         row: row of the box in the detector's output; -1 for a mask of a class.
         within: (left, top, right, bottom) in input pixels, the part of a mask that is explained; None for all of it.
-        read: what is explained where it is not what `score` tells of: 'mask', the mask of a detection, or the
-            'objectness' or 'class' of another than `score`; empty otherwise.
+        read: what is explained where it is not what `score` tells of: 'mask', the mask of a detection, a side of its
+            box ('left', ...), or the 'objectness' or 'class' of another than `score`; empty otherwise.
         instead: name of the class whose logit is taken off, where the difference is explained; empty otherwise.
         instead_confidence: as `confidence`, of that class.
     """

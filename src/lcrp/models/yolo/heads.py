@@ -77,6 +77,7 @@ class Detect(Block):
             class_logits=logits,
             objectness_logits=None,
             is_one_to_one=self.head == "one2one",
+            sides=sides.transpose(1, 2) if self.num_bins == 1 else None,
         )
 
     def branch(self, name: str, maps: Sequence[Tensor]) -> Tensor:
@@ -131,6 +132,7 @@ class Segment(Detect):
             objectness_logits=None,
             is_one_to_one=found.is_one_to_one,
             masks=ObjectMasks(coefficients=coefficients, prototypes=prototypes, stride=self.strides[0] // 2),
+            sides=found.sides,
         )
 
 
