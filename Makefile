@@ -21,13 +21,14 @@ help: ## this list
 
 demo: environment ## statistics of a few embedded pictures, a figure, and a page to browse; the last lines are their paths
 	@$(BIN)/python -m lcrp stage=glocal $(DEMO)
-	@figure=$$($(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[34] stage.class_name=boat) && \
-		page=$$($(BIN)/python -m lcrp stage=explore $(DEMO) stage.output=outputs/demo.html) && \
-		printf '%s\n' "what to try next:" \
+	@$(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[34] stage.class_name=boat
+	@$(BIN)/python -m lcrp stage=explore $(DEMO) stage.output=outputs/demo.html
+	@printf '%s\n' "what to try next:" \
 		"  $(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[3]   # other decisions" \
 		"  $(BIN)/python -m lcrp stage=evaluate stage.num_targets=8                   # can it be trusted?" \
 		"  $(BIN)/python -m lcrp --help" \
-		"the figure, and the page for a browser:" "$$figure" "$$page"
+		"the figure, and the page for a browser:" \
+		"$$(ls -td outputs/runs/*_render_*/*.png | head -n 1)" outputs/demo.html
 
 test: dev-environment ## all tests but those of `make test-slow` and `make golden`
 	@$(PYTEST) -m "not golden and not slow"
