@@ -27,10 +27,11 @@ EPSILON = CompositeSpec(name="epsilon", build=lambda _: composites.lrp(Epsilon()
 
 
 def tensors(output: object) -> Iterator[Tensor]:
-    """All numbers of an output, the logits first."""
+    """All numbers of an output, the logits first; no boxes whose scores are all the same: rounding orders them."""
     if isinstance(output, KeptOutput):
         for kept in output.pictures:
-            yield from (kept.scores, kept.boxes)
+            yield kept.scores
+            yield kept.boxes[: 0 if kept.scores.min() == kept.scores.max() else None]
     elif isinstance(output, Tensor):
         yield output
     elif isinstance(output, dict | list | tuple):

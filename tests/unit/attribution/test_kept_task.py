@@ -91,7 +91,7 @@ def test_decisions_are_the_librarys_own_and_lead_to_their_logits(name, options):
         for chosen in (explained[0], explained[-1]):
             found = trace.explain([chosen])
             assert found.ledgers is not None
-            assert found.ledgers[0].seed == 1
+            assert abs(found.ledgers[0].seed) == 1
             assert found.ledgers[0].missing_share < 1e-6
             assert found.heatmap.any()
     assert all(torch.equal(value, before[key]) for key, value in library.state_dict().items())
