@@ -3,7 +3,7 @@
 Relevance that a rule shares in proportion to contributions is linear in the relevance put on the output, so that the
 difference z_t - z_o of the logits of two classes is explained by one round: z_t / |z_t - z_o| on the one and
 -z_o / |z_t - z_o| on the other. What is positive speaks for class t, what is negative for class o, and all of it sums
-to the sign of the difference. Rules that look at no sign (z+ at the output) take sizes of logits alike.
+to the sign of the difference. Rules that look at no sign (z+ at the output) cannot tell, and are refused.
 
 Axes: N logit of a class.
 """

@@ -13,7 +13,7 @@ from lcrp.attribution.records import Arrivals, ReadMaps, Record
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.composites.operations.audit import follows_sign
 from lcrp.composites.windowed import whole
-from lcrp.errors import LayerError, nearest
+from lcrp.errors import ConfigError, LayerError, nearest
 from lcrp.values.attribution import Attribution
 from lcrp.values.ledger import Ledger
 from lcrp.values.prediction import at_least_float32
@@ -213,12 +213,22 @@ class Trace:
 
         Shares of a negative logit have the other sign than what they add to it: where rules take such shares, as
         epsilon and gamma do, the seed is -1.
+
+        Raises:
+            ConfigError: two classes are contrasted, and the rules take no such shares.
         """
         explained_output, seed = self._task.seed(self.output, explained)
         if self._is_signed is None:
             self._is_signed = self._task.seeds_logits and follows_sign(explained_output)
+        is_contrast = getattr(self._task, "instead", None) is not None
+        if is_contrast and not self._is_signed:
+            raise ConfigError(
+                "the difference of two logits is shared out by rules that look at their signs, and those of this "
+                "composite (z+, gradients) do not; epsilon_gamma_flat and epsilon_flat do",
+                mend="Set composite=epsilon_gamma_flat.",
+            )
         if self._is_signed:
-            is_size = seed != 0 if getattr(self._task, "instead", None) is not None else seed > 0
+            is_size = seed != 0 if is_contrast else seed > 0
             seed = torch.where((explained_output.detach() < 0) & is_size, -seed, seed)
         return explained_output, seed
 

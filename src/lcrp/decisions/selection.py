@@ -124,7 +124,12 @@ def chosen_targets(
         return [task.find(prediction, sample, class_id, selection.item or 0)]
     explained, skipped = task.predicted_targets(prediction, sample)
     other = getattr(task, "instead", None)  # of which nothing can be said why it is not itself
-    explained = [one for one in explained if one.target.class_id != other]
+    is_other = [one.target.class_id == other for one in explained]
+    if explained and all(is_other) and other is not None:
+        raise TargetError(
+            f"every decision in {sample.key} is for '{task.class_names[other]}' itself: name another class"
+        )
+    explained = [one for one, is_own in zip(explained, is_other, strict=True) if not is_own]
     named = without_background(task, explained) or explained
     if not named:
         raise TargetError(f"nothing to explain in {sample.key}: {_nothing(task, skipped)}.")

@@ -5,7 +5,8 @@ Axes: N row.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,16 @@ def mean_interval(values: Array, images: Array) -> Interval:
     return percentile_interval(
         value, total[drawn].sum(axis=1) / count[drawn].sum(axis=1) if len(drawn) else np.empty(0)
     )
+
+
+def share_interval(is_one: Array, images: Array) -> Interval:
+    """Share of items, [N] 0 or 1, as `mean_interval`; of none or all of them Wilson's (1927), for as many pictures."""
+    found = mean_interval(is_one, images)
+    if len(is_one) and found.value in (0.0, 1.0):
+        squared = NormalDist().inv_cdf((1.0 + LEVEL) / 2.0) ** 2
+        far = squared / (len(np.unique(images)) + squared)
+        return replace(found, low=found.value * (1.0 - far), high=found.value + (1.0 - found.value) * far)
+    return found
 
 
 def ratio_interval(part: Array, whole: Array, images: Array) -> Interval:

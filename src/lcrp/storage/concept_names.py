@@ -69,8 +69,10 @@ def _of_layer(path: Path, layer: str, given: object, layers: Mapping[str, int]) 
     if layer not in layers:
         raise ConfigError(f"'{path}' names concepts of layer '{layer}', which is not in the network; nearest: "
                           f"{nearest(layer, layers)}")  # fmt: skip
+    if not isinstance(given, dict):
+        raise ConfigError(f"'{path}' has no channels and their names for layer '{layer}'; write {{\"54\": \"sail\"}}")
     found, unknown = {}, []
-    for channel, name in given.items() if isinstance(given, dict) else ():
+    for channel, name in given.items():
         if not _CHANNEL.fullmatch(channel) or not isinstance(name, str):
             raise ConfigError(
                 f"'{path}' has {channel!r}: {name!r} for layer '{layer}'; write a channel and its name, "

@@ -26,7 +26,7 @@ class Alarm(StrEnum):
 
     OTHER_CLASS = "other class"  # TIDE's Cls
     BOX_OFF = "box off"  # Loc
-    BOTH = "other class, box off"  # Both
+    BOTH = "other class and box off"  # Both
     DUPLICATE = "duplicate"  # Dupe
     BACKGROUND = "background"  # Bkg
 

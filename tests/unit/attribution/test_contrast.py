@@ -40,7 +40,7 @@ def boat():
 
 def explainer_in_float64(name):
     explainer = lcrp.load(f"embedded:{name}_scenes")
-    return replace(explainer, network=explainer.network.double())
+    return replace(explainer, network=explainer.network.double(), composite=GAMMA)
 
 
 def both(attributor, task, image, other):
@@ -86,18 +86,19 @@ def test_maps_account_for_the_difference_of_two_logits(name):
             trace = attributor.forward(image)
             output = task.seeded(trace.output)
             alone = torch.where(part, seed, 0)
-            sign = torch.where(output.detach() < 0, -1.0, 1.0) if _follows_sign(output) else 1.0
+            sign = torch.where(output.detach() < 0, -1.0, 1.0)
             parts.append(trace.attribute(output, alone * sign).heatmap)
     torch.testing.assert_close(heatmap, parts[0] + parts[1], rtol=1e-7, atol=1e-9)
     assert len(places) >= 2
-    if name in ("yolov6", "yolo"):  # gamma rules: shares of contributions, whatever the signs of logits
-        assert ledger.seed == pytest.approx(1.0 if difference > 0 else -1.0, abs=1e-9)
+    assert ledger.seed == pytest.approx(1.0 if difference > 0 else -1.0, abs=1e-9)
 
 
-def _follows_sign(output):
-    from lcrp.composites.operations.audit import follows_sign
-
-    return follows_sign(output)
+@pytest.mark.parametrize("name", ["yolov5", "unet"])
+def test_rules_that_look_at_no_sign_are_refused(name):
+    """z+ at the output would take a strongly negative logit of the other class for evidence of it."""
+    with pytest.raises(ConfigError, match="rules that look at their signs") as refused:
+        lcrp.explain(f"embedded:{name}_scenes", draw(plan("val", 34)).image, instead="horse")
+    assert "composite=epsilon_gamma_flat" in refused.value.mend
 
 
 def test_differences_are_consistent_over_classes():
@@ -182,10 +183,10 @@ def test_what_says_nothing_is_refused():
     assert Thresholds(instead="kite").of(SegmentationTask(names)).instead == 1
     with pytest.raises(TargetError, match="no 'horse' in picture"):
         lcrp.explain("embedded:yolo_scenes", draw(plan("val", 34)).image, class_name="horse", instead="boat")
+    with pytest.raises(TargetError, match=r"every decision in .* is for 'boat' itself: name another class"):
+        lcrp.explain("embedded:yolov6_scenes", draw(plan("val", 34)).image, instead="boat")
     with pytest.raises(ConfigError, match="instead=boat is the class that is explained"):
         lcrp.explain("embedded:yolo_scenes", draw(plan("val", 34)).image, class_name="boat", instead="boat")
     box = lcrp.explain("embedded:yolo_scenes", draw(plan("val", 34)).image)[0].box
     with pytest.raises(TargetError, match="the decision is for 'boat' itself"):
         lcrp.explain("embedded:yolo_scenes", draw(plan("val", 34)).image, box=box, instead="boat")
-    with pytest.raises(TargetError, match="nothing to explain"):
-        lcrp.explain("embedded:yolo_scenes", draw(plan("val", 34)).image, instead="boat")

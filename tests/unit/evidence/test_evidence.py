@@ -8,7 +8,15 @@ import pytest
 from lcrp.evidence.complexity import deviation, share_for_most
 from lcrp.evidence.correlation import pearson, ranks, rmse, spearman
 from lcrp.evidence.curves import channel_counts, flipping_area, insertion_area
-from lcrp.evidence.intervals import CORRELATION, POSITIVE, Interval, bootstrap, mean_interval, standard_error
+from lcrp.evidence.intervals import (
+    CORRELATION,
+    POSITIVE,
+    Interval,
+    bootstrap,
+    mean_interval,
+    share_interval,
+    standard_error,
+)
 
 
 def test_steps_go_from_no_channel_to_all():
@@ -137,3 +145,15 @@ def test_an_interval_is_written_only_where_it_is_known():
     assert str(Interval(value=0.0, low=np.nan, high=np.nan)) == "0.00"
     assert str(Interval(value=np.nan, low=np.nan, high=np.nan)) == "not known"
     assert str(Interval(value=0.5, low=0.25, high=0.75)) == "0.50 (0.25 to 0.75)"
+
+
+def test_none_of_a_few_is_no_certainty():
+    """Wilson's interval of 0 of 20 pictures reaches 16 %, that of 20 of 20 begins at 84 %."""
+    images = np.arange(40) // 2
+    none, all_of_them = share_interval(np.zeros(40), images), share_interval(np.ones(40), images)
+    assert (none.value, none.low) == (0.0, 0.0)
+    assert none.high == pytest.approx(0.161, abs=1e-3)
+    assert (all_of_them.value, all_of_them.high) == (1.0, 1.0)
+    assert all_of_them.low == pytest.approx(0.839, abs=1e-3)
+    some = (images % 4 == 0).astype(float)
+    assert share_interval(some, images) == mean_interval(some, images)

@@ -58,6 +58,7 @@ def test_names_are_drawn_on_one_line(tmp_path):
     ("content", "message"),
     [
         ({"format": "coco"}, "is no file of names"),
+        ({"names": {"2": ["red"]}}, "has no channels and their names for layer '2'"),
         ({"version": 2}, "is no file of names"),
         ({"names": ["red"]}, "is no file of names"),
         ({"names": {"conv9": {}}}, "names concepts of layer 'conv9', which is not in the network; nearest: '"),

@@ -7,6 +7,7 @@ import { h, percent, svg } from "./dom.js";
 import { conceptName, decisionLayer, decisions } from "./model.js";
 
 const SHARE = 0.85; // opacity of the overlay at first
+const SAME = 0.005; // of the picture's side: between two boxes that are one
 const LARGER = 5; // pixels for a cell of a map
 
 /** What a person chose, kept from one decision to the next. */
@@ -21,6 +22,7 @@ export function stage(decision, { isSmall = false } = {}) {
   const overlay = h("canvas", { class: "overlay", "aria-hidden": "true" });
   const grid = document.createElement("canvas");
   const boxes = svg("svg", { class: "boxes", viewBox: `0 0 ${columns} ${rows}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+    unexplained(decision, others).map((one) => outlined(one, columns, rows)),
     others.filter((one) => one !== decision).map((one) => box(one, columns, rows, "other")),
     decision.box ? box(decision, columns, rows, "this") : null);
   const mask = h("canvas", { class: "mask", "aria-hidden": "true" });
@@ -111,6 +113,20 @@ function box(one, columns, rows, kind) {
   const place = { x: left * columns, y: top * rows, width: (right - left) * columns, height: (bottom - top) * rows };
   const open = kind === "other" ? () => go(href(["decision", one.id])) : null;
   return svg("g", { class: kind, onclick: open }, svg("title", {}, `${one.facts.class} ${one.facts.confidence.toFixed(2)}, ${percent(one.facts.outside)} outside`), svg("rect", { class: "under", ...place }), svg("rect", place));
+}
+
+/** Other decisions about the picture that are told of, and not explained here. @param {any} decision @param {any[]} explained */
+function unexplained(decision, explained) {
+  const [height, width] = decision.facts.picture_size ?? [1, 1];
+  const boxes = (decision.facts.others ?? []).filter((one) => one.box).map((one) => ({ ...one, place: one.box.map((side, at) => side / (at % 2 ? height : width)) }));
+  return boxes.filter((one) => !explained.some((known) => known.facts.class === one.class && known.box.every((side, at) => Math.abs(side - one.place[at]) < SAME)));
+}
+
+/** A box that leads nowhere. @param {any} one @param {number} columns @param {number} rows */
+function outlined(one, columns, rows) {
+  const [left, top, right, bottom] = one.place;
+  const place = { x: left * columns, y: top * rows, width: (right - left) * columns, height: (bottom - top) * rows };
+  return svg("g", { class: "told" }, svg("title", {}, `${one.class} ${one.confidence.toFixed(2)}, not explained in this file`), svg("rect", place));
 }
 
 /** Draw a small canvas smoothly on a larger one: paper knows no smoothing. @param {HTMLCanvasElement} canvas @param {HTMLCanvasElement} grid */

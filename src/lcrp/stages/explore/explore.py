@@ -93,7 +93,8 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
         )
         for name in layers
     )
-    proposed = proposed_names(subject, shown, settings.num_decisions, statistics.num_samples, run)
+    moments = next(one.moments for one in shown_layers if one.name == shown)
+    proposed = proposed_names(subject, shown, moments, settings.num_decisions, statistics.num_samples, run)
     shown_layers = tuple(replace(one, proposed=proposed) if one.name == shown else one for one in shown_layers)
     content = Content(
         title=_title(subject),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lcrp.evidence.intervals import mean_interval
+from lcrp.evidence.intervals import share_interval
 from lcrp.values.candidates import Fate
 from lcrp.values.evidence import Table
 from lcrp.values.geometry import Box
@@ -52,7 +52,7 @@ def share_table(
     """
     class_ids, is_one, images = items
     rows = [
-        (title, int(own.sum()), int(is_one[own].sum()), mean_interval(is_one[own].astype(np.float64), images[own]))
+        (title, int(own.sum()), int(is_one[own].sum()), share_interval(is_one[own].astype(np.float64), images[own]))
         for title, own in of_classes(class_ids, class_names)
     ]
     return Table(
@@ -87,7 +87,7 @@ def shares_table(
     for title, own in of_classes(class_ids, class_names):
         for number, kind in enumerate(kinds):
             is_one = (kind_of[own] == number).astype(np.float64)
-            rows.append((title, str(kind), int(is_one.sum()), mean_interval(is_one, images[own])))
+            rows.append((title, str(kind), int(is_one.sum()), share_interval(is_one, images[own])))
     return Table(
         name=name,
         columns={

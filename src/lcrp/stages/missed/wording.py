@@ -82,9 +82,10 @@ def _weak(misses: Table) -> Iterator[str]:
     pairs = zip(columns["mechanism"], columns["candidate_score"], strict=True)
     scores = [score for mechanism, score in pairs if mechanism == Mechanism.BELOW_THRESHOLD]
     if len(scores) >= FEW:
+        half = float(np.quantile(scores, HALF))
         yield (
-            f"half of the {len(scores)} below the threshold have a candidate of at least "
-            f"{float(np.quantile(scores, HALF)):.2f} (stage.confidence)"
+            f"half of the {len(scores)} below the threshold score {half:.2f} or more: stage.confidence={half:.2f} lets "
+            "them pass"
         )
 
 
