@@ -3,6 +3,7 @@
 Axes: D detection, K class, H W picture.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, SkippedTarget, Target
 
 
-class BoxDecisions:
+class BoxDecisions(ABC):
     """What tasks share whose decisions are boxes, however a network's output tells of them.
 
     Args:
@@ -43,9 +44,9 @@ class BoxDecisions:
         """Whether seeds lie on logits."""
         return True
 
+    @abstractmethod
     def candidates(self, output: Any, opened: Any = None, *, least: float) -> list[Candidates]:
         """What might have been kept of every image, and what removed each."""
-        raise NotImplementedError
 
     def present_classes(self, annotation: Annotation) -> list[int]:
         """Class ids of the annotated boxes, ascending."""

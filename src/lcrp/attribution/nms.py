@@ -114,11 +114,11 @@ def candidates_of(
     """The boxes of one image before the selection, and what removed each; arguments as of `funnel`.
 
     Args:
-        boxes: [M, 4] xyxy.
+        boxes: [M, 4].
         objectness: [M].
-        probabilities: [M, K] of the classes.
-        confidence: above which both scores must be.
-        iou: of the NMS; None for none.
+        probabilities: [M, K].
+        confidence: of a detection.
+        iou: of the NMS.
         max_detections: D at most.
         least: score above which a row is a candidate; what is kept is one in any case.
     """

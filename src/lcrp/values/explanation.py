@@ -159,7 +159,7 @@ class Explanation:
         outside_area: share of the picture's area outside the object, in [0, 1].
         rank: place of the decision among those of its class by confidence, 0 = the most confident.
         layer_share: relevance that passes through the layer as a share of the decision's: the sum of the relevance at
-            the layer's output over that of the seed (of the part that is explained, if only a part is); NaN where it
+            the layer's output over the seed's size (of the part that is explained, if only a part is); NaN where it
             was not measured: activation, and composites that compute gradients.
         num_concepts: channels of the layer.
         concepts: the concepts shown, most relevant first.

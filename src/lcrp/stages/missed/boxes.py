@@ -188,10 +188,13 @@ def _false_alarms(found: Mapping[str, Array], names: Sequence[str], key: Callabl
 
 def _tide(found: Mapping[str, Array]) -> Table:
     """What errors of each kind cost, as AP50 that mending them would win."""
-    boxes = {kind: np.stack([found[f"{kind}.{side}"] for side in SIDES], axis=1) for kind in ("objects", "detections")}
+    kinds = ("detections", "objects")
+    boxes = {kind: np.stack([found[f"{kind}.{side}"] for side in SIDES], axis=1) for kind in kinds}
+    order = {kind: found[f"{kind}.sample"].argsort(kind="stable") for kind in kinds}
+    by_picture = {kind: found[f"{kind}.sample"][order[kind]] for kind in kinds}
     pictures = []
     for sample in found["pictures.sample"].tolist():
-        own, there = (found[f"{kind}.sample"] == sample for kind in ("detections", "objects"))
+        own, there = (order[kind][slice(*np.searchsorted(by_picture[kind], [sample, sample + 1]))] for kind in kinds)
         class_ids, labels = found["detections.class_id"][own], found["objects.class_id"][there]
         matched = matching(boxes["detections"][own], class_ids, boxes["objects"][there], labels)
         scores = found["detections.score"][own]
