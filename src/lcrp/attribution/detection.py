@@ -15,6 +15,7 @@ from lcrp.attribution.contrast import check_other, contrast, other_class
 from lcrp.attribution.instances import both_factors, mask_logits, mask_seed, predicted_masks
 from lcrp.attribution.nms import candidates_of, kept_detections
 from lcrp.attribution.readout import box_readout
+from lcrp.attribution.sides import SIDES, is_linearised, side_sizes
 from lcrp.errors import ConfigError, at_least, one_of, refuse, within
 from lcrp.values.candidates import Candidates
 from lcrp.values.prediction import Detections, DetectorOutput
@@ -22,8 +23,6 @@ from lcrp.values.target import ExplainedTarget
 
 Score = Literal["class", "objectness"]
 Read = Literal["class", "objectness", "mask", "left", "top", "right", "bottom"]
-
-SIDES: tuple[Read, ...] = ("left", "top", "right", "bottom")
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +37,9 @@ class DetectionTask(BoxDecisions):
 
     With `score='objectness'` the objectness logit is explained and ranks the boxes of a class. Where the class score
     was never trained (YOLOv5's of one class), objectness takes its place. `read` explains something else of the same
-    decisions: the logit of their class, of objectness, those of their mask, or how far out a side of their box lies.
-    `instead` explains by how much the logit of their class exceeds that of another (`lcrp.attribution.contrast`).
+    decisions: the logit of their class, of objectness, those of their mask, or how far out a side of their box lies
+    (`lcrp.attribution.sides` where distances are expected over bins). `instead` explains by how much the logit of their
+    class exceeds that of another (`lcrp.attribution.contrast`).
     """
 
     options = ("read", "instead")  # settings without which a decision is the same
@@ -145,8 +145,8 @@ class DetectionTask(BoxDecisions):
             raise ConfigError("score 'objectness' cannot be explained: the detector has none; choose score 'class'")
         if output.sides is None and self.read in SIDES:
             raise ConfigError(
-                f"read '{self.read}' cannot be explained: no single output of this detector is a side of a box, as of "
-                "YOLO26; choose 'class'"
+                f"read '{self.read}' cannot be explained: this detector puts out no sides of boxes, as do "
+                "YOLOv8, YOLO11 and YOLO26; choose 'class'"
             )
         if output.masks is None and self.read == "mask":
             raise ConfigError("read 'mask' cannot be explained: the detector predicts boxes alone; choose 'class'")
@@ -157,13 +157,16 @@ class DetectionTask(BoxDecisions):
         return self.read != "mask"
 
     def seeded(self, output: DetectorOutput) -> torch.Tensor:
-        """Class logits [B, M, K], objectness logits [B, M], or the factors of all masks [B, M P + P h w]."""
+        """Class logits [B, M, K], objectness logits [B, M], the factors of all masks [B, M P + P h w], or sides.
+
+        Sides are distances [B, M, 4], or the logits of their bins [B, M, 4, Q].
+        """
         if self.read == "mask":
             assert output.masks is not None
             return both_factors(output.masks)
         if self.read in SIDES:
             assert output.sides is not None
-            return output.sides
+            return output.sides if output.bins is None else output.bins.logits
         if not self._explains_objectness(output):
             return output.class_logits
         assert output.objectness_logits is not None
@@ -174,7 +177,7 @@ class DetectionTask(BoxDecisions):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """1 at the logit of every target's box, among class logits [B, M, K] or objectness logits [B, M].
 
-        Of masks as `mask_seed`, of two classes as `contrast`.
+        Of masks as `mask_seed`, of two classes as `contrast`, of bins as `side_sizes`.
         """
         if self.read == "mask":
             assert output.masks is not None
@@ -185,6 +188,10 @@ class DetectionTask(BoxDecisions):
             if one is None:
                 continue
             place = self._place(output, logits, image, one)
+            if is_linearised(self, output):
+                assert output.bins is not None
+                seed[place] = side_sizes(output.bins, place)
+                continue
             if self.instead is None:
                 seed[place] = 1
                 continue
@@ -199,11 +206,16 @@ class DetectionTask(BoxDecisions):
         explained: Sequence[ExplainedTarget],
         masks: torch.Tensor,
     ) -> torch.Tensor:
-        """The logit that is seeded for each of B targets, at the row where it was found, [B]; of masks their mean."""
+        """The logit that is seeded for each of B targets, at the row where it was found, [B].
+
+        Of masks it is their mean, of sides their distance in strides.
+        """
         if self.read == "mask":
             assert output.masks is not None
             return mask_logits(output.masks, explained, masks)
-        logits = self.seeded(output).detach()
+        read = output.sides if self.read in SIDES else self.seeded(output)
+        assert read is not None
+        logits = read.detach()
         return torch.stack([logits[self._place(output, logits, image, one)] for image, one in enumerate(explained)])
 
     def readout(

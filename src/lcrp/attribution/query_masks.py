@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from lcrp.attribution.class_masks import Seed, seed_values
+from lcrp.attribution.contrast import check_other, contrast
 from lcrp.attribution.pixels import centred_pixels
 from lcrp.attribution.readout import mean_in_masks
 from lcrp.attribution.segmentation import SegmentationTask
@@ -29,14 +30,17 @@ class QueryMaskTask(SegmentationTask):
     of the region, or their mask logits in the region ('mask'). Shares weigh pixels as seeds do, by s_c in place of a
     logit, and sum to 1.
 
+    `instead` explains by how much the class logits of these queries exceed theirs of another class, weighed by the same
+    shares: sum_q w_q (z_qt - z_qo) = sum_q w_q log(p_qt / p_qo), which needs no softmax. Logits of different queries
+    are not compared: a softmax leaves each query's logits free up to a constant of its own.
+
     Args:
         class_names: index = class id.
         score: which of the two.
         seed: how pixels weigh.
         min_area: pixels that a region needs.
+        instead: name or id of another class, which mask logits do not know; None explains the class alone.
     """
-
-    options = ()
 
     def __init__(
         self,
@@ -45,9 +49,12 @@ class QueryMaskTask(SegmentationTask):
         score: ReadOut = "class",
         seed: Seed = "positive_logit",
         min_area: int = 1,
+        instead: str | int | None = None,
     ) -> None:
-        super().__init__(class_names, seed=seed, min_area=min_area)
-        refuse(list(one_of("score", score, get_args(ReadOut))))
+        super().__init__(class_names, seed=seed, min_area=min_area, instead=instead)
+        both = ["instead contrasts classes, and score=mask explains logits that are of none; leave one of them out"]
+        both *= instead is not None and score == "mask"
+        refuse([*one_of("score", score, get_args(ReadOut)), *both])
         self.score = score
 
     def identity(self) -> dict[str, object]:
@@ -83,6 +90,8 @@ class QueryMaskTask(SegmentationTask):
                     f"nothing of '{self.class_names[one.target.class_id]}' in {one.key} lies within the box"
                 )
             seed[image] = self._on_owners(output, image, one.target.class_id, values)
+            if self.instead is not None:
+                seed[image] = self._contrasted(logits.detach()[image], seed[image], one.target.class_id, self.instead)
         return logits, seed
 
     def logits(  # type: ignore[override]
@@ -107,6 +116,14 @@ class QueryMaskTask(SegmentationTask):
         pairs = zip(self.predictions(output), class_ids.tolist(), strict=True)
         scores = torch.stack([one.probabilities()[class_id] for one, class_id in pairs])
         return mean_in_masks(scores, masks.to(scores.device))
+
+    def _contrasted(self, logits: torch.Tensor, weights: torch.Tensor, class_id: int, other: int) -> torch.Tensor:
+        """Relevance on logits [Q, K + 1] of a class and of another, of queries that weigh as `weights` does."""
+        check_other(class_id, other, self.class_names)
+        own = weights[:, class_id]  # [Q]
+        seed = torch.zeros_like(logits)
+        seed[:, class_id], seed[:, other] = contrast(own * logits[:, class_id], own * logits[:, other])
+        return seed
 
     def _score_map(self, output: QueryMasks, image: int) -> ScoreMap:
         scores = output.scores(image)

@@ -123,7 +123,7 @@ class TaskOf(Protocol[Output, Predicted]):
 
         Returns:
             The tensor of `output` that is explained, [B, ...], and its relevance of the same shape. The relevance
-            of each target sums to 1, whatever the other images of the batch are.
+            of each target sums to 1 (not of `is_linearised` ones), whatever the other images of the batch are.
         """
         ...
 

@@ -10,6 +10,7 @@ import torch
 from lcrp.attribution.accounts import Accounts
 from lcrp.attribution.finite import check_differentiable, check_finite, check_no_checkpoint
 from lcrp.attribution.records import Arrivals, ReadMaps, Record
+from lcrp.attribution.sides import is_linearised
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.composites.operations.audit import follows_sign
 from lcrp.composites.windowed import whole
@@ -215,16 +216,16 @@ class Trace:
         epsilon and gamma do, the seed is -1.
 
         Raises:
-            ConfigError: two classes are contrasted, and the rules take no such shares.
+            ConfigError: logits are set against each other, and the rules take no such shares.
         """
         explained_output, seed = self._task.seed(self.output, explained)
         if self._is_signed is None:
             self._is_signed = self._task.seeds_logits and follows_sign(explained_output)
-        is_contrast = getattr(self._task, "instead", None) is not None
+        is_contrast = getattr(self._task, "instead", None) is not None or is_linearised(self._task, self.output)
         if is_contrast and not self._is_signed:
             raise ConfigError(
-                "the difference of two logits is shared out by rules that look at their signs, and those of this "
-                "composite (z+, gradients) do not; epsilon_gamma_flat and epsilon_flat do",
+                "differences of logits (two classes, bins of a side) are shared out by rules that look at their signs, "
+                "and those of this composite (z+, gradients) do not; epsilon_gamma_flat and epsilon_flat do",
                 mend="Set composite=epsilon_gamma_flat.",
             )
         if self._is_signed:

@@ -51,7 +51,8 @@ def top_concepts(scores: torch.Tensor, choice: ConceptChoice, layer: str, *, is_
     """The concepts that are shown, from scores [C]: the highest ones (ties: the lower id first), or those asked for.
 
     Of the highest ones only those above 0 carried the decision; where there are none, the highest one is shown. Where
-    two classes are contrasted, half of those shown are the lowest ones below 0, which speak for the other class.
+    two classes are contrasted (or a side of a box is explained), half of those shown are the lowest ones below 0, which
+    speak for the other class (or pull the side inwards).
 
     Raises:
         LayerError: a concept that was asked for is not in the layer.

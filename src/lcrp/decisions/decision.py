@@ -4,7 +4,7 @@ Axes: B batch (one picture), C concept, H W picture, h w feature map.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 
 from lcrp.attribution.concepts import activation_scores, only_concept, relevance_scores
 from lcrp.attribution.engine import Attributor
+from lcrp.attribution.sides import SIDES, is_linearised
 from lcrp.attribution.task import Prediction, Task
 from lcrp.attribution.trace import Trace
 from lcrp.decisions.beside import annotated, by_confidence, other_decisions, runners_up
@@ -29,6 +30,8 @@ from lcrp.values.target import ExplainedTarget
 
 Heatmap = npt.NDArray[np.floating]
 Content = tuple[int, int, int, int]
+
+_NOT_MEASURED = float("nan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +100,9 @@ def outside_share(heatmap: Heatmap, mask: Mask, content: Content) -> float:
 
 def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget, choice: ConceptChoice) -> Explanation:
     attribution = view.trace.explain([explained])
+    explained = replace(explained, is_linearised=is_linearised(attributor.task, view.trace.output))
     scores = _scores(attribution, view.layer, choice)
-    shown = top_concepts(scores, choice, view.layer, is_contrast=bool(explained.instead))
+    shown = top_concepts(scores, choice, view.layer, is_contrast=bool(explained.instead) or explained.read in SIDES)
     content = view.sample.geometry.content()
     height, width = view.sample.image.shape[-2:]
     mask: Mask = attributor.task.object_mask(view.prediction, explained, (height, width)).cpu().numpy()
@@ -118,7 +122,7 @@ def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget
         outside=outside_share(heatmap, mask, content),
         outside_area=float(1.0 - mask[top:bottom, left:right].mean()),
         rank=_rank(attributor.task, view, explained),
-        layer_share=_layer_share(attribution, view.layer, choice),
+        layer_share=_NOT_MEASURED if explained.is_linearised else _layer_share(attribution, view.layer, choice),
         num_concepts=len(scores),
         concepts=tuple(
             ConceptExplanation(
@@ -148,7 +152,7 @@ def _scores(attribution: Attribution, layer: str, choice: ConceptChoice) -> torc
 
 def _layer_share(attribution: Attribution, layer: str, choice: ConceptChoice) -> float:
     """Relevance that passes through the layer: sum_(c, y, x) R, of a seed that sums to 1; NaN if not asked for."""
-    return float("nan") if choice.mode == "activation" else float(attribution.relevance[layer].double().sum())
+    return _NOT_MEASURED if choice.mode == "activation" else float(attribution.relevance[layer].double().sum())
 
 
 def _rank(task: Task, view: _View, explained: ExplainedTarget) -> int:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from lcrp.attribution.task import Task
 from lcrp.errors import refuse
 
+UNREADABLE = " by a network that selects its boxes itself (YOLOv8, YOLO11 and YOLO26 tell of the sides of boxes)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
@@ -18,7 +20,7 @@ class Thresholds:
         confidence: least confidence of a detection.
         iou: overlap from which on the weaker of two detections of a class is left out.
         max_detections: at most so many, the most confident.
-        read: what is explained: the logit of the 'class', of 'objectness', or those of the 'mask'.
+        read: what is explained: the logit of the 'class', of 'objectness', those of the 'mask', or a side of the box.
         instead: name or id of a class whose logit is taken off: why this class and not that one.
     """
 
@@ -41,6 +43,7 @@ class Thresholds:
         kind, _ = settings.pop("name"), settings.pop("signed", None)
         known = (*settings, *getattr(task, "options", ()))
         foreign = [name for name in wanted if name not in known]
-        refuse(f"{name}={wanted[name]} says nothing to {kind}; leave it out" for name in foreign)
+        why = {"read": UNREADABLE if kind == "detection" else ""}
+        refuse(f"{name}={wanted[name]} says nothing to {kind}{why.get(name, '')}; leave it out" for name in foreign)
         build: Callable[..., Task] = type(task)
         return build(task.class_names, **settings | wanted)

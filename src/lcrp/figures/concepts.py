@@ -126,11 +126,11 @@ def _title_lines(explanation: Explanation, width: float) -> tuple[int, float]:
 
 
 def _headings(explanation: Explanation, panel: float, grid: float) -> tuple[tuple[Lines, ...], tuple[Lines, ...]]:
-    concepts = (
-        _heading(
-            wording.concepts_heading(explanation.mode, explanation.concepts, wording.contrasted(explanation)), panel
-        ),
-    )
+    shown = (explanation.mode, explanation.concepts)
+    heading = _heading(wording.concepts_heading(*shown, wording.contrasted(explanation)), panel)
+    if any("…" in line for line in heading.lines):  # rows name the classes, too
+        heading = _heading(wording.concepts_heading(*shown), panel)
+    concepts = (heading,)
     if not grid:
         return concepts, ()
     note = Lines(

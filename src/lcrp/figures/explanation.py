@@ -83,8 +83,9 @@ def explanation_figure(explanation: Explanation, *, num_references: int | None =
         plan = _planned(shown, widths, is_enlarged=inset is not None)
         sheet = Sheet.of_size(*plan.layout.size)
         draw_head(sheet, plan.head)
-        box = shown.explained.box if shown.explained.area is None else None  # a mask delimits it better
-        outlined = panels.Object(mask=shown.mask, box=box, inset=inset)
+        side = shown.explained.read if wording.is_side(shown) else ""
+        box = shown.explained.box if side or shown.explained.area is None else None  # a mask delimits it better
+        outlined = panels.Object(mask=shown.mask, box=box, inset=inset, side=side)
         _draw_decision(sheet, plan, shown, outlined)
         draw_headings(sheet, plan.layout, plan.words)
         for number in range(len(shown.concepts)):
@@ -121,7 +122,7 @@ def _planned(explanation: Explanation, widths: Columns, *, is_enlarged: bool) ->
         wording.source(explanation),
         widths.width(heights.caption, stacked=stacked),
         aside=wording.headline(explanation)[1],
-        note=wording.layer_note(explanation) if explanation.concepts else "",
+        note=wording.layer_note(explanation),
         note_color=colours.ALARM if wording.is_doubtful(explanation) else colours.INK,
     )
     return _Plan(
@@ -140,7 +141,7 @@ def _draw_decision(sheet: Sheet, plan: _Plan, explanation: Explanation, shown: p
     panels.draw_panel(sheet, layout.picture, picture, shown, outline=1.8)
     avoided = None if shown.inset is None else panels.inset_place(shown.inset, layout.picture)
     heading = SLACK * text_width(DECISION, HEADER, "bold")
-    tag = fitted_tag(wording.label(explanation), shown.mask, layout.picture, avoided, heading)
+    tag = fitted_tag(wording.tag(explanation), shown.mask, layout.picture, avoided, heading)
     draw_tag(sheet, tag)
     if tag.leaves_heading:
         _header(sheet, DECISION, layout.picture)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from lcrp.figures import colours, panels, wording
@@ -26,6 +27,7 @@ THUMBNAIL_HIGHEST = 1.3  # inches, where it stands beside the list
 LARGE_HIGHEST = 2.4  # where it stands above it
 GAP = 0.08
 OTHERS = ("#1f6fb2", "#7a4fa3", "#2c8a4b", "#d1661f", "#3aa39b", "#c23b6b")  # one colour per decision that is listed
+SCALED = "each map is scaled by its own largest values"
 _ALIGN = ("left", "center", "right")
 
 
@@ -122,7 +124,10 @@ def _draw_others(sheet: Sheet, explanation: Explanation, panel: Rect) -> None:
 
 def _outline(explanation: Explanation, *, is_enlarged: bool) -> Part:
     """What the outlines in the panels are."""
-    entries = [(colours.OBJECT, f"{wording.region(explanation)} that is explained")]
+    text = f"{wording.region(explanation)} that is explained"
+    if wording.is_side(explanation):
+        text = "box; thick: what is explained"
+    entries = [(colours.OBJECT, text)]
     if is_enlarged:
         entries.append(("white", "enlarged"))
 
@@ -139,11 +144,13 @@ def _outline(explanation: Explanation, *, is_enlarged: bool) -> Part:
 def _colours(explanation: Explanation, width: float) -> Part:
     """Colour bars, and how maps are scaled."""
     low, high = wording.poles(explanation)
-    entries: list[tuple[colours.Scale, tuple[str, str, str]]] = [("diverging", (low, "relevance", high))]
+    words = (low, "relevance", high)
+    if explanation.mode != "activation" and sum(text_width(word, SMALL) + GAP for word in words) > width:
+        return _long_poles(low, high, width)
+    entries: list[tuple[colours.Scale, tuple[str, str, str]]] = [("diverging", words)]
     if explanation.mode == "activation":
         entries.append(("sequential", ("0", "activation", "high")))
-    note = "each map is scaled by its own largest values"
-    size, lines = fitted_lines(note, width, (SMALL, 7.0), 1)
+    size, lines = fitted_lines(SCALED, width, (SMALL, 7.0), 1)
     breadth = (width - 0.16 * (len(entries) - 1)) / len(entries)
 
     def draw(sheet: Sheet, place: Rect) -> None:
@@ -156,6 +163,24 @@ def _colours(explanation: Explanation, width: float) -> Part:
         sheet.write_lines(Lines(lines=tuple(lines), size=size, color=colours.FAINT), place.left, place.top + 0.27)
 
     return Part(height=0.27 + len(lines) * line_height(size), draw=draw)
+
+
+def _long_poles(low: str, high: str, width: float) -> Part:
+    """The same where the words do not stand side by side: a line or more for each colour, beside a swatch of it."""
+    entries = [(0, wrapped(low, width - 0.16, SMALL)), (-1, wrapped(high, width - 0.16, SMALL))]
+    size, note = fitted_lines(SCALED, width, (SMALL, 7.0), 1)
+
+    def draw(sheet: Sheet, place: Rect) -> None:
+        axes = sheet.add_axes(Rect(left=place.left, top=place.top, width=width, height=0.11))
+        axes.imshow(colours.colour_bar("diverging"), aspect="auto", extent=(0, 1, 0, 1), interpolation="bilinear")
+        top = place.top + 0.15
+        for end, lines in entries:
+            _swatch(sheet, place.left, top + 0.03, to_hex(colours.colour_bar("diverging")[0, end]))
+            top = sheet.write_lines(Lines(lines=tuple(lines), size=SMALL), place.left + 0.16, top)
+        sheet.write_lines(Lines(lines=tuple(note), size=size, color=colours.FAINT), place.left, top)
+
+    num_lines = sum(len(lines) for _, lines in entries)
+    return Part(height=0.15 + num_lines * line_height(SMALL) + len(note) * line_height(size), draw=draw)
 
 
 def _shares(explanation: Explanation) -> Part:

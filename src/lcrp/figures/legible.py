@@ -31,6 +31,7 @@ def legible(explanation: Explanation) -> Explanation:
         source=drawable(explanation.source),
         layer=drawable(explanation.layer),
         class_name=name(explanation.class_name),
+        explained=replace(explanation.explained, instead=name(explanation.explained.instead)),
         concepts=tuple(
             replace(
                 concept,
@@ -63,7 +64,7 @@ def _class_name(explanation: Explanation) -> str:
 
 
 def _classes(explanation: Explanation) -> Iterator[str]:
-    yield explanation.class_name
+    yield from (explanation.class_name, explanation.explained.instead)
     yield from (one.class_name for concept in explanation.concepts for one in concept.references)
     yield from (other.class_name for other in explanation.others)
     yield from (name for name, _ in explanation.runners_up)

@@ -27,6 +27,7 @@ INSET_CONTEXT = 1.5  # zoomed region, in units of the object's longer side
 INSET_EDGE = 0.05  # inches between an inset and the panel's edge
 LINE_SHARE = 0.035  # of a mask's shorter side: its outline is no wider, or it would hide a small object
 THINNEST = 0.6  # points
+THICKER = 2.2  # the side of a box that is explained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +53,13 @@ class Object:
         mask: [H, W] the object.
         box: (left, top, right, bottom) for a detection, else None.
         inset: the zoom, for a small object.
+        side: of the box ('left', ...), where that is explained; it is drawn thicker.
     """
 
     mask: Mask
     box: tuple[float, float, float, float] | None
     inset: Inset | None
+    side: str = ""
 
 
 def inset_for(mask: Mask, heatmap: Array) -> Inset | None:
@@ -127,6 +130,8 @@ def _show(axes: Axes, picture: Array, shown: Object, outline: float) -> None:
     axes.imshow(np.clip(picture, 0.0, 1.0), extent=(0, width, height, 0), interpolation="bicubic", aspect="auto")
     if shown.box is not None:
         draw_box(axes, shown.box, outline)
+        if shown.side:
+            _draw_side(axes, shown.box, shown.side, THICKER * outline)
     elif shown.mask.any() and not shown.mask.all():
         draw_mask_outline(axes, shown.mask, _thin(axes, shown.mask, outline))
     axes.set_xlim(0, width)
@@ -140,6 +145,14 @@ def draw_box(axes: Axes, box: tuple[float, float, float, float], width: float) -
     outline.set_linewidth(width)
     outline.set_path_effects([withStroke(linewidth=width + 1.2, foreground=(0.0, 0.0, 0.0, 0.75))])
     axes.add_patch(outline)
+
+
+def _draw_side(axes: Axes, box: tuple[float, float, float, float], side: str, width: float) -> None:
+    left, top, right, bottom = box
+    x = {"left": (left, left), "right": (right, right)}.get(side, (left, right))
+    y = {"top": (top, top), "bottom": (bottom, bottom)}.get(side, (top, bottom))
+    (line,) = axes.plot(x, y, color=colours.OBJECT, linewidth=width, zorder=4, solid_capstyle="butt")
+    line.set_path_effects([withStroke(linewidth=width + 1.2, foreground=(0.0, 0.0, 0.0, 0.75))])
 
 
 def _thin(axes: Axes, mask: Mask, outline: float) -> float:

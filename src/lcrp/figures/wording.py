@@ -9,35 +9,57 @@ from lcrp.values.shares import CANCEL, MINUS, cancels
 from lcrp.values.shares import percent as percent  # of figures, too
 
 SIDES = ("left", "top", "right", "bottom")
+INOUT = ("inwards", "outwards")
+MOVE = "that move the side "
+LINEARISED = "to first order: the softmax over the side's distances is held constant"
 HARDLY = 0.10  # of the decision's relevance: a layer through which less passes hardly takes part
 
 
-def label(explanation: Explanation) -> str:
+def tag(explanation: Explanation) -> str:
     """What the model said, e.g. 'boat 0.93', and what of it is explained if it is not that: 'mask of boat 0.93'."""
     explained = explanation.explained
     side = " side" if explained.read in SIDES else ""
     what = f"{explained.read}{side} of " if explained.read else ""
-    own = f"{what}{explanation.class_name} {explained.confidence:.2f}"
+    return f"{what}{explanation.class_name} {explained.confidence:.2f}"
+
+
+def label(explanation: Explanation) -> str:
+    """The same, and with which class it is contrasted: 'boat 0.93, not kite 0.05'."""
+    explained, own = explanation.explained, tag(explanation)
     if not explained.instead:
         return own
     other = "" if explained.instead_confidence is None else f" {explained.instead_confidence:.2f}"
     return f"{own}, not {explained.instead}{other}"
 
 
+def is_side(explanation: Explanation) -> bool:
+    """Whether a side of a box is explained."""
+    return explanation.explained.read in SIDES
+
+
 def opponent(explanation: Explanation) -> str:
-    """What negative relevance does: it speaks against the decision, or for the other class."""
+    """What negative relevance does: it speaks against the decision, or for the other class, or moves a side inwards."""
+    if is_side(explanation):
+        return "pulls it inwards"
     return f"speaks for {explanation.explained.instead}" if explanation.explained.instead else "speaks against it"
+
+
+def proponent(explanation: Explanation) -> str:
+    """What is positive of the relevance."""
+    return "what pushes it outwards" if is_side(explanation) else "the positive relevance"
 
 
 def poles(explanation: Explanation) -> tuple[str, str]:
     """What the two colours of a heatmap stand for, the negative one first."""
+    if is_side(explanation):
+        return INOUT
     instead = explanation.explained.instead
     return (f"for {instead}", f"for {explanation.class_name}") if instead else ("against", "for")
 
 
 def contrasted(explanation: Explanation) -> tuple[str, str] | None:
-    """The poles where two classes are contrasted, else None."""
-    return poles(explanation) if explanation.explained.instead else None
+    """The poles where two classes are contrasted or a side is moved, else None."""
+    return poles(explanation) if explanation.explained.instead or is_side(explanation) else None
 
 
 def region(explanation: Explanation) -> str:
@@ -52,6 +74,11 @@ def shown(explanation: Explanation) -> str:
 
 def sentence(explanation: Explanation) -> str:
     """The headline in few words, e.g. 'boat 0.93: 2 % of the relevance lies outside'."""
+    note = linear_note(explanation)
+    return f"{_sentence(explanation)} ({note})" if note else _sentence(explanation)
+
+
+def _sentence(explanation: Explanation) -> str:
     outside = percent(explanation.outside)
     if not has_positive(explanation):
         return f"{label(explanation)}: no positive relevance reached the input"
@@ -59,7 +86,8 @@ def sentence(explanation: Explanation) -> str:
         opposed = percent(explanation.against)
         told = f"{opposed} of the relevance {opponent(explanation)}"
         return f"{label(explanation)}: {told}, {outside} of the rest lies outside"
-    return f"{label(explanation)}: {outside} of the relevance lies outside"
+    of = proponent(explanation) if is_side(explanation) else "the relevance"
+    return f"{label(explanation)}: {outside} of {of} lies outside"
 
 
 def has_positive(explanation: Explanation) -> bool:
@@ -77,7 +105,7 @@ def headline(explanation: Explanation) -> tuple[str, str]:
         opposed = f"; {opposed}" if opposed else ""
         return f"{label(explanation)} — the {region(explanation)} covers the whole {shown(explanation)}{opposed}", ""
     outside = percent(explanation.outside)
-    text = f"{opposed}; {outside} of the rest" if opposed else f"{outside} of the positive relevance"
+    text = f"{opposed}; {outside} of the rest" if opposed else f"{outside} of {proponent(explanation)}"
     return (
         f"{label(explanation)} — {text} lies outside the {region(explanation)}",
         f"(the outside is {percent(explanation.outside_area)} of the {shown(explanation)})",
@@ -96,14 +124,14 @@ def is_hardly_involved(explanation: Explanation) -> bool:
 
 def is_doubtful(explanation: Explanation) -> bool:
     """Whether what the layer shows tells little of the decision."""
-    is_lost = explanation.ledger is not None and explanation.ledger.is_lost
+    is_lost = explanation.ledger is not None and explanation.ledger.is_lost and not explanation.explained.is_linearised
     return is_hardly_involved(explanation) or is_against(explanation) or is_lost
 
 
 def ledger_note(explanation: Explanation) -> str:
     """What the relevance was lost to, where that matters; else nothing."""
     ledger = explanation.ledger
-    if ledger is None or not ledger.seed:
+    if ledger is None or not ledger.seed or explanation.explained.is_linearised:
         return ""
     if ledger.is_cancelling:
         return "⚠ large relevance for and against cancels: sums and shares tell little"
@@ -113,10 +141,17 @@ def ledger_note(explanation: Explanation) -> str:
 
 def layer_note(explanation: Explanation) -> str:
     """How much of the decision the layer carries, how much of that the shown concepts are, what biases took."""
-    notes = [note for note in (_layer_note(explanation), ledger_note(explanation)) if note]
+    if not explanation.concepts:
+        return linear_note(explanation).capitalize()
+    notes = [note for note in (_layer_note(explanation), ledger_note(explanation), linear_note(explanation)) if note]
     if cancels(explanation.layer_share) and not any("cancels" in note for note in notes):
         notes.append(CANCEL)
     return "; ".join(notes)
+
+
+def linear_note(explanation: Explanation) -> str:
+    """What is held constant where a side is expected over bins; else nothing."""
+    return LINEARISED if explanation.explained.is_linearised else ""
 
 
 def _layer_note(explanation: Explanation) -> str:
@@ -128,8 +163,8 @@ def _layer_note(explanation: Explanation) -> str:
     share = percent(explanation.layer_share)
     if is_against(explanation):
         return (
-            f"⚠ Layer {explanation.layer} as a whole speaks against it: {share} of the decision passes through it; "
-            f"{shown} its relevance"
+            f"⚠ Layer {explanation.layer} as a whole {opponent(explanation)}: {share} of the decision passes through "
+            f"it; {shown} its relevance"
         )
     if is_hardly_involved(explanation):
         return f"⚠ Layer {explanation.layer} hardly takes part: {share} of the decision passes through it; {shown} that"
@@ -165,12 +200,12 @@ def annotation_verdict(annotated: Annotated, class_name: str) -> str:
 
 
 def concepts_heading(mode: str, concepts: Sequence[ConceptExplanation], poles: tuple[str, str] | None = None) -> str:
-    """What the rows are; `poles` of two classes that are contrasted."""
+    """What the rows are; `poles` of two classes that are contrasted, or of a side."""
     if mode == "activation":
         return "Most active concepts"
     if poles is not None:
         there = {poles[concept.share >= 0.0]: None for concept in concepts}
-        return f"Concepts {' and '.join(there)}"
+        return f"Concepts {MOVE * (poles == INOUT)}{' and '.join(there)}"
     against = [concept.share < 0.0 for concept in concepts]
     if not any(against):
         return "Concepts that carried it"
@@ -180,24 +215,25 @@ def concepts_heading(mode: str, concepts: Sequence[ConceptExplanation], poles: t
 def concept_title(
     concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry, poles: tuple[str, str] | None = None
 ) -> tuple[str, str]:
-    """Name of a concept, and its part in the decision; `poles` of two classes that are contrasted."""
-    where = _where(concept, mode, outline, geometry, "against" if poles is None else poles[0])
+    """Name of a concept, and its part in the decision; `poles` of two classes that are contrasted, or of a side."""
+    does = "pulls" if poles == INOUT else "speaks"
+    where = _where(concept, mode, outline, geometry, f"{does} {'against' if poles is None else poles[0]}")
     sign = "speaks against: " if mode == "relevance" and concept.share < 0.0 else ""
     if mode == "relevance" and poles is not None:
         sign = f"{poles[concept.share >= 0.0]}: "
     return concept.title, f"{sign}{share_text(concept.share)} of the layer's {mode} · {where}"
 
 
-def _where(concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry, pole: str) -> str:
+def _where(concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry, opposes: str) -> str:
     """Where what passes through a concept lies."""
     if mode == "relevance" and not concept.heatmap.any():
         return "none of it reached the picture" if concept.share else "no relevance of this decision passes it"
     outside = percent(concept.outside)
     share = against(concept.heatmap, geometry)
     if not (concept.heatmap > 0.0).any():
-        return f"all of it in the picture speaks {pole}" if mode == "relevance" else f"no positive {mode}"
+        return f"all of it in the picture {opposes}" if mode == "relevance" else f"no positive {mode}"
     if mode == "relevance" and share >= MOSTLY:
-        return f"{percent(share)} in the picture speaks {pole}; {outside} of the rest outside the {outline}"
+        return f"{percent(share)} in the picture {opposes}; {outside} of the rest outside the {outline}"
     return f"{outside} outside the {outline}"
 
 

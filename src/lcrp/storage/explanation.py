@@ -8,7 +8,8 @@ horizontal), offset (top, left), boxes (left, top, right, bottom). JSON knows th
                              rank, layer_share, num_concepts, frame
 /geometry                    picture_size, input_size, scale, offset, resize; tile (top, left, bottom, right), if cut
 /target                      sample, class_id, item, key, score, confidence, row; box and picture_box; of masks
-                             area and picture_area; read, where it is not the score that is explained
+                             area and picture_area; read, where it is not the score that is explained, and
+                             is_linearised; instead and instead_confidence, where classes are contrasted
 /picture, /mask, /heatmap    [H, W * 3] uint8, [H, W] bool, [H, W]
 /others/<rank>               class_name, confidence, share, and box and picture_box
 /runners_up/<rank>           class_name, confidence
@@ -200,6 +201,8 @@ def _write_target(group: NewGroup, explanation: Explanation) -> None:
         group.attrs["picture_area"] = int(explanation.picture_mask.sum())
     if explained.read:
         group.attrs["read"] = explained.read
+    if explained.is_linearised:
+        group.attrs["is_linearised"] = True
     if explained.instead:
         group.attrs["instead"] = explained.instead
     if explained.instead_confidence is not None:
@@ -217,6 +220,7 @@ def _target(group: h5py.Group) -> ExplainedTarget:
         area=int(group.attrs["area"]) if "area" in group.attrs else None,
         row=int(group.attrs["row"]),
         read=str(group.attrs.get("read", "")),
+        is_linearised=bool(group.attrs.get("is_linearised", False)),
         instead=str(group.attrs.get("instead", "")),
         instead_confidence=(float(group.attrs["instead_confidence"]) if "instead_confidence" in group.attrs else None),
     )

@@ -29,6 +29,7 @@ def explanation_json(explanation: Explanation) -> dict[str, object]:
         "score": float(explained.score),
         "confidence": float(explained.confidence),
         "read": explained.read or None,
+        "is_linearised": explained.is_linearised,
         "instead": {"class": explained.instead, "confidence": explained.instead_confidence}
         if explained.instead
         else None,

@@ -160,7 +160,7 @@ class Explanation:
         rank: place of the decision among those of its class by confidence, 0 = the most confident.
         layer_share: relevance that passes through the layer as a share of the decision's: the sum of the relevance at
             the layer's output over the seed's size (of the part that is explained, if only a part is); NaN where it
-            was not measured: activation, and composites that compute gradients.
+            was not measured: activation, composites that compute gradients, and sides that are linearised.
         num_concepts: channels of the layer.
         concepts: the concepts shown, most relevant first.
         others: the model's other decisions about the picture, most confident first.

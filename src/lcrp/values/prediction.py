@@ -1,6 +1,7 @@
 """Predictions: what a network says, raw and selected.
 
-Axes: B batch, M box of the raw output, D detection, R row of class logits, K class, L column of logits, H W picture.
+Axes: B batch, M box of the raw output, D detection, R row of class logits, K class, L column of logits, Q bin of
+a distance, H W picture.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ class DetectorOutput:
         is_class_trained: whether class scores mean anything; not those of YOLOv5's one class, which it never trains.
         masks: of every row; None for detectors of boxes alone.
         sides: [B, M, 4] distances (left, top, right, bottom) of a box's sides from the middle of its row's cell, in
-            strides, as the network puts them out; None where they are made of several outputs.
+            strides; None where boxes are made otherwise.
+        bins: of which these are expectations; None where the network puts distances out as they are.
     """
 
     boxes: torch.Tensor
@@ -37,6 +39,7 @@ class DetectorOutput:
     is_class_trained: bool = True
     masks: "ObjectMasks | None" = None
     sides: torch.Tensor | None = None
+    bins: "DistanceBins | None" = None
 
     def class_probabilities(self) -> torch.Tensor:
         """[B, M, K] of the classes, detached, in at least float32; ones if their scores mean nothing."""
@@ -50,6 +53,19 @@ class DetectorOutput:
         if self.objectness_logits is None:
             return torch.ones_like(at_least_float32(self.class_logits[..., 0].detach()))
         return at_least_float32(self.objectness_logits.detach()).sigmoid()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistanceBins:
+    """What distances of sides are expected of: sum_q v_q softmax(l)_q (Li et al., Generalized Focal Loss, 2020).
+
+    Attributes:
+        logits: [B, M, 4, Q] of every row's sides (left, top, right, bottom).
+        values: [Q] distances, in strides.
+    """
+
+    logits: torch.Tensor
+    values: torch.Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

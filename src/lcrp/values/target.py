@@ -35,6 +35,8 @@ class ExplainedTarget:
         within: (left, top, right, bottom) in input pixels, the part of a mask that is explained; None for all of it.
         read: what is explained where it is not what `score` tells of: 'mask', the mask of a detection, a side of its
             box ('left', ...), or the 'objectness' or 'class' of another than `score`; empty otherwise.
+        is_linearised: whether that is a side whose distance is expected over bins: relevance is its first-order change,
+            and sums to no part of it.
         instead: name of the class whose logit is taken off, where the difference is explained; empty otherwise.
         instead_confidence: as `confidence`, of that class.
     """
@@ -48,6 +50,7 @@ class ExplainedTarget:
     row: int = -1
     within: tuple[float, float, float, float] | None = None
     read: str = ""
+    is_linearised: bool = False
     instead: str = ""
     instead_confidence: float | None = None
 

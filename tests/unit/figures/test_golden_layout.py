@@ -200,6 +200,46 @@ def test_masks_fit(mode: str) -> None:
     assert any("40 % of" in text.get_text() for text in figure.texts)
 
 
+def for_and_against(explanation: Explanation, **explained: object) -> Explanation:
+    """The same explanation of two sides: of two classes, or of a side of the box."""
+    concepts = tuple(
+        replace(concept, share=concept.share * (-1) ** number, heatmap=concept.heatmap - 2.0 * (number % 2))
+        for number, concept in enumerate(explanation.concepts)
+    )
+    return replace(explanation, concepts=concepts, explained=replace(explanation.explained, **explained))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("num_concepts", "num_references"), [(0, 0), (1, 3), (4, 0)])
+@pytest.mark.parametrize("name", ["car", LONG, WORD])
+def test_two_classes_that_are_contrasted_fit(size: str, num_concepts: int, num_references: int, name: str) -> None:
+    """Names of both classes stood upon each other below the colours."""
+    explanation = made_up_explanation(size=SIZES[size], num_concepts=num_concepts, num_references=num_references)
+    explanation = for_and_against(told(explanation, name), instead=f"{name}s", instead_confidence=0.03)
+    figure = explanation_figure(explanation)
+    check(figure)
+    words = [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+    assert size == "tower" or not any("…" in word for word in words)  # whose label has no room
+    written = "".join(words).replace(" ", "")
+    assert written.count(f"for{name}s".replace(" ", "")) >= 1 + num_concepts // 2  # colours and rows
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("num_concepts", "num_references", "is_linearised"), [(0, 0, True), (1, 3, False), (4, 0, True), (4, 5, False)]
+)
+def test_a_side_of_a_box_fits(size: str, num_concepts: int, num_references: int, is_linearised: bool) -> None:
+    share = float("nan") if is_linearised else 0.62
+    explanation = made_up_explanation(size=SIZES[size], num_concepts=num_concepts, num_references=num_references)
+    explanation = replace(told(explanation, LONG), layer_share=share)
+    figure = explanation_figure(for_and_against(explanation, read="bottom", is_linearised=is_linearised))
+    check(figure)
+    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert {"inwards", "outwards"} <= set(words.split())
+    assert ("is held constant" in words) == is_linearised
+    assert "speaks" not in words
+
+
 CASES: dict[str, Callable[[], Explanation]] = {
     "landscape": lambda: told(made_up_explanation(size=(60, 96), num_concepts=3, num_references=12), "boat", 4),
     "portrait": lambda: told(made_up_explanation(size=(96, 60), num_concepts=2, num_references=0), LONG),

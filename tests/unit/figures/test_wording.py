@@ -213,6 +213,40 @@ def test_missing_references_are_told_with_the_reason() -> None:
     )
 
 
+def test_a_side_is_pushed_and_pulled(make: Make) -> None:
+    """'Speaks against it' says nothing of where a box ends."""
+    made = make()
+    made = replace(made, explained=replace(made.explained, read="left"))
+    assert wording.headline(made)[0] == (
+        "left side of boat 0.93 — 41 % of what pushes it outwards lies outside the box"
+    )
+    assert wording.sentence(made) == "left side of boat 0.93: 41 % of what pushes it outwards lies outside"
+    assert wording.poles(made) == wording.contrasted(made) == ("inwards", "outwards")
+    own, other = made.concepts[0], replace(made.concepts[1], share=-0.02, heatmap=made.concepts[1].heatmap - 2.0)
+    titles = [
+        wording.concept_title(one, "relevance", "box", made.geometry, ("inwards", "outwards")) for one in (own, other)
+    ]
+    assert titles[0][1].startswith("outwards: 12.4 %")
+    assert titles[1][1].startswith("inwards: \N{MINUS SIGN}2.0 %")
+    assert ">99 % in the picture pulls inwards; " in titles[1][1]
+    heading = wording.concepts_heading("relevance", [own, other], wording.contrasted(made))
+    assert heading == "Concepts that move the side outwards and inwards"
+    pulled = replace(made, heatmap=np.where(np.arange(80) < 70, -1.0, 1.0) * np.ones((60, 80)))
+    assert "88 % of the relevance pulls it inwards; " in wording.headline(pulled)[0]
+
+
+def test_what_is_linearised_claims_no_share_of_a_decision(make: Make) -> None:
+    lost = Ledger(seed=1e-3, reached=0.0, constants=1e-3, stabiliser=0.0, largest=1.0, conserves=True)
+    made = make(ledger=lost, layer_share=float("nan"))
+    made = replace(made, explained=replace(made.explained, read="left", is_linearised=True))
+    held = "to first order: the softmax over the side's distances is held constant"
+    assert wording.layer_note(made) == f"Layer backbone.conv: 2 of 64 concepts shown: 25 % of its relevance; {held}"
+    assert wording.sentence(made).endswith(f" lies outside ({held})")
+    assert not wording.is_doubtful(made)
+    assert wording.layer_note(replace(made, concepts=())) == held.capitalize()
+    assert "cancels" in wording.layer_note(replace(made, explained=replace(made.explained, is_linearised=False)))
+
+
 def test_two_classes_that_are_contrasted_are_named(make: Make) -> None:
     """Red and blue stand for the classes, and not for and against."""
     made = make()

@@ -123,12 +123,21 @@ def test_the_class_that_is_contrasted_is_kept(tmp_path: Path) -> None:
     assert explanation_json(given)["instead"] is None
 
 
+def test_a_side_that_is_linearised_is_kept_as_such(tmp_path: Path) -> None:
+    given = explanation()
+    asked = replace(given, explained=replace(given.explained, read="left", is_linearised=True))
+    write_explanation(tmp_path / "x.h5", asked)
+    assert read_explanation(tmp_path / "x.h5").explained == asked.explained
+    assert [explanation_json(one)["is_linearised"] for one in (asked, given)] == [True, False]
+
+
 def test_json_holds_the_numbers() -> None:
     content = json.loads(json.dumps(explanation_json(explanation()), allow_nan=False))
     assert list(content) == [
         *("title", "source", "sample", "key", "mode", "class", "class_id", "item", "rank", "score", "confidence"),
         *(
             "read",
+            "is_linearised",
             "instead",
             "box",
             "area",

@@ -14,7 +14,7 @@ from lcrp.errors import CheckpointError, ConfigError
 from lcrp.models.layers import grid
 from lcrp.models.yolo.blocks import Block, Build
 from lcrp.models.yolo.part import Part, shown
-from lcrp.values.prediction import DetectorOutput, ObjectMasks, at_least_float32
+from lcrp.values.prediction import DetectorOutput, DistanceBins, ObjectMasks, at_least_float32
 
 Head = Literal["many", "one2one"]  # many rows for an object, of which NMS leaves one; or one row for an object
 
@@ -66,8 +66,12 @@ class Detect(Block):
         sizes = [tuple(x.shape[2:]) for x in maps]
         sides = at_least_float32(self.branch("cv2", maps))  # [B, 4 Q, M]
         batch, _, rows = sides.shape
+        bins = None
         if self.num_bins > 1:
-            sides = self.get_submodule("dfl")(sides.view(batch, 4, self.num_bins, rows))
+            over_bins, expectation = sides.view(batch, 4, self.num_bins, rows), self.get_submodule("dfl")
+            sides = expectation(over_bins)
+            values = expectation.get_buffer("conv.weight").flatten()
+            bins = DistanceBins(logits=over_bins.permute(0, 3, 1, 2), values=values)
         centres, strides = self.cells(sizes, like=sides)
         left_top, right_bottom = sides.transpose(1, 2).chunk(2, dim=-1)
         boxes = torch.cat((centres - left_top * strides, centres + right_bottom * strides), dim=-1)
@@ -77,7 +81,8 @@ class Detect(Block):
             class_logits=logits,
             objectness_logits=None,
             is_one_to_one=self.head == "one2one",
-            sides=sides.transpose(1, 2) if self.num_bins == 1 else None,
+            sides=sides.transpose(1, 2),
+            bins=bins,
         )
 
     def branch(self, name: str, maps: Sequence[Tensor]) -> Tensor:
@@ -133,6 +138,7 @@ class Segment(Detect):
             is_one_to_one=found.is_one_to_one,
             masks=ObjectMasks(coefficients=coefficients, prototypes=prototypes, stride=self.strides[0] // 2),
             sides=found.sides,
+            bins=found.bins,
         )
 
 
