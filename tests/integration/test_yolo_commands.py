@@ -61,6 +61,16 @@ def test_masks_are_objects_and_are_explained(lcrp: Run, tmp_path: Path) -> None:
     assert by_class["ledger"] != by_mask["ledger"]
 
 
+def test_a_side_of_a_box_is_told_to_be_linearised(lcrp: Run, tmp_path: Path) -> None:
+    write(tmp_path, version="11", scale="p", task="segment")
+    outcome = lcrp(*SMALL, *SURE, "stage.read=right", "stage.layer=auto")
+    found = numbers(outcome)
+    assert (found["read"], found["is_linearised"], found["layer_share"]) == ("right", True, None)
+    assert found["ledger"]["missing"] == pytest.approx(0, abs=1e-3)  # type: ignore[index]
+    said = [line for line in outcome.out if "softmax held constant" in line or "move the side most" in line]
+    assert len(said) == 2
+
+
 def test_a_picture_of_ones_own_needs_no_statistics(lcrp: Run, tmp_path: Path) -> None:
     write(tmp_path, version="11", scale="p")
     given = [one for one in SMALL if not one.startswith("stage.n_references")]
