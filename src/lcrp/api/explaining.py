@@ -127,7 +127,7 @@ def explain(
         max_detections: at most so many are kept, likewise.
         read: what of detections is explained: the logit of their 'class', of 'objectness', those of the 'mask' of
             detectors that predict masks, or how far out a side of the box lies ('left', 'top', 'right', 'bottom'; of
-            YOLO26); None is the class, or what `load` was told.
+            YOLOv8, YOLO11 and YOLO26); None is the class, or what `load` was told.
         instead: name or id of a class: explains by how much the logit of a decision's class exceeds that of this one.
             Red speaks for the one, blue for the other, and concepts of both are shown.
         rectangle: show the network letterboxed pictures without the bars that make them square, up to multiples of 32

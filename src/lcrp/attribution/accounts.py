@@ -52,6 +52,12 @@ class Accounts:
     num_rounds: int = 0
     is_audited: bool = False
 
+    def tell(self, text: str) -> None:
+        """Say something of the network, once."""
+        if text not in self.told:
+            log.info("%s", text)
+            self.told.add(text)
+
     def audit(self, seeded: torch.Tensor, ledgers: tuple[Ledger, ...] = ()) -> None:
         """Warn, in one line, of what has no rule on the way of a decision, and of what was cut there, each once.
 

@@ -21,6 +21,7 @@ import torch
 from lcrp.errors import TargetError
 from lcrp.values.prediction import DistanceBins
 
+LINEARISED = "sides are expected over bins: explained to first order, their softmax held constant"
 SIDES = ("left", "top", "right", "bottom")
 
 

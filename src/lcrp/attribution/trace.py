@@ -10,7 +10,7 @@ import torch
 from lcrp.attribution.accounts import Accounts
 from lcrp.attribution.finite import check_differentiable, check_finite, check_no_checkpoint
 from lcrp.attribution.records import Arrivals, ReadMaps, Record
-from lcrp.attribution.sides import is_linearised
+from lcrp.attribution.sides import LINEARISED, is_linearised
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.composites.operations.audit import follows_sign
 from lcrp.composites.windowed import whole
@@ -59,6 +59,16 @@ class Trace:
         """What the network returned, differentiable."""
         return self._open()[0]
 
+    @property
+    def is_linearised(self) -> bool:
+        """Whether what is explained is no sum of logits, so that no relevance adds up to it."""
+        return is_linearised(self._task, self.output)
+
+    @property
+    def is_contrast(self) -> bool:
+        """Whether logits are set against each other, those of two classes or of a side's bins."""
+        return getattr(self._task, "instead", None) is not None or self.is_linearised
+
     def close(self) -> None:
         """Let go of everything but the activation."""
         self._ends, self._recorded, self._arrivals = None, {}, ()
@@ -72,6 +82,10 @@ class Trace:
             explained: B targets; images without one get zeros.
         """
         return self.attribute(*self._seed(explained))
+
+    def put_on(self, explained: Sequence[ExplainedTarget | None]) -> float:
+        """Sum of the absolute relevance that a round puts on the output."""
+        return float(self._seed(explained)[1].double().abs().sum())
 
     def attribute(self, explained_output: torch.Tensor, seed: torch.Tensor) -> Attribution:
         """One backward round from the network's output.
@@ -219,17 +233,18 @@ class Trace:
             ConfigError: logits are set against each other, and the rules take no such shares.
         """
         explained_output, seed = self._task.seed(self.output, explained)
+        if self.is_linearised and self._accounts is not None:
+            self._accounts.tell(LINEARISED)
         if self._is_signed is None:
             self._is_signed = self._task.seeds_logits and follows_sign(explained_output)
-        is_contrast = getattr(self._task, "instead", None) is not None or is_linearised(self._task, self.output)
-        if is_contrast and not self._is_signed:
+        if self.is_contrast and not self._is_signed:
             raise ConfigError(
                 "differences of logits (two classes, bins of a side) are shared out by rules that look at their signs, "
                 "and those of this composite (z+, gradients) do not; epsilon_gamma_flat and epsilon_flat do",
                 mend="Set composite=epsilon_gamma_flat.",
             )
         if self._is_signed:
-            is_size = seed != 0 if is_contrast else seed > 0
+            is_size = seed != 0 if self.is_contrast else seed > 0
             seed = torch.where((explained_output.detach() < 0) & is_size, -seed, seed)
         return explained_output, seed
 

@@ -6,7 +6,7 @@ Axes: C concept, h w feature map.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
-from math import exp, log
+from math import exp, isclose, log, nan
 from statistics import fmean
 
 from lcrp.attribution.layers import AUTO, layer_names
@@ -86,7 +86,9 @@ def _chosen(
         looked_at = islice(kept or chain([first], waiting), NUM_PICTURES)
         if found:
             count.extend(NUM_DECISIONS)
-        kept, found = _measured(explainer, part, looked_at, targets, with_output=with_output, count=count)
+        kept, found, is_linearised = _measured(
+            explainer, part, looked_at, targets, with_output=with_output, count=count
+        )
         count.extend(len(found) - NUM_DECISIONS)
         if not found:
             return None
@@ -94,7 +96,7 @@ def _chosen(
         if best is None and not least:
             best = _best(layers, part, found, fmean, least)
         if best is not None:
-            return best
+            return replace(best, share=nan) if is_linearised else best
     raise LayerError(
         f"no layer of {explainer.name} carries relevance of its decisions; with places are {nearest('', layers)}"
     )
@@ -130,8 +132,8 @@ def _measured(
     *,
     with_output: bool,
     count: GrowingCount,
-) -> tuple[list[Sample], list[Shares]]:
-    """The samples about which something is decided, and the shares of each of their first decisions.
+) -> tuple[list[Sample], list[Shares], bool]:
+    """The samples about which something is decided, the shares of each of their first decisions, whether linearised.
 
     Raises:
         LayerError: relevance cannot be read in any of them.
@@ -139,10 +141,12 @@ def _measured(
     kept: list[Sample] = []
     found: list[Shares] = []
     refused: LayerError | None = None
+    is_linearised = False
     with explainer.attributor(layers) as attributor:
         for sample in samples:
             try:
                 trace = attributor.forward(sample.image[None])
+                is_linearised = trace.is_linearised
                 decisions = _decisions(explainer, trace, sample, targets)[: NUM_DECISIONS - len(found)]
                 for shares in layer_shares(trace, decisions, with_output=with_output):
                     found.append(shares)
@@ -155,7 +159,7 @@ def _measured(
                 break
     if refused is not None and not found:
         raise refused
-    return kept, found
+    return kept, found, is_linearised
 
 
 def layers_with_places(explainer: Explainer, sample: Sample) -> Layers:
@@ -182,18 +186,23 @@ def deeper_half(layers: Layers) -> list[str]:
 def layer_shares(trace: Trace, decisions: Sequence[ExplainedTarget], *, with_output: bool = False) -> Iterator[Shares]:
     """What each decision's relevance sums to in every recorded layer, as shares of the logit's size.
 
+    Of sides that are linearised it is what moves them, whatever the direction: sum_c |R_c| by that of the bins' logits.
+
     Args:
         trace: of the picture.
         decisions: about it.
-        with_output: whether layers are told of which a single channel holds all of it; these are the output that is
-            explained, and show no concepts.
+        with_output: whether layers are told of which a single channel holds all of it, or several all that was put on
+            them to be set against each other; these are the output that is explained, and show no concepts.
     """
     for one in decisions:
         shares = {}
+        put = trace.put_on([one]) if trace.is_contrast else 0.0
         for layer, relevance in trace.explain([one]).relevance.items():
             by_channel = relevance[0].double().sum(dim=(1, 2))  # [C]
-            if with_output or by_channel.abs().max() < NEARLY_ALL * by_channel.abs().sum():
-                shares[layer] = float(by_channel.sum())
+            size = float(by_channel.abs().sum())
+            is_output = isclose(size, put, rel_tol=1e-3) or by_channel.abs().max() >= NEARLY_ALL * size
+            if with_output or not is_output:
+                shares[layer] = size / put if trace.is_linearised else float(by_channel.sum())
         yield shares
 
 
@@ -266,4 +275,6 @@ def _decisions(explainer: Explainer, trace: Trace, sample: Sample, targets: Targ
         found, _ = read(prediction, sample)
     except TargetError:
         return []
-    return without_background(task, found) or found
+    found = without_background(task, found) or found
+    other = getattr(task, "instead", None)  # of which nothing can be said why it is not itself
+    return [one for one in found if one.target.class_id != other]

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from lcrp.attribution.concepts import activation_scores, only_concept, relevance_scores
 from lcrp.attribution.engine import Attributor
-from lcrp.attribution.sides import SIDES, is_linearised
+from lcrp.attribution.sides import SIDES
 from lcrp.attribution.task import Prediction, Task
 from lcrp.attribution.trace import Trace
 from lcrp.decisions.beside import annotated, by_confidence, other_decisions, runners_up
@@ -100,7 +100,7 @@ def outside_share(heatmap: Heatmap, mask: Mask, content: Content) -> float:
 
 def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget, choice: ConceptChoice) -> Explanation:
     attribution = view.trace.explain([explained])
-    explained = replace(explained, is_linearised=is_linearised(attributor.task, view.trace.output))
+    explained = replace(explained, is_linearised=view.trace.is_linearised)
     scores = _scores(attribution, view.layer, choice)
     shown = top_concepts(scores, choice, view.layer, is_contrast=bool(explained.instead) or explained.read in SIDES)
     content = view.sample.geometry.content()

@@ -46,7 +46,9 @@ def opponent(explanation: Explanation) -> str:
 
 def proponent(explanation: Explanation) -> str:
     """What is positive of the relevance."""
-    return "what pushes it outwards" if is_side(explanation) else "the positive relevance"
+    if is_side(explanation):
+        return "what pushes it outwards"
+    return f"what speaks for {explanation.class_name}" if explanation.explained.instead else "the positive relevance"
 
 
 def poles(explanation: Explanation) -> tuple[str, str]:
@@ -86,7 +88,7 @@ def _sentence(explanation: Explanation) -> str:
         opposed = percent(explanation.against)
         told = f"{opposed} of the relevance {opponent(explanation)}"
         return f"{label(explanation)}: {told}, {outside} of the rest lies outside"
-    of = proponent(explanation) if is_side(explanation) else "the relevance"
+    of = "the relevance" if contrasted(explanation) is None else proponent(explanation)
     return f"{label(explanation)}: {outside} of {of} lies outside"
 
 
@@ -216,24 +218,27 @@ def concept_title(
     concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry, poles: tuple[str, str] | None = None
 ) -> tuple[str, str]:
     """Name of a concept, and its part in the decision; `poles` of two classes that are contrasted, or of a side."""
-    does = "pulls" if poles == INOUT else "speaks"
-    where = _where(concept, mode, outline, geometry, f"{does} {'against' if poles is None else poles[0]}")
-    sign = "speaks against: " if mode == "relevance" and concept.share < 0.0 else ""
+    low, high = poles or ("against", "for it")
+    verbs = ("pulls", "pushes") if poles == INOUT else ("speaks", "speaks")
+    where = _where(concept, mode, outline, geometry, (f"{verbs[0]} {low}", f"{verbs[1]} {high}"))
+    sign, share = "speaks against: " if mode == "relevance" and concept.share < 0.0 else "", concept.share
     if mode == "relevance" and poles is not None:
-        sign = f"{poles[concept.share >= 0.0]}: "
-    return concept.title, f"{sign}{share_text(concept.share)} of the layer's {mode} · {where}"
+        sign, share = f"{poles[share >= 0.0]}: ", abs(share)
+    return concept.title, f"{sign}{share_text(share)} of the layer's {mode} · {where}"
 
 
-def _where(concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry, opposes: str) -> str:
-    """Where what passes through a concept lies."""
+def _where(concept: ConceptExplanation, mode: str, outline: str, geometry: Geometry, does: tuple[str, str]) -> str:
+    """Where what passes through a concept lies; what negative and positive relevance does."""
     if mode == "relevance" and not concept.heatmap.any():
         return "none of it reached the picture" if concept.share else "no relevance of this decision passes it"
     outside = percent(concept.outside)
     share = against(concept.heatmap, geometry)
     if not (concept.heatmap > 0.0).any():
-        return f"all of it in the picture {opposes}" if mode == "relevance" else f"no positive {mode}"
+        return f"all of it in the picture {does[0]}" if mode == "relevance" else f"no positive {mode}"
+    if mode == "relevance" and concept.share < 0.0 and share < 1.0 - MOSTLY:  # the layers before made it negative
+        return f"{percent(1.0 - share)} in the picture {does[1]}, {outside} of that outside the {outline}"
     if mode == "relevance" and share >= MOSTLY:
-        return f"{percent(share)} in the picture {opposes}; {outside} of the rest outside the {outline}"
+        return f"{percent(share)} in the picture {does[0]}; {outside} of the rest outside the {outline}"
     return f"{outside} outside the {outline}"
 
 

@@ -1,7 +1,9 @@
 """model.layer=auto: the layer where most of the decisions passes, however the network is built."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from math import isnan
 from pathlib import Path
 
 import colour_world
@@ -12,12 +14,16 @@ import toy
 from colour_world import CLASS_NAMES, SIDE, Squares
 from torch import nn
 
+import lcrp
 from lcrp.composites.spec import GRADIENT
+from lcrp.data.scenes import draw, plan
 from lcrp.decisions.auto import NUM_DECISIONS, chosen_layer, layers_of, layers_with_places, named, read_samples
 from lcrp.decisions.auto import with_chosen as knowing
+from lcrp.decisions.thresholds import Thresholds
 from lcrp.errors import LayerError
 from lcrp.runs.run import Run
 from lcrp.values.chosen_layer import ChosenLayer
+from lcrp.values.geometry import Geometry
 from lcrp.values.sample import Sample
 
 
@@ -31,6 +37,22 @@ def test_the_deep_wide_layer_that_hardly_takes_part_is_not_chosen() -> None:
     assert (found.name, found.num_decisions) == ("strong", NUM_DECISIONS)
     assert found.share == pytest.approx(1 - forked.FAINT, abs=1e-4)
     assert str(found) == "'strong', through which 97% of the relevance of the first 16 decisions passes"
+
+
+@pytest.mark.parametrize("asked", [{"instead": "horse"}, {"instead": "boat"}, {"read": "left"}])
+def test_logits_that_are_set_against_each_other_are_no_concepts(asked: dict[str, str]) -> None:
+    """The classes' own logits were the layer of a contrast; a decision for the other class itself ended the choice."""
+    explainer = lcrp.load("embedded:yolo_scenes")
+    explainer = replace(explainer, task=Thresholds(**asked).of(explainer.task))
+    photographs = [
+        Sample(index=0, key=str(number), image=boat, annotation=None, geometry=Geometry.identity((256, 256)))
+        for number in (34, 36)
+        for boat in [torch.from_numpy(draw(plan("val", number)).image).permute(2, 0, 1) / 255]
+    ]
+    found = chosen_layer(explainer, photographs)
+    assert found is not None
+    assert not re.search(r"\.cv[23]\.\d\.2$", found.name)
+    assert isnan(found.share) == ("read" in asked)
 
 
 def test_the_first_decisions_by_index_choose_whatever_comes_after() -> None:

@@ -227,7 +227,7 @@ def test_a_side_is_pushed_and_pulled(make: Make) -> None:
         wording.concept_title(one, "relevance", "box", made.geometry, ("inwards", "outwards")) for one in (own, other)
     ]
     assert titles[0][1].startswith("outwards: 12.4 %")
-    assert titles[1][1].startswith("inwards: \N{MINUS SIGN}2.0 %")
+    assert titles[1][1].startswith("inwards: 2.0 %")
     assert ">99 % in the picture pulls inwards; " in titles[1][1]
     heading = wording.concepts_heading("relevance", [own, other], wording.contrasted(made))
     assert heading == "Concepts that move the side outwards and inwards"
@@ -247,6 +247,22 @@ def test_what_is_linearised_claims_no_share_of_a_decision(make: Make) -> None:
     assert "cancels" in wording.layer_note(replace(made, explained=replace(made.explained, is_linearised=False)))
 
 
+def test_a_concept_that_speaks_by_being_low_says_what_the_picture_does(make: Make) -> None:
+    """'For dog: 3 %' stood above a map that was all red: its negative value came from biases, against the picture."""
+    made = make()
+    low = replace(made.concepts[0], share=-0.03, heatmap=np.ones((60, 80)), outside=0.1)
+    titles = [
+        wording.concept_title(low, "relevance", "box", made.geometry, poles)[1]
+        for poles in (None, ("for dog", "for cat"), ("inwards", "outwards"))
+    ]
+    assert titles[0].endswith(" · 100 % in the picture speaks for it, 10 % of that outside the box")
+    assert (
+        titles[1]
+        == "for dog: 3.0 % of the layer's relevance · 100 % in the picture speaks for cat, 10 % of that outside the box"
+    )
+    assert titles[2].endswith(" · 100 % in the picture pushes outwards, 10 % of that outside the box")
+
+
 def test_two_classes_that_are_contrasted_are_named(make: Make) -> None:
     """Red and blue stand for the classes, and not for and against."""
     made = make()
@@ -258,10 +274,13 @@ def test_two_classes_that_are_contrasted_are_named(make: Make) -> None:
     assert wording.contrasted(make()) is None
     assert wording.headline(made)[0].startswith("boat 0.93, not kite 0.05 — 88 % of the relevance speaks for kite; ")
     assert "88 % of the relevance speaks for kite, " in wording.sentence(made)
+    mostly = replace(made, heatmap=np.ones((60, 80)))
+    assert wording.headline(mostly)[0].endswith(" — 41 % of what speaks for boat lies outside the box")
+    assert wording.sentence(mostly).endswith(": 41 % of what speaks for boat lies outside")
     own, other = made.concepts[0], replace(made.concepts[1], share=-0.02)
     poles = wording.contrasted(made)
     titles = [wording.concept_title(one, "relevance", "box", made.geometry, poles)[1] for one in (own, other)]
     assert titles[0].startswith("for boat: ")
-    assert titles[1].startswith("for kite: \N{MINUS SIGN}2.0 % of the layer's relevance")
+    assert titles[1].startswith("for kite: 2.0 % of the layer's relevance")
     headings = [wording.concepts_heading("relevance", shown, poles) for shown in ([own], [own, other], [other])]
     assert headings == ["Concepts for boat", "Concepts for boat and for kite", "Concepts for kite"]

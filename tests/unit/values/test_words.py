@@ -42,4 +42,6 @@ def test_messages_name_paths_from_the_current_folder(tmp_path: Path, monkeypatch
 
 
 def test_a_chosen_layer_of_next_to_nothing_is_not_said_to_carry_0_per_cent() -> None:
+    moved = ChosenLayer(name="head", share=float("nan"), num_decisions=1)
+    assert str(moved) == "'head', whose concepts move the side most in the decision"
     assert "through which less than 1% of the" in str(ChosenLayer(name="head", share=1e-8, num_decisions=16))
