@@ -21,6 +21,17 @@ from lcrp.values.region import Region
 from lcrp.values.sample import Annotation, Sample
 from lcrp.values.target import ExplainedTarget, SkippedTarget, Target
 
+FITS = 0.5  # IoU with an object from which on a box is one for it
+
+
+def best_fit(boxes: torch.Tensor, scores: torch.Tensor, box: Box) -> int | None:
+    """Number of the best of boxes [N, 4] with scores [N] for an object, as `BoxDecisions.best_at` chooses it."""
+    overlap = box_iou(boxes.double(), boxes.new_tensor([box], dtype=torch.float64))[:, 0]
+    fits = overlap >= FITS
+    if fits.any():
+        return int(torch.where(fits, scores, -1.0).argmax())
+    return int(overlap.argmax()) if (overlap > 0).any() else None
+
 
 class BoxDecisions(ABC):
     """What tasks share whose decisions are boxes, however a network's output tells of them.
@@ -47,6 +58,30 @@ class BoxDecisions(ABC):
     @abstractmethod
     def candidates(self, output: Any, opened: Any = None, *, least: float) -> list[Candidates]:
         """What might have been kept of every image, and what removed each."""
+
+    @abstractmethod
+    def best_at(
+        self, output: Any, class_id: int, box: Box, *, row: int | None = None, image: int = 0
+    ) -> Detections | None:
+        """The box of a class that tells of an object in a picture, detected or not, as the only one of a prediction.
+
+        Of the rows whose IoU with the object is at least `FITS` the one most confident of the class, of others the one
+        that overlaps most.
+
+        Args:
+            output: of the network.
+            class_id: of the object.
+            box: of the object, in input pixels.
+            row: of the box, where it is known.
+            image: number of the picture in the batch.
+
+        Returns:
+            None where the output has no box of the class, or none that touches the object.
+        """
+
+    def weak(self, prediction: Detections, sample: Sample, class_id: int) -> ExplainedTarget:
+        """The decision for a class that the only box of a prediction might have been."""
+        return self._explained(prediction, 0, Target(sample=sample.index, class_id=class_id), sample.key)
 
     def present_classes(self, annotation: Annotation) -> list[int]:
         """Class ids of the annotated boxes, ascending."""

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import torch
 
-from lcrp.attribution.boxes import BoxDecisions
+from lcrp.attribution.boxes import BoxDecisions, best_fit
 from lcrp.attribution.contrast import check_other, contrast, other_class
 from lcrp.attribution.instances import both_factors, mask_logits, mask_seed, predicted_masks
 from lcrp.attribution.nms import candidates_of, kept_detections
@@ -18,6 +18,7 @@ from lcrp.attribution.readout import box_readout
 from lcrp.attribution.sides import SIDES, is_linearised, side_sizes
 from lcrp.errors import ConfigError, at_least, one_of, refuse, within
 from lcrp.values.candidates import Candidates
+from lcrp.values.geometry import Box
 from lcrp.values.prediction import Detections, DetectorOutput
 from lcrp.values.target import ExplainedTarget
 
@@ -114,6 +115,24 @@ class DetectionTask(BoxDecisions):
         iou = None if output.is_one_to_one else self.iou
         limits = {"confidence": self.confidence, "max_detections": self.max_detections, "least": least}
         return [candidates_of(*image, iou=iou, **limits) for image in self._images(output)]  # type: ignore[arg-type]
+
+    def best_at(
+        self, output: DetectorOutput, class_id: int, box: Box, *, row: int | None = None, image: int = 0
+    ) -> Detections | None:
+        """As `BoxDecisions.best_at`; `output` has all rows."""
+        boxes, objectness, probabilities = list(self._images(output))[image]
+        scores = objectness * probabilities[:, class_id]
+        place = best_fit(boxes, scores, box) if row is None else row
+        if place is None:
+            return None
+        return Detections(
+            rows=torch.tensor([place]),
+            boxes=boxes[[place]].cpu(),
+            confidence=scores[[place]].cpu(),
+            labels=torch.tensor([class_id]),
+            probabilities=probabilities[[place]].cpu(),
+            objectness=objectness[[place]].cpu(),
+        )
 
     def _images(self, output: DetectorOutput) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """Boxes [M, 4], objectness [M] and class probabilities [M, K] of every image, from which boxes are selected."""

@@ -11,11 +11,12 @@ import torch
 from torch.nn.functional import pad
 from torchvision.ops import batched_nms, box_iou
 
-from lcrp.attribution.boxes import BoxDecisions
+from lcrp.attribution.boxes import BoxDecisions, best_fit
 from lcrp.attribution.contrast import check_other, contrast, other_class
 from lcrp.attribution.nms import CLASS_SHIFT, suppressors
 from lcrp.errors import ConfigError, at_least, refuse, within
 from lcrp.values.candidates import Candidates, Fate
+from lcrp.values.geometry import Box
 from lcrp.values.prediction import Detections, KeptBoxes, KeptOutput, OwnSelection
 from lcrp.values.target import ExplainedTarget
 
@@ -74,7 +75,10 @@ class KeptDetectionTask(BoxDecisions):
             raise ConfigError(
                 f"the detector has {len(picture.columns)} classes, but {len(self.class_names)} class names are given"
             )
-        order = self._order(picture)[: self.max_detections]
+        return self._detections(picture, self._order(picture)[: self.max_detections])
+
+    def _detections(self, picture: KeptBoxes, order: torch.Tensor) -> Detections:
+        """Some of the network's own boxes."""
         scores = picture.scores[order].to(picture.probabilities)
         labels = picture.class_ids[order]
         probabilities = torch.zeros(len(order), len(self.class_names)).to(scores)  # a box is of its label alone
@@ -88,6 +92,16 @@ class KeptDetectionTask(BoxDecisions):
             objectness=torch.ones_like(scores).cpu(),
             beside=picture.probabilities[picture.rows[order]].cpu(),
         )
+
+    def best_at(
+        self, output: KeptOutput, class_id: int, box: Box, *, row: int | None = None, image: int = 0
+    ) -> Detections | None:
+        """As `BoxDecisions.best_at`, of the boxes that the network gives."""
+        picture = output.pictures[image]
+        of_class = picture.class_ids == class_id
+        places = (of_class if row is None else of_class & (picture.rows == row)).nonzero()[:, 0]
+        best = best_fit(picture.boxes[places], picture.scores[places], box) if len(places) else None
+        return None if best is None else self._detections(picture, places[[best]])
 
     def _order(self, picture: KeptBoxes) -> torch.Tensor:
         """The network's own boxes above the threshold, most confident first."""

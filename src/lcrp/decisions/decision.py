@@ -35,8 +35,16 @@ _NOT_MEASURED = float("nan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _View:
-    """One picture after its forward pass."""
+class View:
+    """One picture after its forward pass.
+
+    Attributes:
+        sample: the picture.
+        trace: of the pass.
+        prediction: what is decided about the picture.
+        layer: whose concepts are shown.
+        data_names: as `explained` takes them.
+    """
 
     sample: Sample
     trace: Trace
@@ -69,7 +77,7 @@ def explained_decisions(
     class_id = class_id_of(selection.class_name, attributor.task.class_names)
     trace = attributor.forward(sample.image[None])
     prediction = attributor.task.predictions(trace.output)[0]
-    view = _View(sample=sample, trace=trace, prediction=prediction, layer=choice.layer, data_names=data_names)
+    view = View(sample=sample, trace=trace, prediction=prediction, layer=choice.layer, data_names=data_names)
     try:
         chosen = chosen_targets(attributor.task, prediction, sample, selection, class_id)
     except TargetError as error:
@@ -79,7 +87,7 @@ def explained_decisions(
         if better is error:
             raise
         raise better from error
-    return [_explanation(attributor, view, one, choice) for one in chosen]
+    return [explanation_of(attributor, view, one, choice) for one in chosen]
 
 
 def outside_share(heatmap: Heatmap, mask: Mask, content: Content) -> float:
@@ -98,14 +106,34 @@ def outside_share(heatmap: Heatmap, mask: Mask, content: Content) -> float:
     return 0.0 if np.isnan(share) else float(share)
 
 
-def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget, choice: ConceptChoice) -> Explanation:
+def explanation_of(
+    attributor: Attributor,
+    view: View,
+    explained: ExplainedTarget,
+    choice: ConceptChoice,
+    *,
+    weak: Prediction | None = None,
+    mask: Mask | None = None,
+) -> Explanation:
+    """A decision, or what might have been one, explained without references and title.
+
+    Args:
+        attributor: within its context and recording the layer.
+        view: of the picture.
+        explained: the decision.
+        choice: which concepts.
+        weak: holds it, where it is none of the decisions about the picture.
+        mask: [H, W] the object, where it is not the decision's own.
+    """
     attribution = view.trace.explain([explained])
     explained = replace(explained, is_linearised=view.trace.is_linearised)
+    own = view.prediction if weak is None else weak
     scores = _scores(attribution, view.layer, choice)
     shown = top_concepts(scores, choice, view.layer, is_contrast=bool(explained.instead) or explained.read in SIDES)
     content = view.sample.geometry.content()
     height, width = view.sample.image.shape[-2:]
-    mask: Mask = attributor.task.object_mask(view.prediction, explained, (height, width)).cpu().numpy()
+    if mask is None:
+        mask = np.asarray(attributor.task.object_mask(own, explained, (height, width)).cpu().numpy())
     heatmap = _array(attribution.heatmap[0])
     top, left, bottom, right = content
     return Explanation(
@@ -121,7 +149,7 @@ def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget
         heatmap=heatmap,
         outside=outside_share(heatmap, mask, content),
         outside_area=float(1.0 - mask[top:bottom, left:right].mean()),
-        rank=_rank(attributor.task, view, explained),
+        rank=_rank(attributor.task, view, explained) if weak is None else 0,
         layer_share=_NOT_MEASURED if explained.is_linearised else _layer_share(attribution, view.layer, choice),
         num_concepts=len(scores),
         concepts=tuple(
@@ -135,11 +163,13 @@ def _explanation(attributor: Attributor, view: _View, explained: ExplainedTarget
             for concept, concept_map in zip(shown, _concept_maps(view, attribution, shown, choice), strict=True)
         ),
         others=other_decisions(attributor.task, view.prediction, view.sample, explained),
-        runners_up=runners_up(attributor.task, view.prediction, explained),
+        runners_up=runners_up(attributor.task, own, explained),
         ledger=attribution.ledgers[0] if attribution.ledgers and choice.mode == "relevance" else None,
-        annotated=annotated(attributor.task, view.sample, explained, mask, view.data_names),
+        annotated=None
+        if weak is not None
+        else annotated(attributor.task, view.sample, explained, mask, view.data_names),
         all_shares=scores.float().numpy().astype(np.float32),
-        class_confidences=_array(attributor.task.class_confidences(view.prediction, explained)),
+        class_confidences=_array(attributor.task.class_confidences(own, explained)),
     )
 
 
@@ -155,14 +185,14 @@ def _layer_share(attribution: Attribution, layer: str, choice: ConceptChoice) ->
     return _NOT_MEASURED if choice.mode == "activation" else float(attribution.relevance[layer].double().sum())
 
 
-def _rank(task: Task, view: _View, explained: ExplainedTarget) -> int:
+def _rank(task: Task, view: View, explained: ExplainedTarget) -> int:
     """Place of a decision by confidence among those for its class."""
     ranked = by_confidence(task, view.prediction, view.sample, explained.target.class_id)
     return [one.target for one in ranked].index(explained.target)
 
 
 def _concept_maps(
-    view: _View, attribution: Attribution, concepts: Sequence[int], choice: ConceptChoice
+    view: View, attribution: Attribution, concepts: Sequence[int], choice: ConceptChoice
 ) -> list[Heatmap]:
     """Conditional heatmaps [H, W] of concepts, or their activation maps resized to the input."""
     if choice.mode == "activation":

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lcrp.figures import colours, crops, panels, wording
+from lcrp.figures import colours, crops, missed, panels, wording
 from lcrp.figures.layout import NARROWEST, Columns, Layout
 from lcrp.figures.measure import SLACK, fitted_lines, fitted_size, line_height, shortened, text_width, wrapped
 from lcrp.figures.rect import Rect
@@ -110,6 +110,8 @@ def _write_title(
 
 
 def _title(concept: ConceptExplanation, explanation: Explanation) -> tuple[str, str]:
+    if explanation.missed is not None:
+        return missed.concept_title(concept, explanation.class_name)
     region, poles = wording.region(explanation), wording.contrasted(explanation)
     return wording.concept_title(concept, explanation.mode, region, explanation.geometry, poles)
 
@@ -126,17 +128,25 @@ def _title_lines(explanation: Explanation, width: float) -> tuple[int, float]:
 
 
 def _headings(explanation: Explanation, panel: float, grid: float) -> tuple[tuple[Lines, ...], tuple[Lines, ...]]:
-    shown = (explanation.mode, explanation.concepts)
-    heading = _heading(wording.concepts_heading(*shown, wording.contrasted(explanation)), panel)
+    rows, references, told = _heading_words(explanation)
+    heading = _heading(rows, panel)
     if any("…" in line for line in heading.lines):  # rows name the classes, too
-        heading = _heading(wording.concepts_heading(*shown), panel)
+        heading = _heading(wording.concepts_heading(explanation.mode, explanation.concepts), panel)
     concepts = (heading,)
     if not grid:
         return concepts, ()
-    note = Lines(
-        lines=tuple(wrapped(wording.references_note(explanation.mode), grid, NOTE)), size=NOTE, color=colours.FAINT
-    )
-    return concepts, (_heading(wording.references_heading(), grid), note)
+    note = Lines(lines=tuple(wrapped(told, grid, NOTE)), size=NOTE, color=colours.FAINT)
+    return concepts, (_heading(references, grid), note)
+
+
+def _heading_words(explanation: Explanation) -> tuple[str, str, str]:
+    """What the rows are, what the crops are, and how to read these."""
+    if explanation.missed is not None:
+        name = explanation.class_name
+        return missed.concepts_heading(name), missed.references_heading(name), missed.references_note()
+    poles = wording.contrasted(explanation)
+    rows = wording.concepts_heading(explanation.mode, explanation.concepts, poles)
+    return rows, wording.references_heading(), wording.references_note(explanation.mode)
 
 
 def _heading(text: str, width: float) -> Lines:

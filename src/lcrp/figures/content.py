@@ -3,6 +3,7 @@
 Axes: H W model input, h w what is shown.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from lcrp.values.explanation import Explanation, Reference
 from lcrp.values.geometry import Box, Geometry, Tile
+from lcrp.values.missed import Lacking
 
 Array = npt.NDArray[np.floating]
 
@@ -34,6 +36,7 @@ def as_photographed(explanation: Explanation) -> Explanation:
     return replace(
         explanation,
         explained=explained,
+        missed=None if explanation.missed is None else _missed(explanation.missed, explanation.geometry, moved),
         picture=_picture(explanation.picture, shown),
         geometry=_as_shown(shown.picture_size, is_tile=explanation.geometry.tile is not None),
         mask=shown.mask_to_picture(explanation.mask),
@@ -50,6 +53,17 @@ def as_photographed(explanation: Explanation) -> Explanation:
             other if other.box is None else replace(other, box=moved(other.box)) for other in explanation.others
         ),
     )
+
+
+def _missed(lacking: Lacking, geometry: Geometry, moved: Callable[[Box], Box]) -> Lacking:
+    """A missed object whose boxes lie in the picture that is shown."""
+    miss = lacking.miss
+
+    def shown(box: Box) -> Box:
+        return moved(geometry.box_to_input(box))
+
+    neighbour = None if miss.neighbour is None else replace(miss.neighbour, box=shown(miss.neighbour.box))
+    return replace(lacking, box=shown(lacking.box), miss=replace(miss, box=shown(miss.box), neighbour=neighbour))
 
 
 def _as_shown(size: tuple[int, int], *, is_tile: bool) -> Geometry:

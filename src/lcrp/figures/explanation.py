@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lcrp.figures import colours, facts, panels, wording
+from lcrp.figures import colours, facts, missed, panels, wording
 from lcrp.figures.concepts import Words, draw_concept, draw_headings, fitted_words
 from lcrp.figures.content import as_photographed
 from lcrp.figures.facts import Part
@@ -83,14 +83,24 @@ def explanation_figure(explanation: Explanation, *, num_references: int | None =
         plan = _planned(shown, widths, is_enlarged=inset is not None)
         sheet = Sheet.of_size(*plan.layout.size)
         draw_head(sheet, plan.head)
-        side = shown.explained.read if wording.is_side(shown) else ""
-        box = shown.explained.box if side or shown.explained.area is None else None  # a mask delimits it better
-        outlined = panels.Object(mask=shown.mask, box=box, inset=inset, side=side)
+        outlined = _outlined(shown, inset)
         _draw_decision(sheet, plan, shown, outlined)
         draw_headings(sheet, plan.layout, plan.words)
         for number in range(len(shown.concepts)):
             draw_concept(sheet, plan.layout, plan.words, shown, outlined, number)
         return sheet.figure
+
+
+def _outlined(shown: Explanation, inset: panels.Inset | None) -> panels.Object:
+    """The object as it is outlined: by its mask where it has one, a missed one with its best box."""
+    if shown.missed is None:
+        side = shown.explained.read if wording.is_side(shown) else ""
+        box = shown.explained.box if side or shown.explained.area is None else None  # a mask delimits it better
+        return panels.Object(mask=shown.mask, box=box, inset=inset, side=side)
+    miss, best = shown.missed.miss, shown.missed.box
+    others = [best, *([] if miss.neighbour is None else [miss.neighbour.box])]
+    dashes = [dash for _, dash in missed.outlines(shown.missed)]
+    return panels.Object(mask=shown.mask, box=miss.box, inset=inset, beside=tuple(zip(others, dashes, strict=True)))
 
 
 def _planned(explanation: Explanation, widths: Columns, *, is_enlarged: bool) -> _Plan:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from lcrp.figures import colours, panels, wording
+from lcrp.figures import colours, missed, panels, wording
 from lcrp.figures.measure import fitted_lines, fitted_size, line_height, text_width, wrapped
 from lcrp.figures.rect import Rect
 from lcrp.figures.sheet import FRAME, Lines, Sheet
@@ -26,6 +26,7 @@ THUMBNAIL = 0.46  # of the column: the small picture with the other decisions
 THUMBNAIL_HIGHEST = 1.3  # inches, where it stands beside the list
 LARGE_HIGHEST = 2.4  # where it stands above it
 GAP = 0.08
+OUTLINE_STEP = 0.18  # from one line of the outlines' names to the next
 OTHERS = ("#1f6fb2", "#7a4fa3", "#2c8a4b", "#d1661f", "#3aa39b", "#c23b6b")  # one colour per decision that is listed
 SCALED = "each map is scaled by its own largest values"
 _ALIGN = ("left", "center", "right")
@@ -41,7 +42,7 @@ class Part:
 
 def parts_below_picture(explanation: Explanation, width: float, *, is_enlarged: bool) -> list[Part]:
     """What belongs to the input, for a column of a given width: outline, annotation, runners-up and others."""
-    parts = [_outline(explanation, is_enlarged=is_enlarged), _shares(explanation)]
+    parts = [_outline(explanation, width, is_enlarged=is_enlarged), _shares(explanation)]
     if explanation.annotated is not None:
         parts.append(_annotation(explanation, width))
     if explanation.runners_up:
@@ -122,23 +123,38 @@ def _draw_others(sheet: Sheet, explanation: Explanation, panel: Rect) -> None:
     axes.set_ylim(height, 0)
 
 
-def _outline(explanation: Explanation, *, is_enlarged: bool) -> Part:
+def _outline(explanation: Explanation, width: float, *, is_enlarged: bool) -> Part:
     """What the outlines in the panels are."""
     text = f"{wording.region(explanation)} that is explained"
     if wording.is_side(explanation):
         text = "box; thick: what is explained"
-    entries = [(colours.OBJECT, text)]
+    if explanation.missed is not None:
+        text = f"missed {explanation.class_name}"
+    entries: list[tuple[str, str, panels.Dashes | None]] = [(colours.OBJECT, text, None)]
+    if explanation.missed is not None:
+        entries += [("white", dashed, dashes) for dashed, dashes in missed.outlines(explanation.missed)]
     if is_enlarged:
-        entries.append(("white", "enlarged"))
+        entries.append(("white", "enlarged", None))
+    lines = _in_lines([0.22 + text_width(text, SMALL) + 0.16 for _, text, _ in entries], width)
 
     def draw(sheet: Sheet, place: Rect) -> None:
-        left = place.left
-        for colour, text in entries:
-            _frame(sheet, left, place.top + 0.025, colour)
-            sheet.write(text, left + 0.22, place.top + 0.125, size=SMALL)
-            left += 0.22 + text_width(text, SMALL) + 0.16
+        for (colour, text, dashes), (left, line) in zip(entries, lines, strict=True):
+            top = place.top + OUTLINE_STEP * line
+            _frame(sheet, place.left + left, top + 0.025, colour, dashes)
+            sheet.write(text, place.left + left + 0.22, top + 0.125, size=SMALL)
 
-    return Part(height=0.15, draw=draw)
+    return Part(height=0.15 + OUTLINE_STEP * lines[-1][1], draw=draw)
+
+
+def _in_lines(widths: Sequence[float], room: float) -> list[tuple[float, int]]:
+    """Left edge and line of things of some widths, side by side as far as there is room."""
+    places, left, line = [], 0.0, 0
+    for width in widths:
+        if left and left + width > room + 0.16:
+            left, line = 0.0, line + 1
+        places.append((left, line))
+        left += width
+    return places
 
 
 def _colours(explanation: Explanation, width: float) -> Part:
@@ -230,7 +246,8 @@ def _annotation(explanation: Explanation, width: float) -> Part:
 
 def _runners_up(explanation: Explanation, width: float) -> Part:
     """The other classes for this decision, with their confidence."""
-    title = Lines(lines=(f"Other classes of this {wording.region(explanation)}",), size=SIZE, weight="bold")
+    what = f"this {wording.region(explanation)}" if explanation.missed is None else "its best box"
+    title = Lines(lines=(f"Other classes of {what}",), size=SIZE, weight="bold")
     step = line_height(SMALL) + 0.075
     entries: Sequence[tuple[str, float]] = explanation.runners_up
 
@@ -261,11 +278,13 @@ def _swatch(sheet: Sheet, left: float, top: float, colour: str) -> None:
     sheet.figure.add_artist(patch)
 
 
-def _frame(sheet: Sheet, left: float, top: float, colour: str) -> None:
+def _frame(sheet: Sheet, left: float, top: float, colour: str, dashes: panels.Dashes | None) -> None:
     """A small frame as it is drawn around the object."""
     place = Rect(left=left, top=top, width=0.15, height=0.10).within((sheet.width, sheet.height))
     for line, shade in ((2.6, FRAME), (1.4, colour)):
         patch = Rectangle(
             place[:2], *place[2:], fill=False, edgecolor=shade, linewidth=line, transform=sheet.figure.transFigure
         )
+        if dashes is not None and shade == colour:
+            patch.set_linestyle((dashes[0], tuple(length / 2 for length in dashes[1])))
         sheet.figure.add_artist(patch)

@@ -16,10 +16,11 @@ from lcrp.figures import colours, crops
 from lcrp.figures.outlines import draw_mask_outline
 from lcrp.figures.rect import Rect
 from lcrp.figures.sheet import FRAME, Sheet
-from lcrp.values.explanation import Mask
+from lcrp.values.geometry import Box, Mask
 
 Array = npt.NDArray[np.floating]
 Window = tuple[int, int, int, int]
+Dashes = tuple[float, tuple[float, ...]]
 
 SMALL_TARGET = 0.22  # of the picture's side: smaller objects get an inset
 INSET_SIDE = 0.44  # of the panel's shorter side
@@ -54,12 +55,14 @@ class Object:
         box: (left, top, right, bottom) for a detection, else None.
         inset: the zoom, for a small object.
         side: of the box ('left', ...), where that is explained; it is drawn thicker.
+        beside: other boxes that tell of it, and how their outlines are dashed.
     """
 
     mask: Mask
-    box: tuple[float, float, float, float] | None
+    box: Box | None
     inset: Inset | None
     side: str = ""
+    beside: tuple[tuple[Box, Dashes], ...] = ()
 
 
 def inset_for(mask: Mask, heatmap: Array) -> Inset | None:
@@ -129,6 +132,8 @@ def _show(axes: Axes, picture: Array, shown: Object, outline: float) -> None:
     height, width = shown.mask.shape
     axes.imshow(np.clip(picture, 0.0, 1.0), extent=(0, width, height, 0), interpolation="bicubic", aspect="auto")
     if shown.box is not None:
+        for box, dashes in shown.beside:
+            draw_box(axes, box, min(outline, 1.2), dashes=dashes)
         draw_box(axes, shown.box, outline)
         if shown.side:
             _draw_side(axes, shown.box, shown.side, THICKER * outline)
@@ -138,11 +143,14 @@ def _show(axes: Axes, picture: Array, shown: Object, outline: float) -> None:
     axes.set_ylim(height, 0)
 
 
-def draw_box(axes: Axes, box: tuple[float, float, float, float], width: float) -> None:
-    """The object's outline around a box in the axes' units, with a line of `width` points."""
+def draw_box(axes: Axes, box: Box, width: float, *, dashes: Dashes | None = None) -> None:
+    """The object's outline around a box in the axes' units, with a line of `width` points, or a white dashed one."""
     left, top, right, bottom = box
-    outline = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colours.OBJECT, zorder=4)
+    colour = colours.OBJECT if dashes is None else "white"
+    outline = Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, zorder=4)
     outline.set_linewidth(width)
+    if dashes is not None:
+        outline.set_linestyle(dashes)
     outline.set_path_effects([withStroke(linewidth=width + 1.2, foreground=(0.0, 0.0, 0.0, 0.75))])
     axes.add_patch(outline)
 

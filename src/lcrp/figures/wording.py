@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import isnan
 
+from lcrp.figures import missed
 from lcrp.values.explanation import MOSTLY, Annotated, ConceptExplanation, Explanation, Lost, against
 from lcrp.values.geometry import Geometry
 from lcrp.values.shares import CANCEL, MINUS, cancels
@@ -18,6 +19,8 @@ HARDLY = 0.10  # of the decision's relevance: a layer through which less passes 
 def tag(explanation: Explanation) -> str:
     """What the model said, e.g. 'boat 0.93', and what of it is explained if it is not that: 'mask of boat 0.93'."""
     explained = explanation.explained
+    if explanation.missed is not None:
+        return missed.label(explanation)
     side = " side" if explained.read in SIDES else ""
     what = f"{explained.read}{side} of " if explained.read else ""
     return f"{what}{explanation.class_name} {explained.confidence:.2f}"
@@ -99,6 +102,8 @@ def has_positive(explanation: Explanation) -> bool:
 
 def headline(explanation: Explanation) -> tuple[str, str]:
     """The first thing a person wants to know, and what to compare it with."""
+    if explanation.missed is not None:
+        return missed.headline(explanation, explanation.missed), ""
     if not has_positive(explanation):
         return f"{label(explanation)} — no positive relevance reached the input", ""
     share, is_against = explanation.against, explanation.against >= MOSTLY
@@ -126,6 +131,8 @@ def is_hardly_involved(explanation: Explanation) -> bool:
 
 def is_doubtful(explanation: Explanation) -> bool:
     """Whether what the layer shows tells little of the decision."""
+    if explanation.missed is not None:
+        return False
     is_lost = explanation.ledger is not None and explanation.ledger.is_lost and not explanation.explained.is_linearised
     return is_hardly_involved(explanation) or is_against(explanation) or is_lost
 
@@ -143,6 +150,8 @@ def ledger_note(explanation: Explanation) -> str:
 
 def layer_note(explanation: Explanation) -> str:
     """How much of the decision the layer carries, how much of that the shown concepts are, what biases took."""
+    if explanation.missed is not None:
+        return missed.note(explanation.missed, explanation.class_name)
     if not explanation.concepts:
         return linear_note(explanation).capitalize()
     notes = [note for note in (_layer_note(explanation), ledger_note(explanation), linear_note(explanation)) if note]
@@ -181,6 +190,8 @@ def source(explanation: Explanation) -> str:
 
 
 def _which(explanation: Explanation) -> str:
+    if explanation.missed is not None:
+        return f"object {explanation.missed.miss.number} of its annotation"
     if explanation.explained.box is None:
         return ""
     place = "most confident" if explanation.rank == 0 else f"{ordinal(explanation.rank)} most confident"

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lcrp.values.geometry import Box, Geometry
 from lcrp.values.geometry import Mask as Mask  # of explanations, too
 from lcrp.values.ledger import Ledger
+from lcrp.values.missed import AbsentConcept, Lacking
 from lcrp.values.target import ExplainedTarget
 
 Picture = npt.NDArray[np.floating]
@@ -123,6 +124,7 @@ class ConceptExplanation:
         references: reference samples, best first.
         lost: ranked samples that would have been shown before others.
         name: that a person gave it; empty without.
+        absent: what it does where objects of the class are found, beside what it does here; None where nobody asked.
     """
 
     concept: int
@@ -132,6 +134,7 @@ class ConceptExplanation:
     references: tuple[Reference, ...]
     lost: Lost = NOTHING_LOST
     name: str = ""
+    absent: AbsentConcept | None = None
 
     @property
     def title(self) -> str:
@@ -169,6 +172,7 @@ class Explanation:
         ledger: what became of the decision's relevance; None where it was not kept: activation, rules on modules.
         all_shares: [C] the share of every concept of the layer, shown or not; None where only the shown ones are known.
         class_confidences: [K] confidence in every class of the network for this decision; None where it is not known.
+        missed: what would have carried the object, where it was missed and `explained` is its best box; else None.
     """
 
     title: str
@@ -193,6 +197,7 @@ class Explanation:
     ledger: Ledger | None = None
     all_shares: npt.NDArray[np.float32] | None = None
     class_confidences: npt.NDArray[np.floating] | None = None
+    missed: Lacking | None = None
 
     @property
     def content(self) -> tuple[int, int, int, int]:

@@ -23,6 +23,9 @@ class MissedStage(Stage):
     least_score: float = MISSING
     class_names: list[str] | None = None
     min_area: float = MISSING
+    explained: int | None = None
+    layer: str | None = None
+    formats: list[str] = MISSING
 
     def settings(self, config: Config, origin: Path) -> object:
         """The settings as the stage's function takes them."""

@@ -95,6 +95,7 @@ def _object_rows(one: Judged) -> Iterator[dict[str, float]]:
         yield {
             **{"sample": one.sample, "number": number, "class_id": label},
             **dict(zip(SIDES, map(float, box), strict=True)),
+            "row": -1 if by < 0 else int(one.candidates.rows[one.detections[by]]),
             "score": np.nan if by < 0 else float(one.candidates.scores[one.detections[by]]),
             "mechanism": -1 if miss is None else MECHANISMS.index(miss.mechanism),
             **_columns("candidate", None if miss is None else miss.candidate),
@@ -103,7 +104,7 @@ def _object_rows(one: Judged) -> Iterator[dict[str, float]]:
 
 
 def _no_objects() -> dict[str, Array]:
-    whole = ("sample", "number", "class_id", "mechanism")
+    whole = ("sample", "number", "class_id", "row", "mechanism")
     names = [*whole, *SIDES, "score", *chain(_columns("candidate", None), _columns("neighbour", None))]
     is_whole = {*whole, *(f"{kind}_{name}" for kind in ("candidate", "neighbour") for name in _CANDIDATE)}
     return {name: np.zeros(0, dtype=np.int64 if name in is_whole else np.float64) for name in names}

@@ -13,20 +13,27 @@ from lcrp.attribution.boxes import BoxDecisions
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Task
 from lcrp.data.loader import chunks, num_chunks
+from lcrp.decisions.explained import title_of
 from lcrp.decisions.many import annotated_names
+from lcrp.decisions.missed_decisions import explained_miss
 from lcrp.decisions.misses import Filter
 from lcrp.decisions.rounds import parts_of
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes
 from lcrp.errors import ConfigError, DataError, refuse
+from lcrp.figures.explanation import draw_explanation
 from lcrp.runs.kept_units import kept_units
 from lcrp.runs.run import Run
 from lcrp.stages.missed.boxes import BoxErrors
+from lcrp.stages.missed.explained import chosen_misses, explained_misses, lacking_of
 from lcrp.stages.missed.pixels import PixelErrors
 from lcrp.stages.missed.settings import MissedSettings
+from lcrp.stages.missed.tables import joined, misses_of
 from lcrp.stages.missed.wording import sentences
 from lcrp.storage.evidence import write_evidence
 from lcrp.storage.units import Arrays, Units
+from lcrp.values.missed import Lacking
+from lcrp.values.names import safe_name
 from lcrp.values.sample import Batch
 
 log = logging.getLogger(__name__)
@@ -35,7 +42,7 @@ Parts = Sequence[Mapping[str, npt.NDArray[Any]]]
 
 EVIDENCE_FILE = "missed.h5"
 PICTURES_PER_UNIT = 64
-UNIT_VERSION = 1  # raised when kept results hold something else
+UNIT_VERSION = 2  # raised when kept results hold something else
 NOT_ANNOTATED, BROKEN = "pictures.not_annotated", "pictures.broken"  # counts of a unit
 
 
@@ -85,11 +92,36 @@ def missed(subject: Subject, statistics: StatisticsSettings, settings: MissedSet
         return []
     _tell_left_out(parts, subject)
     tables = looking.tables(parts, subject.dataset.key)
+    lackings: tuple[Lacking, ...] = ()
+    if isinstance(looking, BoxErrors) and settings.explained != 0:
+        misses = misses_of(tables["misses"], subject.explainer.class_names)
+        chosen = chosen_misses(misses, settings.explained)
+        kept = _units(subject, statistics, settings, run, of="lacking", layer=settings.layer)
+        tables |= explained_misses(subject, chosen, joined(parts), kept, run, layer=settings.layer)
+        lackings = lacking_of(tables, misses)
     for line in sentences(tables, background_of(subject.explainer.task)):
         log.info("%s", line)
     title = f"missed · {subject.explainer.name} · {subject.dataset.name}"
     identity = {**subject.identity, "missed": settings.identity()}
-    return write_evidence(run.folder / EVIDENCE_FILE, list(tables.values()), title=title, settings=identity)
+    files = write_evidence(run.folder / EVIDENCE_FILE, list(tables.values()), title=title, settings=identity)
+    return [*files, *_drawn(subject, lackings, settings.formats, run)]
+
+
+def _drawn(subject: Subject, lackings: Sequence[Lacking], formats: Sequence[str], run: Run) -> list[Path]:
+    """Figures of the misses that were explained."""
+    figures: list[Path] = []
+    if not lackings:
+        return figures
+    title = title_of(subject.explainer, subject.dataset.name)
+    with run.progress(len(lackings), "drawing what is missed", "figures") as progress:
+        for one in lackings:
+            found = explained_miss(subject.explainer, subject.dataset, one, title)
+            stem = f"missed_{safe_name(found.source)}_{safe_name(found.class_name)}_{one.miss.number}"
+            own = [run.folder / f"{stem}.{name}" for name in formats]
+            draw_explanation(found, own)
+            figures += own
+            progress.advance(1)
+    return figures
 
 
 def background_of(task: Task) -> list[str]:
@@ -132,10 +164,20 @@ def _spans(subject: Subject, statistics: StatisticsSettings) -> list[tuple[int, 
     return [(start, min(start + step, total)) for start in range(0, total, step)]
 
 
-def _units(subject: Subject, statistics: StatisticsSettings, settings: MissedSettings, run: Run) -> Units:
+def _units(
+    subject: Subject,
+    statistics: StatisticsSettings,
+    settings: MissedSettings,
+    run: Run,
+    of: str = "missed",
+    **own: object,
+) -> Units:
+    """Where results are kept; `own` is what else determines those of explained misses."""
     model, dataset = subject.explainer.name, subject.dataset_name or subject.dataset.name
     identity = {**subject.identity, "missed": settings.identity(), "batch_size": statistics.batch_size}
-    return Units(run.output_root, f"missed_{model}_{dataset}", identity, version=UNIT_VERSION)
+    if own:
+        identity |= {**own, "num_samples": statistics.num_samples}
+    return Units(run.output_root, f"{of}_{model}_{dataset}", identity, version=UNIT_VERSION)
 
 
 def _unit(

@@ -1,0 +1,137 @@
+"""The words of a figure of a missed object: why it was missed, which concepts are weak, and what their return does."""
+
+from math import isnan
+
+from lcrp.values.explanation import ConceptExplanation, Explanation
+from lcrp.values.missed import Lacking, Mechanism, Returned
+from lcrp.values.shares import MINUS, percent
+
+LEAST_FALL = 0.05  # share of relevance that lies on something where objects are found, and not here
+Dashes = tuple[float, tuple[float, ...]]
+
+BEST_BOX: Dashes = (0.0, (4.0, 2.0))  # of outlines
+PREFERRED: Dashes = (0.0, (1.0, 1.5))
+
+
+def label(explanation: Explanation) -> str:
+    """What stands at the object."""
+    return f"missed {explanation.class_name}"
+
+
+def headline(explanation: Explanation, lacking: Lacking) -> str:
+    """Why the object was missed."""
+    name, score = explanation.class_name, number(lacking.score)
+    miss = lacking.miss
+    candidate, neighbour = miss.candidate, miss.neighbour
+    match miss.mechanism:
+        case Mechanism.BELOW_THRESHOLD:
+            why = f"its best box scores {score}, and more than {number(lacking.threshold)} is needed"
+        case Mechanism.NEIGHBOUR if neighbour is not None:
+            other = f"({number(neighbour.score)}, IoU {neighbour.overlap:.2f})"
+            why = f"its box ({score}) was dropped for another one {other}"
+        case Mechanism.NEIGHBOUR:
+            why = f"its box ({score}) fits, and there were too many"
+        case Mechanism.OTHER_CLASS if candidate is not None:
+            why = f"taken for {lacking.taken_for} ({number(candidate.score)}); as {name} its best box scores {score}"
+        case Mechanism.BOX_OFF if candidate is not None:
+            why = f"its best box ({score}) is off: IoU {candidate.overlap:.2f}"
+        case _:
+            why = f"no box of its class fits; the best scores {score}"
+    return f"Missed {name} — {why}"
+
+
+def note(lacking: Lacking, class_name: str) -> str:
+    """What the return of absent concepts does, and on what less of the relevance lies."""
+    return ". ".join([proof(lacking, class_name), *falls(lacking, class_name), layer_note(lacking)])
+
+
+def proof(lacking: Lacking, class_name: str) -> str:
+    """What giving back activation does, in a sentence."""
+    if not lacking.num_found:
+        return f"No other {class_name} is found with which it could be compared"
+    known = {one.num_concepts: one for one in lacking.returned}
+    if not lacking.concepts or 1 not in known:
+        return "No concept would add to it, as far as a found one tells"
+    first = known[1]
+    what = f"concept {lacking.concepts[0].concept}"
+    told = f"With {what} as in a found {class_name} it {_outcome(first)}"
+    if first.num_random:
+        told += f"; with random concepts changed as much in {first.num_random_found} of {first.num_random} tries"
+    if not first.is_found:
+        more = [one for count, one in sorted(known.items(), key=lambda pair: pair[0] or 1_000) if count != 1]
+        found = next((one for one in more if one.is_found), None)
+        if found is None:
+            return f"{told}; nor with all concepts of the layer"
+        which = f"{found.num_concepts} concepts" if found.num_concepts else "all concepts of the layer"
+        told += f"; with {which} it {_outcome(found)}"
+    return told
+
+
+def falls(lacking: Lacking, class_name: str) -> list[str]:
+    """On what less of the relevance lies than where objects are found, if that is much; at most one."""
+    for name, found, here in lacking.things:
+        if isnan(here) and found >= LEAST_FALL:
+            return [
+                f"Where a {class_name} is found {percent(found)} of the relevance lies on {name}: there is none here"
+            ]
+        if not isnan(here) and found - here >= LEAST_FALL:
+            there = f"where a {class_name} is found {percent(found)}"
+            return [f"On {name} lies {percent(here)} of the relevance, {there}"]
+    return []
+
+
+def layer_note(lacking: Lacking) -> str:
+    """Of which layer concepts are told."""
+    share = "" if isnan(lacking.layer_share) else f", through which {percent(lacking.layer_share)} of its logit passes"
+    return f"Concepts are of layer {lacking.layer}{share}"
+
+
+def concept_title(concept: ConceptExplanation, class_name: str) -> tuple[str, str]:
+    """Name of a concept, and what it does here and where objects are found."""
+    absent = concept.absent
+    if absent is None:
+        sign = "speaks most for it" if concept.share > 0 else "speaks most against it"
+        return concept.title, f"{sign}: {percent(abs(concept.share))} of the layer's relevance"
+    return concept.title, (
+        f"adds {signed(absent.here)} to the logit here, {signed(absent.found)} where a {class_name} is found; "
+        f"given back: {signed(absent.gain)}"
+    )
+
+
+def concepts_heading(class_name: str) -> str:
+    """What the rows are."""
+    return f"What is weak here, and carries a {class_name} where one is found"
+
+
+def references_heading(class_name: str) -> str:
+    """What the crops are."""
+    return f"Where a {class_name} is found, and it counts most"
+
+
+def references_note() -> str:
+    """How to read the crops."""
+    return "bright, within the white line: what the concept saw; below: class, and its share of the relevance there"
+
+
+def outlines(lacking: Lacking) -> list[tuple[str, Dashes]]:
+    """What dashed outlines are, each with its dashes."""
+    entries = [(f"its best box {number(lacking.score)}", BEST_BOX)]
+    if lacking.miss.neighbour is not None:
+        entries.append((f"preferred {number(lacking.miss.neighbour.score)}", PREFERRED))
+    return entries
+
+
+def number(score: float) -> str:
+    """A score with two decimals, or as few digits as tell it from nothing."""
+    return f"{score:.2f}" if score >= 0.005 or not score else f"{score:.1g}"
+
+
+def signed(value: float) -> str:
+    """A change of a logit."""
+    return f"{value:+.2f}".replace("-", MINUS)
+
+
+def _outcome(one: Returned) -> str:
+    if isnan(one.score):
+        return "is not found"
+    return f"{'is found' if one.is_found else 'is not found'} ({number(one.score)})"
