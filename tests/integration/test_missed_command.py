@@ -9,7 +9,7 @@ from conftest import Outcome
 
 CommandLine = Callable[..., Outcome]
 
-FEW = ("stage=missed", "statistics.num_samples=12", "statistics.batch_size=4")
+FEW = ("stage=missed", "statistics.num_samples=12", "statistics.batch_size=4", "stage.explained=2")
 
 
 def tables(folder: Path) -> dict[str, str]:
@@ -26,9 +26,11 @@ def test_parts_of_a_pass_are_put_together(lcrp: CommandLine, tmp_path: Path) -> 
     assert set(whole) == {
         *("alarm_kinds.csv", "classes.csv", "detections.csv", "false_alarms.csv", "mechanisms.csv"),
         *("misses.csv", "tide.csv"),
+        *("absent.csv", "examples.csv", "lacking.csv", "returned.csv", "things.csv"),
     }
-    (kept,) = (tmp_path / "outputs" / "evidence").iterdir()
-    for path in kept.iterdir():
+    figures = sorted(path.name for path in made(tmp_path).glob("missed_*.png"))
+    assert len(figures) == len(whole["lacking.csv"].splitlines()) - 1 == 2
+    for path in (tmp_path / "outputs" / "evidence").glob("*/*.npz"):
         path.unlink()
     for index in (0, 1):
         part = lcrp(*FEW, "shard.count=2", f"shard.index={index}")

@@ -15,6 +15,7 @@ from lcrp.api.passing import subject_of
 from lcrp.api.runs import own_run
 from lcrp.decisions.thresholds import Thresholds
 from lcrp.runs.progress import OnProgress
+from lcrp.stages.missed.explained import lacking_of
 from lcrp.stages.missed.missed import background_of
 from lcrp.stages.missed.missed import missed as missed_stage
 from lcrp.stages.missed.settings import MissedSettings
@@ -22,7 +23,7 @@ from lcrp.stages.missed.tables import misses_of
 from lcrp.stages.missed.wording import sentences
 from lcrp.storage.evidence import read_evidence
 from lcrp.values.evidence import Table
-from lcrp.values.missed import Miss
+from lcrp.values.missed import Lacking, Miss
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -39,6 +40,7 @@ class Missed:
         misses: the objects that no detection found, in the order of the pictures; empty for segmenters, whose regions
             without a pixel are in the table 'misses'.
         sentences: the most important, in words.
+        lacking: what would have carried the misses that were explained.
     """
 
     folder: Path
@@ -46,6 +48,7 @@ class Missed:
     tables: Mapping[str, Table]
     misses: tuple[Miss, ...]
     sentences: tuple[str, ...]
+    lacking: tuple[Lacking, ...] = ()
 
     def to_dataframe(self, table: str = "misses") -> "DataFrame":
         """One of the tables. Needs pandas.
@@ -69,6 +72,8 @@ def missed(
     least_score: float = 0.05,
     class_names: Sequence[str] | None = None,
     min_area: float = 0,
+    explained: int | None = 0,
+    layer: str | None = None,
     num_samples: int | None = None,
     batch_size: int = 8,
     progress: OnProgress | None = None,
@@ -89,6 +94,9 @@ def missed(
         class_names: only detections of these classes count, others are filtered; None for all.
         min_area: detections of fewer pixels of the picture are filtered, too; of segmenters, regions of fewer pixels of
             the input do not count.
+        explained: so many of the misses of a detector are explained, each with a figure: which concepts carry found
+            objects of the class and are weak here, and whether giving them back brings the object; None for all.
+        layer: whose concepts are told; None takes, for every miss, the one at which a single concept tells most.
         num_samples: only the first so many samples of the data.
         batch_size: samples per chunk.
         progress: called with (done, total, description, unit); by default a bar in a terminal or notebook.
@@ -115,6 +123,8 @@ def missed(
             least_score=plain_number(least_score),
             class_names=None if class_names is None else tuple(class_names),
             min_area=plain_number(min_area),
+            explained=plain_number(explained),
+            layer=layer,
         )
         explainer = as_it_stands(load(model))
         given = given_data(data, explainer)
@@ -123,10 +133,13 @@ def missed(
     with computing(explainer.precision), own_run("missed", subject, progress) as run:
         files = missed_stage(subject, wanted, settings, run)
     tables = read_evidence(files[0])
+    is_detector = "mechanism" in tables["misses"].columns
+    misses = misses_of(tables["misses"], explainer.class_names) if is_detector else ()
     return Missed(
         folder=run.folder,
         files=tuple(files),
         tables=tables,
-        misses=misses_of(tables["misses"], explainer.class_names) if "mechanism" in tables["misses"].columns else (),
+        misses=misses,
+        lacking=lacking_of(tables, misses) if "lacking" in tables else (),
         sentences=tuple(sentences(tables, background_of(explainer.task))),
     )

@@ -64,32 +64,32 @@ def ablated_outputs(
 
 
 def outputs_with(
-    attributor: Attributor, image: torch.Tensor, layer: str, place: tuple[slice, slice], added: torch.Tensor
+    attributor: Attributor, image: torch.Tensor, layer: str, place: tuple[slice, slice], values: torch.Tensor
 ) -> NetworkOutput:
-    """What the network says of one picture, with something added to a layer's output at a place, in V variants.
+    """What the network says of one picture, with other values at a place of a layer's output, in V variants.
 
     Args:
         attributor: within its context; its composite must leave forward passes alone.
         image: [1, 3, H, W] RGB in [0, 1].
-        layer: name of a layer whose output is one map of the picture.
+        layer: name of a layer whose output is one map of the picture; as concepts are read from it, with its norm.
         place: rows and columns of the map.
-        added: [V, C, h, w] for that place.
+        values: [V, C, h, w] for that place.
 
     Returns:
         The network's output for V variants.
     """
-    if attributor.takes_one and len(added) > 1:
-        return _one_by_one([outputs_with(attributor, image, layer, place, one[None]) for one in added])
+    if attributor.takes_one and len(values) > 1:
+        return _one_by_one([outputs_with(attributor, image, layer, place, one[None]) for one in values])
 
-    def add(output: torch.Tensor, axis: int) -> torch.Tensor:
+    def put(output: torch.Tensor, axis: int) -> torch.Tensor:
         channels = output.movedim(axis, 1)
-        channels = channels.expand(len(added), *channels.shape[1:]).clone()
-        channels[:, :, place[0], place[1]] += added.to(channels)
+        channels = channels.expand(len(values), *channels.shape[1:]).clone()
+        channels[:, :, place[0], place[1]] = values.to(channels)
         return channels.movedim(1, axis)
 
     with _JoinedBatches():
-        output = attributor.altered(image, layer, add)
-    return _of_batch(output, len(added))
+        output = attributor.altered(image, layer, put)
+    return _of_batch(output, len(values))
 
 
 class _JoinedBatches(TorchFunctionMode):

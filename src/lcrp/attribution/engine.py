@@ -154,7 +154,8 @@ class Attributor:
         Args:
             images: RGB in [0, 1].
             layer: its name; it need not be recorded.
-            alter: makes the other output from the layer's own and the axis of its concepts.
+            alter: makes the other output from the layer's own and the axis of its concepts. A layer with a norm of its
+                own asks twice, before and after it: what comes before must not show in what comes after.
 
         Raises:
             LayerError: the layer is not in the network.

@@ -48,8 +48,9 @@ def lacking(
 ) -> Lacking:
     """What would have carried a missed object.
 
-    Of the layers that most of its relevance passes, the one is told at which the return of a single concept raises the
-    score most.
+    It is compared with found objects whose relevance passes the same layer: those that another level of a pyramid
+    found say nothing of it. Of the layers that most of its relevance passes, and that of some found object, the one is
+    told at which the return of a single concept raises the score most.
 
     Args:
         explainer: the network.
@@ -72,11 +73,13 @@ def lacking(
         layer_share=0.0,
         things=fallen([one.things for one in found], here.things),
     )
-    if not found:
+    comparable = {layer: [one for one in found if _passes(one, layer)] for layer in searched}
+    searched = [layer for layer in searched if comparable[layer]]
+    if not searched:
         return _of_layer(told, here, told.layer)
     gradients = _gradients(explainer, sample, here, searched)
     with explainer.reader() as attributor:
-        tries = [_Try(here, found, layer, gradients[layer]) for layer in searched]
+        tries = [_Try(here, comparable[layer], layer, gradients[layer]) for layer in searched]
         first = [one.given_back(attributor, sample, miss, [one.first(1)])[0] for one in tries]
         best = max(range(len(tries)), key=lambda number: (np.nan_to_num(first[number][0], nan=-1.0), -number))
         chosen = tries[best]
@@ -84,10 +87,10 @@ def lacking(
             told,
             here,
             chosen.layer,
-            num_found=len(found),
+            num_found=len(comparable[chosen.layer]),
             donor=chosen.donor.key,
             concepts=chosen.concepts(),
-            examples=tuple(chosen.examples(found)),
+            examples=tuple(chosen.examples(comparable[chosen.layer])),
             returned=tuple(chosen.proof(attributor, sample, miss)),
         )
 
@@ -97,17 +100,19 @@ class _Try:
 
     def __init__(self, here: Seen, found: Sequence[Seen], layer: str, gradient: torch.Tensor) -> None:
         self.layer, self._here = layer, here
-        self.donor = _most_alike(here, found, layer)
+        self.donor = min(found, key=lambda one: _unlike(one.box, here.box))
         own = here.patches[layer]
         given = interpolate(self.donor.patches[layer][None], size=own.shape[1:], mode="bilinear", align_corners=False)
         self._change = given[0] - own  # [C, h, w]
         self._gain = (self._change * gradient).sum(dim=(1, 2))
         self._found = torch.stack([one.added[layer] for one in found]).mean(dim=0)
-        self._order = self._gain.argsort(descending=True, stable=True)
+        self._absent = (self._found > 0) & (self._found > here.added[layer]) & (self._gain > 0)
+        ranks = torch.where(self._absent, self._gain, -torch.inf)
+        self._order = ranks.argsort(descending=True, stable=True)  # those that are not absent come last
 
     def concepts(self) -> tuple[AbsentConcept, ...]:
-        """The absent ones, whose return would add something."""
-        listed = [concept for concept in self._order[:LISTED].tolist() if self._gain[concept] > 0]
+        """The absent ones: that carry found objects, less so this one, and whose return would add something."""
+        listed = [concept for concept in self._order[:LISTED].tolist() if self._absent[concept]]
         here = self._here.added[self.layer]
         return tuple(
             AbsentConcept(
@@ -124,8 +129,7 @@ class _Try:
         absent = [one.concept for one in self.concepts()[:SHOWN]]
         speaking = [concept for concept in _speaking(self._here, self.layer) if concept >= 0]
         for concept in dict.fromkeys((*absent, *speaking)):
-            passing = [one for one in found if self.layer in one.scores]
-            for one in sorted(passing, key=lambda seen: -float(seen.scores[self.layer][concept]))[:EXAMPLES]:
+            for one in sorted(found, key=lambda seen: -float(seen.scores[self.layer][concept]))[:EXAMPLES]:
                 if one.scores[self.layer][concept] > 0:
                     yield Example(
                         concept=concept,
@@ -142,7 +146,8 @@ class _Try:
     def proof(self, attributor: Attributor, sample: Sample, miss: Miss) -> Iterator[Returned]:
         """What giving back does, beside random concepts by changes of the same norm."""
         generator = torch.Generator().manual_seed(miss.sample * 1009 + miss.number)
-        for count in GIVEN_BACK:
+        num_absent = int(self._absent.sum())
+        for count in [count for count in GIVEN_BACK if count <= num_absent]:
             own = self.first(count)
             others = [self._random(count, float(own.norm()), generator) for _ in range(NUM_RANDOM)]
             (score, is_found), *random = self.given_back(attributor, sample, miss, [own, *others])
@@ -161,7 +166,8 @@ class _Try:
     ) -> list[tuple[float, bool]]:
         """Score of the object's best box, and whether it is found, with each of several changes."""
         place = self._here.places[self.layer]
-        output = outputs_with(attributor, sample.image[None], self.layer, place, torch.stack(list(changes)))
+        values = self._here.patches[self.layer] + torch.stack(list(changes))
+        output = outputs_with(attributor, sample.image[None], self.layer, place, values)
         task, box = box_task(attributor), self._here.box
         scored = [task.best_at(output, miss.class_id, box, image=number) for number in range(len(changes))]
         scores = [float("nan") if one is None else float(one.confidence[0]) for one in scored]
@@ -194,10 +200,9 @@ def _passed(here: Seen, layers: Sequence[str]) -> list[str]:
     return [layer for layer, share in shares.items() if share >= TAKES_PART * max(shares.values())]
 
 
-def _most_alike(here: Seen, found: Sequence[Seen], layer: str) -> Seen:
-    """The found object most like another in size, of those whose relevance passes the layer where any's does."""
-    passing = [one for one in found if abs(one.layer_shares.get(layer, 0.0)) >= TAKES_PART]
-    return min(passing or [one for one in found if layer in one.patches], key=lambda one: _unlike(one.box, here.box))
+def _passes(found: Seen, layer: str) -> bool:
+    """Whether the relevance of a found object passes a layer."""
+    return abs(found.layer_shares.get(layer, 0.0)) >= TAKES_PART
 
 
 def _unlike(one: Box, other: Box) -> float:

@@ -129,7 +129,7 @@ def _outline(explanation: Explanation, width: float, *, is_enlarged: bool) -> Pa
     if wording.is_side(explanation):
         text = "box; thick: what is explained"
     if explanation.missed is not None:
-        text = f"missed {explanation.class_name}"
+        text = "missed object"
     entries: list[tuple[str, str, panels.Dashes | None]] = [(colours.OBJECT, text, None)]
     if explanation.missed is not None:
         entries += [("white", dashed, dashes) for dashed, dashes in missed.outlines(explanation.missed)]

@@ -48,7 +48,7 @@ def note(lacking: Lacking, class_name: str) -> str:
 def proof(lacking: Lacking, class_name: str) -> str:
     """What giving back activation does, in a sentence."""
     if not lacking.num_found:
-        return f"No other {class_name} is found with which it could be compared"
+        return f"No {class_name} is found, by the same layers, with which it could be compared"
     known = {one.num_concepts: one for one in lacking.returned}
     if not lacking.concepts or 1 not in known:
         return "No concept would add to it, as far as a found one tells"

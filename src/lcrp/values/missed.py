@@ -173,7 +173,7 @@ class Lacking:
         taken_for: name of the class that the network says of the object, where it is another; else empty.
         layer: whose concepts are told.
         layer_share: relevance of the logit that passes through it, as a share.
-        num_found: objects of the class that it is compared with; 0 where none is found.
+        num_found: found objects of the class that it is compared with: whose relevance passes the layer; 0 for none.
         donor: key of the picture of the found object that is most like it in size.
         concepts: the absent ones, those first whose return would add most.
         speaks_for: the concept that speaks most for the object here; -1 for none.

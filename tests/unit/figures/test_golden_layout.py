@@ -17,7 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from lcrp.figures.explanation import explanation_figure
+from lcrp.values.candidates import Fate
 from lcrp.values.explanation import Annotated, Explanation, OtherDecision
+from lcrp.values.missed import AbsentConcept, Candidate, Lacking, Mechanism, Miss, Returned
 
 GOLDEN = Path(__file__).parent / "golden"
 TOLERANCE = 0.06  # inches: versions of FreeType draw letters a little wider or narrower
@@ -245,6 +247,45 @@ CASES: dict[str, Callable[[], Explanation]] = {
     "portrait": lambda: told(made_up_explanation(size=(96, 60), num_concepts=2, num_references=0), LONG),
     "one_concept": lambda: told(made_up_explanation(size=(72, 72), num_concepts=1, num_references=5), "boat", 2),
 }
+
+
+def missed(explanation: Explanation, mechanism: Mechanism, name: str) -> Explanation:
+    """The same as an object that was missed, with all that can be said of it."""
+    left, top, right, bottom = explanation.explained.box
+    width, height = right - left, bottom - top
+    best = (left + width / 4, top, right + width / 4, bottom)
+    shared = {"row": 7, "score": 0.213, "overlap": 0.62, "fate": Fate.NMS}
+    candidate = Candidate(class_id=0, box=best, **shared)
+    neighbour = Candidate(class_id=0, box=(left - width / 4, top, right, bottom + height / 4), **shared)
+    miss = Miss(
+        **{"sample": 3, "key": "00003.png", "number": 1, "class_id": 0, "box": (left, top, right, bottom)},
+        **{"mechanism": mechanism, "candidate": candidate},
+        neighbour=neighbour if mechanism == Mechanism.NEIGHBOUR else None,
+    )
+    absent = tuple(AbsentConcept(concept=c.concept, found=1.234, here=-0.12, gain=2.5) for c in explanation.concepts)
+    lacking = Lacking(
+        **{"miss": miss, "row": 7, "box": best, "score": 0.0004, "logit": -2.3, "threshold": 0.25},
+        **{"layer": explanation.layer, "layer_share": 2.31, "taken_for": name, "num_found": 16, "donor": "4.png"},
+        concepts=absent,
+        returned=(
+            Returned(num_concepts=1, score=0.21, is_found=False, num_random=10, num_random_found=1),
+            Returned(num_concepts=3, score=0.61, is_found=True, num_random=10, num_random_found=2),
+        ),
+        things=((name, 0.31, float("nan")),),
+    )
+    known = {one.concept: one for one in absent[:-1]}
+    concepts = tuple(replace(c, absent=known.get(c.concept), share=-c.share) for c in explanation.concepts)
+    return replace(explanation, missed=lacking, concepts=concepts, annotated=None)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("num_concepts", "num_references"), [(0, 0), (1, 0), (5, 4)])
+@pytest.mark.parametrize(("mechanism", "name"), [(Mechanism.NEIGHBOUR, "car"), (Mechanism.OTHER_CLASS, LONG)])
+def test_a_missed_object_fits(
+    size: str, num_concepts: int, num_references: int, mechanism: Mechanism, name: str
+) -> None:
+    explanation = made_up_explanation(size=SIZES[size], num_concepts=num_concepts, num_references=num_references)
+    check(explanation_figure(missed(told(explanation, name), mechanism, name)))
 
 
 def places(case: str) -> list[list[object]]:

@@ -32,14 +32,19 @@ log = logging.getLogger(__name__)
 def chosen_misses(misses: Sequence[Miss], most: int | None) -> list[Miss]:
     """The misses that are explained: of every class in turn the one whose candidate scored highest.
 
-    Filtered ones are left out: settings and not the network missed them.
+    Those whose box fits, and scored too low, come first; filtered ones are left out: settings and not the network
+    missed them.
 
     Args:
         misses: all there are.
         most: at most so many; None for all.
     """
     by_class: dict[int, list[Miss]] = defaultdict(list)
-    for miss in sorted(misses, key=lambda one: -(one.candidate.score if one.candidate else 0.0)):
+
+    def place(one: Miss) -> tuple[bool, float]:
+        return one.mechanism != Mechanism.BELOW_THRESHOLD, -(one.candidate.score if one.candidate else 0.0)
+
+    for miss in sorted(misses, key=place):
         if miss.mechanism != Mechanism.FILTERED:
             by_class[miss.class_id].append(miss)
     rounds = max(map(len, by_class.values()), default=0)
