@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lcrp.api.auditing import Audit, audit
     from lcrp.api.drawing import draw_explanation, figure, read_explanation
     from lcrp.api.explaining import explain
     from lcrp.api.explanation import Concept, Explanation
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Audit": "lcrp.api.auditing",
     "Concept": "lcrp.api.explanation",
     "ConceptStatistics": "lcrp.api.statistics",
     "Explainer": "lcrp.decisions.explainer",
@@ -37,6 +39,7 @@ _HOMES = {
     "Missed": "lcrp.api.missing",
     "Result": "lcrp.api.measuring",
     "Statistics": "lcrp.api.statistics",
+    "audit": "lcrp.api.auditing",
     "context": "lcrp.api.measuring",
     "draw_explanation": "lcrp.api.drawing",
     "evaluate": "lcrp.api.measuring",
@@ -49,6 +52,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Audit",
     "Concept",
     "ConceptStatistics",
     "Explainer",
@@ -58,6 +62,7 @@ __all__ = [
     "Result",
     "Statistics",
     "__version__",
+    "audit",
     "context",
     "draw_explanation",
     "evaluate",

@@ -68,7 +68,10 @@ def test_changes_of_inputs_are_named(lcrp: CommandLine, made: Path) -> None:
         (["stage=glocal", "run=made"], "run='made' says nothing to stage=glocal; stage=verify looks at it"),
         (["shard.count=0"], "shard.count=0 is too small; the least is 1"),
         (["shard.count=2", "shard.index=2"], "shard.index=2 is out of range; write a value from 0 to 1"),
-        (["stage=render", "shard.count=2"], "shard.count=2 says nothing to stage=render; it cuts glocal and missed"),
+        (
+            ["stage=render", "shard.count=2"],
+            "shard.count=2 says nothing to stage=render; it cuts glocal, missed and audit",
+        ),
         (["stage.checkpoint_minutes=-1"], "stage.checkpoint_minutes=-1.0 is too small; the least is 0"),
     ],
 )

@@ -12,7 +12,7 @@ import torch
 
 from lcrp.attribution.boxes import BoxDecisions
 from lcrp.attribution.engine import Attributor
-from lcrp.attribution.task import annotation_of
+from lcrp.attribution.task import NetworkOutput, annotation_of
 from lcrp.errors import ConfigError, at_least, refuse
 from lcrp.evidence.matching import Matching, matching, overlaps
 from lcrp.evidence.mechanisms import Cause, causes
@@ -138,10 +138,16 @@ def candidates_in(attributor: Attributor, images: torch.Tensor, least: float = L
     Raises:
         ConfigError: the network decides about pixels and not about boxes.
     """
+    return read_candidates(attributor, images, attributor.output(images), least)
+
+
+def read_candidates(
+    attributor: Attributor, images: torch.Tensor, output: NetworkOutput, least: float = LEAST_SCORE
+) -> list[Candidates]:
+    """The same, where the network's output for the images is known."""
     task = attributor.task
     if not isinstance(task, BoxDecisions):
         raise ConfigError("candidates are boxes, and this network decides about pixels")
-    output = attributor.output(images)
     with opened(attributor.network, least) as is_open:
         every = attributor.output(images) if is_open else None
     return task.candidates(output, every, least=least)

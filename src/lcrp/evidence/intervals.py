@@ -82,14 +82,17 @@ def bootstrap(
 def mean_interval(values: Array, images: Array) -> Interval:
     """Mean of [N], with the quantiles of the means of images drawn with replacement; NaN values do not count."""
     known = ~np.isnan(values)
-    values, images = values[known], images[known]
-    value = float(values.mean()) if len(values) else float("nan")
+    value = float(values[known].mean()) if known.any() else float("nan")
+    return percentile_interval(value, mean_draws(values[known], images[known]))
+
+
+def mean_draws(values: Array, images: Array) -> Array:
+    """Means of [N] in images that are drawn with replacement, [draw]; none of less than two images."""
     _, owner = np.unique(images, return_inverse=True)
     total, count = np.bincount(owner, weights=values), np.bincount(owner)
     drawn = draws(len(count), NUM_DRAWS)
-    return percentile_interval(
-        value, total[drawn].sum(axis=1) / count[drawn].sum(axis=1) if len(drawn) else np.empty(0)
-    )
+    means: Array = total[drawn].sum(axis=1) / count[drawn].sum(axis=1) if len(drawn) else np.empty(0)
+    return means
 
 
 def share_interval(is_one: Array, images: Array) -> Interval:

@@ -137,7 +137,7 @@ def test_every_miss_has_a_row_with_one_mechanism(scenes, run, caplog):
 
 
 def test_parts_and_what_was_stopped_give_the_same_files(scenes, run, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "PICTURES_PER_UNIT", 4)
+    monkeypatch.setattr("lcrp.decisions.spans.PICTURES_AT_ONCE", 4)
     whole = missed(scenes, STATISTICS, MissedSettings(), replace(run, output_root=tmp_path / "whole"))
     expected = {path.name: path.read_bytes() for path in whole}
     looked = Counter()

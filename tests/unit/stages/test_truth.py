@@ -30,6 +30,7 @@ from lcrp.data.scenes import (
     with_context_swapped,
     without_part,
 )
+from lcrp.decisions.annotated_objects import AnnotatedObject, all_found, found
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import ConfigError, TargetError
 from lcrp.evidence.intervals import bootstrap
@@ -37,7 +38,6 @@ from lcrp.runs.run import Run
 from lcrp.stages.context.backgrounds import Sensitivities
 from lcrp.stages.truth import truth as stage
 from lcrp.stages.truth.interventions import MOST_PER_PICTURE, TruthTarget, truth_targets
-from lcrp.stages.truth.planned import PlannedObject, all_found, found
 from lcrp.stages.truth.tables import agreement, packed
 from lcrp.stages.truth.truth import TruthSettings, concept_measures, truth
 from lcrp.storage.evidence import read_evidence
@@ -181,7 +181,7 @@ def test_one_detection_is_found_for_one_object() -> None:
     boxes = torch.tensor([[20.0, 20.0, 60.0, 60.0], [22.0, 20.0, 62.0, 60.0], [100.0, 100.0, 120.0, 120.0]])
     annotation = Annotation(boxes=boxes, labels=torch.zeros(3, dtype=torch.int64))
     objects = [
-        PlannedObject(sample=whole, annotation=annotation, number=number, mask=torch.ones(1, 1, dtype=torch.bool))
+        AnnotatedObject(sample=whole, annotation=annotation, number=number, mask=torch.ones(1, 1, dtype=torch.bool))
         for number in range(3)
     ]
     task = DetectionTask(CLASS_NAMES, score="class", confidence=0.25, iou=0.9, max_detections=25)

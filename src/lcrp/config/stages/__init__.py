@@ -4,6 +4,7 @@ A new one is a file here, a line in `STAGES` and its file in conf/stage.
 """
 
 from lcrp.config.root import Stage
+from lcrp.config.stages.audit import AuditStage
 from lcrp.config.stages.clean import CleanStage
 from lcrp.config.stages.context import ContextStage
 from lcrp.config.stages.download import DownloadStage
@@ -28,6 +29,7 @@ STAGES: dict[str, type[Stage]] = {  # by the name of their schema
     "evaluate": EvaluateStage,
     "explore": ExploreStage,
     "missed": MissedStage,
+    "audit": AuditStage,
     "truth": TruthStage,
     "inspect": InspectStage,
     "clean": CleanStage,

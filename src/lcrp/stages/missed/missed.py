@@ -12,13 +12,13 @@ import numpy.typing as npt
 from lcrp.attribution.boxes import BoxDecisions
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Task
-from lcrp.data.loader import chunks, num_chunks
 from lcrp.decisions.explained import title_of
 from lcrp.decisions.many import annotated_names
 from lcrp.decisions.missed_decisions import explained_miss
 from lcrp.decisions.misses import Filter
 from lcrp.decisions.rounds import parts_of
 from lcrp.decisions.selection import class_id_of
+from lcrp.decisions.spans import batches, spans
 from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes
 from lcrp.errors import ConfigError, DataError, refuse
 from lcrp.figures.explanation import draw_explanation
@@ -34,14 +34,12 @@ from lcrp.storage.evidence import write_evidence
 from lcrp.storage.units import Arrays, Units
 from lcrp.values.missed import Lacking
 from lcrp.values.names import safe_name
-from lcrp.values.sample import Batch
 
 log = logging.getLogger(__name__)
 
 Parts = Sequence[Mapping[str, npt.NDArray[Any]]]
 
 EVIDENCE_FILE = "missed.h5"
-PICTURES_PER_UNIT = 64
 UNIT_VERSION = 2  # raised when kept results hold something else
 NOT_ANNOTATED, BROKEN = "pictures.not_annotated", "pictures.broken"  # counts of a unit
 
@@ -66,8 +64,8 @@ def missed(subject: Subject, statistics: StatisticsSettings, settings: MissedSet
     check_classes(subject)
     subject = replace(subject, explainer=_with_thresholds(subject, settings))
     looking = _looking(subject, settings)
-    spans = _spans(subject, statistics)
-    own = [spans[number] for number in settings.shard.chunks(len(spans))]
+    every = spans(subject, statistics)
+    own = [every[number] for number in settings.shard.chunks(len(every))]
     units = _units(subject, statistics, settings, run)
     with (
         subject.explainer.reader() as attributor,
@@ -156,14 +154,6 @@ def _class_ids(chosen: Sequence[str], class_names: Sequence[str]) -> Iterator[in
         yield found
 
 
-def _spans(subject: Subject, statistics: StatisticsSettings) -> list[tuple[int, int]]:
-    """First sample and the one after the last of every unit: whole chunks."""
-    size, limit = statistics.batch_size, statistics.num_samples
-    total = len(subject.dataset) if limit is None else min(limit, len(subject.dataset))
-    step = size * max(1, PICTURES_PER_UNIT // size)
-    return [(start, min(start + step, total)) for start in range(0, total, step)]
-
-
 def _units(
     subject: Subject,
     statistics: StatisticsSettings,
@@ -191,7 +181,7 @@ def _unit(
     """Everything about a few pictures."""
     counts = {NOT_ANNOTATED: 0, BROKEN: 0}
     found: list[Any] = []
-    for batch in _batches(subject, statistics, span):
+    for batch in batches(subject, statistics, span):
         counts[BROKEN] += len(batch.broken)
         for broken in batch.broken:
             log.warning("%s is left out: %s", broken.key, broken.reason)
@@ -204,19 +194,6 @@ def _unit(
                     found.append(one)
         advance(len(batch.samples) + len(batch.broken))
     return {**looking.packed(found), **{name: np.array([count]) for name, count in counts.items()}}
-
-
-def _batches(subject: Subject, statistics: StatisticsSettings, span: tuple[int, int]) -> Iterator[Batch]:
-    size = statistics.batch_size
-    return chunks(
-        subject.dataset,
-        batch_size=size,
-        num_workers=subject.num_workers,
-        on_error="skip",
-        indices=range(span[1]),
-        first_chunk=span[0] // size,
-        end_chunk=num_chunks(span[1], size),
-    )
 
 
 def _tell_left_out(parts: Parts, subject: Subject) -> None:

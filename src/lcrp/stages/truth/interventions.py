@@ -22,7 +22,8 @@ from lcrp.data.scenes import (
     with_context_swapped,
     without_part,
 )
-from lcrp.stages.truth.planned import PlannedObject, all_found, planned_object, readouts, visible_context
+from lcrp.decisions.annotated_objects import AnnotatedObject, all_found, readouts
+from lcrp.stages.truth.planned import planned_object, visible_context
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
 
@@ -57,7 +58,7 @@ class TruthTarget:
         parts: those of which something is seen.
     """
 
-    planned: PlannedObject
+    planned: AnnotatedObject
     class_name: str
     context_name: str
     explained: ExplainedTarget
@@ -79,7 +80,7 @@ def truth_targets(attributor: Attributor, dataset: ScenesDataset, scene: Scene) 
     task, sample = attributor.task, draw(scene)
     prediction = task.predictions(attributor.output(sample.image[None]))[0]
     seen: set[str] = set()
-    objects: list[PlannedObject] = []
+    objects: list[AnnotatedObject] = []
     for number, item in enumerate(scene.objects):
         if item.class_name in task.class_names and not (dataset.segmentation and item.class_name in seen):
             objects.append(planned_object(dataset, sample, number))
@@ -94,7 +95,7 @@ def truth_targets(attributor: Attributor, dataset: ScenesDataset, scene: Scene) 
 
 
 def _intervened(
-    attributor: Attributor, draw: Draw, scene: Scene, planned: PlannedObject, explained: ExplainedTarget
+    attributor: Attributor, draw: Draw, scene: Scene, planned: AnnotatedObject, explained: ExplainedTarget
 ) -> TruthTarget:
     """What the network says of an object over other contexts, and without each of its parts."""
     number = planned.number

@@ -5,7 +5,7 @@ import torch
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.stages.truth.planned import PlannedObject, found
+from lcrp.decisions.annotated_objects import AnnotatedObject, found
 from lcrp.values.geometry import Geometry
 from lcrp.values.prediction import ClassMap, Detections
 from lcrp.values.sample import Annotation, Sample
@@ -15,14 +15,14 @@ BOAT, CAR = 1, 2
 SIZE = 12
 
 
-def planned() -> PlannedObject:
+def planned() -> AnnotatedObject:
     """A boat of 10 by 10 pixels in the corner."""
     mask = torch.zeros(SIZE, SIZE, dtype=torch.bool)
     mask[:10, :10] = True
     annotation = Annotation(boxes=torch.tensor([[0.0, 0.0, 10.0, 10.0]]), labels=torch.tensor([BOAT]), masks=mask[None])
     image, geometry = torch.zeros(3, SIZE, SIZE), Geometry.identity((SIZE, SIZE))
     sample = Sample(index=5, key="val/5", image=image, annotation=annotation, geometry=geometry)
-    return PlannedObject(sample=sample, annotation=annotation, number=0, mask=mask)
+    return AnnotatedObject(sample=sample, annotation=annotation, number=0, mask=mask)
 
 
 def detections(*bottoms: float, label: int = BOAT) -> Detections:

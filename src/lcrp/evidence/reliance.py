@@ -1,0 +1,101 @@
+"""Whether classes need their context: verdicts on differences, the false discovery rate controlled.
+
+Axes: N decision, K class, S draw.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lcrp.evidence.intervals import LEVEL, Interval, mean_draws, percentile_interval
+from lcrp.values.audit import Verdict
+
+Array = npt.NDArray[Any]
+
+LEAST = 0.03  # of a score, which is a need
+TAIL = (1 - LEVEL) / 2  # beyond either end of an interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What is said of a class.
+
+    Attributes:
+        verdict: in words.
+        difference: of scores, in usual context less in unusual.
+        num_objects: decisions that it rests on.
+        num_needed: decisions that would probably tell, if these do not; 0 if they do, -1 where no number would.
+    """
+
+    verdict: Verdict
+    difference: Interval
+    num_objects: int
+    num_needed: int
+
+
+def judgements(classes: Sequence[tuple[Array, Array]]) -> list[Judgement]:
+    """A verdict for every class, at a false discovery rate of 2.5 % on either side.
+
+    A class needs its context where the lower end of the 95 % interval lies above `LEAST`, and the step-up procedure of
+    Benjamini and Hochberg (1995) over all classes rejects that the difference is not larger; it does not where the same
+    holds of the upper end. Draws are of pictures (`mean_draws`); a p-value is the share of draws on the other side.
+
+    Args:
+        classes: differences [N] of every class, and the picture of each.
+    """
+    found = [_judged(*one) for one in classes]
+    needs, needs_not = (rejected(np.array([pair[side] for _, pair in found]), TAIL) for side in (0, 1))
+    return [
+        _with_verdict(one, bool(is_more), bool(is_less))
+        for (one, _), is_more, is_less in zip(found, needs, needs_not, strict=True)
+    ]
+
+
+def rejected(p_values: Array, rate: float) -> npt.NDArray[np.bool_]:
+    """Which of K hypotheses a false discovery rate rejects (Benjamini and Hochberg 1995); never those of NaN."""
+    known = np.nan_to_num(p_values, nan=1.0)
+    order = np.argsort(known, kind="stable")
+    passes = np.flatnonzero(known[order] <= rate * np.arange(1, len(known) + 1) / max(1, len(known)))
+    is_rejected = np.zeros(len(known), dtype=bool)
+    is_rejected[order[: passes[-1] + 1 if len(passes) else 0]] = True
+    return is_rejected
+
+
+def _judged(values: Array, images: Array) -> tuple[Judgement, tuple[float, float]]:
+    """A class, as yet without verdict; and the p-values of no more, and of no less, than `LEAST`."""
+    drawn = mean_draws(values, images)
+    value = float(np.mean(values)) if len(values) else math.nan
+    one = Judgement(
+        verdict=Verdict.CANNOT_TELL,
+        difference=percentile_interval(value, drawn),
+        num_objects=len(values),
+        num_needed=-1,
+    )
+    if not len(drawn):
+        return one, (math.nan, math.nan)
+    return one, (float(np.mean(drawn <= LEAST)), float(np.mean(drawn >= LEAST)))
+
+
+def _with_verdict(one: Judgement, is_more: bool, is_less: bool) -> Judgement:
+    found = one.difference
+    if is_more and found.low > LEAST:
+        return replace(one, verdict=Verdict.NEEDS, num_needed=0)
+    if is_less and found.high < LEAST:
+        return replace(one, verdict=Verdict.DOES_NOT, num_needed=0)
+    return replace(one, num_needed=num_needed(found, one.num_objects))
+
+
+def num_needed(found: Interval, num_objects: int) -> int:
+    """How many decisions would tell a difference from `LEAST`, were it and its spread as found; -1 if none would.
+
+    The half width of an interval shrinks with the square root of their number.
+    """
+    far = abs(found.value - LEAST)
+    if math.isnan(found.low) or not far:
+        return -1
+    half = (found.high - found.low) / 2
+    return max(num_objects + 1, math.ceil(num_objects * (half / far) ** 2))

@@ -1,0 +1,67 @@
+"""Verdicts on differences, beside the procedure of Benjamini and Hochberg as it is written down."""
+
+import numpy as np
+import pytest
+
+from lcrp.evidence.intervals import Interval, mean_interval
+from lcrp.evidence.reliance import LEAST, judgements, num_needed, rejected
+from lcrp.values.audit import Verdict
+
+
+def literal(p_values: list[float], rate: float) -> set[int]:
+    """The largest k whose k-th smallest p-value is at most k / m times the rate; the k smallest are rejected."""
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    largest = 0
+    for k in range(1, len(order) + 1):
+        if p_values[order[k - 1]] <= k / len(order) * rate:
+            largest = k
+    return set(order[:largest])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rejected_as_written_down(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    p_values = generator.random(8) ** 4
+    assert set(np.flatnonzero(rejected(p_values, 0.05)).tolist()) == literal(p_values.tolist(), 0.05)
+
+
+def test_later_small_values_carry_earlier_ones() -> None:
+    assert rejected(np.array([0.03, 0.04, 0.045]), 0.05).tolist() == [True, True, True]  # none passes by 0.05 / 3
+    assert rejected(np.array([np.nan, 0.9]), 0.05).tolist() == [False, False]
+    assert rejected(np.zeros(0), 0.05).tolist() == []
+
+
+def around(value: float, spread: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    return value + spread * np.resize([-1.0, 1.0], count), np.arange(count)
+
+
+def test_verdicts() -> None:
+    found = judgements([around(0.2, 0.1, 40), around(0.0, 0.01, 40), around(0.03, 0.1, 40), around(0.2, 0.1, 1)])
+    assert [one.verdict for one in found] == [
+        Verdict.NEEDS,
+        Verdict.DOES_NOT,
+        Verdict.CANNOT_TELL,
+        Verdict.CANNOT_TELL,
+    ]
+    assert [one.num_objects for one in found] == [40, 40, 40, 1]
+    assert found[0].difference == mean_interval(*around(0.2, 0.1, 40))
+    assert [one.num_needed for one in found[:2]] == [0, 0]
+    assert found[3].num_needed == -1
+
+
+def test_many_classes_ask_for_more() -> None:
+    """Of one class the interval is enough; among many that tell nothing, a lower bound just above is no discovery."""
+    generator = np.random.default_rng(1)
+    near = (0.036 + 0.02 * generator.standard_normal(60), np.arange(60))
+    (alone,) = judgements([near])
+    assert LEAST < alone.difference.low < LEAST + 0.004
+    assert alone.verdict is Verdict.NEEDS
+    among, *_ = judgements([near, *[around(0.03, 0.1, 40)] * 30])
+    assert among.verdict is Verdict.CANNOT_TELL
+
+
+def test_how_many_would_tell() -> None:
+    assert num_needed(Interval(value=0.05, low=0.01, high=0.09), 10) == 40  # a half width of 0.04 must become 0.02
+    assert num_needed(Interval(value=LEAST, low=0.0, high=0.06), 10) == -1
+    assert num_needed(Interval(value=0.05, low=float("nan"), high=float("nan")), 1) == -1
+    assert num_needed(Interval(value=0.5, low=0.4, high=0.6), 10) == 11, "more than there are, since these do not"

@@ -1,0 +1,223 @@
+"""stage=audit: differences are what the grounds say; parts and resumed runs tell the same; what cannot be audited."""
+
+import csv
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import lcrp
+from lcrp.api.data import given_data
+from lcrp.api.passing import subject_of
+from lcrp.data.loader import Shard
+from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.decisions.thresholds import Thresholds
+from lcrp.errors import ConfigError, DataError, TargetError
+from lcrp.runs.run import Run
+from lcrp.stages.audit.audit import audit
+from lcrp.stages.audit.cutting import Cutout
+from lcrp.stages.audit.grounds import Ground, company, drawn_grounds
+from lcrp.stages.audit.objects import annotated
+from lcrp.stages.audit.reading import scores
+from lcrp.stages.audit.settings import AuditSettings
+from lcrp.stages.audit.work import AuditWork
+from lcrp.storage.evidence import read_evidence
+from lcrp.values.audit import Kind
+from lcrp.values.evidence import Table
+from lcrp.values.sample import Annotation
+
+STATISTICS = StatisticsSettings(
+    targets="annotated", layers=(), top_n=1, top_n_per_class=1, batch_size=8, num_samples=24, record=False
+)
+FEW = AuditSettings(num_objects=3, num_grounds=2, num_synthetic=1, n_concepts=2)
+
+
+def _silent(*told: object) -> None:
+    """Progress that nobody sees."""
+
+
+def a_run(folder: Path, name: str = "run") -> Run:
+    (folder / name).mkdir()
+    return Run(folder=folder / name, output_root=folder, on_progress=_silent)
+
+
+@pytest.fixture(scope="module")
+def detector() -> Subject:
+    explainer = lcrp.load("embedded:yolov5_scenes")
+    return subject_of(explainer, given_data("scenes", explainer))
+
+
+@pytest.fixture(scope="module")
+def audited(detector: Subject, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    folder = tmp_path_factory.mktemp("audited")
+    return folder, audit(detector, STATISTICS, FEW, a_run(folder))
+
+
+def rows(table: Table) -> list[dict[str, object]]:
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows()]
+
+
+def test_differences_are_what_the_grounds_say(audited: tuple[Path, list[Path]]) -> None:
+    files = audited[1]
+    with files[0].with_name("grounds.csv").open() as file:
+        grounds = list(csv.DictReader(file))
+    tables = read_evidence(files[0])
+    for row in rows(tables["decisions"]):
+        own = [one for one in grounds if (int(one["sample"]), int(one["object"])) == (row["sample"], row["object"])]
+
+        def mean(kind: str, place: str, own: list[dict[str, str]] = own) -> float:
+            found = [float(one["score"]) for one in own if (one["ground"], one["is_own_place"]) == (kind, place)]
+            return sum(found) / len(found)
+
+        at_home = mean("placebo", "1") - mean("unusual", "1")
+        elsewhere = mean("usual", "0") - mean("unusual", "0")
+        assert row["difference"] == pytest.approx((at_home + elsewhere) / 2)
+        assert row["own"] == pytest.approx(mean("its own", "1"))
+    for row in rows(tables["classes"])[:1]:
+        values = np.array([one["own"] - one["placebo"] for one in rows(tables["decisions"])])  # type: ignore[operator]
+        assert row["placebo_fall"] == pytest.approx(values.mean())
+    shares = rows(tables["outcomes"])
+    assert all(one["kept"] + one["below_threshold"] + one["no_candidate"] == pytest.approx(1) for one in shares)  # type: ignore[operator]
+
+
+def test_a_resumed_audit_and_one_in_parts_tell_the_same(
+    detector: Subject, audited: tuple[Path, list[Path]], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, files = audited
+    wanted = {path.name: path.read_bytes() for path in files if path.suffix == ".csv"}
+    (kept,) = (folder / "evidence").glob("audit_yolov5_scenes_*")
+    for path in kept.iterdir():
+        path.unlink()
+    for index in (0, 1):
+        part = replace(FEW, shard=Shard(index=index, count=2))
+        assert audit(detector, STATISTICS, part, a_run(folder, f"part{index}")) == []
+    with caplog.at_level(logging.INFO):
+        again = audit(detector, STATISTICS, FEW, a_run(folder, "again"))
+    assert "going on with what is kept" in caplog.text
+    assert {path.name: path.read_bytes() for path in again if path.suffix == ".csv"} == wanted
+    assert "audit_classes.png" in {path.name for path in again}
+
+
+def test_an_untouched_ground_changes_the_score_by_rounding_alone(detector: Subject) -> None:
+    sample = detector.dataset[3]
+    annotation = sample.annotation
+    assert annotation is not None
+    assert annotation.masks is not None
+    cutout = Cutout.of(sample.image, annotation.masks[0], tuple(annotation.boxes[0].tolist()))
+    grounds = [
+        Ground(kind=Kind.OWN, is_own_place=True, source=3, image=image, cutout=cutout)
+        for image in (sample.image, cutout.before(sample.image))
+    ]
+    with detector.explainer.reader() as attributor:
+        found = scores(attributor, [ground.image for ground in grounds], int(annotation.labels[0]), grounds)
+    assert found["score"][0] > 0.1
+    assert found["score"][1] == pytest.approx(found["score"][0], rel=1e-4)
+    assert found["outcome"][0] == found["outcome"][1]
+
+
+def test_grounds_are_of_the_kinds_that_they_are_called(detector: Subject, tmp_path: Path) -> None:
+    work = AuditWork(detector, STATISTICS, FEW, a_run(tmp_path))
+    objects = work.objects
+    for place in np.flatnonzero(objects.is_found)[:12].tolist():
+        pairs = drawn_grounds(objects, place, 4, seed=0)
+        assert pairs == drawn_grounds(objects, place, 4, seed=0)
+        for host, without in pairs:
+            assert objects.class_id[host] == objects.class_id[place]
+            assert objects.sample[host] != objects.sample[place]
+            assert objects.class_id[place] not in objects.class_id[objects.sample == without]
+    made = work.made(int(np.flatnonzero(objects.is_found)[0]))
+    assert made is not None
+    for ground in made[1]:
+        mask = ground.cutout.mask
+        assert torch.allclose(ground.image[:, mask], ground.cutout.image[:, mask]), "the object is whole before all"
+
+
+def test_company_is_the_nearest_other_classes() -> None:
+    boxes = torch.tensor([[0, 0, 10, 10], [50, 0, 60, 10], [12, 0, 20, 10], [14, 0, 20, 10], [90, 0, 99, 10]])
+    annotation = Annotation(boxes=boxes.float(), labels=torch.tensor([0, 1, 2, 0, 3]))
+    assert company(annotation, 0) == [2, 1, 3]
+
+
+def test_objects_of_class_masks_are_their_connected_parts() -> None:
+    explainer = lcrp.load("embedded:unet_scenes")
+    subject = subject_of(explainer, given_data("scenes", explainer))
+    sample = subject.dataset[0]
+    assert sample.annotation is not None
+    bare = replace(sample, annotation=Annotation(boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64)))
+    class_mask = torch.zeros(256, 256, dtype=torch.int64)
+    class_mask[10:20, 10:20], class_mask[40:50, 40:60], class_mask[100:110, 0:10] = 1, 1, 3
+    assert bare.annotation is not None
+    found = annotated(replace(bare, annotation=replace(bare.annotation, class_mask=class_mask)), explainer.task)
+    assert found is not None
+    assert found.masks is not None
+    assert found.labels.tolist() == [1, 1, 3]
+    assert [int(mask.sum()) for mask in found.masks] == [100, 200, 100]
+    box = Annotation(boxes=torch.tensor([[1.0, 2, 4, 6]]), labels=torch.ones(1, dtype=torch.int64))
+    boxed = annotated(replace(bare, annotation=box), explainer.task)
+    assert boxed is not None
+    assert boxed.masks is not None
+    assert int(boxed.masks.sum()) == 12, "a box is its own mask"
+
+
+def test_a_class_without_other_pictures_is_not_told_of(tmp_path: Path) -> None:
+    found = _audit_of(tmp_path, replace(STATISTICS, num_samples=3))
+    assert any("cannot tell" in line for line in found)
+
+
+def _audit_of(folder: Path, statistics: StatisticsSettings) -> tuple[str, ...]:
+    from lcrp.stages.audit.wording import sentences
+
+    explainer = lcrp.load("embedded:yolov5_scenes")
+    subject = subject_of(explainer, given_data("scenes", explainer))
+    return tuple(sentences(read_evidence(audit(subject, statistics, FEW, a_run(folder))[0])))
+
+
+def test_what_cannot_be_audited(detector: Subject, tmp_path: Path) -> None:
+    class Without:
+        """Pictures without annotation, or none at all."""
+
+        name, class_names, transform = "bare", detector.dataset.class_names, detector.dataset.transform
+
+        def __init__(self, is_broken: bool) -> None:
+            self._is_broken = is_broken
+
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> object:
+            if self._is_broken:
+                raise DataError("no picture")
+            return replace(detector.dataset[index], annotation=None)
+
+        def key(self, index: int) -> str:
+            return f"{index}.png"
+
+        def fingerprint(self) -> str:
+            return f"bare{self._is_broken}"
+
+    for number, (is_broken, error, words) in enumerate(
+        [(False, ConfigError, "bare has no annotations"), (True, DataError, "none of the pictures of bare can be read")]
+    ):
+        subject = replace(detector, dataset=Without(is_broken), identity={"case": number})
+        with pytest.raises(error, match=words):
+            audit(subject, STATISTICS, FEW, a_run(tmp_path, f"run{number}"))
+    unsure = replace(detector.explainer, task=Thresholds(confidence=0.999).of(detector.explainer.task))
+    subject = replace(detector, explainer=unsure, identity={"case": "unsure"})
+    with pytest.raises(TargetError, match="finds none of the"):
+        audit(subject, replace(STATISTICS, num_samples=4), FEW, a_run(tmp_path, "unsure"))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"num_grounds": 1}, "num_grounds=1"),
+        ({"num_synthetic": 16}, "more than the 15"),
+        ({"num_objects": 0}, "num_objects=0"),
+    ],
+)
+def test_settings_that_make_no_sense(given: dict[str, int], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        AuditSettings(**given)
