@@ -9,6 +9,7 @@ import pytest
 
 from conftest import TINY, Outcome
 from lcrp.page.reader import PageData, read_page
+from lcrp.storage.evidence import read_evidence
 from lcrp.storage.statistics import StatisticsFile
 
 LAYER = "model.2.cv3.conv"
@@ -144,6 +145,35 @@ def test_two_statistics_are_compared(made: PageData, lcrp: Callable[..., Outcome
     outcome = lcrp(*again, f"stage.statistics=[{path},{other}]")
     assert outcome.code == 1
     assert "ranks other samples than the statistics" in outcome.err[-1]
+
+
+def test_misses_and_kinds_of_false_alarms_are_those_of_missed(lcrp: Callable[..., Outcome], tmp_path: Path) -> None:
+    """Results of another network would be shown beside this one, or boxes in another frame than its own."""
+    outcome = lcrp("stage=missed", *TINY, "stage.explained=2", f"stage.layer={LAYER}")
+    assert outcome.code == 0, outcome.err
+    outcome = lcrp(*FEW, "stage.make_statistics=true", "stage.output=audit.html")
+    assert outcome.code == 0, outcome.err
+    page = read_page(tmp_path / "audit.html")
+    (folder,) = (tmp_path / "outputs" / "runs").glob("*missed*")
+    tables = read_evidence(folder / "missed.h5")
+    lacking = tables["lacking"].columns
+    told = zip(lacking["sample"].tolist(), lacking["object"].tolist(), strict=True)
+    assert [one["id"] for one in page.index["misses"]] == [f"m{sample}.{number}" for sample, number in told] != []
+    known = {(row[1], row[2]): row for row in tables["misses"].rows()}
+    for one, sample, number in zip(page.index["misses"], lacking["sample"], lacking["object"], strict=True):
+        row = dict(zip(tables["misses"].columns, known[sample, number], strict=True))
+        assert one["missed"]["mechanism"] == row["mechanism"]
+        assert page.index["pictures"][one["picture"]]["name"] == row["key"]
+        sides = [row[side] / 256 for side in ("left", "top", "right", "bottom")]
+        assert one["box"] == pytest.approx(sides, abs=1e-6)
+        assert len(one["facts"]["concepts"]) == len(one["missed"]["concepts"]) == len(one["limits"]) - 1
+    names = [one["name"] for one in page.index["pictures"]]
+    assert len(set(names)) == len(names)  # a miss shares the picture of a decision
+    kinds = dict(zip(tables["false_alarms"].columns["key"], tables["false_alarms"].columns["kind"], strict=True))
+    assert {one["facts"]["key"]: one["alarm"]["kind"] for one in page.index["decisions"]} == kinds
+    (finding,) = (one for one in page.index["findings"] if one["name"] == "missed")
+    assert finding["source"] == folder.name
+    assert finding["sentences"][0].startswith("6 of 6 objects (100 %")
 
 
 def test_a_folder_is_written_over_pages_alone(lcrp: Callable[..., Outcome], tmp_path: Path) -> None:

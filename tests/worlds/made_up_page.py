@@ -19,11 +19,15 @@ from lcrp.page.content import (
     ReferenceContent,
 )
 from lcrp.page.maps import coarse_mask
+from lcrp.page.misses import MissedConcept, MissedContent, OutlineContent
 from lcrp.page.pictures import SIDE, photograph, strip
 from lcrp.values.evidence import Table
 from lcrp.values.statistics import Moments, TopTable
 
 LAYER = "backbone.block.conv"
+ELSEWHERE = "backbone.not.shown"  # layer of every other miss
+NUM_MISSES = 3
+ALARM = {"kind": "box off", "class": "car", "iou": 0.43}
 OWN = 24  # concepts with references of single classes
 HOSTILE = (
     "<img src=x onerror=globalThis.hacked=1>",
@@ -74,6 +78,8 @@ def made_up(
         layer, further_strips={concept: _strip(concept % 5, len(some)) for concept, some in further.items() if some}
     )
     decisions = tuple(_decision(generator, number, num_concepts, names) for number in range(num_decisions))
+    decisions = tuple(replace(one, alarm=ALARM) if number == 1 else one for number, one in enumerate(decisions))
+    misses = tuple(_miss(generator, number, num_concepts, names) for number in range(min(num_decisions, NUM_MISSES)))
     pictures = tuple(
         PictureContent(name=f"{keys[number % 64]} {number}", image=_photograph(number % 5), size=(240, 320))
         for number in range(num_decisions)
@@ -89,7 +95,9 @@ def made_up(
         layer=LAYER,
         pictures=pictures,
         decisions=decisions,
+        misses=misses,
         findings=(
+            Finding(name="missed", sentences=("3 of 24 objects are missed.",), source="run", tables=_missed(names)),
             Finding(name="context", sentences=(f"Most for {names[0]}.",), source="run",
                     tables=(Table(name="validation", columns={"layer": [LAYER], "value": [float("nan")]}),)),
             Finding(name="evaluate", command="lcrp stage=evaluate"),
@@ -189,6 +197,52 @@ def _decision(
     mask = coarse_mask(rows + columns > 0.9) if is_mask else None
     box = None if is_mask else (0.1, 0.2, 0.6, 0.75)
     return DecisionContent(picture=number, facts=facts, box=box, mask=mask, maps=maps, shares=shares)
+
+
+def _miss(generator: np.random.Generator, number: int, num_concepts: int, names: tuple[str, ...]) -> DecisionContent:
+    """A missed object, of the class of the decision about its picture; the layer of every other one is not shown."""
+    like = _decision(generator, number, num_concepts, names)
+    concepts = like.facts["concepts"][:4]
+    name, key = names[number % len(names)], names[0]
+    text = f"adds +0.16 to the logit here, +0.80 where a {name} is found; given back: +2.62"
+    reference = ReferenceContent(key=key, sample=number, class_id=number % len(names), item=-1, score=0.2)
+    missed = MissedContent(
+        number=1,
+        mechanism=("below threshold", "lost to a neighbour")[number % 2],
+        headline=f"Missed {name} — its best box scores 0.16, and more than 0.25 is needed",
+        notes=(f"With concept 7 as in a found {name} it is found (0.52)", "Concepts are of layer x"),
+        heading=f"What is weak here, and carries a {name} where one is found",
+        references_heading=f"Where a {name} is found, and it counts most",
+        concepts=tuple(
+            MissedConcept(concept=one["concept"], text=text, references=(reference,) * 3, strip=_strip(number, 3))
+            for one in concepts
+        ),
+        outlines=(
+            OutlineContent(text="its best box 0.16", box=(0.1, 0.2, 0.5, 0.6)),
+            *([OutlineContent(text="preferred 0.53", box=(0.3, 0.2, 0.6, 0.6))] if number % 2 else []),
+        ),
+        absent=tuple((one["concept"], 0.8, 0.16, 2.62) for one in concepts),
+    )
+    layer = ELSEWHERE if number % 2 else LAYER
+    facts = {**like.facts, "confidence": 0.16, "layer": layer, "concepts": concepts, "annotated": None}
+    box = (0.2, 0.3, 0.7, 0.9)
+    return replace(like, facts=facts, box=box, mask=None, maps=like.maps[:5], shares=None, missed=missed)
+
+
+def _missed(names: tuple[str, ...]) -> tuple[Table, ...]:
+    """What stage=missed counted: of class n, n of 8 objects and n of 9 detections."""
+    count = [sum(range(len(names))), *range(len(names))]
+    share = [one / 8 for one in count]
+    interval = {"share": share, "low": [one / 2 for one in share], "high": [float("nan"), *share[1:]]}
+    of = {"class": ["all", *names]}
+    return (
+        Table(name="classes", columns={**of, "objects": [8] * len(count), "missed": count, **interval}),
+        Table(
+            name="mechanisms", columns={**of, "mechanism": ["below threshold"] * len(count), "count": count} | interval
+        ),
+        Table(name="detections", columns={**of, "detections": [9] * len(count), "false_alarms": count, **interval}),
+        Table(name="alarm_kinds", columns={**of, "kind": ["box off"] * len(count), "count": count, **interval}),
+    )
 
 
 @cache

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.evidence.naming import Proposal
+from lcrp.page.misses import MissedContent
 from lcrp.values.evidence import Table
 from lcrp.values.geometry import Box
 from lcrp.values.statistics import Moments, TopTable
@@ -195,16 +196,19 @@ class PictureContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionContent:
-    """One explained decision.
+    """One explained decision, or a missed object, explained by its best box.
 
     Attributes:
         picture: number of its picture.
         facts: its numbers, as stage=render writes them as JSON.
-        box: (left, top, right, bottom) in shares of what is shown of the picture; None for a mask.
+        box: of the decision, or of the missed object: (left, top, right, bottom) in shares of what is shown of the
+            picture; None for a mask.
         mask: [h, w] share of every cell that the object covers, in 255ths; None where the box says it.
         maps: [1 + N, h, w] relevance in every cell of a grid on what is shown: of the decision, and through each of the
             concepts of `facts`.
         shares: [C] signed share of every concept of the layer; None where they are not known.
+        alarm: what is wrong with a false alarm, where stage=missed told: its kind, and class and IoU of the object.
+        missed: why the object was missed; None for a decision.
     """
 
     picture: int
@@ -213,10 +217,14 @@ class DecisionContent:
     mask: npt.NDArray[np.uint8] | None
     maps: npt.NDArray[np.floating]
     shares: npt.NDArray[np.float32] | None = None
+    alarm: Mapping[str, Any] | None = None
+    missed: MissedContent | None = None
 
     @property
     def id(self) -> str:
-        """Names it in addresses: sample, class and item."""
+        """Names it in addresses: sample, class and item; of a missed object sample and number."""
+        if self.missed is not None:
+            return f"m{self.facts['sample']}.{self.missed.number}"
         return f"{self.facts['sample']}.{self.facts['class_id']}.{self.facts['item']}"
 
 
@@ -264,6 +272,7 @@ class Content:
         layer: name of the layer of the explained decisions.
         pictures: of which decisions are explained.
         decisions: explained, in order.
+        misses: explained, in order.
         findings: of other stages.
         names: of concepts that a person gave, by layer and concept.
         left_out: what is not there.
@@ -277,6 +286,7 @@ class Content:
     layer: str
     pictures: tuple[PictureContent, ...] = ()
     decisions: tuple[DecisionContent, ...] = ()
+    misses: tuple[DecisionContent, ...] = ()
     findings: tuple[Finding, ...] = ()
     names: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from lcrp.page.arrays import Blocks
 from lcrp.page.content import Content, DecisionContent, LayerContent, LeftOut, ReferenceContent
+from lcrp.page.entries import Entry, added, num_fitting, size_of
 from lcrp.page.fitting import HOW, fitting_strips
-from lcrp.page.maps import quantised
 
 FORMAT: Final = "lcrp-page"
 VERSION: Final = 1
@@ -43,28 +43,31 @@ def packed(content: Content, max_bytes: float = math.inf) -> Packed:
     """Content as the page holds it.
 
     Where it would be larger than allowed, first the pictures of the concepts that count least go, then the last
-    decisions; `left_out` of the index says so.
+    misses and decisions; `left_out` of the index says so.
     """
     room = (max_bytes - RESERVED) / BASE64 - len(_core(content, content.decisions).packed[0])
-    decisions = [_Decided.of(one) for one in content.decisions]
+    entries = [Entry.of(one) for one in (*content.decisions, *content.misses)]
     photographs = [one.image for one in content.pictures]
-    kept = _fitting_decisions(decisions, photographs, room)
-    room -= sum(one.size for one in decisions[:kept]) + _photographs_size(decisions[:kept], photographs)
-    strips = fitting_strips(content.layers, content.comparison, room)
-    left_out = [*content.left_out, *_told(content, kept), *strips.left_out]
-    content = replace(content, decisions=content.decisions[:kept], left_out=tuple(left_out))
+    kept = num_fitting(entries, photographs, room)
+    entries = entries[:kept]
+    strips = fitting_strips(content.layers, content.comparison, room - size_of(entries, photographs))
+    num_decisions = len(content.decisions)
+    left_out = (*content.left_out, *_told(content, kept), *strips.left_out)
+    misses = content.misses[: max(0, kept - num_decisions)]
+    content = replace(content, decisions=content.decisions[:kept], misses=misses, left_out=left_out)
     blocks = _core(content, content.decisions)
     images: list[bytes] = []
-    shown = {one.content.picture for one in decisions[:kept]}
+    shown = {one.content.picture for one in entries}
     picture_images = [
-        None if image is None or number not in shown else _added(images, image)
+        None if image is None or number not in shown else added(images, image)
         for number, image in enumerate(photographs)
     ]
     numbers = {
-        name: {place: _added(images, image) for place, image in getattr(strips, name).items()}
+        name: {place: added(images, image) for place, image in getattr(strips, name).items()}
         for name in ("references", "others", "further")
     }
-    listed = [_decision_index(one, number, blocks) for number, one in enumerate(decisions[:kept])]
+    decisions = [one.index(f"d{number}", blocks, images) for number, one in enumerate(entries[:num_decisions])]
+    missed = [one.index(f"m{number}", blocks, images) for number, one in enumerate(entries[num_decisions:])]
     index = {
         **_head(content),
         "layers": [
@@ -82,33 +85,13 @@ def packed(content: Content, max_bytes: float = math.inf) -> Packed:
             {"name": one.name, "size": list(one.size), "image": image, "photograph": one.photograph or None}
             for one, image in zip(content.pictures, picture_images, strict=True)
         ],
-        "decisions": listed,
+        "decisions": decisions,
+        "misses": missed,
         "arrays": blocks.index,
         "num_blocks": len(blocks.packed),
         "num_images": len(images),
     }
     return Packed(index=plain(index), blocks=tuple(blocks.packed), images=tuple(images))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Decided:
-    """A decision with its arrays."""
-
-    content: DecisionContent
-    maps: Array
-    limits: tuple[float, ...]
-    mask: Array | None
-    size: int
-
-    @classmethod
-    def of(cls, content: DecisionContent) -> "_Decided":
-        found = [quantised(one) for one in content.maps]
-        maps = np.stack([cells for cells, _ in found])
-        mask = content.mask
-        trial = Blocks()
-        trial.add({"maps": maps} | ({} if mask is None else {"mask": mask}))
-        limits = tuple(limit for _, limit in found)
-        return cls(content=content, maps=maps, limits=limits, mask=mask, size=len(trial.packed[0]))
 
 
 def _core(content: Content, decisions: Sequence[DecisionContent]) -> Blocks:
@@ -216,6 +199,9 @@ def _all_references(content: Content) -> Iterator[Sequence[ReferenceContent]]:
         yield from layer.of_class.values()
     if content.comparison is not None:
         yield from content.comparison.references.values()
+    for miss in content.misses:
+        if miss.missed is not None:
+            yield from (one.references for one in miss.missed.concepts)
 
 
 def _other(content: Content, images: Mapping[int, int]) -> dict[str, Any] | None:
@@ -260,41 +246,10 @@ def _layer_index(layer: LayerContent, images: Mapping[int, int], further: Mappin
     }
 
 
-def _decision_index(one: _Decided, number: int, blocks: Blocks) -> dict[str, Any]:
-    name = f"d{number}."
-    blocks.add({name + "maps": one.maps} | ({} if one.mask is None else {name + "mask": one.mask}))
-    content = one.content
-    return {
-        "id": content.id,
-        "picture": content.picture,
-        "box": None if content.box is None else list(content.box),
-        "limits": list(one.limits),
-        "facts": dict(content.facts),
-    }
-
-
-def _fitting_decisions(decisions: Sequence[_Decided], photographs: Sequence[bytes | None], room: float) -> int:
-    """How many decisions fit, from the first on."""
-    seen: set[int] = set()
-    for number, one in enumerate(decisions):
-        image = photographs[one.content.picture]
-        room -= one.size + (0 if one.content.picture in seen or image is None else len(image))
-        seen.add(one.content.picture)
-        if room < 0:
-            return number
-    return len(decisions)
-
-
-def _photographs_size(decisions: Sequence[_Decided], photographs: Sequence[bytes | None]) -> int:
-    return sum(len(photographs[number] or b"") for number in {one.content.picture for one in decisions})
-
-
-def _added(images: list[bytes], image: bytes) -> int:
-    images.append(image)
-    return len(images) - 1
-
-
-def _told(content: Content, num_decisions: int) -> Iterator[LeftOut]:
-    if num_decisions < len(content.decisions):
-        missing = len(content.decisions) - num_decisions
-        yield LeftOut(what=f"{missing} of {len(content.decisions)} explained decisions", how=HOW)
+def _told(content: Content, num_kept: int) -> Iterator[LeftOut]:
+    num_decisions, num_misses = len(content.decisions), len(content.misses)
+    if num_kept < num_decisions:
+        yield LeftOut(what=f"{num_decisions - num_kept} of {num_decisions} explained decisions", how=HOW)
+    if num_kept < num_decisions + num_misses:
+        missing = min(num_misses, num_decisions + num_misses - num_kept)
+        yield LeftOut(what=f"{missing} of {num_misses} explained misses", how=HOW)

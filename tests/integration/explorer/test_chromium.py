@@ -24,6 +24,9 @@ VIEWS = {
     "decisions": "#/decisions?class=boat&sort=outside",
     "decision": "#/decision/0.0.0",
     "decision with a mask": "#/decision/3.0.0",
+    "false alarm": "#/decision/1.1.0",
+    "misses": "#/decisions?verdict=missed",
+    "miss": "#/decision/m1.1",
     "concept": f"#/concept/{LAYER}/5?class=boat",
     "concepts": "#/concepts?sort=context&class=car",
     "compare": "#/compare?a=0.0.0&b=4.1.0",
@@ -34,6 +37,9 @@ HEADINGS = {
     "decisions": "Decisions",
     "decision": "boat",
     "decision with a mask": "boat",
+    "false alarm": "car",
+    "misses": "Decisions",
+    "miss": "car",
     "concept": "c5",
     "concepts": "Concepts",
     "compare": "Compare",
@@ -197,14 +203,14 @@ def test_a_decision_prints_on_one_page_with_all_its_pictures(browser: Browser, p
     page = browser.open(page_file, width=360, height=300)
     waiting = "document.querySelectorAll('canvas[data-lazy]').length"
     page.evaluate("globalThis.print = () => (globalThis.printed = true)")
-    for address, most in (("#/decisions", 2), ("#/decision/3.0.0", 1)):
+    for address, most in (("#/decisions", 2), ("#/decision/3.0.0", 1), ("#/decision/m1.1", 1)):
         page.go(address)
         key = "new KeyboardEvent('keydown', { key: 'p', ctrlKey: true, bubbles: true })"
         page.evaluate(f"globalThis.printed = false; document.body.dispatchEvent({key})")
         page.wait("globalThis.printed")
         assert page.evaluate(waiting) == 0
         if address == "#/decisions":
-            assert page.evaluate("document.querySelectorAll('.decision-card').length") == 12
+            assert page.evaluate("document.querySelectorAll('.decision-card').length") == 15
         printed = base64.b64decode(page.command("Page.printToPDF", {"paperWidth": 8.27, "paperHeight": 11.69})["data"])
         assert 0 < len(re.findall(rb"/Type\s*/Page\b", printed)) <= most
     page.evaluate(f"location.hash = '#/concept/{LAYER}/5'")
@@ -223,6 +229,7 @@ def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
     path.write_bytes(b"".join(one_file(packed(content))))
     page = browser.open(path, width=360)
     addresses = ["#/overview", "#/decisions", *(f"#/decision/{number}.{number}.0" for number in range(6))]
+    addresses += ["#/decisions?verdict=missed", *(f"#/decision/m{number}.1" for number in range(3))]
     addresses += [f"#/concept/{LAYER}/{number}" for number in (*range(7), 9, 14)]  # named, from 6 on proposed
     addresses += ["#/compare?a=0.0.0&b=1.1.0", "#/concepts", "#/concepts?sort=name"]
     for address in addresses:
@@ -239,6 +246,56 @@ def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
     page.go("#/decisions?names=%7B%7B%7B&sort=__proto__")
     assert page.evaluate("document.querySelector('h1').textContent") == "Decisions"
     assert page.evaluate("globalThis.hacked") is None
+    _is_quiet(page)
+    page.close()
+
+
+def test_misses_are_filtered_shown_and_linked(browser: Browser, page_file: Path) -> None:
+    """A miss in the guise of a decision, maps of another one, or a link to a concept of another layer."""
+    cards = "[...document.querySelectorAll('.decision-card')].map((one) => one.getAttribute('href').split('?')[0])"
+    page = browser.open(page_file, height=3000, address="#/decisions")
+    page.settle()
+    assert "12 decisions and 3 misses" in page.evaluate("document.querySelector('main [role=status]').textContent")
+    assert page.evaluate(cards)[-3:] == ["#/decision/m0.1", "#/decision/m1.1", "#/decision/m2.1"]
+    chip = "[...document.querySelectorAll('.chip')].find((one) => one.textContent.startsWith('{}'))"
+    page.evaluate(chip.format("misses") + ".click()")
+    page.wait("document.querySelectorAll('.decision-card').length === 3")
+    page.evaluate(chip.format("lost to a neighbour") + ".click()")
+    page.wait("document.querySelectorAll('.decision-card').length === 1")
+    assert page.evaluate(cards) == ["#/decision/m1.1"]
+    page.evaluate(chip.format("hit") + ".click()")  # without the mechanism, which only misses have
+    page.wait("document.querySelectorAll('.decision-card').length === 4")
+    page.go("#/overview")
+    found = "[...document.querySelectorAll('.errors tbody a')]"
+    links = page.evaluate(found + ".map((one) => [one.textContent, one.hash])")
+    assert ["kite", "#/decisions?verdict=missed&class=kite"] in links
+    assert ["box off", "#/decisions?verdict=false+alarm&class=car&kind=box+off"] in links
+    assert not any("class=kite&kind" in to for _, to in links)  # of which no false alarm is explained
+    page.go("#/decisions?verdict=false+alarm&class=car&kind=box+off")
+    assert page.evaluate(cards) == ["#/decision/1.1.0"]
+    card = "document.querySelector('.decision-card')"
+    assert "false alarm" in page.evaluate(card + ".textContent")
+    assert "box off" in page.evaluate(card + ".textContent")
+    page.go("#/decision/1.1.0")
+    assert page.evaluate("document.querySelector('.badge').textContent") == "false alarm: box off"
+    assert "box off (beside a car, IoU 0.43)" in page.evaluate("document.querySelector('.notes').textContent")
+    page.go("#/decision/m1.1")
+    wanted = made_up().misses[1].missed
+    assert wanted is not None
+    assert page.evaluate("document.querySelector('.lead').textContent") == f"{wanted.headline}."
+    rows = "[...document.querySelectorAll('.carried p')].map((one) => one.textContent)"
+    assert page.evaluate(rows) == [one.text for one in wanted.concepts]
+    assert page.evaluate("document.querySelectorAll('.carried a').length") == 0  # its layer is not on the page
+    assert page.evaluate("document.querySelectorAll('.frame .best, .frame .preferred').length") == 2
+    page.press("2")
+    concept = wanted.concepts[1].concept
+    assert f"relevance through c{concept}," in page.evaluate("document.querySelector('figcaption').textContent")
+    page.press("j")
+    page.wait("location.hash === '#/decision/m2.1'")
+    page.settle()
+    assert page.evaluate("document.querySelectorAll('.carried a').length") == 4
+    page.press("Escape")
+    assert page.evaluate("location.hash") == "#/decisions?verdict=missed"
     _is_quiet(page)
     page.close()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_page import HOSTILE, LAYER, made_up
+from made_up_page import ALARM, HOSTILE, LAYER, made_up
 
 from lcrp.errors import StoreError
 from lcrp.page.content import Content
@@ -121,6 +121,38 @@ def test_the_folder_holds_the_same(tmp_path: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
     assert read_page(tmp_path / "folder") == one
+
+
+def test_misses_are_read_back_with_their_maps_and_crops(tmp_path: Path) -> None:
+    """Maps of another miss, or crops of another concept, would show what was not missed."""
+    content = made_up()
+    data = _written(content, tmp_path / "page.html")
+    assert [one["id"] for one in data.index["misses"]] == ["m0.1", "m1.1", "m2.1"]
+    for one, wanted in zip(data.index["misses"], content.misses, strict=True):
+        assert one["facts"] == dict(wanted.facts)
+        assert one["box"] == list(wanted.box or ())
+        cells = data.array(f"{one['arrays']}.maps")
+        for number, limit in enumerate(one["limits"]):
+            assert restored(cells[number], limit) == pytest.approx(wanted.maps[number], abs=3 * KEPT_STEPS)
+        assert wanted.missed is not None
+        assert one["missed"]["headline"] == wanted.missed.headline
+        for concept, shown in zip(wanted.missed.concepts, one["missed"]["concepts"], strict=True):
+            assert shown["text"] == concept.text
+            assert data.images[shown["image"]] == concept.strip
+            assert shown["references"] == [[ref.sample, ref.class_id, ref.score] for ref in concept.references]
+    assert [one["alarm"] for one in data.index["decisions"][:3]] == [None, ALARM, None]
+
+
+def test_misses_go_before_decisions(tmp_path: Path) -> None:
+    """What does not fit is said of either."""
+    content = made_up(num_concepts=4, num_references=2)
+    sizes = [len(_written(content, tmp_path / "page.html", size).index["misses"]) for size in (1e6, 330_000, 230_000)]
+    assert sizes[0] == 3
+    assert sizes == sorted(sizes, reverse=True)
+    data = _written(content, tmp_path / "page.html", 230_000)
+    told = [one["what"] for one in data.index["left_out"]]
+    assert f"{12 - len(data.index['decisions'])} of 12 explained decisions" in told
+    assert "3 of 3 explained misses" in told
 
 
 def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:

@@ -69,10 +69,10 @@ export function array(name) {
   return entry ? view(entry, core) : null;
 }
 
-/** Arrays of a decision. @param {number} number @returns {Promise<{maps: Int8Array, shape: number[], mask: Uint8Array | null, maskShape: number[]}>} */
-export async function decisionArrays(number) {
-  const maps = index.arrays[`d${number}.maps`];
-  const mask = index.arrays[`d${number}.mask`];
+/** Arrays of a decision or a miss. @param {string} name @returns {Promise<{maps: Int8Array, shape: number[], mask: Uint8Array | null, maskShape: number[]}>} */
+export async function decisionArrays(name) {
+  const maps = index.arrays[`${name}.maps`];
+  const mask = index.arrays[`${name}.mask`];
   if (!blocks.has(maps.block)) {
     const text = isFolder ? stored(maps.block) : inert(`b${maps.block}`);
     blocks.set(maps.block, text.then(unpacked));

@@ -3,9 +3,10 @@
 import { address, go, href, marks, toggleMark } from "./address.js";
 import { index } from "./data.js";
 import { h, own, percent } from "./dom.js";
-import { conceptName, decisionById, decisionLayer, decisions, shareIn, verdict } from "./model.js";
+import { conceptName, decisionById, decisionLayer, decisions, misses, shareIn, verdict } from "./model.js";
 import { badge, crops, outsideBar, saving, shareBar } from "./parts.js";
 import { stage } from "./stage.js";
+import { missView } from "./missed.js";
 import { missing } from "./missing.js";
 
 const LEAST_LAYER = 0.1; // of the decision: below, the layer tells little of it
@@ -13,6 +14,8 @@ const LEAST_LAYER = 0.1; // of the decision: below, the layer tells little of it
 export function decisionView() {
   const { path } = address();
   const number = decisionById.get(path[1]);
+  const miss = misses.find((one) => one.id === path[1]);
+  if (miss) return missView(miss);
   if (number === undefined) return missing(`There is no decision ${path[1] ?? ""} in this file.`);
   const decision = decisions[number];
   const facts = decision.facts;
@@ -72,8 +75,10 @@ function notes(decision) {
   const told = [];
   if (facts.layer_share !== null && facts.layer_share < LEAST_LAYER) told.push(`Only ${percent(facts.layer_share, 1)} of the decision passes through this layer: its concepts tell little of it. Other layers: stage.layers=[...].`);
   if (facts.against >= 2 / 3) told.push(`${percent(facts.against)} of the relevance speaks against the decision.`);
+  const { alarm } = decision;
+  if (alarm) told.push(`Why a false alarm, as stage=missed tells: ${alarm.kind}${alarm.class ? ` (beside a ${alarm.class}, IoU ${alarm.iou.toFixed(2)})` : ""}.`);
   const annotated = facts.annotated;
-  if (annotated && verdict(decision) !== "unlabelled") told.push(annotated.class ? `The annotation that overlaps most is ${annotated.class}, by an IoU of ${annotated.overlap.toFixed(2)}.` : "No annotated object overlaps it.");
+  if (annotated && !alarm && verdict(decision) !== "unlabelled") told.push(annotated.class ? `The annotation that overlaps most is ${annotated.class}, by an IoU of ${annotated.overlap.toFixed(2)}.` : "No annotated object overlaps it.");
   return told.length ? h("ul", { class: "notes" }, told.map((text) => h("li", {}, text))) : null;
 }
 

@@ -125,6 +125,8 @@ export class Layer {
 export let layers = [];
 /** @type {any[]} */
 export let decisions = [];
+/** Missed objects that are explained, as decisions are. @type {any[]} */
+export let misses = [];
 /** @type {Map<string, number>} */
 export const decisionById = new Map();
 
@@ -135,6 +137,7 @@ export function prepare() {
     one.number = number;
     decisionById.set(one.id, number);
   });
+  misses = index.misses;
 }
 
 /** References of a concept of the other statistics file. @param {number} concept */
@@ -144,6 +147,9 @@ export const className = (/** @type {number} */ id) => index.classes[id] ?? "";
 
 /** The layer of explained decisions. */
 export const decisionLayer = () => layers[index.layer ?? 0];
+
+/** The layer of a decision's or a miss's concepts; only its name where its concepts are not on this page. @param {any} one @returns {Layer} */
+export const layerOf = (one) => layers.find((layer) => layer.name === one.facts.layer) ?? /** @type {any} */ ({ number: -1, name: one.facts.layer, proposal: () => null });
 
 /** A concept's name if it has one, and its number; one that is only proposed has a question mark. @param {Layer} layer @param {number} concept */
 export function conceptName(layer, concept) {
@@ -160,8 +166,8 @@ export function shareIn(number, concept) {
   return decisions[number].facts.concepts.find((/** @type {any} */ one) => one.concept === concept)?.share ?? NaN;
 }
 
-/** hit, false alarm or unlabelled. @param {any} decision */
-export const verdict = (decision) => decision.facts.annotated?.verdict ?? "unlabelled";
+/** hit, false alarm, missed or unlabelled. @param {any} one */
+export const verdict = (one) => (one.missed ? "missed" : one.alarm ? "false alarm" : one.facts.annotated?.verdict ?? "unlabelled");
 
 /**
  * How much of the evidence lies outside the object, by class: as stage=context measured it, else of the explained decisions.

@@ -4,19 +4,20 @@ import { allNames, href } from "./address.js";
 import { index } from "./data.js";
 import { counted, h, own, percent, pictures } from "./dom.js";
 import { className, conceptName, decisionLayer, decisions, layers, outsideByClass, outsideOfConcepts, verdict } from "./model.js";
+import { errors } from "./missed.js";
 import { conceptLink, outsideBar, save, saving } from "./parts.js";
 
 const LISTED = 8; // context-bound concepts
 const LITTLE = 0.25; // of the evidence
 const FEW = 5; // decisions: less carry no headline
 const SLIGHT = 0.01; // of a class's relevance: a concept of less is not told to lean anywhere
-const TITLES = { ledger: "Where the relevance goes", context: "Context: does the share outside foretell anything?", evaluate: "Is the order of concepts right?" };
+const TITLES = { missed: "What it misses, and why", ledger: "Where the relevance goes", context: "Context: does the share outside foretell anything?", evaluate: "Is the order of concepts right?" };
 
 export function overview() {
   const classes = classRows();
   return {
     title: "Overview",
-    element: h("div", { class: "overview" }, head(classes), classTable(classes), boundConcepts(), trust(), about()),
+    element: h("div", { class: "overview" }, head(classes), classTable(classes), errors(), boundConcepts(), trust(), about()),
   };
 }
 

@@ -3,7 +3,7 @@
 import { changed, go, href } from "./address.js";
 import { index, picture } from "./data.js";
 import { h, own, percent, svg } from "./dom.js";
-import { className, conceptName, decisionLayer, verdict } from "./model.js";
+import { className, conceptName, layerOf, verdict } from "./model.js";
 
 const SIDE = 96; // of a crop in its strip
 const LEISURE = 400; // milliseconds until what is not on the screen is drawn
@@ -114,21 +114,25 @@ function outline(boxes) {
   );
 }
 
+/** A score; less than 0.01 is not called nothing. */
+export const score = (/** @type {number} */ value) => (value >= 0.005 || !value ? value.toFixed(2) : value.toPrecision(1));
+
 /** 'boat 0.87, hit, 61 % of the relevance lies outside'. @param {any} decision */
 export function describe(decision) {
   const facts = decision.facts;
+  if (decision.missed) return `missed ${facts.class}, ${decision.missed.mechanism}`;
   const said = verdict(decision) === "unlabelled" ? "" : `, ${verdict(decision)}`;
   return `${facts.class} ${facts.confidence.toFixed(2)}${said}, ${percent(facts.outside)} of the relevance outside the ${facts.area === null ? "box" : "mask"}`;
 }
 
 /** Share of the evidence within and outside of the object. @param {number | null} outside @param {{low?: number | null, high?: number | null, area?: number | null}} more */
-export function outsideBar(outside, { low = null, high = null, area = null } = {}) {
+export function outsideBar(outside, { low = null, high = null, area = null, of = "of the positive relevance lies outside the object", kind = "" } = {}) {
   if (outside === null || Number.isNaN(outside)) return h("span", { class: "faint" }, "not known");
   const interval = low === null || high === null ? "" : ` (${percent(low)} to ${percent(high)})`;
   const compared = area === null ? "" : `; the outside is ${percent(area)} of the picture`;
   return h(
     "span",
-    { class: "outside", title: `${percent(outside)}${interval} of the positive relevance lies outside the object${compared}` },
+    { class: `outside ${kind}`, title: `${percent(outside)}${interval} ${of}${compared}` },
     h("span", { class: "bar", "aria-hidden": "true" },
       h("span", { class: "fill", style: { width: `${100 * outside}%` } }),
       low === null || high === null ? null : h("span", { class: "whisker", style: { left: `${100 * low}%`, width: `${100 * (high - low)}%` } })),
@@ -143,33 +147,33 @@ export function shareBar(share, most) {
   return h("span", { class: share < 0 ? "share against" : "share", "aria-hidden": "true" }, h("span", { style: { width: `${100 * part}%` } }));
 }
 
-/** @param {any} decision */
-export function badge(decision) {
+/** @param {any} decision @param {boolean} isShort without the kind of a false alarm */
+export function badge(decision, isShort = false) {
   const said = verdict(decision);
   if (said === "unlabelled") return h("span", { class: "badge" }, "not annotated");
-  return h("span", { class: said === "hit" ? "badge hit" : "badge alarm" }, said);
+  return h("span", { class: said === "hit" ? "badge hit" : "badge alarm" }, decision.alarm && !isShort ? `${said}: ${decision.alarm.kind}` : said);
 }
 
 /** A decision in a line: thumbnail, class, verdict and where its evidence lies. @param {any} decision @param {any} extra */
 export function decisionCard(decision, extra = null) {
-  const facts = decision.facts;
-  const layer = decisionLayer();
+  const { facts, missed } = decision;
+  const layer = layerOf(decision);
   return h(
     "a",
     { class: "decision-card", href: href(["decision", decision.id]) },
     thumbnail(decision),
     h("span", { class: "text" },
-      h("span", { class: "first" }, h("strong", {}, own(facts.class)), h("span", { class: "number" }, facts.confidence.toFixed(2)), badge(decision)),
-      outsideBar(facts.outside),
-      extra ?? h("span", { class: "faint cut" }, facts.concepts.slice(0, 3).map((/** @type {any} */ one) => `${conceptName(layer, one.concept)} ${percent(one.share)}`).join(" · ")),
+      h("span", { class: "first" }, h("strong", {}, own(facts.class)), h("span", { class: "number" }, score(facts.confidence)), badge(decision, true)),
+      missed ? h("span", { class: "cut" }, missed.mechanism) : outsideBar(facts.outside),
+      missed ? h("span", { class: "faint cut", title: missed.notes[0] }, own(missed.notes[0])) : extra ?? h("span", { class: "faint cut" }, decision.alarm ? `${decision.alarm.kind} · ` : null, facts.concepts.slice(0, 3).map((/** @type {any} */ one) => `${conceptName(layer, one.concept)} ${percent(one.share)}`).join(" · ")),
       h("span", { class: "faint cut" }, own(index.pictures[decision.picture].name))),
   );
 }
 
-/** A filter that is switched on and off. @param {URLSearchParams} params @param {string} name @param {string | null} value @param {any} text */
-export function filterChip(params, name, value, text) {
+/** A filter that is switched on and off. @param {URLSearchParams} params @param {string} name @param {string | null} value @param {any} text @param {Record<string, null>} gone parameters that go with a change */
+export function filterChip(params, name, value, text, gone = {}) {
   const isOn = (params.get(name) ?? null) === value;
-  return h("a", { class: "chip", href: changed({ [name]: isOn ? null : value }), "aria-current": isOn ? "true" : null }, text, isOn ? h("span", { "aria-hidden": "true" }, " ×") : null, isOn ? h("span", { class: "hidden" }, " (on, remove)") : null);
+  return h("a", { class: "chip", href: changed({ ...gone, [name]: isOn ? null : value }), "aria-current": isOn ? "true" : null }, text, isOn ? h("span", { "aria-hidden": "true" }, " ×") : null, isOn ? h("span", { class: "hidden" }, " (on, remove)") : null);
 }
 
 /** A choice that stands in the address. @param {URLSearchParams} params @param {string} name @param {string} label @param {[string, string][]} options value and text; '' is the default */

@@ -3,7 +3,7 @@
 import { go, href, named } from "./address.js";
 import { index } from "./data.js";
 import { h, own } from "./dom.js";
-import { decisions, layers } from "./model.js";
+import { decisions, layers, misses } from "./model.js";
 
 const MOST = 12;
 
@@ -21,10 +21,10 @@ function matches(text) {
     }
   }
   for (const name of index.classes) if (name.toLocaleLowerCase().includes(wanted)) found.push({ text: name, kind: "class", to: href(["decisions"], { class: name }) });
-  for (const one of decisions) {
+  for (const one of [...decisions, ...misses]) {
     if (found.length >= MOST) break;
     const name = index.pictures[one.picture].name;
-    if (name.toLocaleLowerCase().includes(wanted)) found.push({ text: name, kind: `decision for ${one.facts.class}`, to: href(["decision", one.id]) });
+    if (name.toLocaleLowerCase().includes(wanted)) found.push({ text: name, kind: `${one.missed ? "missed" : "decision for"} ${one.facts.class}`, to: href(["decision", one.id]) });
   }
   return found.slice(0, MOST);
 }

@@ -3,8 +3,9 @@
 import { go, href } from "./address.js";
 import { paint, paintBar, shading, valueOf } from "./colour.js";
 import { decisionArrays, index, picture } from "./data.js";
-import { h, percent, svg } from "./dom.js";
-import { conceptName, decisionLayer, decisions } from "./model.js";
+import { h, svg } from "./dom.js";
+import { conceptName, decisions, layerOf, misses } from "./model.js";
+import { describe } from "./parts.js";
 
 const SHARE = 0.85; // opacity of the overlay at first
 const SAME = 0.005; // of the picture's side: between two boxes that are one
@@ -17,13 +18,14 @@ const chosen = { opacity: SHARE, isShared: false, isShown: true };
 export function stage(decision, { isSmall = false } = {}) {
   const shown = index.pictures[decision.picture];
   const [rows, columns] = shown.size;
-  const others = decisions.filter((one) => one.picture === decision.picture && one.box);
+  const others = [...decisions, ...misses].filter((one) => one.picture === decision.picture && one.box);
   const ground = h("canvas", { class: "ground", width: columns, height: rows, role: "img", "aria-label": `photograph ${shown.name}` });
   const overlay = h("canvas", { class: "overlay", "aria-hidden": "true" });
   const grid = document.createElement("canvas");
   const boxes = svg("svg", { class: "boxes", viewBox: `0 0 ${columns} ${rows}`, preserveAspectRatio: "none", "aria-hidden": "true" },
     unexplained(decision, others).map((one) => outlined(one, columns, rows)),
     others.filter((one) => one !== decision).map((one) => box(one, columns, rows, "other")),
+    (decision.missed?.outlines ?? []).map((/** @type {any} */ one, /** @type {number} */ at) => svg("g", { class: at ? "preferred" : "best" }, svg("title", {}, one.text), rectangle(one.box, columns, rows, { class: "under" }), rectangle(one.box, columns, rows))),
     decision.box ? box(decision, columns, rows, "this") : null);
   const mask = h("canvas", { class: "mask", "aria-hidden": "true" });
   const readout = h("output", { class: "readout" });
@@ -48,7 +50,7 @@ export function stage(decision, { isSmall = false } = {}) {
     const full = shading(part(reference), decision.limits[reference]);
     paint(grid, part(map), arrays.shape.slice(1), decision.limits[map], full);
     enlarge(overlay, grid);
-    const what = map ? `relevance through ${conceptName(decisionLayer(), decision.facts.concepts[map - 1].concept)}` : "relevance of the decision";
+    const what = map ? `relevance through ${conceptName(layerOf(decision), decision.facts.concepts[map - 1].concept)}` : decision.missed ? "relevance of its best box" : "relevance of the decision";
     const bar = h("canvas", { class: "scale", role: "img", "aria-label": "colour scale: blue speaks against, red for the decision" });
     paintBar(bar);
     legend.replaceChildren(h("span", { class: "what" }, what, ", ", chosen.isShared ? "scale of the decision" : "own scale"), h("span", { class: "legend" }, h("span", {}, `\u2212${full.toPrecision(2)}`), bar, h("span", {}, `+${full.toPrecision(2)}`)), readout);
@@ -57,7 +59,7 @@ export function stage(decision, { isSmall = false } = {}) {
   (async () => {
     if (shown.image !== null) picture(shown.image).then((image) => ground.getContext("2d").drawImage(image, 0, 0, columns, rows)).catch(() => (ground.dataset.missing = ""));
     else ground.dataset.missing = "";
-    arrays = await decisionArrays(decision.number);
+    arrays = await decisionArrays(decision.arrays);
     if (arrays.mask) paintMask(mask, arrays.mask, arrays.maskShape);
     draw();
   })();
@@ -70,7 +72,7 @@ export function stage(decision, { isSmall = false } = {}) {
     const column = Math.min(width - 1, Math.max(0, Math.floor(((event.clientX - place.left) / place.width) * width)));
     const values = decision.limits.map((/** @type {number} */ limit, /** @type {number} */ number) => valueOf(part(number)[row * width + column], limit));
     const most = values.slice(1).reduce((best, value, at) => (value > (values[best + 1] ?? 0) ? at : best), -1);
-    readout.textContent = `here: ${values[map].toPrecision(2)}${most >= 0 && values[most + 1] > 0 ? `, most through ${conceptName(decisionLayer(), decision.facts.concepts[most].concept)}` : ""}`;
+    readout.textContent = `here: ${values[map].toPrecision(2)}${most >= 0 && values[most + 1] > 0 ? `, most through ${conceptName(layerOf(decision), decision.facts.concepts[most].concept)}` : ""}`;
     onPlace(most >= 0 && values[most + 1] > 0 ? most : null);
   });
   frame.addEventListener("pointerleave", () => {
@@ -109,11 +111,12 @@ export function stage(decision, { isSmall = false } = {}) {
 
 /** @param {any} one @param {number} columns @param {number} rows @param {string} kind */
 function box(one, columns, rows, kind) {
-  const [left, top, right, bottom] = one.box;
-  const place = { x: left * columns, y: top * rows, width: (right - left) * columns, height: (bottom - top) * rows };
   const open = kind === "other" ? () => go(href(["decision", one.id])) : null;
-  return svg("g", { class: kind, onclick: open }, svg("title", {}, `${one.facts.class} ${one.facts.confidence.toFixed(2)}, ${percent(one.facts.outside)} outside`), svg("rect", { class: "under", ...place }), svg("rect", place));
+  return svg("g", { class: kind, onclick: open }, svg("title", {}, describe(one)), rectangle(one.box, columns, rows, { class: "under" }), rectangle(one.box, columns, rows));
 }
+
+/** @param {number[]} box in shares of the picture @param {number} columns @param {number} rows */
+const rectangle = ([left, top, right, bottom], columns, rows, more = {}) => svg("rect", { ...more, x: left * columns, y: top * rows, width: (right - left) * columns, height: (bottom - top) * rows });
 
 /** Other decisions about the picture that are told of, and not explained here. @param {any} decision @param {any[]} explained */
 function unexplained(decision, explained) {
@@ -124,9 +127,7 @@ function unexplained(decision, explained) {
 
 /** A box that leads nowhere. @param {any} one @param {number} columns @param {number} rows */
 function outlined(one, columns, rows) {
-  const [left, top, right, bottom] = one.place;
-  const place = { x: left * columns, y: top * rows, width: (right - left) * columns, height: (bottom - top) * rows };
-  return svg("g", { class: "told" }, svg("title", {}, `${one.class} ${one.confidence.toFixed(2)}, not explained in this file`), svg("rect", place));
+  return svg("g", { class: "told" }, svg("title", {}, `${one.class} ${one.confidence.toFixed(2)}, not explained in this file`), rectangle(one.place, columns, rows));
 }
 
 /** Draw a small canvas smoothly on a larger one: paper knows no smoothing. @param {HTMLCanvasElement} canvas @param {HTMLCanvasElement} grid */

@@ -19,6 +19,7 @@ from lcrp.runs.run import Run
 from lcrp.stages.explore.settings import ExploreSettings
 from lcrp.storage.explanation_json import explanation_json
 from lcrp.values.explanation import Explanation
+from lcrp.values.geometry import Box
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +73,13 @@ def decided(subject: Subject, settings: ExploreSettings, layer: str, num_samples
     for found in explained_pictures(subject, wanted, run.progress):
         num_tried += 1
         if found:
-            decisions += [_decision(one, len(contents)) for one in found]
-            contents.append(_picture(found[0], is_shown=settings.pictures))
+            decisions += [decision_content(one, len(contents)) for one in found]
+            contents.append(picture_content(found[0], is_shown=settings.pictures))
     return Decided(pictures=tuple(contents), decisions=tuple(decisions), num_tried=num_tried)
 
 
-def _picture(explanation: Explanation, *, is_shown: bool) -> PictureContent:
+def picture_content(explanation: Explanation, *, is_shown: bool) -> PictureContent:
+    """The picture of an explanation."""
     shown = as_photographed(explanation)
     height, width = shown.picture.shape[:2]
     image = photograph(shown.picture) if is_shown else None
@@ -85,22 +87,22 @@ def _picture(explanation: Explanation, *, is_shown: bool) -> PictureContent:
     return PictureContent(name=explanation.source, image=image, size=(height, width), photograph=whole)
 
 
-def _decision(explanation: Explanation, picture: int) -> DecisionContent:
+def decision_content(explanation: Explanation, picture: int) -> DecisionContent:
+    """An explanation as the page shows it; `picture` is the number of its picture."""
     shown = as_photographed(explanation)
     height, width = shown.picture.shape[:2]
     return DecisionContent(
         picture=picture,
         facts=explanation_json(explanation),
-        box=_in_shares(shown.explained.box, (height, width)),
+        box=None if shown.explained.box is None else in_shares(shown.explained.box, (height, width)),
         mask=None if shown.explained.area is None else coarse_mask(shown.mask),
         maps=np.stack([gridded(one) for one in (shown.heatmap, *(concept.heatmap for concept in shown.concepts))]),
         shares=explanation.all_shares,
     )
 
 
-def _in_shares(box: Sequence[float] | None, size: tuple[int, int]) -> tuple[float, float, float, float] | None:
-    if box is None:
-        return None
+def in_shares(box: Box, size: Sequence[int]) -> Box:
+    """A box in pixels of what is shown, (height, width), in shares of it."""
     (height, width), (left, top, right, bottom) = size, box
     left, right = (min(1.0, max(0.0, edge / width)) for edge in (left, right))
     top, bottom = (min(1.0, max(0.0, edge / height)) for edge in (top, bottom))

@@ -6,7 +6,7 @@ opened by a double click, offline.
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,10 +28,12 @@ from lcrp.stages.explore.compared import comparison
 from lcrp.stages.explore.concepts import Gatherer
 from lcrp.stages.explore.decided import Decided, decided
 from lcrp.stages.explore.measured import Tables, context_of, finding, measured
+from lcrp.stages.explore.misses import with_misses
 from lcrp.stages.explore.named import proposed_names
 from lcrp.stages.explore.others import with_references
 from lcrp.stages.explore.settings import ExploreSettings
 from lcrp.stages.glocal.statistics_file import layers_and_statistics
+from lcrp.stages.missed.missed import background_of
 from lcrp.storage.atomic import replacing
 from lcrp.storage.location import is_imported
 from lcrp.storage.statistics import StatisticsFile
@@ -84,7 +86,9 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
     shown = own if own in layers else layers[0]
     model.names_of(shown)  # says whose names there are
     found = decided(subject, settings, shown, statistics.num_samples, run)
-    evidence = {name: measured(name, getattr(settings, name), header, run.output_root) for name in _MEASURING}
+    evidence = {name: measured(name, getattr(settings, name, None), header, run.output_root) for name in _COMMANDS}
+    missed = evidence["missed"]
+    seen = with_misses(subject, settings, found, {} if missed is None else missed[1], run)
     gatherer = Gatherer(subject, statistics, settings, path, run)
     tables = None if evidence["context"] is None else evidence["context"][1]
     shown_layers = tuple(
@@ -103,9 +107,10 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
         names=model.concept_names,
         layers=shown_layers,
         layer=shown,
-        pictures=found.pictures,
-        decisions=found.decisions,
-        findings=tuple(_findings(evidence, path)),
+        pictures=seen.pictures,
+        decisions=seen.decisions,
+        misses=seen.misses,
+        findings=tuple(_findings(evidence, path, background_of(model.task))),
         left_out=tuple(_left_out(settings, found, has_spread=any(one.spread is not None for one in shown_layers))),
         comparison=_compared(settings, path, subject, next(one for one in shown_layers if one.name == shown), run),
     )
@@ -115,8 +120,8 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
     return [_written(page, target, is_folder=settings.folder)]
 
 
-_MEASURING = ("context", "evaluate")  # stages whose findings are shown
-_COMMANDS = {
+_COMMANDS = {  # of stages whose findings are shown
+    "missed": "lcrp stage=missed",
     "context": "lcrp stage=context",
     "evaluate": "lcrp stage=evaluate stage.checks=true",
 }
@@ -155,14 +160,16 @@ def _is_a_persons(folder: Path) -> bool:
     return not folder.is_dir() or any(folder.iterdir())
 
 
-def _findings(evidence: Mapping[str, tuple[Path, Tables] | None], path: Path) -> list[Finding]:
+def _findings(
+    evidence: Mapping[str, tuple[Path, Tables] | None], path: Path, background: Sequence[str]
+) -> list[Finding]:
     """What other stages found, and what became of the relevance of the statistics' decisions."""
     with StatisticsFile(path) as file:
         ledger = file.ledger()
     summary = None if ledger is None else ledger.summary()
     sentences = () if summary is None else (str(summary).capitalize() + ".",)
     first = Finding(name="ledger", sentences=sentences, source=path.name)
-    return [first, *(finding(name, found, _COMMANDS[name]) for name, found in evidence.items())]
+    return [first, *(finding(name, found, _COMMANDS[name], background) for name, found in evidence.items())]
 
 
 def _facts(subject: Subject, header: StatisticsHeader, path: Path, found: Decided) -> dict[str, object]:

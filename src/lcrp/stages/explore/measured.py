@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from lcrp.errors import ConfigError, StoreError
 from lcrp.evidence.intervals import Interval, mean_interval
 from lcrp.page.content import ContextContent, Finding
+from lcrp.stages.missed.wording import sentences as missed_sentences
 from lcrp.storage.evidence import read_evidence, read_settings
 from lcrp.storage.location import SETTINGS_NODE
 from lcrp.values.evidence import Table
@@ -20,7 +21,11 @@ from lcrp.values.statistics import StatisticsHeader
 log = logging.getLogger(__name__)
 
 LISTED = 3  # classes in a sentence
-SHOWN_TABLES = {"context": ("classes", "validation", "case_study"), "evaluate": ("summary", "checks", "ledger")}
+SHOWN_TABLES = {
+    "context": ("classes", "validation", "case_study"),
+    "evaluate": ("summary", "checks", "ledger"),
+    "missed": ("classes", "mechanisms", "detections", "alarm_kinds", "tide", "regions", "pixels"),
+}
 MOST_ROWS = 400  # of a table in the page
 
 Tables = Mapping[str, Table]
@@ -59,18 +64,23 @@ def _fits(name: str, settings: Mapping[str, Any], header: StatisticsHeader) -> b
     """Whether a file is of the same network and data; what builds on statistics, of the very same."""
     if name == "context":
         return settings.get("statistics") == header.config_hash
-    known = {key: value for key, value in header.config.items() if key not in (SETTINGS_NODE, "composite")}
+    left_out = (SETTINGS_NODE,) if name == "missed" else (SETTINGS_NODE, "composite")
+    known = {key: value for key, value in header.config.items() if key not in left_out}
     return all(settings.get(key) == value for key, value in known.items())
 
 
-def finding(name: str, found: tuple[Path, Tables] | None, command: str) -> Finding:
-    """What a stage found, in sentences and tables."""
+def finding(name: str, found: tuple[Path, Tables] | None, command: str, background: Sequence[str] = ()) -> Finding:
+    """What a stage found, in sentences and tables; `background` are classes that are no objects."""
     if found is None:
         return Finding(name=name, command=command)
     path, tables = found
-    say = {"context": _context_sentences, "evaluate": _evaluate_sentences}[name]
+    if name == "missed":
+        tables = {one: _with_some(table) for one, table in tables.items()}
+        told: Iterator[str] = (f"{line[:1].upper()}{line[1:]}." for line in missed_sentences(tables, background))
+    else:
+        told = {"context": _context_sentences, "evaluate": _evaluate_sentences}[name](tables)
     shown = tuple(_first_rows(tables[one]) for one in SHOWN_TABLES[name] if one in tables)
-    return Finding(name=name, sentences=tuple(say(tables)), command=command, tables=shown, source=path.parent.name)
+    return Finding(name=name, sentences=tuple(told), command=command, tables=shown, source=path.parent.name)
 
 
 def context_of(layer: str, tables: Tables) -> ContextContent | None:
@@ -150,6 +160,16 @@ def _check_sentences(checks: Table) -> Iterator[str]:
         yield f"Sanity checks that fail: {told}."
     elif len(checks.columns["name"]):
         yield f"All {len(checks.columns['name'])} sanity checks hold."
+
+
+def _with_some(table: Table) -> Table:
+    """The rows that count something, where a table counts: with many classes most mechanisms of most have none."""
+    if "count" not in table.columns:
+        return table
+    some = [row for row, count in enumerate(table.columns["count"]) if count]
+    return Table(
+        name=table.name, columns={name: [values[row] for row in some] for name, values in table.columns.items()}
+    )
 
 
 def _first_rows(table: Table) -> Table:

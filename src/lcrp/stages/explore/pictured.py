@@ -108,7 +108,7 @@ def pictured(
                 for concept, references in reference_samples(attributor, of_row, own, start_counting=part).items():
                     contents = []
                     for one in references.shown:
-                        crop, content = _cropped(one)
+                        crop, content = cropped(one)
                         contents.append(content)
                         crops[concept].setdefault(content.target, crop)
                     _shelve(result, found, concept, row, tuple(contents))
@@ -156,7 +156,7 @@ def _shelve(
         result.of_class[concept, int(found.moments.class_ids[row])] = shown
 
 
-def _cropped(reference: Reference) -> tuple[Array, ReferenceContent]:
+def cropped(reference: Reference) -> tuple[Array, ReferenceContent]:
     """The crop of a reference [h, w, 3], and what is said of it."""
     picture = in_proportion(reference.picture, reference.pixel_aspect)
     crop = reference_crop(picture, in_proportion(reference.heatmap, reference.pixel_aspect))
