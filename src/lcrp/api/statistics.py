@@ -223,6 +223,7 @@ class Statistics:
 
         It shows which concepts the network uses, where it leans on context, and why it decided as it did, and links
         decisions, concepts, their references and other decisions that use them. It says what is not in it.
+        What the newest `lcrp.missed` of this network, data and composite explained is shown, too.
 
         Args:
             path: the file ('audit.html'); any other name is a folder, with pictures in files of their own.
