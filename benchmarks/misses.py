@@ -27,6 +27,7 @@ from lcrp.decisions.auto import deeper_half, layers_with_places
 from lcrp.decisions.lacking import lacking
 from lcrp.decisions.misses import Filter, Judged, candidates_in, judged
 from lcrp.decisions.seen import Seen, found_object, missed_object, without_detail
+from lcrp.stages.missed.explained import but_first
 from lcrp.values.missed import Lacking, Mechanism, Miss
 from lcrp.values.sample import Sample
 
@@ -60,18 +61,23 @@ def main() -> None:
         ]
     random.Random(0).shuffle(induced)
     induced = induced[: given.misses]
-    layers = deeper_half(layers_with_places(explainer, dataset[0]))
-    found: dict[int, list[Seen]] = defaultdict(list)
-    told: list[tuple[Induced, Lacking | None]] = []
-    with explainer.attributor(layers) as attributor:
-        for picture in pictures:
-            for class_id, one in _found(attributor, dataset, picture, found):
-                found[class_id].append(one)
-    for one in induced:
-        others = [seen for seen in found[one.miss.class_id] if seen.sample != one.miss.sample]
-        with explainer.attributor(layers) as attributor:
-            here = missed_object(attributor, one.sample, one.miss, dataset.class_names)
-        told.append((one, None if here is None else lacking(explainer, one.sample, one.miss, here, others, layers)))
+    every = layers_with_places(explainer, dataset[0])
+    told: list[tuple[Induced, Lacking | None]] = [(one, None) for one in induced]
+    for layers in (deeper_half(every), but_first(every)):  # more, where no found object passes the same deeper ones
+        left = [place for place, (_, lack) in enumerate(told) if lack is None or not lack.num_found]
+        found: dict[int, list[Seen]] = defaultdict(list)
+        if left:
+            with explainer.attributor(layers) as attributor:
+                for picture in pictures:
+                    for class_id, seen in _found(attributor, dataset, picture, found):
+                        found[class_id].append(seen)
+        for place in left:
+            one = induced[place]
+            others = [seen for seen in found[one.miss.class_id] if seen.sample != one.miss.sample]
+            with explainer.attributor(layers) as attributor:
+                here = missed_object(attributor, one.sample, one.miss, dataset.class_names)
+            if here is not None:
+                told[place] = (one, lacking(explainer, one.sample, one.miss, here, others, layers))
     _tell(given.model, told)
 
 

@@ -36,6 +36,7 @@ LISTED = 10  # absent concepts that are told
 GIVEN_BACK = (1, 3)  # of them, that are given back together
 SHOWN = 3  # of them, in a figure
 EXAMPLES = 4  # found objects that show a concept
+CARRIES = 0.01  # of all that speaks for found objects, from which on a concept carries them
 NUM_RANDOM = 10  # sets of other concepts that are given back instead
 TAKES_PART = 0.5  # of the largest share of relevance, from which on a layer is searched
 
@@ -106,7 +107,8 @@ class _Try:
         self._change = given[0] - own  # [C, h, w]
         self._gain = (self._change * gradient).sum(dim=(1, 2))
         self._found = torch.stack([one.added[layer] for one in found]).mean(dim=0)
-        self._absent = (self._found > 0) & (self._found > here.added[layer]) & (self._gain > 0)
+        carries = self._found > CARRIES * self._found.clamp(min=0).sum()
+        self._absent = carries & (self._found > here.added[layer]) & (self._gain > 0)
         ranks = torch.where(self._absent, self._gain, -torch.inf)
         self._order = ranks.argsort(descending=True, stable=True)  # those that are not absent come last
 

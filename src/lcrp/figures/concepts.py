@@ -143,7 +143,8 @@ def _heading_words(explanation: Explanation) -> tuple[str, str, str]:
     """What the rows are, what the crops are, and how to read these."""
     if explanation.missed is not None:
         name = explanation.class_name
-        return missed.concepts_heading(name), missed.references_heading(name), missed.references_note()
+        rows = missed.concepts_heading(explanation.concepts, name)
+        return rows, missed.references_heading(name), missed.references_note()
     poles = wording.contrasted(explanation)
     rows = wording.concepts_heading(explanation.mode, explanation.concepts, poles)
     return rows, wording.references_heading(), wording.references_note(explanation.mode)

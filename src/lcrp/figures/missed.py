@@ -1,5 +1,6 @@
 """The words of a figure of a missed object: why it was missed, which concepts are weak, and what their return does."""
 
+from collections.abc import Sequence
 from math import isnan
 
 from lcrp.values.explanation import ConceptExplanation, Explanation
@@ -98,8 +99,10 @@ def concept_title(concept: ConceptExplanation, class_name: str) -> tuple[str, st
     )
 
 
-def concepts_heading(class_name: str) -> str:
+def concepts_heading(concepts: Sequence[ConceptExplanation], class_name: str) -> str:
     """What the rows are."""
+    if not any(one.absent for one in concepts):
+        return "What speaks for it, and against it"
     return f"What is weak here, and carries a {class_name} where one is found"
 
 

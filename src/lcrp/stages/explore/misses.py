@@ -112,7 +112,7 @@ def miss_content(explanation: Explanation, picture: int, *, is_pictured: bool) -
         mechanism=lacking.miss.mechanism.value,
         headline=headline(explanation, lacking),
         notes=(proof(lacking, name), *falls(lacking, name), layer_note(lacking)),
-        heading=concepts_heading(name),
+        heading=concepts_heading(explanation.concepts, name),
         references_heading=references_heading(name),
         concepts=tuple(_concept(one, name, is_pictured=is_pictured) for one in explanation.concepts),
         outlines=tuple(

@@ -69,7 +69,7 @@ def explained_misses(
         found: the objects of all pictures, as `BoxErrors.packed` has them.
         units: where results are kept.
         run: shows the progress.
-        layer: whose concepts are told; None searches the deeper half of the network.
+        layer: whose concepts are told; None searches the deeper half of the network, then all but its first quarter.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; the same call goes on from there.
@@ -103,25 +103,31 @@ class _Comparing:
     def __init__(self, subject: Subject, found: Mapping[str, Array], layer: str | None) -> None:
         self._subject, self._found, self._layer = subject, found, layer
         self._names = annotated_names(subject.dataset)
-        self._layers: tuple[str, ...] = ()
-        self._known: tuple[int, list[Seen]] = (-1, [])
+        self._searched: list[tuple[str, ...]] = []
+        self._known: tuple[int, tuple[str, ...], list[Seen]] = (-1, (), [])
 
     def lacking(self, miss: Miss) -> Lacking | None:
         """What would have carried a missed object; None where no box of its class touches it."""
         explainer, dataset = self._subject.explainer, self._subject.dataset
         sample = dataset[miss.sample]
-        if not self._layers:
-            self._layers = (self._layer,) if self._layer else tuple(deeper_half(layers_with_places(explainer, sample)))
-        found = self._found_objects(miss.class_id)
-        with explainer.attributor(self._layers) as attributor:
-            here = missed_object(attributor, sample, miss, self._names)
-        return None if here is None else lacking(explainer, sample, miss, here, found, self._layers)
+        if not self._searched:
+            every = {} if self._layer else layers_with_places(explainer, sample)
+            self._searched = [(self._layer,)] if self._layer else [tuple(deeper_half(every)), but_first(every)]
+        told: Lacking | None = None
+        for layers in self._searched:  # more of them, where no found object passes the deeper ones that this one passes
+            found = self._found_objects(miss.class_id, layers)
+            with explainer.attributor(layers) as attributor:
+                here = missed_object(attributor, sample, miss, self._names)
+            told = None if here is None else lacking(explainer, sample, miss, here, found, layers)
+            if told is None or told.num_found or not found:
+                break
+        return told
 
-    def _found_objects(self, class_id: int) -> list[Seen]:
+    def _found_objects(self, class_id: int, layers: tuple[str, ...]) -> list[Seen]:
         """Some of the objects of a class that are found, from as many pictures as there are."""
-        if self._known[0] != class_id:
+        if self._known[:2] != (class_id, layers):
             seen = []
-            with self._subject.explainer.attributor(self._layers) as attributor:
+            with self._subject.explainer.attributor(layers) as attributor:
                 for place in _spread_over_pictures(self._found, class_id):
                     try:
                         sample = self._subject.dataset[int(self._found["objects.sample"][place])]
@@ -132,8 +138,13 @@ class _Comparing:
                     row = int(self._found["objects.row"][place])
                     one = found_object(attributor, sample, box, class_id, row, self._names)
                     seen += [] if one is None else [without_detail(one)]
-            self._known = class_id, seen
-        return self._known[1]
+            self._known = class_id, layers, seen
+        return self._known[2]
+
+
+def but_first(layers: Sequence[str] | Mapping[str, int]) -> tuple[str, ...]:
+    """Layers without the first quarter, whose concepts are edges and colours."""
+    return tuple(layers)[len(layers) // 4 :]
 
 
 def _spread_over_pictures(found: Mapping[str, Array], class_id: int) -> list[int]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lcrp.attribution.boxes import BoxDecisions
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Task
-from lcrp.decisions.explained import title_of
+from lcrp.decisions.explained import layer_of, title_of
 from lcrp.decisions.many import annotated_names
 from lcrp.decisions.missed_decisions import explained_miss
 from lcrp.decisions.misses import Filter
@@ -63,6 +63,8 @@ def missed(subject: Subject, statistics: StatisticsSettings, settings: MissedSet
     """
     check_classes(subject)
     subject = replace(subject, explainer=_with_thresholds(subject, settings))
+    if settings.layer is not None:
+        layer_of(subject.explainer, settings.layer)  # refused before anything is looked at
     looking = _looking(subject, settings)
     every = spans(subject, statistics)
     own = [every[number] for number in settings.shard.chunks(len(every))]
