@@ -26,7 +26,7 @@ from lcrp.data.scenes import (
 from lcrp.decisions.auto import deeper_half, layers_with_places
 from lcrp.decisions.lacking import lacking
 from lcrp.decisions.misses import Filter, Judged, candidates_in, judged
-from lcrp.decisions.seen import Seen, found_object, missed_object, without_detail
+from lcrp.decisions.seen import Seen, found_object, missed_object, with_signs, without_detail
 from lcrp.stages.missed.explained import but_first
 from lcrp.values.missed import Lacking, Mechanism, Miss
 from lcrp.values.sample import Sample
@@ -61,6 +61,7 @@ def main() -> None:
         ]
     random.Random(0).shuffle(induced)
     induced = induced[: given.misses]
+    explainer = with_signs(explainer, dataset[0])
     every = layers_with_places(explainer, dataset[0])
     told: list[tuple[Induced, Lacking | None]] = [(one, None) for one in induced]
     for layers in (deeper_half(every), but_first(every)):  # more, where no found object passes the same deeper ones

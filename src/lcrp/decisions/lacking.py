@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn.functional import interpolate
@@ -26,7 +25,7 @@ from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.seen import LEAST_OPENED, Seen, box_task, fallen
 from lcrp.errors import LayerError
 from lcrp.evidence.matching import matching
-from lcrp.models.library import opened
+from lcrp.models.library import LibraryNetwork, opened
 from lcrp.values.geometry import Box
 from lcrp.values.missed import AbsentConcept, Example, Lacking, Mechanism, Miss, Returned
 from lcrp.values.prediction import Detections
@@ -37,6 +36,7 @@ GIVEN_BACK = (1, 3)  # of them, that are given back together
 SHOWN = 3  # of them, in a figure
 EXAMPLES = 4  # found objects that show a concept
 CARRIES = 0.01  # of all that speaks for found objects, from which on a concept carries them
+SILENT = 1e-3  # of the largest change of a concept, up to which one counts as unchanged
 NUM_RANDOM = 10  # sets of other concepts that are given back instead
 TAKES_PART = 0.5  # of the largest share of relevance, from which on a layer is searched
 
@@ -68,7 +68,7 @@ def lacking(
         box=sample.geometry.box_to_picture(here.explained.box or here.box),
         score=here.explained.confidence,
         logit=here.logit,
-        threshold=float(getattr(explainer.task, "confidence", 0.0)),
+        threshold=_threshold(explainer),
         taken_for=_taken_for(miss, explainer.class_names),
         layer=max(searched, key=lambda layer: here.layer_shares[layer]),
         layer_share=0.0,
@@ -82,7 +82,8 @@ def lacking(
     with explainer.reader() as attributor:
         tries = [_Try(here, comparable[layer], layer, gradients[layer]) for layer in searched]
         first = [one.given_back(attributor, sample, miss, [one.first(1)])[0] for one in tries]
-        best = max(range(len(tries)), key=lambda number: (np.nan_to_num(first[number][0], nan=-1.0), -number))
+        scores = [-1.0 if math.isnan(score) else score for score, _ in first]  # NaN: no box is kept
+        best = max(range(len(tries)), key=lambda number: (scores[number], abs(here.layer_shares[searched[number]])))
         chosen = tries[best]
         return _of_layer(
             told,
@@ -151,7 +152,7 @@ class _Try:
         num_absent = int(self._absent.sum())
         for count in [count for count in GIVEN_BACK if count <= num_absent]:
             own = self.first(count)
-            others = [self._random(count, float(own.norm()), generator) for _ in range(NUM_RANDOM)]
+            others = list(self._random(count, float(own.norm()), generator))
             (score, is_found), *random = self.given_back(attributor, sample, miss, [own, *others])
             yield Returned(
                 num_concepts=count,
@@ -183,11 +184,14 @@ class _Try:
         change[concepts] = self._change[concepts]
         return change
 
-    def _random(self, count: int, norm: float, generator: torch.Generator) -> torch.Tensor:
-        """The change of so many other concepts, drawn at random, of a given norm."""
+    def _random(self, count: int, norm: float, generator: torch.Generator) -> Iterator[torch.Tensor]:
+        """Changes of so many other concepts, drawn at random of those that change at all, each of a given norm."""
+        norms = self._change.flatten(1).norm(dim=1)
         others = self._order[count:]
-        change = self._of(others[torch.randperm(len(others), generator=generator)[:count]])
-        return change * (norm / max(float(change.norm()), torch.finfo(change.dtype).tiny))
+        others = others[norms[others] > SILENT * norms.max()]
+        for _ in range(NUM_RANDOM if len(others) >= count else 0):
+            change = self._of(others[torch.randperm(len(others), generator=generator)[:count]])
+            yield change * (norm / change.norm())
 
 
 def _passed(here: Seen, layers: Sequence[str]) -> list[str]:
@@ -234,6 +238,15 @@ def _finds(prediction: Detections, sample: Sample, miss: Miss) -> bool:
     objects = sample.geometry.boxes_to_picture(annotation.boxes.double().numpy())
     found = matching(boxes, prediction.labels.numpy(), objects, annotation.labels.numpy())
     return bool(found.detections[miss.number] >= 0)
+
+
+def _threshold(explainer: Explainer) -> float:
+    """Above which a score is detected; NaN where a library's network has thresholds of its own."""
+    return (
+        float("nan")
+        if isinstance(explainer.network, LibraryNetwork)
+        else float(getattr(explainer.task, "confidence", math.nan))
+    )
 
 
 def _taken_for(miss: Miss, class_names: Sequence[str]) -> str:

@@ -18,7 +18,11 @@ from lcrp.attribution.concepts import relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.pixels import touched_pixels
 from lcrp.attribution.trace import Trace
+from lcrp.composites.composites import epsilon_gamma_flat
+from lcrp.composites.operations.audit import follows_sign
+from lcrp.composites.spec import CompositeSpec
 from lcrp.decisions.auto import NEARLY_ALL
+from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.sightings import things_seen
 from lcrp.errors import ConfigError
 from lcrp.models.library import opened
@@ -32,6 +36,8 @@ FEWEST_CONCEPTS = 8  # of a layer that tells
 LEAST_OPENED = 1e-3  # score of boxes that a library's detector is asked for
 LEAST_TOLD = 0.02  # share of relevance on a thing whose absence is told
 AROUND = 0.5  # of an object's sides: how far beyond its box its parts and companions lie
+
+_SIGNED = CompositeSpec(name="epsilon_gamma_flat", build=epsilon_gamma_flat)
 
 Array = npt.NDArray[Any]
 Place = tuple[slice, slice]
@@ -68,6 +74,23 @@ class Seen:
     places: Mapping[str, Place]
     patches: Mapping[str, torch.Tensor]
     things: Mapping[str, float]
+
+
+def with_signs(explainer: Explainer, sample: Sample) -> Explainer:
+    """The same, explained by rules that tell what is added to a logit from what is taken off it.
+
+    Shares of rules that look at no sign at the output (z+) and gradients are no parts of a logit: epsilon_gamma_flat
+    takes their place.
+
+    Args:
+        explainer: the network.
+        sample: any picture.
+    """
+    with explainer.attributor(()) as attributor:
+        output = attributor.task.seeded(attributor.forward(sample.image[None]).output)
+        if explainer.composite.is_lrp and follows_sign(output):
+            return explainer
+    return replace(explainer, composite=_SIGNED)
 
 
 def found_object(
@@ -146,7 +169,7 @@ def _seen(
         by_concept = relevance[0].double().sum(dim=(1, 2)).abs()
         if layer in attribution.without_map or len(by_concept) < FEWEST_CONCEPTS:
             continue
-        if float(by_concept.max()) > NEARLY_ALL * float(by_concept.sum()):  # the output itself, or nothing
+        if float(by_concept.max()) >= NEARLY_ALL * float(by_concept.sum()):  # the output itself, or nothing
             continue
         place = cells(box, sample.image.shape[1:], relevance.shape[2:])
         shares[layer] = float(relevance.double().sum())

@@ -26,7 +26,8 @@ def headline(explanation: Explanation, lacking: Lacking) -> str:
     candidate, neighbour = miss.candidate, miss.neighbour
     match miss.mechanism:
         case Mechanism.BELOW_THRESHOLD:
-            why = f"its best box scores {score}, and more than {number(lacking.threshold)} is needed"
+            needed = "" if isnan(lacking.threshold) else f", and more than {number(lacking.threshold)} is needed"
+            why = f"its best box scores {score}{needed or ', too little'}"
         case Mechanism.NEIGHBOUR if neighbour is not None:
             other = f"({number(neighbour.score)}, IoU {neighbour.overlap:.2f})"
             why = f"its box ({score}) was dropped for another one {other}"

@@ -169,7 +169,7 @@ class Lacking:
         box: that box.
         score: of that box for the object's class, in [0, 1].
         logit: that is explained.
-        threshold: above which a score is detected.
+        threshold: above which a score is detected; NaN where it is not known.
         taken_for: name of the class that the network says of the object, where it is another; else empty.
         layer: whose concepts are told.
         layer_share: relevance of the logit that passes through it, as a share.

@@ -16,7 +16,7 @@ from lcrp.data.scenes import ScenesDataset
 from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.lacking import GIVEN_BACK, NUM_RANDOM, lacking
 from lcrp.decisions.misses import Filter, Judged, candidates_in, judged
-from lcrp.decisions.seen import Seen, cells, fallen, found_object, missed_object, without_detail
+from lcrp.decisions.seen import Seen, cells, fallen, found_object, missed_object, with_signs, without_detail
 from lcrp.values.missed import Lacking, Mechanism, Miss
 
 LAYER = "neck.Rep_p3.conv1.rbr_dense.conv"
@@ -209,3 +209,16 @@ def test_things_that_are_not_there_come_before_those_that_fall() -> None:
 def test_patches_of_found_objects_stay_small(here: Seen) -> None:
     small = without_detail(here)
     assert max(max(patch.shape[1:]) for patch in small.patches.values()) <= 16
+
+
+@pytest.mark.parametrize(
+    ("name", "composite"), [("yolov6", "epsilon_gamma_flat"), ("embedded:yolov5_scenes", "epsilon_gamma_flat")]
+)
+def test_parts_of_a_logit_are_told_by_rules_that_look_at_its_sign(name: str, composite: str) -> None:
+    """By z+ a negative logit's relevance is positive, and a miss would be carried by what is absent."""
+    network = lcrp.load(name)
+    sample = ScenesDataset("val", transform=network.transform)[0]
+    told = with_signs(network, sample)
+    assert told.composite.name == composite
+    assert (told is network) == (network.composite.name == composite)
+    assert with_signs(told, sample) is told

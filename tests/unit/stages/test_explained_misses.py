@@ -95,11 +95,16 @@ def test_the_log_counts_what_is_found_when_it_is_given_back() -> None:
     first, second = (lacking(one) for one in misses)
     lost = replace(second, returned=(replace(first.returned[0], is_found=False, num_random_found=4),))
     found = joined([packed(first), packed(lost)])
-    (line,) = _given_back(lacking_tables(found, NAMES, str)["returned"])
+    tables = lacking_tables(found, NAMES, str)
+    (line,) = _given_back(tables["lacking"], tables["returned"])
     assert line.startswith("of 2 misses compared with found objects 1 are found")
     assert line.endswith("in 5 of 20 tries")
-    assert not list(_given_back(None))
-    assert not list(_given_back(lacking_tables(joined([packed(None)]), NAMES, str)["returned"]))
+    none = lacking_tables(joined([packed(None)]), NAMES, str)
+    assert not list(_given_back(none["lacking"], none["returned"]))
+    without = joined([packed(first), packed(replace(second, concepts=(), returned=second.returned[1:]))])
+    tables = lacking_tables(without, NAMES, str)
+    (line,) = _given_back(tables["lacking"], tables["returned"])
+    assert line.startswith("of 2 misses compared with found objects 1 are found")
 
 
 def test_the_proof_in_words() -> None:

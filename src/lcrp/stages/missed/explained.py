@@ -11,9 +11,9 @@ import numpy.typing as npt
 from lcrp.decisions.auto import deeper_half, layers_with_places
 from lcrp.decisions.lacking import lacking
 from lcrp.decisions.many import annotated_names
-from lcrp.decisions.seen import Seen, found_object, missed_object, without_detail
+from lcrp.decisions.seen import Seen, found_object, missed_object, with_signs, without_detail
 from lcrp.decisions.subject import Subject
-from lcrp.errors import DataError
+from lcrp.errors import DataError, LayerError
 from lcrp.runs.kept_units import kept_units
 from lcrp.runs.run import Run
 from lcrp.stages.missed.tables import SIDES, joined
@@ -79,7 +79,11 @@ def explained_misses(
         comparing = _Comparing(subject, found, layer)
 
         def work(name: str) -> Arrays:
-            return packed(comparing.lacking(by_name[name]))
+            try:
+                return packed(comparing.lacking(by_name[name]))
+            except (LayerError, DataError) as error:
+                log.warning("object %d of %s: %s", by_name[name].number, by_name[name].key, error)
+                return packed(None)
 
         parts = []
         for part in kept_units(units, by_name, work):
@@ -87,7 +91,7 @@ def explained_misses(
             parts.append(part)
     num_bare = sum(not len(part["lacking.sample"]) for part in parts)
     if num_bare:
-        log.info("%d of them cannot be explained: no box of their class touches them", num_bare)
+        log.info("%d of them cannot be explained, most often since no box of their class touches them", num_bare)
     found_of = joined(parts or [packed(None)])
     return lacking_tables(found_of, subject.explainer.class_names, subject.dataset.key)
 
@@ -103,13 +107,16 @@ class _Comparing:
     def __init__(self, subject: Subject, found: Mapping[str, Array], layer: str | None) -> None:
         self._subject, self._found, self._layer = subject, found, layer
         self._names = annotated_names(subject.dataset)
+        self._explainer = subject.explainer
         self._searched: list[tuple[str, ...]] = []
         self._known: tuple[int, tuple[str, ...], list[Seen]] = (-1, (), [])
 
     def lacking(self, miss: Miss) -> Lacking | None:
         """What would have carried a missed object; None where no box of its class touches it."""
-        explainer, dataset = self._subject.explainer, self._subject.dataset
-        sample = dataset[miss.sample]
+        sample = self._subject.dataset[miss.sample]
+        if not self._searched:
+            self._explainer = with_signs(self._subject.explainer, sample)
+        explainer = self._explainer
         if not self._searched:
             every = {} if self._layer else layers_with_places(explainer, sample)
             self._searched = [(self._layer,)] if self._layer else [tuple(deeper_half(every)), but_first(every)]
@@ -127,7 +134,7 @@ class _Comparing:
         """Some of the objects of a class that are found, from as many pictures as there are."""
         if self._known[:2] != (class_id, layers):
             seen = []
-            with self._subject.explainer.attributor(layers) as attributor:
+            with self._explainer.attributor(layers) as attributor:
                 for place in _spread_over_pictures(self._found, class_id):
                     try:
                         sample = self._subject.dataset[int(self._found["objects.sample"][place])]

@@ -17,6 +17,7 @@ from lcrp.decisions.many import annotated_names
 from lcrp.decisions.missed_decisions import explained_miss
 from lcrp.decisions.misses import Filter
 from lcrp.decisions.rounds import parts_of
+from lcrp.decisions.seen import with_signs
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.spans import batches, spans
 from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes
@@ -112,10 +113,11 @@ def _drawn(subject: Subject, lackings: Sequence[Lacking], formats: Sequence[str]
     figures: list[Path] = []
     if not lackings:
         return figures
-    title = title_of(subject.explainer, subject.dataset.name)
+    explainer = with_signs(subject.explainer, subject.dataset[lackings[0].miss.sample])
+    title = title_of(explainer, subject.dataset.name)
     with run.progress(len(lackings), "drawing what is missed", "figures") as progress:
         for one in lackings:
-            found = explained_miss(subject.explainer, subject.dataset, one, title)
+            found = explained_miss(explainer, subject.dataset, one, title)
             stem = f"missed_{safe_name(found.source)}_{safe_name(found.class_name)}_{one.miss.number}"
             own = [run.folder / f"{stem}.{name}" for name in formats]
             draw_explanation(found, own)

@@ -28,7 +28,8 @@ def _of_boxes(tables: Mapping[str, Table]) -> Iterator[str]:
     yield _counted(objects, "objects", "missed", "are missed") + _kinds(tables["mechanisms"], "mechanism")
     yield from _worst(tables["classes"], "objects", "missed")
     yield from _weak(tables["misses"])
-    yield from _given_back(tables.get("returned"))
+    if "lacking" in tables:
+        yield from _given_back(tables["lacking"], tables["returned"])
     yield _counted(detections, "detections", "false_alarms", "are false alarms") + _kinds(tables["alarm_kinds"], "kind")
     yield from _costs(tables["tide"])
 
@@ -90,14 +91,15 @@ def _weak(misses: Table) -> Iterator[str]:
         )
 
 
-def _given_back(returned: Table | None) -> Iterator[str]:
+def _given_back(lacking: Table, returned: Table) -> Iterator[str]:
     """How many of the misses that were explained are found when absent concepts are given back."""
-    rows = [] if returned is None else [row for row in _rows(returned) if row["concepts"] == 1]
-    if rows:
+    compared = sum(row["found_objects"] > 0 for row in _rows(lacking))
+    rows = [row for row in _rows(returned) if row["concepts"] == 1]
+    if compared:
         tries, found = sum(row["random"] for row in rows), sum(row["random_found"] for row in rows)
         back = sum(row["found"] for row in rows)
         yield (
-            f"of {len(rows)} misses compared with found objects {back} are found when their first absent concept is "
+            f"of {compared} misses compared with found objects {back} are found when their first absent concept is "
             f"given back; with random concepts, changed as much, in {found} of {tries} tries"
         )
 
