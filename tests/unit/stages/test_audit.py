@@ -18,11 +18,13 @@ from lcrp.decisions.thresholds import Thresholds
 from lcrp.errors import ConfigError, DataError, TargetError
 from lcrp.runs.run import Run
 from lcrp.stages.audit.audit import audit
+from lcrp.stages.audit.carriers import at_own_place
 from lcrp.stages.audit.cutting import Cutout
-from lcrp.stages.audit.grounds import Ground, company, drawn_grounds
+from lcrp.stages.audit.grounds import Ground, Grounds, company, drawn_grounds
 from lcrp.stages.audit.objects import annotated
-from lcrp.stages.audit.reading import scores
+from lcrp.stages.audit.reading import Rows, rows_of, scores
 from lcrp.stages.audit.settings import AuditSettings
+from lcrp.stages.audit.tables import decisions
 from lcrp.stages.audit.work import AuditWork
 from lcrp.storage.evidence import read_evidence
 from lcrp.values.audit import Kind
@@ -133,6 +135,33 @@ def test_grounds_are_of_the_kinds_that_they_are_called(detector: Subject, tmp_pa
     for ground in made[1]:
         mask = ground.cutout.mask
         assert torch.allclose(ground.image[:, mask], ground.cutout.image[:, mask]), "the object is whole before all"
+
+
+def test_an_object_that_cannot_move_has_a_difference(detector: Subject, tmp_path: Path) -> None:
+    """What fills the picture goes to others' places, too, if these are its own."""
+    work = AuditWork(detector, STATISTICS, FEW, a_run(tmp_path))
+    place = int(np.flatnonzero(work.objects.is_found)[0])
+    sample = detector.dataset[int(work.objects.sample[place])]
+    size = sample.image.shape[1]
+    whole = Annotation(
+        boxes=torch.tensor([[0.0, 0, size, size]]),
+        labels=torch.tensor([int(work.objects.class_id[place])]),
+        masks=torch.ones(1, size, size, dtype=torch.bool),
+    )
+    pairs = drawn_grounds(work.objects, place, 2, seed=0)
+    grounds = Grounds(work.objects, lambda _: torch.rand(3, size, size), num_synthetic=0, seed=0).of(
+        sample, whole, 0, pairs
+    )
+    kinds = [(ground.kind, ground.is_own_place) for ground in grounds]
+    wanted = [(Kind.UNUSUAL, True), (Kind.USUAL, False), (Kind.UNUSUAL, False)]
+    assert kinds == [(Kind.OWN, True), (Kind.PLACEBO, True), *wanted, *wanted]
+    with detector.explainer.reader() as attributor:
+        found = Rows.joined([rows_of(attributor, place, int(whole.labels[0]), grounds)])
+    (difference,) = decisions(
+        np.array([place]), work.objects.sample[[place]], work.objects.class_id[[place]], found
+    ).difference
+    assert np.isfinite(difference)
+    assert [ground.kind for ground in at_own_place(grounds)] == [Kind.OWN, Kind.PLACEBO, Kind.UNUSUAL, Kind.UNUSUAL]
 
 
 def test_company_is_the_nearest_other_classes() -> None:

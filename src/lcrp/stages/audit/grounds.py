@@ -33,7 +33,8 @@ class Ground:
 
     Attributes:
         kind: of the ground.
-        is_own_place: whether it stands where it stood.
+        is_own_place: whether it was left where it stood; False of one that goes to another's place, even where it fills
+            the picture and cannot move.
         source: index of the picture that is the ground; the number of a synthetic one; the class that is taken away.
         image: [3, H, W].
         cutout: the object as it stands there.
@@ -94,10 +95,10 @@ class Grounds:
     ) -> Iterator[Ground]:
         cutout = cutout_of(sample, annotation, number)
         placebo = _in_content(sample, blurred(bare_content(sample, annotation)))
-        yield _ground(Kind.OWN, sample.index, sample.image, cutout, cutout)
-        yield _ground(Kind.PLACEBO, sample.index, placebo, cutout, cutout)
+        yield _ground(Kind.OWN, sample.index, sample.image, cutout)
+        yield _ground(Kind.PLACEBO, sample.index, placebo, cutout)
         for class_id in company(annotation, number):
-            yield _ground(Kind.COMPANY, class_id, bare(sample.image, annotation, class_id), cutout, cutout)
+            yield _ground(Kind.COMPANY, class_id, bare(sample.image, annotation, class_id), cutout)
         for host, without in pairs:
             source = int(self._objects.sample[host])
             parts = self._load(source), self._load(without)
@@ -105,13 +106,13 @@ class Grounds:
                 continue
             usual, unusual = (_in_content(sample, part) for part in parts if part is not None)
             moved = cutout.moved(*way_to(cutout.box, self._place(host, sample), sample.geometry.content()))
-            yield _ground(Kind.UNUSUAL, without, unusual, cutout, cutout)
-            yield _ground(Kind.USUAL, source, usual, moved, cutout)
-            yield _ground(Kind.UNUSUAL, without, unusual, moved, cutout)
+            yield _ground(Kind.UNUSUAL, without, unusual, cutout)
+            yield _ground(Kind.USUAL, source, usual, moved, is_own_place=False)
+            yield _ground(Kind.UNUSUAL, without, unusual, moved, is_own_place=False)
         top, left, bottom, right = sample.geometry.content()
         synthetic = synthetic_grounds((bottom - top, right - left), self._num_synthetic, self._seed)
         for kind, image in enumerate(synthetic):
-            yield _ground(Kind.SYNTHETIC, kind, _in_content(sample, image), cutout, cutout)
+            yield _ground(Kind.SYNTHETIC, kind, _in_content(sample, image), cutout)
 
     def _place(self, host: int, sample: Sample) -> Box:
         """The box of another object where its picture becomes the ground of a picture, xyxy in pixels of the input."""
@@ -135,8 +136,8 @@ def bare(image: torch.Tensor, annotation: Annotation, class_id: int | None = Non
     return filled(image, grown(masks.any(dim=0), pixels_of(MARGIN, image))) if len(masks) else image
 
 
-def _ground(kind: Kind, source: int, image: torch.Tensor, cutout: Cutout, own: Cutout) -> Ground:
-    return Ground(kind=kind, is_own_place=cutout is own, source=source, image=cutout.before(image), cutout=cutout)
+def _ground(kind: Kind, source: int, image: torch.Tensor, cutout: Cutout, *, is_own_place: bool = True) -> Ground:
+    return Ground(kind=kind, is_own_place=is_own_place, source=source, image=cutout.before(image), cutout=cutout)
 
 
 def bare_content(sample: Sample, annotation: Annotation) -> torch.Tensor:

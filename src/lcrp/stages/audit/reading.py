@@ -35,7 +35,7 @@ class Rows:
     Attributes:
         place: [R] of the object among all of the dataset.
         kind: [R] number of the ground's kind.
-        is_own_place: [R] bool, whether the object stands where it stood.
+        is_own_place: [R] bool, whether the object was left where it stood, as `Ground` has it.
         source: [R] of the ground.
         score: [R] how sure the network is of the object, in [0, 1].
         outcome: [R] number of what became of the decision.

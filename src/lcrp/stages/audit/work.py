@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 DECISIONS_PER_UNIT = 4
 GROUNDS_KEPT = 64  # in memory
-UNIT_VERSION = 1  # raised when kept results hold something else
+UNIT_VERSION = 2  # raised when kept results hold something else
 
 
 class AuditWork:
