@@ -69,7 +69,7 @@ def audit(
 
     Told is, per class, how much less sure the network is of an object in pictures without its class than in usual
     surroundings, all pasted alike, with a 95 % interval over pictures: a class needs its context where all of it lies
-    above 0.03, false discoveries controlled over classes; and which concepts carry that.
+    above 0.03, false discoveries controlled over classes, at least ten pictures each; and which concepts carry that.
 
     Args:
         model: an explainer, or anything that `load` takes.

@@ -17,6 +17,7 @@ from lcrp.values.audit import Verdict
 Array = npt.NDArray[Any]
 
 LEAST = 0.03  # of a score, which is a need
+FEWEST = 10  # pictures that a verdict rests on
 TAIL = (1 - LEVEL) / 2  # beyond either end of an interval
 
 
@@ -28,12 +29,14 @@ class Judgement:
         verdict: in words.
         difference: of scores, in usual context less in unusual.
         num_objects: decisions that it rests on.
+        num_pictures: in which these lie.
         num_needed: decisions that would probably tell, if these do not; 0 if they do, -1 where no number would.
     """
 
     verdict: Verdict
     difference: Interval
     num_objects: int
+    num_pictures: int
     num_needed: int
 
 
@@ -42,7 +45,9 @@ def judgements(classes: Sequence[tuple[Array, Array]]) -> list[Judgement]:
 
     A class needs its context where the lower end of the 95 % interval lies above `LEAST`, and the step-up procedure of
     Benjamini and Hochberg (1995) over all classes rejects that the difference is not larger; it does not where the same
-    holds of the upper end. Draws are of pictures (`mean_draws`); a p-value is the share of draws on the other side.
+    holds of the upper end. Draws are of pictures (`mean_draws`); of less than `FEWEST` pictures nothing is told. A
+    p-value is (k + 1) / (B + 1) where k of B draws lie on the other side; where none does, Student's t with the draws'
+    standard deviation, if that is smaller: B draws cannot tell small enough values for many classes.
 
     Args:
         classes: differences [N] of every class, and the picture of each.
@@ -73,11 +78,33 @@ def _judged(values: Array, images: Array) -> tuple[Judgement, tuple[float, float
         verdict=Verdict.CANNOT_TELL,
         difference=percentile_interval(value, drawn),
         num_objects=len(values),
+        num_pictures=len(np.unique(images)),
         num_needed=-1,
     )
-    if not len(drawn):
+    if one.num_pictures < FEWEST:
         return one, (math.nan, math.nan)
-    return one, (float(np.mean(drawn <= LEAST)), float(np.mean(drawn >= LEAST)))
+    far = drawn - LEAST
+    return one, (p_value(value - LEAST, far, one.num_pictures), p_value(LEAST - value, -far, one.num_pictures))
+
+
+def p_value(value: float, drawn: Array, num_images: int) -> float:
+    """Of a number, that it is not above 0, from its draws [S] of `num_images` images."""
+    below = int((drawn <= 0).sum())
+    counted = (below + 1) / (len(drawn) + 1)
+    if below:
+        return counted
+    error = float(drawn.std()) * math.sqrt(num_images / (num_images - 1))
+    return min(counted, student_tail(value / error, num_images - 1) if error else 0.0)
+
+
+def student_tail(value: float, degrees: int) -> float:
+    """How likely Student's t is above a number: with t = sqrt(degrees) tan(angle) it is cos(angle)^(degrees - 1)."""
+
+    def area(low: float) -> float:
+        angles = low + (math.pi / 2 - low) * (np.arange(4096) + 0.5) / 4096
+        return float((np.cos(angles) ** (degrees - 1)).mean() * (math.pi / 2 - low))
+
+    return area(math.atan(value / math.sqrt(degrees))) / area(-math.pi / 2)
 
 
 def _with_verdict(one: Judgement, is_more: bool, is_less: bool) -> Judgement:
@@ -86,6 +113,8 @@ def _with_verdict(one: Judgement, is_more: bool, is_less: bool) -> Judgement:
         return replace(one, verdict=Verdict.NEEDS, num_needed=0)
     if is_less and found.high < LEAST:
         return replace(one, verdict=Verdict.DOES_NOT, num_needed=0)
+    if one.num_pictures < FEWEST:
+        return one
     return replace(one, num_needed=num_needed(found, one.num_objects))
 
 

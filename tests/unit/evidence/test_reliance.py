@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lcrp.evidence.intervals import Interval, mean_interval
-from lcrp.evidence.reliance import LEAST, judgements, num_needed, rejected
+from lcrp.evidence.reliance import LEAST, judgements, num_needed, p_value, rejected, student_tail
 from lcrp.values.audit import Verdict
 
 
@@ -58,6 +58,33 @@ def test_many_classes_ask_for_more() -> None:
     assert alone.verdict is Verdict.NEEDS
     among, *_ = judgements([near, *[around(0.03, 0.1, 40)] * 30])
     assert among.verdict is Verdict.CANNOT_TELL
+
+
+def test_few_pictures_tell_nothing_however_many_objects_they_hold() -> None:
+    values, _ = around(0.2, 0.01, 60)
+    few, enough = judgements([(values, np.arange(60) % 9), (values, np.arange(60) % 10)])
+    assert (few.verdict, few.num_pictures, few.num_needed) == (Verdict.CANNOT_TELL, 9, -1)
+    assert (enough.verdict, enough.num_pictures) == (Verdict.NEEDS, 10)
+
+
+def test_no_p_value_is_zero_and_small_ones_are_students() -> None:
+    generator = np.random.default_rng(0)
+    spread = generator.standard_normal(999)
+    spread = (spread - spread.mean()) / spread.std()
+    assert p_value(1.0, 1.0 + spread, 20) == ((spread <= -1.0).sum() + 1) / 1000
+    assert 0 < p_value(9.0, 9.0 + spread, 20) < 1e-6, "1000 draws alone tell nothing below 0.001"
+    assert p_value(9.0, 9.0 + spread, 10) > 10 * p_value(9.0, 9.0 + spread, 20), "fewer pictures, heavier tails"
+
+
+@pytest.mark.parametrize(("value", "degrees", "wanted"), [(1.833, 9, 0.05), (4.297, 9, 0.001), (1.645, 4000, 0.05)])
+def test_students_tail_as_tabled(value: float, degrees: int, wanted: float) -> None:
+    assert student_tail(value, degrees) == pytest.approx(wanted, rel=5e-3)
+
+
+def test_among_many_classes_clear_needs_are_found() -> None:
+    """Of 80 classes one alone needs its context: its p-value must lie below 0.025 / 80; 1000 draws tell none."""
+    found = judgements([around(0.3, 0.05, 40), *[around(0.03, 0.1, 40)] * 79])
+    assert [one.verdict for one in found[:2]] == [Verdict.NEEDS, Verdict.CANNOT_TELL]
 
 
 def test_how_many_would_tell() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.evidence.intervals import Interval, mean_interval, share_interval
-from lcrp.evidence.reliance import judgements
+from lcrp.evidence.reliance import FEWEST, judgements
 from lcrp.stages.audit.objects import Objects
 from lcrp.stages.audit.reading import KINDS, OUTCOMES, Rows
 from lcrp.values.audit import Kind, Outcome
@@ -20,8 +20,7 @@ from lcrp.values.evidence import Table
 
 Array = npt.NDArray[Any]
 
-FEWEST = 10  # decisions of a class that is told of alone
-ALL, POOLED = "all", "fewer than 10 each"
+ALL, POOLED = "all", f"fewer than {FEWEST} pictures each"
 SMALLEST = 1e-6  # of a score, whose logit is taken
 
 
@@ -106,19 +105,19 @@ def logit(score: Array) -> Array:
     return found
 
 
-def groups(class_ids: Array, names: Sequence[str]) -> list[tuple[str, Array]]:
-    """Classes with enough decisions, then all smaller ones together: what they are called, and which they are [N]."""
-    counts = {class_id: int((class_ids == class_id).sum()) for class_id in np.unique(class_ids).tolist()}
-    large = [class_id for class_id, count in counts.items() if count >= FEWEST]
-    small = ~np.isin(class_ids, large)
-    found = [(names[class_id], class_ids == class_id) for class_id in large]
-    return [*found, (POOLED, small)] if small.any() else found
+def groups(found: Decisions, names: Sequence[str]) -> list[tuple[str, Array]]:
+    """Classes with enough pictures, then all smaller ones together: what they are called, and which they are [N]."""
+    own = {class_id: found.class_id == class_id for class_id in np.unique(found.class_id).tolist()}
+    large = {class_id: one for class_id, one in own.items() if len(np.unique(found.sample[one])) >= FEWEST}
+    small = ~np.isin(found.class_id, list(large))
+    told = [(names[class_id], one) for class_id, one in large.items()]
+    return [*told, (POOLED, small)] if small.any() else told
 
 
 def verdicts_table(found: Decisions, logits: Decisions, names: Sequence[str]) -> Table:
     """Whether every class needs its context; all of them together have no verdict."""
     known = ~np.isnan(found.difference)
-    numbered = groups(found.class_id, names)
+    numbered = groups(found, names)
     parts = [(title, own & known) for title, own in numbered]
     judged = judgements([(found.difference[own], found.sample[own]) for _, own in parts])
     by_logit = [mean_interval(logits.difference[own], found.sample[own]) for _, own in parts]
@@ -130,6 +129,7 @@ def verdicts_table(found: Decisions, logits: Decisions, names: Sequence[str]) ->
             "verdict": [str(one.verdict) for one in judged],
             **interval_columns("difference", [one.difference for one in judged], is_first=True),
             "objects": np.array([one.num_objects for one in judged], dtype=np.int64),
+            "pictures": np.array([one.num_pictures for one in judged], dtype=np.int64),
             "needed": np.array([one.num_needed for one in judged], dtype=np.int64),
             **interval_columns("logit_difference", by_logit),
         },
@@ -138,7 +138,7 @@ def verdicts_table(found: Decisions, logits: Decisions, names: Sequence[str]) ->
 
 def classes_table(found: Decisions, names: Sequence[str]) -> Table:
     """Scores of every class and their falls, the placebo's among them."""
-    parts = [(ALL, np.ones(len(found.sample), dtype=bool)), *groups(found.class_id, names)]
+    parts = [(ALL, np.ones(len(found.sample), dtype=bool)), *groups(found, names)]
     falls = {
         "placebo_fall": found.own - found.placebo,
         "unusual_fall": found.own - found.unusual,
@@ -179,7 +179,7 @@ def outcomes_table(found: Decisions, rows: Rows, names: Sequence[str]) -> Table:
     """What became of decisions before grounds of every kind, as shares of them, for all classes and for each."""
     owner = np.searchsorted(found.place, rows.place)
     lines: list[tuple[str, str, int, list[Interval]]] = []
-    for title, own in [(ALL, np.ones(len(found.sample), dtype=bool)), *groups(found.class_id, names)]:
+    for title, own in [(ALL, np.ones(len(found.sample), dtype=bool)), *groups(found, names)]:
         for number, kind in enumerate(KINDS):
             chosen = own[owner] & (rows.kind == number)
             if kind is Kind.OWN or not chosen.any():

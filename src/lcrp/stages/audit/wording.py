@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lcrp.evidence.intervals import Interval
-from lcrp.evidence.reliance import LEAST
+from lcrp.evidence.reliance import FEWEST, LEAST
 from lcrp.stages.audit.tables import POOLED, outcome_share
 from lcrp.values.audit import Kind, Outcome, Verdict
 from lcrp.values.evidence import Table
@@ -49,6 +49,9 @@ def _verdict(row: Mapping[str, Any], carrier: Mapping[str, Any] | None) -> str:
         case Verdict.DOES_NOT:
             needs = "do not need their context" if is_pooled else "does not need its context"
             return f"{name} {needs}: without it the score falls by {found}, of {counted}"
+    if row["pictures"] < FEWEST:
+        lie = f"in {row['pictures']} picture{'s' if row['pictures'] != 1 else ''}; a verdict takes {FEWEST}"
+        return f"{name}: cannot tell, the score falls by {found}, of {counted} {lie}"
     needed = f"; about {row['needed']} would tell" if row["needed"] > 0 else ""
     return f"{name}: cannot tell, the score falls by {found}, of {counted}, and {LEAST:g} counts as a need{needed}"
 
