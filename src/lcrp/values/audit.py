@@ -31,6 +31,7 @@ class Outcome(StrEnum):
 
     KEPT = "kept"
     BELOW = "below threshold"  # there is a candidate
+    REMOVED = "removed"  # there is one above the threshold, which NMS or the most detections took away
     GONE = "no candidate"
 
 

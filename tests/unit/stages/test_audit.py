@@ -22,12 +22,13 @@ from lcrp.stages.audit.carriers import at_own_place
 from lcrp.stages.audit.cutting import Cutout
 from lcrp.stages.audit.grounds import Ground, Grounds, company, drawn_grounds
 from lcrp.stages.audit.objects import annotated
-from lcrp.stages.audit.reading import Rows, rows_of, scores
+from lcrp.stages.audit.reading import Rows, _of_boxes, rows_of, scores
 from lcrp.stages.audit.settings import AuditSettings
 from lcrp.stages.audit.tables import decisions
 from lcrp.stages.audit.work import AuditWork
 from lcrp.storage.evidence import read_evidence
-from lcrp.values.audit import Kind
+from lcrp.values.audit import Kind, Outcome
+from lcrp.values.candidates import Candidates, Fate
 from lcrp.values.evidence import Table
 from lcrp.values.sample import Annotation
 
@@ -82,7 +83,10 @@ def test_differences_are_what_the_grounds_say(audited: tuple[Path, list[Path]]) 
         values = np.array([one["own"] - one["placebo"] for one in rows(tables["decisions"])])  # type: ignore[operator]
         assert row["placebo_fall"] == pytest.approx(values.mean())
     shares = rows(tables["outcomes"])
-    assert all(one["kept"] + one["below_threshold"] + one["no_candidate"] == pytest.approx(1) for one in shares)  # type: ignore[operator]
+    assert all(
+        one["kept"] + one["below_threshold"] + one["removed"] + one["no_candidate"] == pytest.approx(1)
+        for one in shares
+    )  # type: ignore[operator]
 
 
 def test_a_resumed_audit_and_one_in_parts_tell_the_same(
@@ -114,7 +118,7 @@ def test_an_untouched_ground_changes_the_score_by_rounding_alone(detector: Subje
         for image in (sample.image, cutout.before(sample.image))
     ]
     with detector.explainer.reader() as attributor:
-        found = scores(attributor, [ground.image for ground in grounds], int(annotation.labels[0]), grounds)
+        found = scores(attributor, int(annotation.labels[0]), grounds, [True] * 6)
     assert found["score"][0] > 0.1
     assert found["score"][1] == pytest.approx(found["score"][0], rel=1e-4)
     assert found["outcome"][0] == found["outcome"][1]
@@ -156,12 +160,63 @@ def test_an_object_that_cannot_move_has_a_difference(detector: Subject, tmp_path
     wanted = [(Kind.UNUSUAL, True), (Kind.USUAL, False), (Kind.UNUSUAL, False)]
     assert kinds == [(Kind.OWN, True), (Kind.PLACEBO, True), *wanted, *wanted]
     with detector.explainer.reader() as attributor:
-        found = Rows.joined([rows_of(attributor, place, int(whole.labels[0]), grounds)])
+        found = Rows.joined([rows_of(attributor, place, int(whole.labels[0]), grounds, [True] * 6)])
     (difference,) = decisions(
         np.array([place]), work.objects.sample[[place]], work.objects.class_id[[place]], found
     ).difference
     assert np.isfinite(difference)
     assert [ground.kind for ground in at_own_place(grounds)] == [Kind.OWN, Kind.PLACEBO, Kind.UNUSUAL, Kind.UNUSUAL]
+
+
+@pytest.mark.parametrize(
+    ("fates", "outcome"),
+    [
+        ([], Outcome.GONE),
+        ([Fate.BELOW_THRESHOLD, Fate.KEPT, Fate.NMS], Outcome.KEPT),
+        ([Fate.BELOW_THRESHOLD], Outcome.BELOW),
+        ([Fate.BELOW_THRESHOLD, Fate.NMS], Outcome.REMOVED),
+        ([Fate.MAX_DETECTIONS], Outcome.REMOVED),
+    ],
+)
+def test_what_nms_removes_does_not_fall_below_the_threshold(fates: list[Fate], outcome: Outcome) -> None:
+    box = torch.tensor([2.0, 2, 8, 8])
+    mask = torch.zeros(10, 10, dtype=torch.bool)
+    cutout = Cutout(image=torch.zeros(3, 10, 10), mask=mask, opacity=mask.float(), box=(2.0, 2.0, 8.0, 8.0))
+    ground = Ground(kind=Kind.UNUSUAL, is_own_place=True, source=0, image=cutout.image, cutout=cutout)
+    count = len(fates)
+    own = Candidates(
+        rows=np.arange(count + 2),
+        boxes=np.tile(box.double().numpy(), (count + 2, 1)),
+        class_ids=np.array([1] * count + [0, 2]),
+        scores=np.full(count + 2, 0.5),
+        fates=np.array([*fates, Fate.KEPT, Fate.KEPT], dtype=np.int8),
+        neighbours=np.full(count + 2, -1),
+    )
+    assert _of_boxes(own, ground, 1, np.array([True, True, False])) == (outcome, 1), "class 2 is not annotated"
+
+
+def test_false_alarms_are_of_classes_that_the_data_annotates(detector: Subject, tmp_path: Path) -> None:
+    sure = replace(detector.explainer, task=Thresholds(confidence=0.02).of(detector.explainer.task))
+    few = replace(STATISTICS, num_samples=4)
+
+    class Partly:
+        """Scenes that tell of their first class alone."""
+
+        annotated_names = (detector.dataset.class_names[0], *[""] * 5)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(detector.dataset, name)
+
+        def __len__(self) -> int:
+            return len(detector.dataset)
+
+        def __getitem__(self, index: int) -> object:
+            return detector.dataset[index]
+
+    whole = AuditWork(replace(detector, explainer=sure, identity={"case": 1}), few, FEW, a_run(tmp_path, "whole"))
+    subject = replace(detector, explainer=sure, dataset=Partly(), identity={"case": 2})
+    partly = AuditWork(subject, few, FEW, a_run(tmp_path, "partly"))
+    assert 0 <= partly.objects.false_alarms.sum() < whole.objects.false_alarms.sum()
 
 
 def test_company_is_the_nearest_other_classes() -> None:

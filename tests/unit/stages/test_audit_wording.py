@@ -4,7 +4,8 @@ import numpy as np
 
 from lcrp.evidence.reliance import FEWEST
 from lcrp.stages.audit.tables import POOLED, Decisions, verdicts_table
-from lcrp.stages.audit.wording import _verdict
+from lcrp.stages.audit.wording import _lost, _verdict
+from lcrp.values.audit import Kind
 from lcrp.values.evidence import Table
 
 
@@ -43,3 +44,14 @@ def test_a_verdict_takes_ten_pictures() -> None:
         _verdict(row, None)
         == "'boat' needs its context: without it the score falls by 0.20 (0.20 to 0.20), of 40 objects"
     )
+
+
+def test_losses_are_told_beside_the_placebos() -> None:
+    shares = {"kept": [0.8, 0.5], "below_threshold": [0.1, 0.2], "removed": [0.0, 0.1], "no_candidate": [0.1, 0.2]}
+    columns = {name: np.array(values) for name, values in shares.items()}
+    kinds = [str(Kind.PLACEBO), str(Kind.UNUSUAL)]
+    assert list(_lost(Table(name="outcomes", columns={"class": ["all"] * 2, "ground": kinds, **columns}))) == [
+        "over the placebo 20 % of the decisions are lost: 10 % have no candidate left, 10 % fall below the threshold",
+        "in pictures without the class 50 % of the decisions are lost: 20 % have no candidate left, 20 % fall below "
+        "the threshold, 10 % are removed by NMS or as too many",
+    ]

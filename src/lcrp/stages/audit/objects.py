@@ -44,7 +44,7 @@ class Objects:
         is_boxed: [N] bool, whether its box is all that is known of its outline.
         pictures: [P] indices of the pictures.
         covered: [P] share of each that objects cover.
-        false_alarms: [P] detections without an object; 0 of segmenters.
+        false_alarms: [P] detections without an object, of classes that the data annotates; 0 of segmenters.
     """
 
     sample: Array
@@ -78,15 +78,23 @@ def annotated(sample: Sample, task: Task) -> Annotation | None:
     return annotation
 
 
-def objects_in(attributor: Attributor, batch: Batch | None) -> dict[str, Array]:
-    """The objects of a batch's pictures, as arrays by the names of `Objects`; pictures without annotation tell none."""
+def objects_in(attributor: Attributor, batch: Batch | None, known: Sequence[bool]) -> dict[str, Array]:
+    """The objects of a batch's pictures, as arrays by the names of `Objects`; pictures without annotation tell none.
+
+    Args:
+        attributor: within its context.
+        batch: of pictures, or None.
+        known: [K] whether the data annotates each of the network's classes.
+    """
     parts = [_columns([], [], np.zeros((0, 4)), [], [], [])]
     if batch is not None:
         predictions = attributor.task.predictions(attributor.output(batch.images))
         for sample, row in zip(batch.samples, batch.rows, strict=True):
             annotation = annotated(sample, attributor.task)
             if annotation is not None:
-                parts.append(_of_picture(attributor.task, predictions[row], sample, annotation))
+                columns = _of_picture(attributor.task, predictions[row], sample, annotation)
+                number = _false_alarms(predictions[row], annotation, known)
+                parts.append({**columns, "false_alarms": np.array([number], dtype=np.int64)})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -104,7 +112,6 @@ def _of_picture(task: Task, prediction: Prediction, sample: Sample, annotation: 
     is_boxed = [float(masks[one].sum()) >= BOXED * size for one, size in zip(kept, sizes, strict=True)]
     columns = _columns(kept, class_ids, boxes, [one is not None for one in found], is_boxed, [sample.index])
     columns["covered"] = np.array([float(masks.any(dim=0).sum()) / (content[0] * content[1])])
-    columns["false_alarms"] = np.array([_false_alarms(prediction, annotation)], dtype=np.int64)
     return columns
 
 
@@ -130,12 +137,13 @@ def is_of_class(prediction: ClassMap, class_id: int, mask: torch.Tensor) -> bool
     return bool(found[mask.to(found.device)].double().mean() >= HALF)
 
 
-def _false_alarms(prediction: Prediction, annotation: Annotation) -> int:
+def _false_alarms(prediction: Prediction, annotation: Annotation, known: Sequence[bool]) -> int:
+    """Detections without an object; those of classes that the data does not annotate cannot be judged."""
     if not isinstance(prediction, Detections):
         return 0
     boxes, labels = prediction.boxes.double().numpy(), prediction.labels.numpy()
     matched = matching(boxes, labels, annotation.boxes.double().numpy(), annotation.labels.numpy())
-    return int((matched.objects < 0).sum())
+    return int(((matched.objects < 0) & np.asarray(known, dtype=bool)[labels]).sum())
 
 
 def _columns(

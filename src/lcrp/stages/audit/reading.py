@@ -21,6 +21,7 @@ from lcrp.evidence.matching import overlaps
 from lcrp.stages.audit.grounds import Ground
 from lcrp.stages.audit.objects import is_of_class
 from lcrp.values.audit import Kind, Outcome
+from lcrp.values.candidates import Candidates, Fate
 from lcrp.values.prediction import ClassMap
 
 Array = npt.NDArray[Any]
@@ -39,7 +40,7 @@ class Rows:
         source: [R] of the ground.
         score: [R] how sure the network is of the object, in [0, 1].
         outcome: [R] number of what became of the decision.
-        others: [R] detections that are not of the object.
+        others: [R] detections that are not of the object, of classes that the data annotates.
     """
 
     place: Array
@@ -61,9 +62,11 @@ class Rows:
         return {name: np.zeros(0, dtype=np.bool_ if name == "is_own_place" else np.int64) for name in cls.__slots__}
 
 
-def rows_of(attributor: Attributor, place: int, class_id: int, grounds: Sequence[Ground]) -> dict[str, Array]:
-    """One object before its grounds, as arrays by the names of `Rows`."""
-    said = scores(attributor, [ground.image for ground in grounds], class_id, grounds)
+def rows_of(
+    attributor: Attributor, place: int, class_id: int, grounds: Sequence[Ground], known: Sequence[bool]
+) -> dict[str, Array]:
+    """One object before its grounds, as arrays by the names of `Rows`; `known` as for `scores`."""
+    said = scores(attributor, class_id, grounds, known)
     return {
         "place": np.full(len(grounds), place),
         "kind": np.array([KINDS.index(ground.kind) for ground in grounds]),
@@ -73,17 +76,29 @@ def rows_of(attributor: Attributor, place: int, class_id: int, grounds: Sequence
     }
 
 
-def scores(
-    attributor: Attributor, images: Sequence[torch.Tensor], class_id: int, grounds: Sequence[Ground]
-) -> dict[str, Array]:
-    """What the network says of the object in V pictures: `score`, `outcome` and `others`, [V] each."""
+def scores(attributor: Attributor, class_id: int, grounds: Sequence[Ground], known: Sequence[bool]) -> dict[str, Array]:
+    """What the network says of the object before V grounds: `score`, `outcome` and `others`, [V] each.
+
+    Args:
+        attributor: within its context.
+        class_id: of the object.
+        grounds: before which it stands.
+        known: [K] whether the data annotates each of the network's classes.
+    """
     said: list[tuple[float, int, int]] = []
-    for part in few_images(torch.stack(list(images)), attributor):
+    is_known = np.asarray(known, dtype=bool)
+    for part in few_images(torch.stack([ground.image for ground in grounds]), attributor):
         output = attributor.output(part)
         own = grounds[len(said) : len(said) + len(part)]
         values = readouts(attributor, output, class_id, own)
-        fates = _outcomes(attributor, part, output, class_id, own, values)
-        said += [(value, *fate) for value, fate in zip(values, fates, strict=True)]
+        if isinstance(attributor.task, BoxDecisions):
+            candidates = read_candidates(attributor, part, output)
+            found = [_of_boxes(*pair, class_id, is_known) for pair in zip(candidates, own, strict=True)]
+        else:
+            predictions = attributor.task.predictions(output)
+            masks = zip(predictions, own, values, strict=True)
+            found = [(_of_mask(prediction, class_id, ground, value), 0) for prediction, ground, value in masks]
+        said += [(value, OUTCOMES.index(one), others) for value, (one, others) in zip(values, found, strict=True)]
     score, outcome, others = zip(*said, strict=True)
     return {"score": np.array(score), "outcome": np.array(outcome), "others": np.array(others)}
 
@@ -96,32 +111,21 @@ def readouts(attributor: Attributor, output: NetworkOutput, class_id: int, groun
     return [float(value) for value in values]
 
 
-def _outcomes(
-    attributor: Attributor,
-    images: torch.Tensor,
-    output: NetworkOutput,
-    class_id: int,
-    grounds: Sequence[Ground],
-    values: Sequence[float],
-) -> list[tuple[int, int]]:
-    """What became of the decision in each picture, and how many other detections there are."""
-    task = attributor.task
-    if not isinstance(task, BoxDecisions):
-        predictions = task.predictions(output)
-        return [
-            (OUTCOMES.index(_of_mask(prediction, class_id, ground, value)), 0)
-            for prediction, ground, value in zip(predictions, grounds, values, strict=True)
-        ]
-    found = []
-    for candidates, ground in zip(read_candidates(attributor, images, output), grounds, strict=True):
-        is_own = candidates.class_ids == class_id
-        is_own &= overlaps(candidates.boxes, np.array([ground.cutout.box]))[:, 0] >= MIN_IOU
-        is_kept = candidates.is_kept
-        outcome = Outcome.GONE
-        if is_own.any():
-            outcome = Outcome.KEPT if (is_own & is_kept).any() else Outcome.BELOW
-        found.append((OUTCOMES.index(outcome), int((is_kept & ~is_own).sum())))
-    return found
+def _of_boxes(found: Candidates, ground: Ground, class_id: int, is_known: Array) -> tuple[Outcome, int]:
+    """What became of the decision in a picture, and how many other detections there are."""
+    is_own = found.class_ids == class_id
+    is_own &= overlaps(found.boxes, np.array([ground.cutout.box]))[:, 0] >= MIN_IOU
+    others = int((found.is_kept & ~is_own & is_known[found.class_ids]).sum())
+    return _of_fates(found.fates[is_own]), others
+
+
+def _of_fates(fates: Array) -> Outcome:
+    """What became of a decision, by the fates of its candidates [N]."""
+    if not len(fates):
+        return Outcome.GONE
+    if (fates == Fate.KEPT).any():
+        return Outcome.KEPT
+    return Outcome.BELOW if (fates == Fate.BELOW_THRESHOLD).all() else Outcome.REMOVED
 
 
 def _of_mask(prediction: ClassMap, class_id: int, ground: Ground, value: float) -> Outcome:

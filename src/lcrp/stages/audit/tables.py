@@ -201,7 +201,7 @@ def outcomes_table(found: Decisions, rows: Rows, names: Sequence[str]) -> Table:
 
 
 def false_alarms_table(found: Decisions, objects: Objects, rows: Rows) -> Table:
-    """Detections that are of no object, per picture: in the pictures as they are, and before synthetic grounds."""
+    """Detections of no object, of annotated classes, per picture: as it is, and before synthetic grounds."""
     chosen = rows.kind == KINDS.index(Kind.SYNTHETIC)
     samples = found.sample[np.searchsorted(found.place, rows.place)]
     parts = {

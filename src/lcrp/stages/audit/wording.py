@@ -65,12 +65,19 @@ def _carried(row: Mapping[str, Any]) -> str:
 
 def _lost(outcomes: Table) -> Iterator[str]:
     """What became of detections."""
-    for kind, words in ((Kind.UNUSUAL, "in pictures without the class"), (Kind.SYNTHETIC, "before synthetic grounds")):
-        shares = [outcome_share(outcomes, kind, one) for one in (Outcome.KEPT, Outcome.GONE, Outcome.BELOW)]
+    grounds = (
+        (Kind.PLACEBO, "over the placebo"),
+        (Kind.UNUSUAL, "in pictures without the class"),
+        (Kind.SYNTHETIC, "before synthetic grounds"),
+    )
+    for kind, words in grounds:
+        wanted = (Outcome.KEPT, Outcome.GONE, Outcome.BELOW, Outcome.REMOVED)
+        shares = [outcome_share(outcomes, kind, one) for one in wanted]
         if not math.isnan(shares[0]):
+            removed = f", {100 * shares[3]:.0f} % are removed by NMS or as too many" if shares[3] else ""
             yield (
                 f"{words} {100 * (1 - shares[0]):.0f} % of the decisions are lost: {100 * shares[1]:.0f} % have no "
-                f"candidate left, {100 * shares[2]:.0f} % fall below the threshold"
+                f"candidate left, {100 * shares[2]:.0f} % fall below the threshold{removed}"
             )
 
 

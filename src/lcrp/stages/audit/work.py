@@ -8,7 +8,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from lcrp.attribution.boxes import BoxDecisions
 from lcrp.attribution.engine import Attributor
+from lcrp.decisions.many import annotated_names
 from lcrp.decisions.rounds import parts_of
 from lcrp.decisions.spans import batches, spans
 from lcrp.decisions.subject import StatisticsSettings, Subject
@@ -49,6 +51,7 @@ class AuditWork:
 
     def __init__(self, subject: Subject, statistics: StatisticsSettings, settings: AuditSettings, run: Run) -> None:
         self.subject, self._statistics, self._settings, self._run = subject, statistics, settings, run
+        self._known = [bool(name) for name in annotated_names(subject.dataset)]
         self.objects = self._found_objects()
         self._bare = lru_cache(maxsize=GROUNDS_KEPT)(self._bare_picture)
         self._grounds = Grounds(self.objects, self._bare, num_synthetic=settings.num_synthetic, seed=settings.seed)
@@ -81,15 +84,16 @@ class AuditWork:
         places = np.unique(rows.place)
         found = decisions(places, objects.sample[places], objects.class_id[places], rows)
         keys = [key(sample) for sample in found.sample.tolist()]
-        tables = (
+        tables = [
             verdicts_table(found, found.means(rows, logit(rows.score)), names),
             classes_table(found, names),
             outcomes_table(found, rows, names),
-            false_alarms_table(found, objects, rows),
             company_table(found, rows, names),
             decisions_table(found, objects, names, keys),
             grounds_table(found, objects, rows, names, key),
-        )
+        ]
+        if isinstance(self.subject.explainer.task, BoxDecisions):
+            tables.append(false_alarms_table(found, objects, rows))
         return found, {table.name: table for table in tables}
 
     def concepts(self, found: Decisions, verdicts: Table) -> list[ClassConcepts]:
@@ -134,7 +138,7 @@ class AuditWork:
         for place in places:
             made = self.made(place)
             if made is not None:
-                parts.append(rows_of(attributor, place, int(self.objects.class_id[place]), made[1]))
+                parts.append(rows_of(attributor, place, int(self.objects.class_id[place]), made[1], self._known))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else Rows.none()
 
     def _drawn(self) -> dict[int, list[int]]:
@@ -183,13 +187,14 @@ class AuditWork:
 
     def _stretch(self, attributor: Attributor, stretch: tuple[int, int]) -> Arrays:
         """The objects of a few pictures."""
-        parts, num_read = [objects_in(attributor, None)], 0
+        parts, num_read = [objects_in(attributor, None, self._known)], 0
         for batch in batches(self.subject, self._statistics, stretch):
             for broken in batch.broken:
                 log.warning("%s is left out: %s", broken.key, broken.reason)
             num_read += len(batch.samples)
             device = self.subject.explainer.device
-            parts += [objects_in(attributor, part) for part in parts_of(batch, device, takes_one=attributor.takes_one)]
+            few = parts_of(batch, device, takes_one=attributor.takes_one)
+            parts += [objects_in(attributor, part, self._known) for part in few]
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return {**joined, "num_read": np.array([num_read])}
 
