@@ -2,6 +2,7 @@
 
 import csv
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from lcrp.errors import ConfigError, DataError, TargetError
 from lcrp.runs.run import Run
 from lcrp.stages.audit.audit import audit
 from lcrp.stages.audit.carriers import at_own_place
+from lcrp.stages.audit.concepts import ConceptWork
 from lcrp.stages.audit.cutting import Cutout
 from lcrp.stages.audit.grounds import Ground, Grounds, company, drawn_grounds
 from lcrp.stages.audit.objects import annotated
@@ -217,6 +219,30 @@ def test_false_alarms_are_of_classes_that_the_data_annotates(detector: Subject, 
     subject = replace(detector, explainer=sure, dataset=Partly(), identity={"case": 2})
     partly = AuditWork(subject, few, FEW, a_run(tmp_path, "partly"))
     assert 0 <= partly.objects.false_alarms.sum() < whole.objects.false_alarms.sum()
+
+
+def test_concepts_are_of_decisions_in_random_order(
+    detector: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of the sorted places are of the dataset's first pictures alone."""
+    seen: dict[int, list[int]] = {}
+
+    def note(_: ConceptWork, places: Sequence[int]) -> dict[str, np.ndarray]:
+        seen[int(work.objects.class_id[places[0]])] = list(places)
+        return {"samples": np.zeros(0, dtype=np.int64)}
+
+    monkeypatch.setattr(ConceptWork, "relevance", note)
+    monkeypatch.setattr("lcrp.stages.audit.work.MOST_DECISIONS", 4)
+    work = AuditWork(detector, STATISTICS, replace(FEW, num_objects=40), a_run(tmp_path))
+    places = np.flatnonzero(work.objects.is_found)
+    class_ids = work.objects.class_id[places]
+    found = decisions(places, work.objects.sample[places], class_ids, Rows.joined([Rows.none()]))
+    names = [detector.explainer.class_names[class_id] for class_id in np.unique(class_ids)]
+    work.concepts(found, Table(name="verdicts", columns={"class": names, "verdict": ["cannot tell"] * len(names)}))
+    for class_id, chosen in seen.items():
+        own = places[class_ids == class_id]
+        assert chosen == np.random.default_rng([0, class_id]).permutation(own)[:4].tolist()
+    assert any(chosen != sorted(chosen) for chosen in seen.values())
 
 
 def test_company_is_the_nearest_other_classes() -> None:

@@ -3,8 +3,10 @@
 import numpy as np
 
 from lcrp.evidence.reliance import FEWEST
-from lcrp.stages.audit.tables import POOLED, Decisions, verdicts_table
-from lcrp.stages.audit.wording import _lost, _verdict
+from lcrp.stages.audit.concepts import ClassConcepts, concepts_table
+from lcrp.stages.audit.reading import KINDS, Rows
+from lcrp.stages.audit.tables import POOLED, Decisions, company_table, verdicts_table
+from lcrp.stages.audit.wording import _carried, _company, _lost, _verdict
 from lcrp.values.audit import Kind
 from lcrp.values.evidence import Table
 
@@ -55,3 +57,51 @@ def test_losses_are_told_beside_the_placebos() -> None:
         "in pictures without the class 50 % of the decisions are lost: 20 % have no candidate left, 20 % fall below "
         "the threshold, 10 % are removed by NMS or as too many",
     ]
+
+
+def concepts(without: list[list[float]]) -> ClassConcepts:
+    """Twelve decisions that score 0.9, 0.8 over the placebo and 0.4 elsewhere; less these without each concept."""
+    scores = np.tile([0.9, 0.8, 0.4], (12, 1))
+    noise = 0.01 * np.resize([-1.0, 1.0], 12)[:, None, None] * np.array([0.0, 1.0, 0.0])
+    return ClassConcepts(
+        class_id=0,
+        samples=np.arange(12),
+        relevance=np.zeros((12, 3, 9)),
+        taylor=np.zeros((12, 3, 9)),
+        outside=np.zeros((12, 3)),
+        share=np.zeros((12, 3)),
+        chosen=tuple(range(3, 3 + len(without))),
+        scores=scores,
+        without=scores[:, None] - np.array(without) + noise,
+    )
+
+
+def test_a_carrier_surely_cuts_the_fall_and_is_needed_in_usual_surroundings() -> None:
+    """One that is not needed only lifts scores elsewhere; a cut within its interval of 0 is none."""
+    found = concepts([[0, -0.05, -0.30], [0, 0.20, 0.05], [0, 0.002, 0.0]])
+    assert found.carrier == 4
+    assert [row["is_carrier"] for row in rows(concepts_table([found], ["boat"], "deep"))] == [0, 1, 0]
+    assert concepts([[0, -0.05, -0.30]]).carrier is None
+    assert concepts([[0, 0.002, 0.0]]).carrier is None
+    (row,) = [row for row in rows(concepts_table([found], ["boat"], "deep")) if row["is_carrier"]]
+    assert _carried({**row, "cut_low": 0.14, "cut_high": 0.16}) == (
+        "concept 4 of deep carries 0.15 (0.14 to 0.16) of it at 12 decisions (set to zero, it costs the score 0.20 in "
+        "usual surroundings, 0.05 in others)"
+    )
+
+
+def test_company_is_named_of_enough_pictures() -> None:
+    for count, is_named in ((FEWEST - 1, False), (FEWEST, True)):
+        found = of_pictures(np.arange(40) % count)
+        lone = Rows(
+            place=found.place,
+            kind=np.full(40, KINDS.index(Kind.COMPANY)),
+            is_own_place=np.ones(40, dtype=bool),
+            source=np.ones(40, dtype=np.int64),
+            score=found.own - 0.2,
+            outcome=np.zeros(40, dtype=np.int64),
+            others=np.zeros(40, dtype=np.int64),
+        )
+        table = company_table(found, lone, ["boat", "person"])
+        assert table.columns["pictures"].tolist() == [count]
+        assert bool(list(_company(table))) == is_named

@@ -75,14 +75,29 @@ class ClassConcepts:
         assert self.without is not None
         return fall(self.scores)[:, None] - fall(np.moveaxis(self.without, 1, 2))
 
+    def losses(self) -> Array:
+        """What the score loses without each of the chosen, [N, K, V]."""
+        assert self.scores is not None
+        assert self.without is not None
+        lost: Array = self.scores[:, None] - self.without
+        return lost
+
     @property
     def carrier(self) -> int | None:
-        """The concept without which the fall is smallest; None where none makes it smaller."""
+        """The concept without which the fall is smallest, of those that surely cut it and that usual surroundings need.
+
+        The whole 95 % interval of the cut lies above 0, and setting it to zero costs the score over the placebo: what
+        only lifts scores elsewhere carries nothing. None where there is no such concept.
+        """
         if not self.chosen or self.without is None:
             return None
-        mean = self.cuts().mean(axis=0)
-        best = int(mean.argmax())
-        return self.chosen[best] if mean[best] > 0 else None
+        cuts, usual = self.cuts(), self.losses()[:, :, 1].mean(axis=0)
+        places = [
+            place
+            for place in range(len(self.chosen))
+            if usual[place] > 0 and mean_interval(cuts[:, place], self.samples).low > 0
+        ]
+        return self.chosen[max(places, key=lambda place: cuts[:, place].mean())] if places else None
 
 
 class ConceptWork:
@@ -155,18 +170,18 @@ def concepts_table(found: Sequence[ClassConcepts], names: Sequence[str], layer: 
     for one in found:
         if one.scores is None or one.without is None:
             continue
-        lost = one.scores[:, None] - one.without  # [N, K, V]
+        lost = one.losses()
         cuts = one.cuts()
         falls = fall(one.relevance)
         order = np.argsort(-cuts.mean(axis=0), kind="stable").tolist()
-        for rank, place in enumerate(order):
+        for place in order:
             concept = one.chosen[place]
             lines.append(
                 {
                     "class": names[one.class_id],
                     "layer": layer,
                     "concept": concept,
-                    "is_carrier": int(rank == 0 and concept == one.carrier),
+                    "is_carrier": int(concept == one.carrier),
                     "relevance": float(one.relevance[:, 0, concept].mean()),
                     "relevance_fall": float(falls[:, concept].mean()),
                     "taylor_fall": float(fall(one.taylor)[:, concept].mean()),

@@ -221,14 +221,15 @@ def company_table(found: Decisions, rows: Rows, names: Sequence[str]) -> Table:
     pairs = set(zip(found.class_id[owner].tolist(), rows.source[chosen].tolist(), strict=True))
     for class_id, other in sorted(pairs):
         own = (found.class_id[owner] == class_id) & (rows.source[chosen] == other)
-        lines.append(
-            (names[class_id], names[other], int(own.sum()), mean_interval(falls[own], found.sample[owner[own]]))
-        )
+        samples = found.sample[owner[own]]
+        counts = int(own.sum()), len(np.unique(samples))
+        lines.append((names[class_id], names[other], counts, mean_interval(falls[own], samples)))
     lines.sort(key=lambda line: -line[3].value)
     columns: dict[str, Any] = {
         "class": [line[0] for line in lines],
         "without": [line[1] for line in lines],
-        "objects": np.array([line[2] for line in lines], dtype=np.int64),
+        "objects": np.array([line[2][0] for line in lines], dtype=np.int64),
+        "pictures": np.array([line[2][1] for line in lines], dtype=np.int64),
         **interval_columns("fall", [line[3] for line in lines]),
     }
     return Table(name="company", columns=columns)

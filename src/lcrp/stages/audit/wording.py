@@ -58,8 +58,9 @@ def _verdict(row: Mapping[str, Any], carrier: Mapping[str, Any] | None) -> str:
 
 def _carried(row: Mapping[str, Any]) -> str:
     return (
-        f"concept {row['concept']} of {row['layer']} carries {row['cut']:.2f} of it (set to zero, it costs the score "
-        f"{row['usual_loss']:.2f} in usual surroundings, {row['unusual_loss']:.2f} in others)"
+        f"concept {row['concept']} of {row['layer']} carries {_interval(row, 'cut')} of it at {row['decisions']} "
+        f"decisions (set to zero, it costs the score {row['usual_loss']:.2f} in usual surroundings, "
+        f"{row['unusual_loss']:.2f} in others)"
     )
 
 
@@ -82,8 +83,8 @@ def _lost(outcomes: Table) -> Iterator[str]:
 
 
 def _company(company: Table) -> Iterator[str]:
-    """Classes whose objects others need."""
-    needed = [row for row in _rows(company) if row["fall_low"] > LEAST][:LISTED]
+    """Classes whose objects others need, of pairs that enough pictures tell of."""
+    needed = [row for row in _rows(company) if row["fall_low"] > LEAST and row["pictures"] >= FEWEST][:LISTED]
     if needed:
         listed = "; ".join(f"'{row['class']}' without '{row['without']}' {_interval(row, 'fall')}" for row in needed)
         yield f"scores fall most without the objects of another class: {listed}"

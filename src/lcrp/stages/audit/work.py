@@ -103,10 +103,11 @@ class AuditWork:
         class_ids = [one for one in np.unique(found.class_id).tolist() if names[one] in told] if count else []
         units = self._units("audit_concepts", {**self._settings.identity(), "layer": self.subject.explainer.layer})
         looking = ConceptWork(self.subject, self.objects, self.made)
+        drawn, kept = self._drawn(), set(found.place.tolist())
         known: list[ClassConcepts] = []
         with self._run.progress(len(class_ids), "concepts", "classes") as progress:
             for class_id in progress.counted(class_ids):
-                places = found.place[found.class_id == class_id][:MOST_DECISIONS].tolist()
+                places = [place for place in drawn[class_id] if place in kept][:MOST_DECISIONS]
                 unit = f"relevance_{class_id:04d}"
                 (arrays,) = kept_units(units, [unit], lambda _, own=places: looking.relevance(own))  # type: ignore[misc]
                 if not len(arrays["samples"]):
