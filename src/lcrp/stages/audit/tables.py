@@ -52,10 +52,11 @@ class Decisions:
 
     @property
     def difference(self) -> Array:
-        """Score in usual surroundings less that in others, pasted alike: the mean of both places.
+        """Score in usual surroundings less that in others, each pasted: the mean of both places.
 
-        The difference of two falls, from its own picture, of which the effect of the seam is in both. An object that
-        fills the picture cannot move: its other places are its own, `moved` equals `unusual`, and it counts as any.
+        The difference of two falls, from its own picture, of which the effect of the seam is in both; that of the blur
+        is in the placebo's alone. An object that fills the picture cannot move: its other places are its own, `moved`
+        equals `unusual`, and it counts as any.
         """
         found: Array = (self.placebo - self.unusual + self.usual - self.moved) / 2
         return found
