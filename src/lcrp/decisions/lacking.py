@@ -23,7 +23,6 @@ from lcrp.attribution.task import annotation_of
 from lcrp.composites.spec import GRADIENT
 from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.seen import LEAST_OPENED, Seen, box_task, fallen
-from lcrp.errors import LayerError
 from lcrp.evidence.matching import matching
 from lcrp.models.library import LibraryNetwork, opened
 from lcrp.values.geometry import Box
@@ -46,7 +45,7 @@ Place = tuple[slice, slice]
 
 def lacking(
     explainer: Explainer, sample: Sample, miss: Miss, here: Seen, found: Sequence[Seen], layers: Sequence[str]
-) -> Lacking:
+) -> Lacking | None:
     """What would have carried a missed object.
 
     It is compared with found objects whose relevance passes the same layer: those that another level of a pyramid
@@ -60,8 +59,13 @@ def lacking(
         here: how layers see it.
         found: how they see objects of its class that are found.
         layers: that may be told.
+
+    Returns:
+        None where none of the layers shows concepts of it at places of the picture.
     """
     searched = _passed(here, layers)
+    if not searched:
+        return None
     told = Lacking(
         miss=miss,
         row=here.explained.row,
@@ -195,15 +199,9 @@ class _Try:
 
 
 def _passed(here: Seen, layers: Sequence[str]) -> list[str]:
-    """The layers that most of an object's relevance passes, in the order in which they run.
-
-    Raises:
-        LayerError: none of them shows concepts at places of the picture.
-    """
+    """The layers that most of an object's relevance passes, in the order in which they run."""
     shares = {layer: min(abs(here.layer_shares[layer]), 1.0) for layer in layers if layer in here.layer_shares}
-    if not shares:
-        raise LayerError(f"no layer among {', '.join(layers)} shows concepts of '{here.key}' at places of the picture")
-    return [layer for layer, share in shares.items() if share >= TAKES_PART * max(shares.values())]
+    return [layer for layer, share in shares.items() if share >= TAKES_PART * max(shares.values()) > 0]
 
 
 def _passes(found: Seen, layer: str) -> bool:

@@ -112,7 +112,7 @@ class _Comparing:
         self._known: tuple[int, tuple[str, ...], list[Seen]] = (-1, (), [])
 
     def lacking(self, miss: Miss) -> Lacking | None:
-        """What would have carried a missed object; None where no box of its class touches it."""
+        """What would have carried a missed object; None where no box of its class touches it, or no layer tells."""
         sample = self._subject.dataset[miss.sample]
         if not self._searched:
             self._explainer = with_signs(self._subject.explainer, sample)
@@ -126,7 +126,7 @@ class _Comparing:
             with explainer.attributor(layers) as attributor:
                 here = missed_object(attributor, sample, miss, self._names)
             told = None if here is None else lacking(explainer, sample, miss, here, found, layers)
-            if told is None or told.num_found or not found:
+            if here is None or (told is not None and (told.num_found or not found)):
                 break
         return told
 
