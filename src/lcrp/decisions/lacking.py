@@ -87,8 +87,11 @@ def lacking(
         tries = [_Try(here, comparable[layer], layer, gradients[layer]) for layer in searched]
         first = [one.given_back(attributor, sample, miss, [one.first(1)])[0] for one in tries]
         scores = [-1.0 if math.isnan(score) else score for score, _ in first]  # NaN: no box is kept
-        best = max(range(len(tries)), key=lambda number: (scores[number], abs(here.layer_shares[searched[number]])))
-        chosen = tries[best]
+        order = [
+            (one.num_absent > 0, score, abs(here.layer_shares[one.layer]))
+            for one, score in zip(tries, scores, strict=True)
+        ]
+        chosen = tries[order.index(max(order))]
         return _of_layer(
             told,
             here,
@@ -114,6 +117,7 @@ class _Try:
         self._found = torch.stack([one.added[layer] for one in found]).mean(dim=0)
         carries = self._found > CARRIES * self._found.clamp(min=0).sum()
         self._absent = carries & (self._found > here.added[layer]) & (self._gain > 0)
+        self.num_absent = int(self._absent.sum())
         ranks = torch.where(self._absent, self._gain, -torch.inf)
         self._order = ranks.argsort(descending=True, stable=True)  # those that are not absent come last
 
@@ -153,8 +157,7 @@ class _Try:
     def proof(self, attributor: Attributor, sample: Sample, miss: Miss) -> Iterator[Returned]:
         """What giving back does, beside random concepts by changes of the same norm."""
         generator = torch.Generator().manual_seed(miss.sample * 1009 + miss.number)
-        num_absent = int(self._absent.sum())
-        for count in [count for count in GIVEN_BACK if count <= num_absent]:
+        for count in [count for count in GIVEN_BACK if count <= self.num_absent]:
             own = self.first(count)
             others = list(self._random(count, float(own.norm()), generator))
             (score, is_found), *random = self.given_back(attributor, sample, miss, [own, *others])
@@ -240,11 +243,8 @@ def _finds(prediction: Detections, sample: Sample, miss: Miss) -> bool:
 
 def _threshold(explainer: Explainer) -> float:
     """Above which a score is detected; NaN where a library's network has thresholds of its own."""
-    return (
-        float("nan")
-        if isinstance(explainer.network, LibraryNetwork)
-        else float(getattr(explainer.task, "confidence", math.nan))
-    )
+    has_own = isinstance(explainer.network, LibraryNetwork)
+    return math.nan if has_own else float(getattr(explainer.task, "confidence", math.nan))
 
 
 def _taken_for(miss: Miss, class_names: Sequence[str]) -> str:

@@ -15,9 +15,10 @@ from lcrp.attribution.pixels import touched_pixels
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.decision import View, explanation_of
+from lcrp.decisions.explained import title_of
 from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.lacking import SHOWN
-from lcrp.decisions.seen import LEAST_OPENED, box_task
+from lcrp.decisions.seen import LEAST_OPENED, box_task, with_signs
 from lcrp.errors import DataError
 from lcrp.models.library import opened
 from lcrp.values.explanation import Explanation, Reference
@@ -25,19 +26,19 @@ from lcrp.values.missed import Example, Lacking
 from lcrp.values.sample import Sample
 
 
-def explained_miss(explainer: Explainer, dataset: Dataset, lacking: Lacking, title: str) -> Explanation:
+def explained_miss(explainer: Explainer, dataset: Dataset, lacking: Lacking) -> Explanation:
     """A missed object, explained by its best box.
 
     Args:
         explainer: the network.
         dataset: in which it was missed, and others were found.
         lacking: what would have carried it.
-        title: model, weights, data and composite in words.
 
     Raises:
         DataError: its picture cannot be read.
     """
     miss, sample = lacking.miss, dataset[lacking.miss.sample]
+    explainer = with_signs(explainer, sample)
     absent = [one.concept for one in lacking.concepts[:SHOWN]]
     shown = tuple(dict.fromkeys((*absent, *lacking.speaking)))
     choice = ConceptChoice(mode="relevance", layer=lacking.layer, n_concepts=len(shown), n_references=0, concepts=shown)
@@ -70,8 +71,7 @@ def explained_miss(explainer: Explainer, dataset: Dataset, lacking: Lacking, tit
         )
         for one in found.concepts
     )
-    share = found.layer_share if explainer.composite.is_lrp else float("nan")
-    return replace(found, title=title, concepts=concepts, layer_share=share, missed=lacking)
+    return replace(found, title=title_of(explainer, dataset.name), concepts=concepts, missed=lacking)
 
 
 def _references(attributor: Attributor, dataset: Dataset, lacking: Lacking) -> Mapping[int, Sequence[Reference]]:

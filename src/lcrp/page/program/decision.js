@@ -5,7 +5,7 @@ import { index } from "./data.js";
 import { h, own, percent } from "./dom.js";
 import { conceptName, decisionById, decisionLayer, decisions, misses, shareIn, verdict } from "./model.js";
 import { badge, crops, outsideBar, saving, shareBar } from "./parts.js";
-import { stage } from "./stage.js";
+import { mapRows, stage } from "./stage.js";
 import { missView } from "./missed.js";
 import { missing } from "./missing.js";
 
@@ -22,23 +22,11 @@ export function decisionView() {
   const layer = decisionLayer();
   const shown = stage(decision);
   const most = Math.max(...facts.concepts.map((/** @type {any} */ one) => Math.abs(one.share)));
-  let fixed = 0;
-  const rows = facts.concepts.map((/** @type {any} */ one, /** @type {number} */ at) => {
-    const choose = h("button", { type: "button", class: "choose", "aria-pressed": "false", onclick: () => fix(fixed === at + 1 ? 0 : at + 1) }, h("kbd", {}, at + 1), h("span", { class: "hidden" }, ` show relevance through ${conceptName(layer, one.concept)}`));
-    return h("li", { onpointerenter: () => shown.show(at + 1), onpointerleave: () => shown.show(fixed) },
-      h("div", { class: "line" }, choose, h("a", { class: "name", href: href(["concept", layer.name, one.concept], { class: facts.class }) }, own(conceptName(layer, one.concept))),
-        shareBar(one.share, most), h("span", { class: "number" }, percent(one.share)), outsideBar(one.outside)),
-      crops(layer, one.concept, 6, facts.class_id));
-  });
-  const fix = (/** @type {number} */ map) => {
-    fixed = map <= rows.length ? map : 0;
-    shown.show(fixed);
-    rows.forEach((/** @type {HTMLElement} */ row, /** @type {number} */ at) => {
-      row.classList.toggle("fixed", at + 1 === fixed);
-      row.querySelector("button")?.setAttribute("aria-pressed", String(at + 1 === fixed));
-    });
-  };
-  shown.listen((at) => rows.forEach((/** @type {HTMLElement} */ row, /** @type {number} */ here) => row.classList.toggle("here", here === at)));
+  const { rows, fix } = mapRows(shown, layer, facts.concepts, (one, choose, name) => [
+    h("div", { class: "line" }, choose, h("a", { class: "name", href: href(["concept", layer.name, one.concept], { class: facts.class }) }, own(name)),
+      shareBar(one.share, most), h("span", { class: "number" }, percent(one.share)), outsideBar(one.outside)),
+    crops(layer, one.concept, 6, facts.class_id),
+  ]);
   const step = (/** @type {number} */ by) => {
     const next = decisions[number + by];
     if (next) go(href(["decision", next.id]));

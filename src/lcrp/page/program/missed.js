@@ -5,7 +5,7 @@ import { index } from "./data.js";
 import { counted, h, own, percent, svg } from "./dom.js";
 import { conceptName, decisions, layerOf, layers, misses } from "./model.js";
 import { badge, cropRow, outsideBar, saving, score } from "./parts.js";
-import { stage } from "./stage.js";
+import { mapRows, stage } from "./stage.js";
 
 const LISTED = 12; // classes
 const ALL = "all"; // classes together
@@ -17,25 +17,14 @@ export function missView(miss) {
   const layer = layerOf(miss);
   const isHere = layers.includes(layer);
   const shown = stage(miss);
-  let fixed = 0;
-  const rows = missed.concepts.map((/** @type {any} */ one, /** @type {number} */ at) => {
-    const name = conceptName(layer, one.concept);
-    const choose = h("button", { type: "button", class: "choose", "aria-pressed": "false", onclick: () => fix(fixed === at + 1 ? 0 : at + 1) }, h("kbd", {}, at + 1), h("span", { class: "hidden" }, ` show relevance through ${name}`));
+  const { rows, fix } = mapRows(shown, layer, missed.concepts, (one, choose, name) => {
     const references = one.references.map(([sample, classId, share], /** @type {number} */ place) => ({ sample, classId, item: 0, score: share, box: null, image: one.image ?? undefined, place }));
-    return h("li", { onpointerenter: () => shown.show(at + 1), onpointerleave: () => shown.show(fixed) },
+    return [
       h("div", { class: "line" }, choose, isHere ? h("a", { class: "name", href: href(["concept", layer.name, one.concept], { class: facts.class }) }, own(name)) : h("span", { class: "name" }, own(name))),
       h("p", { class: "small" }, one.text),
-      cropRow(name, references));
+      cropRow(name, references),
+    ];
   });
-  const fix = (/** @type {number} */ map) => {
-    fixed = map <= rows.length ? map : 0;
-    shown.show(fixed);
-    rows.forEach((/** @type {HTMLElement} */ row, /** @type {number} */ at) => {
-      row.classList.toggle("fixed", at + 1 === fixed);
-      row.querySelector("button")?.setAttribute("aria-pressed", String(at + 1 === fixed));
-    });
-  };
-  shown.listen((at) => rows.forEach((/** @type {HTMLElement} */ row, /** @type {number} */ here) => row.classList.toggle("here", here === at)));
   const step = (/** @type {number} */ by) => misses[number + by] && go(href(["decision", misses[number + by].id]));
   const isMarked = marks().includes(miss.id);
   return {

@@ -153,3 +153,29 @@ function paintMask(canvas, cells, [rows, columns]) {
     }
   context.putImageData(pixels, 0, 0);
 }
+
+/**
+ * Rows of concepts whose maps are laid over the picture: while pointed at, and for good when chosen, by key or button.
+ * @param {any} shown what `stage` made
+ * @param {any} layer of the concepts
+ * @param {any[]} concepts
+ * @param {(one: any, choose: HTMLElement, name: string) => any[]} content of a row
+ */
+export function mapRows(shown, layer, concepts, content) {
+  let fixed = 0;
+  const rows = concepts.map((one, at) => {
+    const name = conceptName(layer, one.concept);
+    const choose = h("button", { type: "button", class: "choose", "aria-pressed": "false", onclick: () => fix(fixed === at + 1 ? 0 : at + 1) }, h("kbd", {}, at + 1), h("span", { class: "hidden" }, ` show relevance through ${name}`));
+    return h("li", { onpointerenter: () => shown.show(at + 1), onpointerleave: () => shown.show(fixed) }, content(one, choose, name));
+  });
+  const fix = (/** @type {number} */ map) => {
+    fixed = map <= rows.length ? map : 0;
+    shown.show(fixed);
+    rows.forEach((row, at) => {
+      row.classList.toggle("fixed", at + 1 === fixed);
+      row.querySelector("button")?.setAttribute("aria-pressed", String(at + 1 === fixed));
+    });
+  };
+  shown.listen((/** @type {number} */ at) => rows.forEach((row, here) => row.classList.toggle("here", here === at)));
+  return { rows, fix };
+}

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from lcrp.decisions.missed_decisions import explained_miss
-from lcrp.decisions.seen import with_signs
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.subject import Subject
 from lcrp.errors import DataError
@@ -69,11 +68,10 @@ def with_misses(subject: Subject, settings: ExploreSettings, found: Decided, tab
     pictures, misses = list(found.pictures), []
     lackings = _chosen(subject, settings, tables) if settings.num_decisions else []
     if lackings:
-        explainer = with_signs(subject.explainer, subject.dataset[lackings[0].miss.sample])
         with run.progress(len(lackings), "explaining what is missed", "objects") as progress:
             for lacking in lackings:
                 try:
-                    explanation = explained_miss(explainer, subject.dataset, lacking, "")
+                    explanation = explained_miss(subject.explainer, subject.dataset, lacking)
                 except DataError as error:
                     log.warning("a miss is left out: %s", error)
                 else:

@@ -116,11 +116,9 @@ class _Comparing:
         sample = self._subject.dataset[miss.sample]
         if not self._searched:
             self._explainer = with_signs(self._subject.explainer, sample)
-        explainer = self._explainer
-        if not self._searched:
-            every = {} if self._layer else layers_with_places(explainer, sample)
+            every = {} if self._layer else layers_with_places(self._explainer, sample)
             self._searched = [(self._layer,)] if self._layer else [tuple(deeper_half(every)), but_first(every)]
-        told: Lacking | None = None
+        explainer, told = self._explainer, None
         for layers in self._searched:  # more of them, where no found object passes the deeper ones that this one passes
             found = self._found_objects(miss.class_id, layers)
             with explainer.attributor(layers) as attributor:

@@ -12,12 +12,11 @@ import numpy.typing as npt
 from lcrp.attribution.boxes import BoxDecisions
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Task
-from lcrp.decisions.explained import layer_of, title_of
+from lcrp.decisions.explained import layer_of
 from lcrp.decisions.many import annotated_names
 from lcrp.decisions.missed_decisions import explained_miss
 from lcrp.decisions.misses import Filter
 from lcrp.decisions.rounds import parts_of
-from lcrp.decisions.seen import with_signs
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.spans import batches, spans
 from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes
@@ -113,16 +112,18 @@ def _drawn(subject: Subject, lackings: Sequence[Lacking], formats: Sequence[str]
     figures: list[Path] = []
     if not lackings:
         return figures
-    explainer = with_signs(subject.explainer, subject.dataset[lackings[0].miss.sample])
-    title = title_of(explainer, subject.dataset.name)
     with run.progress(len(lackings), "drawing what is missed", "figures") as progress:
         for one in lackings:
-            found = explained_miss(explainer, subject.dataset, one, title)
+            progress.advance(1)
+            try:
+                found = explained_miss(subject.explainer, subject.dataset, one)
+            except DataError as error:  # its picture was readable a moment ago
+                log.warning("no figure of a miss: %s", error)
+                continue
             stem = f"missed_{safe_name(found.source)}_{safe_name(found.class_name)}_{one.miss.number}"
             own = [run.folder / f"{stem}.{name}" for name in formats]
             draw_explanation(found, own)
             figures += own
-            progress.advance(1)
     return figures
 
 
