@@ -32,11 +32,14 @@ def test_parts_of_a_pass_are_put_together(lcrp: CommandLine, tmp_path: Path) -> 
     assert len(figures) == len(whole["lacking.csv"].splitlines()) - 1 == 2
     for path in (tmp_path / "outputs" / "evidence").glob("*/*.npz"):
         path.unlink()
-    for index in (0, 1):
+    explained = []
+    for index, said in ((0, "once more explains its part"), (1, "without shard"), (0, "without shard")):
         part = lcrp(*FEW, "shard.count=2", f"shard.index={index}")
         assert part.code == 0
-        assert any("the same command without shard writes the tables" in line for line in part.out)
+        assert any(f"the same command {said}" in line for line in part.out)
         assert not tables(made(tmp_path))
+        explained.append(len(list((tmp_path / "outputs" / "evidence").glob("*/lacking_*.npz"))))
+    assert explained == [0, 1, 2]
     again = lcrp(*FEW)
     assert any("going on with what is kept" in line for line in again.out)
     assert tables(made(tmp_path)) == whole

@@ -38,6 +38,7 @@ CARRIES = 0.01  # of all that speaks for found objects, from which on a concept 
 SILENT = 1e-3  # of the largest change of a concept, up to which one counts as unchanged
 NUM_RANDOM = 10  # sets of other concepts that are given back instead
 TAKES_PART = 0.5  # of the largest share of relevance, from which on a layer is searched
+LEAST_PASSED = 0.2  # share of a found object's relevance that passes a layer, from which on it is compared there
 
 Array = npt.NDArray[Any]
 Place = tuple[slice, slice]
@@ -209,7 +210,7 @@ def _passed(here: Seen, layers: Sequence[str]) -> list[str]:
 
 def _passes(found: Seen, layer: str) -> bool:
     """Whether the relevance of a found object passes a layer."""
-    return abs(found.layer_shares.get(layer, 0.0)) >= TAKES_PART
+    return abs(found.layer_shares.get(layer, 0.0)) >= LEAST_PASSED
 
 
 def _unlike(one: Box, other: Box) -> float:

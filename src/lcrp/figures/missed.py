@@ -50,13 +50,13 @@ def note(lacking: Lacking, class_name: str) -> str:
 def proof(lacking: Lacking, class_name: str) -> str:
     """What giving back activation does, in a sentence."""
     if not lacking.num_found:
-        return f"No {class_name} is found, by the same layers, with which it could be compared"
+        return f"No {class_name} is found by the same layers with which it could be compared"
     known = {one.num_concepts: one for one in lacking.returned}
     if not lacking.concepts or 1 not in known:
         return "No concept would add to it, as far as a found one tells"
     first = known[1]
     what = f"concept {lacking.concepts[0].concept}"
-    told = f"With {what} as in a found {class_name} it {_outcome(first)}"
+    told = f"With {what} as in a found {class_name} it {_outcome(first, lacking.threshold)}"
     if first.num_random:
         told += f"; with random concepts changed as much in {first.num_random_found} of {first.num_random} tries"
     if not first.is_found:
@@ -65,7 +65,7 @@ def proof(lacking: Lacking, class_name: str) -> str:
         if found is None:
             return f"{told}; nor with all concepts of the layer"
         which = f"{found.num_concepts} concepts" if found.num_concepts else "all concepts of the layer"
-        told += f"; with {which} it {_outcome(found)}"
+        told += f"; with {which} it {_outcome(found, lacking.threshold)}"
     return told
 
 
@@ -83,9 +83,12 @@ def falls(lacking: Lacking, class_name: str) -> list[str]:
 
 
 def layer_note(lacking: Lacking) -> str:
-    """Of which layer concepts are told."""
-    share = "" if isnan(lacking.layer_share) else f", through which {percent(lacking.layer_share)} of its logit passes"
-    return f"Concepts are of layer {lacking.layer}{share}"
+    """Of which layer concepts are told, and what all of them add to the logit."""
+    told = f"Concepts are of layer {lacking.layer}"
+    if isnan(lacking.layer_share):
+        return told
+    added = signed(lacking.layer_share * abs(lacking.logit))
+    return f"{told}, which adds {added} to a logit of {signed(lacking.logit)}: the rest are biases and other paths"
 
 
 def concept_title(concept: ConceptExplanation, class_name: str) -> tuple[str, str]:
@@ -135,7 +138,8 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", MINUS)
 
 
-def _outcome(one: Returned) -> str:
-    if isnan(one.score):
-        return "is not found"
-    return f"{'is found' if one.is_found else 'is not found'} ({number(one.score)})"
+def _outcome(one: Returned, threshold: float) -> str:
+    if one.is_found or isnan(one.score):
+        return "is not found" if not one.is_found else f"is found ({number(one.score)})"
+    is_enough = one.score > threshold
+    return f"is not found ({number(one.score)}{': enough, but another box is kept or none fits' if is_enough else ''})"

@@ -1,11 +1,12 @@
 """Explained misses: which are chosen, with what they are compared, and that tables tell all of them again."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lcrp.figures.missed import falls, proof
+from lcrp.figures.missed import falls, layer_note, proof
 from lcrp.stages.missed.explained import (
     FOUND_OBJECTS,
     _spread_over_pictures,
@@ -118,8 +119,23 @@ def test_the_proof_in_words() -> None:
         "; with all concepts of the layer it is found (0.60)"
     )
     assert proof(replace(one, returned=(lost,)), "car").endswith("; nor with all concepts of the layer")
+    dropped = replace(one.returned[0], is_found=False, score=0.62)
+    assert "it is not found (0.62: enough, but another box is kept or none fits)" in proof(
+        replace(one, returned=(dropped, one.returned[1])), "car"
+    )
+    unknown = replace(one.returned[0], is_found=False, score=math.nan)
+    assert "it is not found;" in proof(replace(one, returned=(unknown, one.returned[1])), "car")
     assert proof(replace(one, num_found=0), "car").startswith("No car is found")
     assert proof(replace(one, concepts=()), "car") == "No concept would add to it, as far as a found one tells"
+
+
+def test_a_layer_is_told_by_what_it_adds_to_the_logit() -> None:
+    one = replace(lacking(miss(5, 1, Mechanism.BELOW_THRESHOLD, 0.2)), layer="neck", layer_share=2.2, logit=-1.2)
+    assert layer_note(one) == (
+        "Concepts are of layer neck, which adds +2.64 to a logit of \N{MINUS SIGN}1.20: "
+        "the rest are biases and other paths"
+    )
+    assert layer_note(replace(one, layer_share=math.nan)) == "Concepts are of layer neck"
 
 
 @pytest.mark.parametrize(

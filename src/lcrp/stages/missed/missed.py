@@ -67,44 +67,71 @@ def missed(subject: Subject, statistics: StatisticsSettings, settings: MissedSet
         layer_of(subject.explainer, settings.layer)  # refused before anything is looked at
     looking = _looking(subject, settings)
     every = spans(subject, statistics)
-    own = [every[number] for number in settings.shard.chunks(len(every))]
     units = _units(subject, statistics, settings, run)
-    with (
-        subject.explainer.reader() as attributor,
-        run.progress(sum(end - start for start, end in own), "missed", "pictures") as progress,
-    ):
-        names = {f"pictures_{start:07d}_{end:07d}": (start, end) for start, end in own}
-        made: set[str] = set()
-
-        def work(name: str) -> Arrays:
-            made.add(name)
-            return _unit(looking, attributor, subject, statistics, names[name], progress.advance)
-
-        parts = []
-        for (name, (start, end)), part in zip(names.items(), kept_units(units, names, work), strict=True):
-            progress.advance(0 if name in made else end - start)
-            parts.append(part)
-    if settings.shard.count > 1:
-        log.info(
-            "part %d of %d is done; when all are, the same command without shard writes the tables",
-            *(settings.shard.index + 1, settings.shard.count),
-        )
+    parts = _looked_at(looking, subject, statistics, [every[i] for i in settings.shard.chunks(len(every))], units, run)
+    is_part, is_explaining = settings.shard.count > 1, isinstance(looking, BoxErrors) and settings.explained != 0
+    if is_part and is_explaining:  # which misses are explained is known when all pictures were looked at
+        parts = [part for span in every if (part := units.read(_unit_name(span))) is not None]
+    if is_part and not (is_explaining and len(parts) == len(every)):
+        _tell_what_is_next(settings, is_explaining=is_explaining)
         return []
     _tell_left_out(parts, subject)
     tables = looking.tables(parts, subject.dataset.key)
     lackings: tuple[Lacking, ...] = ()
-    if isinstance(looking, BoxErrors) and settings.explained != 0:
+    if is_explaining:
         misses = misses_of(tables["misses"], subject.explainer.class_names)
         chosen = chosen_misses(misses, settings.explained)
+        own = [chosen[number] for number in settings.shard.chunks(len(chosen))]
         kept = _units(subject, statistics, settings, run, of="lacking", layer=settings.layer)
-        tables |= explained_misses(subject, chosen, joined(parts), kept, run, layer=settings.layer)
+        tables |= explained_misses(subject, own, joined(parts), kept, run, layer=settings.layer)
         lackings = lacking_of(tables, misses)
+    if is_part:
+        _tell_what_is_next(settings, is_explaining=False)
+        return []
     for line in sentences(tables, background_of(subject.explainer.task)):
         log.info("%s", line)
     title = f"missed · {subject.explainer.name} · {subject.dataset.name}"
     identity = {**subject.identity, "missed": settings.identity()}
     files = write_evidence(run.folder / EVIDENCE_FILE, list(tables.values()), title=title, settings=identity)
     return [*files, *_drawn(subject, lackings, settings.formats, run)]
+
+
+def _looked_at(
+    looking: BoxErrors | PixelErrors,
+    subject: Subject,
+    statistics: StatisticsSettings,
+    own: Sequence[tuple[int, int]],
+    units: Units,
+    run: Run,
+) -> list[Mapping[str, npt.NDArray[Any]]]:
+    """Everything about some spans of pictures."""
+    num_pictures = sum(end - start for start, end in own)
+    with subject.explainer.reader() as attributor, run.progress(num_pictures, "missed", "pictures") as progress:
+        names = {_unit_name(span): span for span in own}
+        made: set[str] = set()
+
+        def work(name: str) -> Arrays:
+            made.add(name)
+            return _unit(looking, attributor, subject, statistics, names[name], progress.advance)
+
+        parts: list[Mapping[str, npt.NDArray[Any]]] = []
+        for (name, (start, end)), part in zip(names.items(), kept_units(units, names, work), strict=True):
+            progress.advance(0 if name in made else end - start)
+            parts.append(part)
+    return parts
+
+
+def _unit_name(span: tuple[int, int]) -> str:
+    return f"pictures_{span[0]:07d}_{span[1]:07d}"
+
+
+def _tell_what_is_next(settings: MissedSettings, *, is_explaining: bool) -> None:
+    """Say what is left to do when a part of the pictures, or of the misses, is done."""
+    again = "once more explains its part of the misses, and " if is_explaining else ""
+    log.info(
+        "part %d of %d is done; when all are, the same command %swithout shard writes the tables",
+        *(settings.shard.index + 1, settings.shard.count, again),
+    )
 
 
 def _drawn(subject: Subject, lackings: Sequence[Lacking], formats: Sequence[str], run: Run) -> list[Path]:
