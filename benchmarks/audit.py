@@ -11,6 +11,7 @@ the mean lies above 0.03. Beside it 'context': the context alone is another one,
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -61,11 +62,23 @@ class Generator:
 
     Args:
         subject: network and `scenes`.
+        path: where the falls are kept, which no method of the audit alters.
     """
 
-    def __init__(self, subject: Subject) -> None:
-        self._explainer, self._dataset = subject.explainer, subject.dataset
-        self._drawn: dict[tuple[int, int, bool], torch.Tensor] = {}
+    def __init__(self, subject: Subject, path: Path) -> None:
+        self._explainer, self._dataset, self._path = subject.explainer, subject.dataset, path
+        self._known: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+
+    def reliance(self, attributor: Any, row: Row, *, is_alone: bool) -> float:
+        """How far the score of a decision falls."""
+        key = f"{row['sample']} {row['object']} {'alone' if is_alone else 'context'}"
+        if key not in self._known:
+            self._known[key] = reliance(self.scores(attributor, row, self.pictures(row, is_alone=is_alone)))
+        return self._known[key]
+
+    def keep(self) -> None:
+        """Write what is known."""
+        self._path.write_text(json.dumps(self._known))
 
     def pictures(self, row: Row, *, is_alone: bool) -> torch.Tensor:
         """The picture of a decision, then with other contexts, [V, 3, H, W]."""
@@ -102,28 +115,32 @@ def reliance(scores: np.ndarray) -> float:
     return float(scores[0] - scores[1:].mean())
 
 
-def measured(checkpoint: str, settings: AuditSettings, num_samples: int | None) -> Row:
+def measured(checkpoint: str, settings: AuditSettings, num_samples: int | None, folder: Path) -> Row:
     """The audit of one checkpoint beside what the generator says."""
     explainer = lcrp.load(f"embedded:{checkpoint}")
     given = given_data("scenes", explainer)
     subject = subject_of(explainer, given)
     statistics: StatisticsSettings = replace(given.statistics, num_samples=num_samples, batch_size=8)
+    start = time.monotonic()
     with own_run("audit", subject, None) as run:
         tables = read_evidence(audit(subject, statistics, settings, run)[0])
-    generator, decisions = Generator(subject), rows_of(tables, "decisions")
+    seconds = time.monotonic() - start
+    generator, decisions = Generator(subject, folder / f"generator_{checkpoint}.json"), rows_of(tables, "decisions")
     with explainer.reader() as attributor:
         for row in decisions:
             if not generator.is_home(row):
                 continue
             for name, is_alone in (("alone", True), ("context", False)):
                 if is_alone or row["class"] in COMPANIONS:
-                    row[name] = reliance(generator.scores(attributor, row, generator.pictures(row, is_alone=is_alone)))
+                    row[name] = generator.reliance(attributor, row, is_alone=is_alone)
             row.setdefault("context", row["alone"])
+        generator.keep()
         carriers = [
             _carried(generator, attributor, row, decisions) for row in rows_of(tables, "concepts") if row["is_carrier"]
         ]
     return {
         "checkpoint": checkpoint,
+        "seconds": seconds,
         "decisions": decisions,
         "carriers": carriers,
         **{name: rows_of(tables, name) for name in ("verdicts", "classes", "surroundings", "outcomes", "concepts")},
@@ -132,7 +149,8 @@ def measured(checkpoint: str, settings: AuditSettings, num_samples: int | None) 
 
 def _carried(generator: Generator, attributor: Any, carrier: Row, decisions: Sequence[Row]) -> Row:
     """How far the generator's reliance falls without the carrier, and without each of ten others drawn at random."""
-    chosen = [row for row in decisions if row["class"] == carrier["class"] and "alone" in row][:NUM_SILENCED]
+    own = [row for row in decisions if row["class"] == carrier["class"] and "alone" in row]
+    chosen = [own[place] for place in np.random.default_rng(1).permutation(len(own))[:NUM_SILENCED]]
     layer = carrier["layer"]
     module = dict(attributor.network.named_modules())[layer]
     others = np.setdiff1d(np.arange(module.out_channels), [carrier["concept"]])
@@ -164,8 +182,9 @@ def main() -> None:
     for checkpoint in arguments.checkpoints:
         path = arguments.folder / f"{checkpoint}.json"
         if not path.exists():
-            path.write_text(json.dumps(measured(checkpoint, settings, arguments.num_samples)))
-    found = [json.loads(path.read_text()) for path in sorted(arguments.folder.glob("*.json"))]
+            path.write_text(json.dumps(measured(checkpoint, settings, arguments.num_samples, arguments.folder)))
+    kept = [arguments.folder / f"{checkpoint}.json" for checkpoint in CHECKPOINTS]
+    found = [json.loads(path.read_text()) for path in kept if path.exists()]
     sys.stdout.write("\n".join(lines(found)) + "\n")
 
 
@@ -245,7 +264,14 @@ def lines(found: Sequence[Row]) -> Iterator[str]:
                 f"{one['checkpoint']}: {len(rows)} decisions, Spearman of the fall at its place {first:.2f}, of the "
                 f"difference {second:.2f}"
             )
-    carriers = [carrier for one in found for carrier in one["carriers"]]
+    for one in found:
+        (whole,) = [row for row in one["classes"] if row["class"] == "all"]
+        fall = f"{whole['placebo_fall']:.3f} ({whole['placebo_fall_low']:.3f} to {whole['placebo_fall_high']:.3f})"
+        yield f"{one['checkpoint']}: placebo's fall {fall}; the audit took {one['seconds']:.0f} s"
+    carriers = [{**carrier, "checkpoint": one["checkpoint"]} for one in found for carrier in one["carriers"]]
+    for one in carriers:
+        named, most = f"{one['checkpoint']} {one['class']}: {one['concept']}", max(one["others"])
+        yield f"{named} cuts {one['cut']:.3f}, others at most {most:.3f}"
     if carriers:
         best = sum(carrier["cut"] > max(carrier["others"]) for carrier in carriers)
         yield f"carrying concept cuts most of eleven in {best} of {len(carriers)} pairs"

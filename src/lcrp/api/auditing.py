@@ -68,10 +68,9 @@ def audit(
     """Does a network need the context? Annotated objects stay, what surrounds them becomes something else.
 
     Told is, per class, how much less sure the network is of an object in pictures without its class than in usual
-    surroundings, with a 95 % interval over pictures: a class needs its context where all of it lies above 0.03, false
-    discoveries controlled over classes, at least ten pictures each; and which concepts carry that. It is cut out and
-    pasted in all of these, but only its own surroundings are blurred: where the placebo's fall is negative, as in
-    detectors of `scenes`, that may add up to half of it to a difference.
+    surroundings, with a 95 % interval over pictures and grounds: a class needs its context where all of it lies above
+    0.03, false discoveries controlled over classes, at least ten pictures each; and which concepts carry that. It is
+    cut out and pasted in all of these, and what is compared is filled at the same places.
 
     Args:
         model: an explainer, or anything that `load` takes.

@@ -6,12 +6,15 @@ Axes: N decision, K class, S draw.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lcrp.evidence.intervals import LEVEL, Interval, mean_draws, percentile_interval
+from lcrp.evidence.crossed import crossed_draws, expanded_interval
+from lcrp.evidence.intervals import LEVEL, Interval
+from lcrp.evidence.student import student_tail
 from lcrp.values.audit import Verdict
 
 Array = npt.NDArray[Any]
@@ -40,17 +43,17 @@ class Judgement:
     num_needed: int
 
 
-def judgements(classes: Sequence[tuple[Array, Array]]) -> list[Judgement]:
+def judgements(classes: Sequence[tuple[Array, Array, Array]]) -> list[Judgement]:
     """A verdict for every class, at a false discovery rate of 2.5 % on either side.
 
     A class needs its context where the lower end of the 95 % interval lies above `LEAST`, and the step-up procedure of
     Benjamini and Hochberg (1995) over all classes rejects that the difference is not larger; it does not where the same
-    holds of the upper end. Draws are of pictures (`mean_draws`); of less than `FEWEST` pictures nothing is told. A
-    p-value is (k + 1) / (B + 1) where k of B draws lie on the other side; where none does, Student's t with the draws'
-    standard deviation, if that is smaller: B draws cannot tell small enough values for many classes.
+    holds of the upper end. Draws are of pictures and of grounds (`crossed_draws`), intervals those of few pictures
+    (`expanded_interval`), p-values the levels of intervals that just reach `LEAST`; of less than `FEWEST` pictures
+    nothing is told.
 
     Args:
-        classes: differences [N] of every class, and the picture of each.
+        classes: differences [N] of every class, the same with grounds drawn anew [S, N], and the picture of each [N].
     """
     found = [_judged(*one) for one in classes]
     needs, needs_not = (rejected(np.array([pair[side] for _, pair in found]), TAIL) for side in (0, 1))
@@ -70,41 +73,37 @@ def rejected(p_values: Array, rate: float) -> npt.NDArray[np.bool_]:
     return is_rejected
 
 
-def _judged(values: Array, images: Array) -> tuple[Judgement, tuple[float, float]]:
+def _judged(values: Array, redrawn: Array, images: Array) -> tuple[Judgement, tuple[float, float]]:
     """A class, as yet without verdict; and the p-values of no more, and of no less, than `LEAST`."""
-    drawn = mean_draws(values, images)
+    drawn, num_images = crossed_draws(redrawn, images), len(np.unique(images))
     value = float(np.mean(values)) if len(values) else math.nan
     one = Judgement(
         verdict=Verdict.CANNOT_TELL,
-        difference=percentile_interval(value, drawn),
+        difference=expanded_interval(value, drawn, num_images),
         num_objects=len(values),
-        num_pictures=len(np.unique(images)),
+        num_pictures=num_images,
         num_needed=-1,
     )
-    if one.num_pictures < FEWEST:
+    if num_images < FEWEST:
         return one, (math.nan, math.nan)
     far = drawn - LEAST
-    return one, (p_value(value - LEAST, far, one.num_pictures), p_value(LEAST - value, -far, one.num_pictures))
+    return one, (p_value(value - LEAST, far, num_images), p_value(LEAST - value, -far, num_images))
 
 
 def p_value(value: float, drawn: Array, num_images: int) -> float:
-    """Of a number, that it is not above 0, from its draws [S] of `num_images` images."""
-    below = int((drawn <= 0).sum())
-    counted = (below + 1) / (len(drawn) + 1)
+    """Of a number, that it is not above 0, from its draws [S] of `num_images` images.
+
+    (k + 1) / (S + 1), where k of S draws lie on the other side, as the level of an expanded percentile; where none
+    does, Student's t with the draws' standard deviation, if that is smaller: S draws cannot tell small enough values
+    for many classes.
+    """
+    below, shrinkage = int((drawn <= 0).sum()), math.sqrt((num_images - 1) / num_images)
+    far = -NormalDist().inv_cdf(min((below + 1) / (len(drawn) + 1), 1 - 1 / (len(drawn) + 1)))
+    counted = student_tail(far * shrinkage, num_images - 1)
     if below:
         return counted
-    error = float(drawn.std()) * math.sqrt(num_images / (num_images - 1))
+    error = float(drawn.std()) / shrinkage
     return min(counted, student_tail(value / error, num_images - 1) if error else 0.0)
-
-
-def student_tail(value: float, degrees: int) -> float:
-    """How likely Student's t is above a number: with t = sqrt(degrees) tan(angle) it is cos(angle)^(degrees - 1)."""
-
-    def area(low: float) -> float:
-        angles = low + (math.pi / 2 - low) * (np.arange(4096) + 0.5) / 4096
-        return float((np.cos(angles) ** (degrees - 1)).mean() * (math.pi / 2 - low))
-
-    return area(math.atan(value / math.sqrt(degrees))) / area(-math.pi / 2)
 
 
 def _with_verdict(one: Judgement, is_more: bool, is_less: bool) -> Judgement:

@@ -21,7 +21,7 @@ class Kind(StrEnum):
     OWN = "its own"  # picture, as it is
     USUAL = "usual"  # another picture with the class
     UNUSUAL = "unusual"  # another picture without it
-    PLACEBO = "placebo"  # its own surroundings, blurred and put back
+    PLACEBO = "placebo"  # its own surroundings without other objects, put back
     COMPANY = "without company"  # its own picture without the objects of another class
     SYNTHETIC = "synthetic"  # colours, gradients and soft noises
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from lcrp.evidence.intervals import Interval, mean_interval
-from lcrp.evidence.reliance import LEAST, judgements, num_needed, p_value, rejected, student_tail
+from lcrp.evidence.crossed import crossed_draws, expanded_interval
+from lcrp.evidence.intervals import NUM_DRAWS, Interval
+from lcrp.evidence.reliance import LEAST, judgements, num_needed, p_value, rejected
 from lcrp.values.audit import Verdict
 
 
@@ -31,8 +32,13 @@ def test_later_small_values_carry_earlier_ones() -> None:
     assert rejected(np.zeros(0), 0.05).tolist() == []
 
 
-def around(value: float, spread: float, count: int) -> tuple[np.ndarray, np.ndarray]:
-    return value + spread * np.resize([-1.0, 1.0], count), np.arange(count)
+def judged(values: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Differences that hang on no ground."""
+    return values, np.tile(values, (NUM_DRAWS, 1)), images
+
+
+def around(value: float, spread: float, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return judged(value + spread * np.resize([-1.0, 1.0], count), np.arange(count))
 
 
 def test_verdicts() -> None:
@@ -44,7 +50,8 @@ def test_verdicts() -> None:
         Verdict.CANNOT_TELL,
     ]
     assert [one.num_objects for one in found] == [40, 40, 40, 1]
-    assert found[0].difference == mean_interval(*around(0.2, 0.1, 40))
+    values, redrawn, images = around(0.2, 0.1, 40)
+    assert found[0].difference == expanded_interval(values.mean(), crossed_draws(redrawn, images), 40)
     assert [one.num_needed for one in found[:2]] == [0, 0]
     assert found[3].num_needed == -1
 
@@ -52,7 +59,7 @@ def test_verdicts() -> None:
 def test_many_classes_ask_for_more() -> None:
     """Of one class the interval is enough; among many that tell nothing, a lower bound just above is no discovery."""
     generator = np.random.default_rng(1)
-    near = (0.036 + 0.02 * generator.standard_normal(60), np.arange(60))
+    near = judged(0.037 + 0.02 * generator.standard_normal(60), np.arange(60))
     (alone,) = judgements([near])
     assert LEAST < alone.difference.low < LEAST + 0.004
     assert alone.verdict is Verdict.NEEDS
@@ -61,24 +68,29 @@ def test_many_classes_ask_for_more() -> None:
 
 
 def test_few_pictures_tell_nothing_however_many_objects_they_hold() -> None:
-    values, _ = around(0.2, 0.01, 60)
-    few, enough = judgements([(values, np.arange(60) % 9), (values, np.arange(60) % 10)])
+    values = around(0.2, 0.01, 60)[0]
+    few, enough = judgements([judged(values, np.arange(60) % 9), judged(values, np.arange(60) % 10)])
     assert (few.verdict, few.num_pictures, few.num_needed) == (Verdict.CANNOT_TELL, 9, -1)
     assert (enough.verdict, enough.num_pictures) == (Verdict.NEEDS, 10)
 
 
-def test_no_p_value_is_zero_and_small_ones_are_students() -> None:
+def test_no_p_value_is_zero_and_all_are_students() -> None:
     generator = np.random.default_rng(0)
     spread = generator.standard_normal(999)
     spread = (spread - spread.mean()) / spread.std()
-    assert p_value(1.0, 1.0 + spread, 20) == ((spread <= -1.0).sum() + 1) / 1000
+    normal = ((spread <= -1.0).sum() + 1) / 1000
+    assert normal < p_value(1.0, 1.0 + spread, 20) < 1.3 * normal, "fewer pictures, heavier tails"
+    assert p_value(1.0, 1.0 + spread, 4000) == pytest.approx(normal, rel=0.01)
     assert 0 < p_value(9.0, 9.0 + spread, 20) < 1e-6, "1000 draws alone tell nothing below 0.001"
-    assert p_value(9.0, 9.0 + spread, 10) > 10 * p_value(9.0, 9.0 + spread, 20), "fewer pictures, heavier tails"
+    assert p_value(9.0, 9.0 + spread, 10) > 10 * p_value(9.0, 9.0 + spread, 20)
+    assert p_value(-9.0, -9.0 + spread, 10) > 0.99
 
 
-@pytest.mark.parametrize(("value", "degrees", "wanted"), [(1.833, 9, 0.05), (4.297, 9, 0.001), (1.645, 4000, 0.05)])
-def test_students_tail_as_tabled(value: float, degrees: int, wanted: float) -> None:
-    assert student_tail(value, degrees) == pytest.approx(wanted, rel=5e-3)
+def test_p_values_are_levels_of_intervals() -> None:
+    """An interval that just reaches 0 has a p-value of 2.5 % on that side."""
+    drawn = 0.3 + 0.1 * np.random.default_rng(0).standard_normal(NUM_DRAWS)
+    low = expanded_interval(0.3, drawn, 12).low
+    assert p_value(0.3 - low, drawn - low, 12) == pytest.approx(0.025, abs=0.003)
 
 
 def test_among_many_classes_clear_needs_are_found() -> None:

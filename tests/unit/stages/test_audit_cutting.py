@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lcrp.stages.audit.cutting import Cutout, blurred, filled, grown, pixels_of, way_to
+from lcrp.stages.audit.cutting import Cutout, filled, grown, pixels_of, way_to
 from lcrp.stages.audit.synthetic import NUM_SYNTHETIC, synthetic_grounds
 
 
@@ -105,13 +105,6 @@ def test_filling_restated() -> None:
 
 def test_a_picture_that_is_all_hole_stays() -> None:
     assert torch.equal(filled(a_picture(), torch.ones(24, 24, dtype=torch.bool)), a_picture())
-
-
-def test_blurring_averages_neighbours() -> None:
-    image = a_picture(100)
-    found = blurred(image)
-    assert torch.allclose(found[:, 50, 50], image[:, 49:52, 49:52].mean(dim=(1, 2)), atol=1e-6)
-    assert torch.allclose(blurred(torch.full((3, 8, 8), 0.5)), torch.full((3, 8, 8), 0.5))
 
 
 def test_synthetic_grounds() -> None:

@@ -22,11 +22,11 @@ from lcrp.stages.audit.audit import audit
 from lcrp.stages.audit.carriers import at_own_place
 from lcrp.stages.audit.concepts import ConceptWork
 from lcrp.stages.audit.cutting import Cutout
-from lcrp.stages.audit.grounds import Ground, Grounds, company, drawn_grounds
-from lcrp.stages.audit.objects import annotated
+from lcrp.stages.audit.differences import decisions
+from lcrp.stages.audit.grounds import Ground, Grounds, Scenery, company, drawn_grounds, usual_company, widened
+from lcrp.stages.audit.objects import Objects, annotated
 from lcrp.stages.audit.reading import Rows, _of_boxes, rows_of, scores
 from lcrp.stages.audit.settings import AuditSettings
-from lcrp.stages.audit.tables import decisions
 from lcrp.stages.audit.work import AuditWork
 from lcrp.storage.evidence import read_evidence
 from lcrp.values.audit import Kind, Outcome
@@ -143,6 +143,67 @@ def test_grounds_are_of_the_kinds_that_they_are_called(detector: Subject, tmp_pa
         assert torch.allclose(ground.image[:, mask], ground.cutout.image[:, mask]), "the object is whole before all"
 
 
+def test_grounds_that_are_compared_are_filled_at_the_same_places(detector: Subject, tmp_path: Path) -> None:
+    """A smooth halo around the object in the one alone would be taken for its context."""
+    work = AuditWork(detector, STATISTICS, FEW, a_run(tmp_path))
+    place = int(np.flatnonzero(work.objects.is_found)[0])
+    sample = detector.dataset[int(work.objects.sample[place])]
+    assert sample.annotation is not None
+    assert sample.annotation.masks is not None
+    pairs = drawn_grounds(work.objects, place, 2, seed=0)
+    size = sample.image.shape[1]
+    noises = {}
+    for number, index in enumerate({int(work.objects.sample[host]) for host, _ in pairs} | {one for _, one in pairs}):
+        hole = torch.zeros(size, size, dtype=torch.bool)
+        hole[10 * number : 10 * number + 8, 20:90] = True
+        noise = torch.rand(3, size, size, generator=torch.Generator().manual_seed(number))
+        noises[index] = Scenery(picture=noise, hole=hole)
+    made = Grounds(work.objects, noises.__getitem__, num_synthetic=0, seed=0)
+    grounds = made.of(sample, sample.annotation, int(work.objects.number[place]), pairs)
+    pasted = [ground for ground in grounds if ground.kind in (Kind.USUAL, Kind.UNUSUAL)]
+    filled = [(one.image != noises[one.source].picture).any(dim=0) for one in pasted]
+    own_hole = widened(sample.annotation.masks.any(dim=0))
+    for (host, without), at_home, usual, moved in zip(pairs, filled[::3], filled[1::3], filled[2::3], strict=True):
+        assert bool(at_home[own_hole].all()), "where the placebo is filled, so is what it is compared with"
+        hole = noises[int(work.objects.sample[host])].hole
+        assert bool(usual[hole].all() and moved[hole].all())
+        assert torch.equal(usual | noises[without].hole, moved), "both, and the objects of the other picture"
+
+
+def objects_of(pictures: dict[int, list[int]]) -> Objects:
+    """Classes of the objects in every picture."""
+    pairs = [(sample, class_id) for sample, class_ids in pictures.items() for class_id in class_ids]
+    count = len(pairs)
+    return Objects(
+        sample=np.array([sample for sample, _ in pairs]),
+        number=np.zeros(count, dtype=np.int64),
+        class_id=np.array([class_id for _, class_id in pairs]),
+        box=np.zeros((count, 4)),
+        is_found=np.ones(count, dtype=bool),
+        is_boxed=np.zeros(count, dtype=bool),
+        pictures=np.array(list(pictures)),
+        covered=np.zeros(len(pictures)),
+        false_alarms=np.zeros(len(pictures), dtype=np.int64),
+    )
+
+
+def test_pictures_with_the_usual_company_are_left_out_if_others_are_enough() -> None:
+    """Riders come with cars, kites by chance: 20 pictures of riders and cars, 20 of cars, kites in every other one."""
+    contents = [[0, 1]] * 20 + [[1]] * 20 + [[3]] * 60
+    pictures = {index: [*own, 2] if index % 2 else own for index, own in enumerate(contents)}
+    found = objects_of(pictures)
+    assert usual_company(found, 0) == [1]
+    assert usual_company(found, 2) == []
+    without = {one for seed in range(40) for _, one in drawn_grounds(found, 0, 4, seed)}
+    assert not without & set(range(40))
+    few = objects_of({index: own for index, own in pictures.items() if index < 59})
+    without = {one for seed in range(40) for _, one in drawn_grounds(few, 0, 4, seed)}
+    assert without & set(range(20, 40)), "of 19 others alone too little is told"
+    assert not without & set(range(20))
+    rare = objects_of({0: [0, 1], 1: [0, 1], **{index: [2] for index in range(2, 90)}})
+    assert usual_company(rare, 0) == [], "two pictures tell of no habit"
+
+
 def test_an_object_that_cannot_move_has_a_difference(detector: Subject, tmp_path: Path) -> None:
     """What fills the picture goes to others' places, too, if these are its own."""
     work = AuditWork(detector, STATISTICS, FEW, a_run(tmp_path))
@@ -155,9 +216,8 @@ def test_an_object_that_cannot_move_has_a_difference(detector: Subject, tmp_path
         masks=torch.ones(1, size, size, dtype=torch.bool),
     )
     pairs = drawn_grounds(work.objects, place, 2, seed=0)
-    grounds = Grounds(work.objects, lambda _: torch.rand(3, size, size), num_synthetic=0, seed=0).of(
-        sample, whole, 0, pairs
-    )
+    grey = Scenery(picture=torch.full((3, size, size), 0.5), hole=torch.zeros(size, size, dtype=torch.bool))
+    grounds = Grounds(work.objects, lambda _: grey, num_synthetic=0, seed=0).of(sample, whole, 0, pairs)
     kinds = [(ground.kind, ground.is_own_place) for ground in grounds]
     wanted = [(Kind.UNUSUAL, True), (Kind.USUAL, False), (Kind.UNUSUAL, False)]
     assert kinds == [(Kind.OWN, True), (Kind.PLACEBO, True), *wanted, *wanted]

@@ -1,11 +1,17 @@
 """What stage=audit says of tables: who is told of alone, and what is named."""
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from lcrp.evidence.intervals import NUM_DRAWS
 from lcrp.evidence.reliance import FEWEST
+from lcrp.stages.audit.carriers import candidates, first_order
 from lcrp.stages.audit.concepts import ClassConcepts, concepts_table
+from lcrp.stages.audit.differences import Decisions
 from lcrp.stages.audit.reading import KINDS, Rows
-from lcrp.stages.audit.tables import POOLED, Decisions, company_table, verdicts_table
+from lcrp.stages.audit.tables import POOLED, company_table, verdicts_table
 from lcrp.stages.audit.wording import _carried, _company, _lost, _verdict
 from lcrp.values.audit import Kind
 from lcrp.values.evidence import Table
@@ -24,6 +30,7 @@ def of_pictures(samples: np.ndarray, fall: float = 0.2) -> Decisions:
         unusual=kept - fall,
         moved=kept - fall,
         synthetic=kept,
+        redrawn=np.full((NUM_DRAWS, len(samples)), fall),
     )
 
 
@@ -62,7 +69,7 @@ def test_losses_are_told_beside_the_placebos() -> None:
 def concepts(without: list[list[float]]) -> ClassConcepts:
     """Twelve decisions that score 0.9, 0.8 over the placebo and 0.4 elsewhere; less these without each concept."""
     scores = np.tile([0.9, 0.8, 0.4], (12, 1))
-    noise = 0.01 * np.resize([-1.0, 1.0], 12)[:, None, None] * np.array([0.0, 1.0, 0.0])
+    noise = 0.01 * np.resize([-1.0, -1.0, 1.0, 1.0], 12)[:, None, None] * np.array([0.0, 1.0, 0.0])
     return ClassConcepts(
         class_id=0,
         samples=np.arange(12),
@@ -76,6 +83,30 @@ def concepts(without: list[list[float]]) -> ClassConcepts:
     )
 
 
+def test_a_carrier_is_chosen_at_some_decisions_and_proved_at_others() -> None:
+    """What cuts most where it was chosen may cut nothing elsewhere; then none is named, not the second best."""
+    found = concepts([[0, 0.10, 0.05], [0, 0.12, 0.05]])
+    assert found.proves.tolist() == [False, True] * 6
+    assert replace(found, samples=np.repeat(np.arange(6)[::-1], 2)).proves.tolist() == [False, False, True, True] * 3
+    assert found.carrier == 4
+    assert found.without is not None
+    without = found.without.copy()
+    without[1::2, 1] = found.scores[1::2]  # at the others the fourth changes nothing
+    assert replace(found, without=without).carrier is None
+    assert found.proved(0).value == pytest.approx(0.05, abs=0.02)
+
+
+def test_candidates_are_of_scores_not_of_logits() -> None:
+    """A sure decision loses much of its logit and little of its score; what only lifts others is no candidate."""
+    scores = np.tile([0.99, 0.9, 0.5], (4, 1))
+    taylor = np.zeros((4, 3, 4))
+    taylor[:, 1] = [1.0, 0.6, 0.0, -0.1]  # what the logit loses over the placebo
+    taylor[:, 2] = [0.9, 0.0, -1.0, -1.0]
+    literal = [0.9 - 1 / (1 + np.exp(-(np.log(9) - lost))) for lost in (1.0, 0.6)]
+    assert first_order(scores, taylor)[0, 1, :2] == pytest.approx(literal)
+    assert candidates(scores, taylor, 4) == [1], "the first cuts 0.13 of the usual score, and 0.21 of the other"
+
+
 def test_a_carrier_surely_cuts_the_fall_and_is_needed_in_usual_surroundings() -> None:
     """One that is not needed only lifts scores elsewhere; a cut within its interval of 0 is none."""
     found = concepts([[0, -0.05, -0.30], [0, 0.20, 0.05], [0, 0.002, 0.0]])
@@ -85,7 +116,7 @@ def test_a_carrier_surely_cuts_the_fall_and_is_needed_in_usual_surroundings() ->
     assert concepts([[0, 0.002, 0.0]]).carrier is None
     (row,) = [row for row in rows(concepts_table([found], ["boat"], "deep")) if row["is_carrier"]]
     assert _carried({**row, "cut_low": 0.14, "cut_high": 0.16}) == (
-        "concept 4 of deep carries 0.15 (0.14 to 0.16) of it at 12 decisions (set to zero, it costs the score 0.20 in "
+        "concept 4 of deep carries 0.15 (0.14 to 0.16) of it at 6 decisions (set to zero, it costs the score 0.20 in "
         "usual surroundings, 0.05 in others)"
     )
 

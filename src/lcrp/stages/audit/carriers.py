@@ -15,6 +15,7 @@ import torch
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.pixels import content_mask
 from lcrp.decisions.rounds import few_images
+from lcrp.stages.audit.differences import SMALLEST, logit
 from lcrp.stages.audit.grounds import Ground
 from lcrp.stages.audit.reading import readouts
 from lcrp.values.audit import Kind
@@ -114,11 +115,28 @@ def _taylor(attributor: Attributor, layer: str, images: torch.Tensor, explained:
     return at_least_float32(lost).double().flatten(2).sum(dim=2).cpu().numpy()
 
 
-def candidates(taylor: Array, count: int) -> list[int]:
-    """The concepts without which a class's fall [N, V, C] would shrink most, to first order."""
-    mean = fall(taylor).mean(axis=0)
-    order = np.argsort(-mean, kind="stable")[:count]
-    return [concept for concept in order.tolist() if mean[concept] > 0]
+def first_order(scores: Array, taylor: Array) -> Array:
+    """What scores [N, V] would lose, [N, V, C], if their logits lost so much [N, V, C].
+
+    A sure decision can do without much of its logit: what its score loses is told through the logistic function.
+    """
+    logits = logit(scores)[..., None]
+    lost: Array = scores[..., None] - 1 / (1 + np.exp(taylor - logits))
+    return lost
+
+
+def candidates(scores: Array, taylor: Array, count: int) -> list[int]:
+    """The concepts without which a class's fall would shrink most, to first order, and that usual surroundings need.
+
+    Args:
+        scores: [N, V] of its decisions.
+        taylor: [N, V, C] what their logits would lose.
+        count: of concepts, at most.
+    """
+    lost = first_order(scores, taylor)
+    shrinkage = np.where(lost[:, 1].mean(axis=0) > SMALLEST, fall(lost).mean(axis=0), 0.0)
+    order = np.argsort(-shrinkage, kind="stable")[:count]
+    return [concept for concept in order.tolist() if shrinkage[concept] > 0]
 
 
 def scores_without(

@@ -14,7 +14,8 @@ from lcrp.attribution.engine import Attributor
 from lcrp.composites.spec import GRADIENT
 from lcrp.decisions.annotated_objects import AnnotatedObject
 from lcrp.decisions.subject import Subject
-from lcrp.evidence.intervals import mean_interval
+from lcrp.evidence.crossed import expanded_interval
+from lcrp.evidence.intervals import Interval, mean_draws, mean_interval
 from lcrp.stages.audit.carriers import (
     at_own_place,
     candidates,
@@ -35,7 +36,7 @@ Array = npt.NDArray[Any]
 Work = Callable[[], Mapping[str, Array]]
 Make = Callable[[int], tuple[Sample, list[Ground]] | None]
 
-MOST_DECISIONS = 12  # of a class
+MOST_DECISIONS = 24  # of a class: every other one chooses its carrier, the others prove it
 MOST_GROUNDS = 3  # pictures without the class, per decision
 
 
@@ -50,9 +51,9 @@ class ClassConcepts:
         taylor: [N, V, C] what the logit would lose without each, to first order.
         outside: [N, V] of what surrounds the object.
         share: [N, V] of the positive relevance that lies there.
-        chosen: K concepts without which the fall shrinks most, to first order.
         scores: [N, V] of the decisions.
-        without: [N, K, V] the same once each of the chosen is set to zero.
+        chosen: K concepts without which the fall shrinks most, to first order.
+        without: [N, K, V] scores once each of the chosen is set to zero.
     """
 
     class_id: int
@@ -61,43 +62,55 @@ class ClassConcepts:
     taylor: Array
     outside: Array
     share: Array
+    scores: Array
     chosen: tuple[int, ...] = ()
-    scores: Array | None = None
     without: Array | None = None
 
     def candidates(self, count: int) -> list[int]:
-        """The concepts that are worth setting to zero."""
-        return candidates(self.taylor, count)
+        """The concepts that are worth setting to zero, by the decisions that choose."""
+        chooses = ~self.proves
+        return candidates(self.scores[chooses], self.taylor[chooses], count)
+
+    @property
+    def proves(self) -> Array:
+        """Which decisions [N] prove the carrier: those of every other picture, so that none chooses and proves."""
+        _, first, number = np.unique(self.samples, return_index=True, return_inverse=True)
+        turn = np.argsort(np.argsort(first))[number]  # pictures in the order of the decisions
+        is_odd: Array = turn % 2 == 1
+        return is_odd
 
     def cuts(self) -> Array:
         """How much smaller the fall of the score is without each of the chosen, [N, K]."""
-        assert self.scores is not None
         assert self.without is not None
         return fall(self.scores)[:, None] - fall(np.moveaxis(self.without, 1, 2))
 
     def losses(self) -> Array:
         """What the score loses without each of the chosen, [N, K, V]."""
-        assert self.scores is not None
         assert self.without is not None
         lost: Array = self.scores[:, None] - self.without
         return lost
 
     @property
     def carrier(self) -> int | None:
-        """The concept without which the fall is smallest, of those that surely cut it and that usual surroundings need.
+        """The concept without which the fall is smallest at half of the decisions, if the other half proves it.
 
-        The whole 95 % interval of the cut lies above 0, and setting it to zero costs the score over the placebo: what
-        only lifts scores elsewhere carries nothing. None where there is no such concept.
+        It is chosen of those that cost the score over the placebo: what only lifts scores elsewhere carries nothing.
+        It is proved where the whole 95 % interval of its cut lies above 0. None if there is no such concept.
         """
         if not self.chosen or self.without is None:
             return None
-        cuts, usual = self.cuts(), self.losses()[:, :, 1].mean(axis=0)
-        places = [
-            place
-            for place in range(len(self.chosen))
-            if usual[place] > 0 and mean_interval(cuts[:, place], self.samples).low > 0
-        ]
-        return self.chosen[max(places, key=lambda place: cuts[:, place].mean())] if places else None
+        cuts, usual, proves = self.cuts(), self.losses()[:, :, 1], self.proves
+        means = np.where(usual[~proves].mean(axis=0) > 0, cuts[~proves].mean(axis=0), -np.inf)
+        best = int(np.argmax(means))
+        if not means[best] > 0 or not proves.any():
+            return None
+        return self.chosen[best] if self.proved(best).low > 0 else None
+
+    def proved(self, place: int) -> Interval:
+        """How much one of the chosen cuts at the decisions that did not choose it."""
+        drawn = mean_draws(self.cuts()[self.proves, place], self.samples[self.proves])
+        value = float(self.cuts()[self.proves, place].mean()) if self.proves.any() else float("nan")
+        return expanded_interval(value, drawn, len(np.unique(self.samples[self.proves])))
 
 
 class ConceptWork:
@@ -113,14 +126,17 @@ class ConceptWork:
         self._explainer, self._objects, self._make = subject.explainer, objects, make
 
     def relevance(self, places: Sequence[int]) -> dict[str, Array]:
-        """A few decisions of one class: `samples`, `relevance`, `taylor`, `outside` and `share`."""
+        """A few decisions of one class: `samples`, `scores`, `relevance`, `taylor`, `outside` and `share`."""
         layer = self._explainer.layer
         made = []
         with self._explainer.attributor([layer], composite=GRADIENT) as attributor:
             for place, sample, grounds in self._each(places):
                 explained = self._decision(attributor, place, sample)
                 if explained is not None:
-                    made.append((sample, explained, grounds, taylor_rows(attributor, layer, explained, grounds)))
+                    class_id = int(self._objects.class_id[place])
+                    first = {"scores": scores_without(attributor, layer, [None], class_id, grounds)}
+                    first |= taylor_rows(attributor, layer, explained, grounds)
+                    made.append((sample, explained, grounds, first))
         samples, parts = [], []
         with self._explainer.attributor([layer]) as attributor:
             for sample, explained, grounds, first in made:
@@ -131,18 +147,16 @@ class ConceptWork:
         return {"samples": np.array(samples), **padded(parts, 2 + MOST_GROUNDS)}
 
     def without(self, places: Sequence[int], concepts: Sequence[int]) -> dict[str, Array]:
-        """Scores of a few decisions of one class: `scores`, and `without` each of the concepts."""
+        """Scores of a few decisions of one class `without` each of the concepts, [N, K, V]."""
         parts = []
         with self._explainer.reader() as attributor:
             for place, sample, grounds in self._each(places):
                 if self._decision(attributor, place, sample) is None:
                     continue
                 class_id = int(self._objects.class_id[place])
-                plain = scores_without(attributor, self._explainer.layer, [None], class_id, grounds)
                 silent = scores_without(attributor, self._explainer.layer, concepts, class_id, grounds)
-                parts.append({"scores": plain, "without": silent.T[None]})
-        found = padded(parts, 2 + MOST_GROUNDS)
-        return {"scores": found["scores"], "without": np.moveaxis(found["without"], 1, 2)}
+                parts.append({"without": silent.T[None]})
+        return {"without": np.moveaxis(padded(parts, 2 + MOST_GROUNDS)["without"], 1, 2)}
 
     def _each(self, places: Sequence[int]) -> Iterator[tuple[int, Sample, list[Ground]]]:
         for place in places:
@@ -168,7 +182,7 @@ def concepts_table(found: Sequence[ClassConcepts], names: Sequence[str], layer: 
     """What concepts lose, and what the score loses without them, in usual surroundings and in others."""
     lines: list[dict[str, Any]] = []
     for one in found:
-        if one.scores is None or one.without is None:
+        if one.without is None:
             continue
         lost = one.losses()
         cuts = one.cuts()
@@ -187,8 +201,8 @@ def concepts_table(found: Sequence[ClassConcepts], names: Sequence[str], layer: 
                     "taylor_fall": float(fall(one.taylor)[:, concept].mean()),
                     "usual_loss": float(lost[:, place, 1].mean()),
                     "unusual_loss": float(mean_of_known(lost[:, place, 2:]).mean()),
-                    "cut": mean_interval(cuts[:, place], one.samples),
-                    "decisions": len(one.samples),
+                    "cut": one.proved(place),
+                    "decisions": int(one.proves.sum()),
                 }
             )
     columns: dict[str, Any] = {

@@ -6,13 +6,12 @@ Axes: H W picture.
 from dataclasses import dataclass, replace
 
 import torch
-from torch.nn.functional import avg_pool2d, interpolate, pad
+from torch.nn.functional import avg_pool2d, interpolate
 
 from lcrp.values.geometry import Box
 
 FEATHER = 0.01  # width of the seam outside an object, as a share of the picture's shorter side
 MARGIN = 0.02  # around objects that are filled, likewise: soft edges and shadows go with them
-BLUR = 0.01  # radius, likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +126,3 @@ def filled(image: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
         above = interpolate(known, size=tuple(picture.shape[-2:]), mode="bilinear", align_corners=False)
         known = torch.where(weight > 0, picture / weight.clamp_min(torch.finfo(weight.dtype).tiny), above)
     return known[0]
-
-
-def blurred(image: torch.Tensor) -> torch.Tensor:
-    """A picture [3, H, W], slightly out of focus."""
-    radius = pixels_of(BLUR, image)
-    return avg_pool2d(pad(image[None], [radius] * 4, mode="replicate"), 2 * radius + 1, stride=1)[0]

@@ -1,30 +1,67 @@
 """What is put behind an object, and where: the grounds of one decision.
 
-At its own place: its own surroundings, blurred and put back (the placebo), other pictures without its class, and
-synthetic grounds. At the places of other objects of its class: their surroundings, and the same pictures without it.
-All annotated objects of these pictures are filled from what surrounds them: none hides the object, or stands beside it.
+At its own place: its own surroundings (the placebo), other pictures without its class, and synthetic grounds. At the
+places of other objects of its class: their surroundings, and the same pictures without it. All annotated objects of
+these pictures are filled from what surrounds them: none hides the object, or stands beside it. What is filled is
+smooth, which a network may see; so grounds that are compared are filled at the same places.
 
 Axes: N object, V picture, H W picture.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from lcrp.stages.audit.cutting import MARGIN, Cutout, blurred, filled, grown, pixels_of, way_to
+from lcrp.evidence.reliance import FEWEST
+from lcrp.stages.audit.cutting import MARGIN, Cutout, filled, grown, pixels_of, way_to
 from lcrp.stages.audit.objects import Objects
 from lcrp.stages.audit.synthetic import synthetic_grounds
 from lcrp.values.audit import Kind
 from lcrp.values.geometry import Box
 from lcrp.values.sample import Annotation, Sample
 
-Load = Callable[[int], torch.Tensor | None]
+Load = Callable[[int], "Scenery | None"]
 
 MOST_COMPANY = 3  # other classes of a picture
+STRANGE = 3.0  # standard deviations, of how often classes come together
+ENOUGH = 20  # pictures without a class and its company, for them to be drawn alone
 MOST_COVERED = 0.5  # share of a ground that objects may cover: what is filled is no surrounding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenery:
+    """The visible part of a picture, and where its objects lie.
+
+    Attributes:
+        picture: [3, h, w].
+        hole: [h, w] bool, the objects and a margin around them.
+    """
+
+    picture: torch.Tensor
+    hole: torch.Tensor
+
+    @classmethod
+    def of(cls, sample: Sample, annotation: Annotation) -> "Scenery":
+        """A picture without the bars around it."""
+        top, left, bottom, right = sample.geometry.content()
+        assert annotation.masks is not None
+        hole = widened(annotation.masks[:, top:bottom, left:right].any(dim=0))
+        return cls(picture=sample.image[:, top:bottom, left:right], hole=hole)
+
+    def fitted(self, size: tuple[int, int]) -> "Scenery":
+        """The same in another size (height, width)."""
+        if tuple(self.hole.shape) == size:
+            return self
+        picture = interpolate(self.picture[None], size=size, mode="bilinear", antialias=True)[0]
+        hole = interpolate(self.hole[None, None].float(), size=size, mode="bilinear")[0, 0] > 0
+        return Scenery(picture=picture, hole=hole)
+
+    def cleared(self, *holes: torch.Tensor) -> torch.Tensor:
+        """The picture [3, h, w] without its objects, and filled in other holes [h, w], too."""
+        return filled(self.picture, torch.stack([self.hole, *holes]).any(dim=0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +87,8 @@ class Ground:
 def drawn_grounds(objects: Objects, place: int, count: int, seed: int) -> list[tuple[int, int]]:
     """Other objects of an object's class, each with a picture without the class, drawn at random; fewer if there are.
 
+    Pictures that hold the class's usual company are left out if others are enough: they show its context, too.
+
     Args:
         objects: of the dataset.
         place: of the object among them.
@@ -62,8 +101,26 @@ def drawn_grounds(objects: Objects, place: int, count: int, seed: int) -> list[t
     bare = objects.pictures[objects.covered <= MOST_COVERED]
     hosts = np.flatnonzero(is_of_class & (objects.sample != sample) & np.isin(objects.sample, bare))
     without = np.setdiff1d(bare, objects.sample[is_of_class])
+    lone = without[~np.isin(without, objects.sample[np.isin(objects.class_id, usual_company(objects, class_id))])]
+    without = lone if len(lone) >= ENOUGH else without
     pairs = zip(generator.permutation(hosts).tolist(), generator.permutation(without).tolist(), strict=False)
     return list(pairs)[:count]
+
+
+def usual_company(objects: Objects, class_id: int) -> list[int]:
+    """Other classes that come with one in more pictures than by chance, as riders with cars.
+
+    By chance their number is hypergeometric: more than `STRANGE` standard deviations above it, in `FEWEST` pictures.
+    """
+    count, own = len(objects.pictures), np.unique(objects.sample[objects.class_id == class_id])
+    found = []
+    for other in np.setdiff1d(objects.class_id, [class_id]).tolist():
+        its = np.unique(objects.sample[objects.class_id == other])
+        both, share = len(np.intersect1d(own, its)), len(its) / count
+        spread = np.sqrt(len(own) * share * (1 - share) * (count - len(own)) / max(1, count - 1))
+        if both >= FEWEST and both - len(own) * share > STRANGE * spread:
+            found.append(other)
+    return found
 
 
 class Grounds:
@@ -71,7 +128,7 @@ class Grounds:
 
     Args:
         objects: of the dataset.
-        load: the visible part [3, h, w] of a picture without its objects, by its index; None if it cannot be read.
+        load: a picture and where its objects lie, by its index; None if it cannot be read.
         num_synthetic: of the synthetic grounds.
         seed: of their noises.
     """
@@ -93,26 +150,26 @@ class Grounds:
     def _of(
         self, sample: Sample, annotation: Annotation, number: int, pairs: Sequence[tuple[int, int]]
     ) -> Iterator[Ground]:
-        cutout = cutout_of(sample, annotation, number)
-        placebo = _in_content(sample, blurred(bare_content(sample, annotation)))
+        top, left, bottom, right = content = sample.geometry.content()
+        size = (bottom - top, right - left)
+        cutout, own = cutout_of(sample, annotation, number), Scenery.of(sample, annotation)
         yield _ground(Kind.OWN, sample.index, sample.image, cutout)
-        yield _ground(Kind.PLACEBO, sample.index, placebo, cutout)
+        yield _ground(Kind.PLACEBO, sample.index, _in_content(sample, own.cleared()), cutout)
         for class_id in company(annotation, number):
             yield _ground(Kind.COMPANY, class_id, bare(sample.image, annotation, class_id), cutout)
         for host, without in pairs:
             source = int(self._objects.sample[host])
-            parts = self._load(source), self._load(without)
-            if parts[0] is None or parts[1] is None:
+            usual, unusual = (None if one is None else one.fitted(size) for one in map(self._load, (source, without)))
+            if usual is None or unusual is None:
                 continue
-            usual, unusual = (_in_content(sample, part) for part in parts if part is not None)
-            moved = cutout.moved(*way_to(cutout.box, self._place(host, sample), sample.geometry.content()))
-            yield _ground(Kind.UNUSUAL, without, unusual, cutout)
-            yield _ground(Kind.USUAL, source, usual, moved, is_own_place=False)
-            yield _ground(Kind.UNUSUAL, without, unusual, moved, is_own_place=False)
-        top, left, bottom, right = sample.geometry.content()
-        synthetic = synthetic_grounds((bottom - top, right - left), self._num_synthetic, self._seed)
-        for kind, image in enumerate(synthetic):
-            yield _ground(Kind.SYNTHETIC, kind, _in_content(sample, image), cutout)
+            moved = cutout.moved(*way_to(cutout.box, self._place(host, sample), content))
+            around = widened(moved.mask[top:bottom, left:right])
+            yield _ground(Kind.UNUSUAL, without, _in_content(sample, unusual.cleared(own.hole)), cutout)
+            at_host = usual.cleared(around), unusual.cleared(usual.hole, around)
+            for kind, index, ground in zip((Kind.USUAL, Kind.UNUSUAL), (source, without), at_host, strict=True):
+                yield _ground(kind, index, _in_content(sample, ground), moved, is_own_place=False)
+        for step, image in enumerate(synthetic_grounds(size, self._num_synthetic, self._seed)):
+            yield _ground(Kind.SYNTHETIC, step, _in_content(sample, image), cutout)
 
     def _place(self, host: int, sample: Sample) -> Box:
         """The box of another object where its picture becomes the ground of a picture, xyxy in pixels of the input."""
@@ -129,23 +186,19 @@ def cutout_of(sample: Sample, annotation: Annotation, number: int) -> Cutout:
     return Cutout.of(sample.image, annotation.masks[number], (left, top, right, bottom))
 
 
-def bare(image: torch.Tensor, annotation: Annotation, class_id: int | None = None) -> torch.Tensor:
-    """A picture [3, H, W] without its objects, or without those of one class: filled from what surrounds them."""
+def bare(image: torch.Tensor, annotation: Annotation, class_id: int) -> torch.Tensor:
+    """A picture [3, H, W] without its objects of one class: filled from what surrounds them."""
     assert annotation.masks is not None
-    masks = annotation.masks if class_id is None else annotation.masks[annotation.labels == class_id]
-    return filled(image, grown(masks.any(dim=0), pixels_of(MARGIN, image))) if len(masks) else image
+    return filled(image, widened(annotation.masks[annotation.labels == class_id].any(dim=0)))
+
+
+def widened(mask: torch.Tensor) -> torch.Tensor:
+    """Objects [H, W] bool with a margin around them, which is filled, too."""
+    return grown(mask, pixels_of(MARGIN, mask)) if mask.any() else mask
 
 
 def _ground(kind: Kind, source: int, image: torch.Tensor, cutout: Cutout, *, is_own_place: bool = True) -> Ground:
     return Ground(kind=kind, is_own_place=is_own_place, source=source, image=cutout.before(image), cutout=cutout)
-
-
-def bare_content(sample: Sample, annotation: Annotation) -> torch.Tensor:
-    """The visible part [3, h, w] of a picture without its objects, and without the bars around it."""
-    top, left, bottom, right = sample.geometry.content()
-    assert annotation.masks is not None
-    masks = annotation.masks[:, top:bottom, left:right]
-    return bare(sample.image[:, top:bottom, left:right], replace(annotation, masks=masks))
 
 
 def company(annotation: Annotation, number: int) -> list[int]:
@@ -162,9 +215,6 @@ def company(annotation: Annotation, number: int) -> list[int]:
 def _in_content(sample: Sample, ground: torch.Tensor) -> torch.Tensor:
     """A ground [3, h, w] in the place of a picture's visible part; the bars around it stay."""
     top, left, bottom, right = sample.geometry.content()
-    size = (bottom - top, right - left)
     image = sample.image.clone()
-    fits = tuple(ground.shape[1:]) == size
-    fitted = ground if fits else interpolate(ground[None], size=size, mode="bilinear", antialias=True)[0]
-    image[:, top:bottom, left:right] = fitted
+    image[:, top:bottom, left:right] = ground
     return image

@@ -5,7 +5,6 @@ Axes: N decision, R row: an object before a ground, K class.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from lcrp.evidence.intervals import Interval, mean_interval, share_interval
 from lcrp.evidence.reliance import FEWEST, judgements
+from lcrp.stages.audit.differences import Decisions, difference_interval
 from lcrp.stages.audit.objects import Objects
 from lcrp.stages.audit.reading import KINDS, OUTCOMES, Rows
 from lcrp.values.audit import Kind, Outcome
@@ -21,89 +21,6 @@ from lcrp.values.evidence import Table
 Array = npt.NDArray[Any]
 
 ALL, POOLED = "all", f"fewer than {FEWEST} pictures each"
-SMALLEST = 1e-6  # of a score, whose logit is taken
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decisions:
-    """What every decision scores, [N] each: means over grounds of a kind, NaN where there is none.
-
-    Attributes:
-        place: of the object among all of the dataset.
-        sample: index of its picture.
-        class_id: of the object.
-        own: in its own picture.
-        placebo: its own surroundings blurred and put back, at its own place.
-        unusual: pictures without its class, at its own place.
-        usual: pictures with its class, at the places of others of its class.
-        moved: pictures without its class, at the same places.
-        synthetic: colours, gradients and soft noises, at its own place.
-    """
-
-    place: Array
-    sample: Array
-    class_id: Array
-    own: Array
-    placebo: Array
-    unusual: Array
-    usual: Array
-    moved: Array
-    synthetic: Array
-
-    @property
-    def difference(self) -> Array:
-        """Score in usual surroundings less that in others, each pasted: the mean of both places.
-
-        The difference of two falls, from its own picture, of which the effect of the seam is in both; that of the blur
-        is in the placebo's alone. An object that fills the picture cannot move: its other places are its own, `moved`
-        equals `unusual`, and it counts as any.
-        """
-        found: Array = (self.placebo - self.unusual + self.usual - self.moved) / 2
-        return found
-
-    def means(self, rows: Rows, values: Array) -> "Decisions":
-        """The same of other values [R] of the rows, as of their logits."""
-        return decisions(self.place, self.sample, self.class_id, rows, values)
-
-
-def decisions(places: Array, samples: Array, class_ids: Array, rows: Rows, values: Array | None = None) -> Decisions:
-    """Means of the rows of every decision.
-
-    Args:
-        places: [N] of the decisions' objects.
-        samples: [N] of their pictures.
-        class_ids: [N].
-        rows: of them.
-        values: [R] to be averaged; None for the scores.
-    """
-    used = rows.score if values is None else values
-    owner = np.searchsorted(places, rows.place)
-
-    def mean(kind: Kind, *, is_own_place: bool = True) -> Array:
-        own = (rows.kind == KINDS.index(kind)) & (rows.is_own_place == is_own_place)
-        count = np.bincount(owner[own], minlength=len(places))
-        total = np.bincount(owner[own], weights=used[own], minlength=len(places))
-        means: Array = np.divide(total, count, out=np.full(len(places), np.nan), where=count > 0)
-        return means
-
-    return Decisions(
-        place=places,
-        sample=samples,
-        class_id=class_ids,
-        own=mean(Kind.OWN),
-        placebo=mean(Kind.PLACEBO),
-        unusual=mean(Kind.UNUSUAL),
-        usual=mean(Kind.USUAL, is_own_place=False),
-        moved=mean(Kind.UNUSUAL, is_own_place=False),
-        synthetic=mean(Kind.SYNTHETIC),
-    )
-
-
-def logit(score: Array) -> Array:
-    """Logits of scores, which are kept off 0 and 1."""
-    kept = np.clip(score, SMALLEST, 1 - SMALLEST)
-    found: Array = np.log(kept / (1 - kept))
-    return found
 
 
 def groups(found: Decisions, names: Sequence[str]) -> list[tuple[str, Array]]:
@@ -120,8 +37,8 @@ def verdicts_table(found: Decisions, logits: Decisions, names: Sequence[str]) ->
     known = ~np.isnan(found.difference)
     numbered = groups(found, names)
     parts = [(title, own & known) for title, own in numbered]
-    judged = judgements([(found.difference[own], found.sample[own]) for _, own in parts])
-    by_logit = [mean_interval(logits.difference[own], found.sample[own]) for _, own in parts]
+    judged = judgements([(found.difference[own], found.redrawn[:, own], found.sample[own]) for _, own in parts])
+    by_logit = [difference_interval(logits, own) for _, own in parts]
     return Table(
         name="verdicts",
         columns={
@@ -146,7 +63,6 @@ def classes_table(found: Decisions, names: Sequence[str]) -> Table:
         "usual_fall": found.own - found.usual,
         "moved_fall": found.own - found.moved,
         "synthetic_fall": found.own - found.synthetic,
-        "difference": found.difference,
     }
     columns: dict[str, Any] = {
         "class": [title for title, _ in parts],
@@ -155,6 +71,7 @@ def classes_table(found: Decisions, names: Sequence[str]) -> Table:
     }
     for name, values in falls.items():
         columns |= interval_columns(name, [mean_interval(values[own], found.sample[own]) for _, own in parts])
+    columns |= interval_columns("difference", [difference_interval(found, own) for _, own in parts])
     return Table(name="classes", columns=columns)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from lcrp.evidence.reliance import LEAST
 from lcrp.figures.audit import draw_grounds, draw_verdicts
+from lcrp.stages.audit.differences import Decisions
 from lcrp.stages.audit.grounds import Ground
 from lcrp.stages.audit.reading import OUTCOMES, Rows
-from lcrp.stages.audit.tables import Decisions
 from lcrp.values.audit import GroundView, Kind
 from lcrp.values.evidence import Table
 from lcrp.values.sample import Sample

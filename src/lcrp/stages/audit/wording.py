@@ -20,7 +20,7 @@ def sentences(tables: Mapping[str, Table]) -> Iterator[str]:
         yield _verdict(row, carriers.get(row["class"]))
     whole = _rows(tables["classes"])[0]
     yield (
-        "the placebo, its own surroundings blurred and put back, costs a decision "
+        "the placebo, its own surroundings put back without other objects, costs a decision "
         f"{_interval(whole, 'placebo_fall')} of its score {whole['score']:.2f}; pictures without its class "
         f"{_interval(whole, 'unusual_fall')}"
     )

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
-import torch
 
 from lcrp.attribution.boxes import BoxDecisions
 from lcrp.attribution.engine import Attributor
@@ -18,19 +17,17 @@ from lcrp.errors import ConfigError, DataError, TargetError
 from lcrp.runs.kept_units import kept_units
 from lcrp.runs.run import Run
 from lcrp.stages.audit.concepts import MOST_DECISIONS, ClassConcepts, ConceptWork
-from lcrp.stages.audit.grounds import Ground, Grounds, bare_content, drawn_grounds
+from lcrp.stages.audit.differences import Decisions, decisions, logit
+from lcrp.stages.audit.grounds import Ground, Grounds, Scenery, drawn_grounds
 from lcrp.stages.audit.objects import Objects, annotated, objects_in
 from lcrp.stages.audit.reading import Rows, rows_of
 from lcrp.stages.audit.settings import AuditSettings
 from lcrp.stages.audit.tables import (
-    Decisions,
     classes_table,
     company_table,
-    decisions,
     decisions_table,
     false_alarms_table,
     grounds_table,
-    logit,
     outcomes_table,
     verdicts_table,
 )
@@ -42,8 +39,8 @@ from lcrp.values.sample import Annotation, Sample
 log = logging.getLogger(__name__)
 
 DECISIONS_PER_UNIT = 4
-GROUNDS_KEPT = 64  # in memory
-UNIT_VERSION = 2  # raised when kept results hold something else
+BYTES_KEPT = 400e6  # of pictures that are grounds, in memory
+UNIT_VERSION = 3  # raised when kept results hold something else
 
 
 class AuditWork:
@@ -53,8 +50,9 @@ class AuditWork:
         self.subject, self._statistics, self._settings, self._run = subject, statistics, settings, run
         self._known = [bool(name) for name in annotated_names(subject.dataset)]
         self.objects = self._found_objects()
-        self._bare = lru_cache(maxsize=GROUNDS_KEPT)(self._bare_picture)
-        self._grounds = Grounds(self.objects, self._bare, num_synthetic=settings.num_synthetic, seed=settings.seed)
+        height, width = subject.dataset.transform.height, subject.dataset.transform.width
+        sceneries = lru_cache(maxsize=max(16, int(BYTES_KEPT / (13 * height * width))))(self._scenery)
+        self._grounds = Grounds(self.objects, sceneries, num_synthetic=settings.num_synthetic, seed=settings.seed)
 
     def rows(self) -> Rows | None:
         """Drawn decisions before all their grounds; None where only a part was to be looked at."""
@@ -209,9 +207,9 @@ class AuditWork:
         annotation = annotated(sample, self.subject.explainer.task)
         return None if annotation is None else (sample, annotation)
 
-    def _bare_picture(self, index: int) -> torch.Tensor | None:
+    def _scenery(self, index: int) -> Scenery | None:
         read = self._read(index)
-        return None if read is None else bare_content(*read)
+        return None if read is None else Scenery.of(*read)
 
     def _units(self, name: str, own: dict[str, object]) -> Units:
         model, dataset = self.subject.explainer.name, self.subject.dataset_name or self.subject.dataset.name
