@@ -172,11 +172,15 @@ def main() -> None:
     parser.add_argument("--num-samples", type=int, default=None)
     parser.add_argument("--num-objects", type=int, default=40)
     parser.add_argument("--num-grounds", type=int, default=4)
-    parser.add_argument("--num-synthetic", type=int, default=3)
+    parser.add_argument("--num-synthetic", type=int, default=1)
+    parser.add_argument("--num-concepts", type=int, default=8)
     parser.add_argument("--folder", type=Path, default=Path("outputs/audit_benchmark"))
     arguments = parser.parse_args()
     settings = AuditSettings(
-        num_objects=arguments.num_objects, num_grounds=arguments.num_grounds, num_synthetic=arguments.num_synthetic
+        num_objects=arguments.num_objects,
+        num_grounds=arguments.num_grounds,
+        num_synthetic=arguments.num_synthetic,
+        n_concepts=arguments.num_concepts,
     )
     arguments.folder.mkdir(parents=True, exist_ok=True)
     for checkpoint in arguments.checkpoints:

@@ -53,7 +53,7 @@ class ClassConcepts:
         share: [N, V] of the positive relevance that lies there.
         scores: [N, V] of the decisions.
         chosen: K concepts without which the fall shrinks most, to first order.
-        without: [N, K, V] scores once each of the chosen is set to zero.
+        without: [N, K, V] scores once each of the chosen is set to zero; NaN in its own picture.
     """
 
     class_id: int
@@ -147,15 +147,15 @@ class ConceptWork:
         return {"samples": np.array(samples), **padded(parts, 2 + MOST_GROUNDS)}
 
     def without(self, places: Sequence[int], concepts: Sequence[int]) -> dict[str, Array]:
-        """Scores of a few decisions of one class `without` each of the concepts, [N, K, V]."""
+        """Scores of a few decisions of one class `without` each of the concepts, [N, K, V]; NaN in its own picture."""
         parts = []
         with self._explainer.reader() as attributor:
             for place, sample, grounds in self._each(places):
                 if self._decision(attributor, place, sample) is None:
                     continue
                 class_id = int(self._objects.class_id[place])
-                silent = scores_without(attributor, self._explainer.layer, concepts, class_id, grounds)
-                parts.append({"without": silent.T[None]})
+                silent = scores_without(attributor, self._explainer.layer, concepts, class_id, grounds[1:])
+                parts.append({"without": np.vstack([np.full((1, len(concepts)), np.nan), silent.T])[None]})
         return {"without": np.moveaxis(padded(parts, 2 + MOST_GROUNDS)["without"], 1, 2)}
 
     def _each(self, places: Sequence[int]) -> Iterator[tuple[int, Sample, list[Ground]]]:

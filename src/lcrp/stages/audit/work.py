@@ -63,7 +63,8 @@ class AuditWork:
         }
         shard = self._settings.shard
         own = [list(names)[number] for number in shard.chunks(len(names))]
-        units = self._units("audit", self._settings.identity())
+        own_settings = {name: value for name, value in self._settings.identity().items() if name != "n_concepts"}
+        units = self._units("audit", own_settings)
         parts = []
         with (
             self.subject.explainer.reader() as attributor,
