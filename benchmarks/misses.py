@@ -23,11 +23,10 @@ from lcrp.data.scenes import (
     with_context_swapped,
     without_part,
 )
-from lcrp.decisions.auto import deeper_half, layers_with_places
-from lcrp.decisions.lacking import lacking
+from lcrp.decisions.auto import layers_with_places
+from lcrp.decisions.lacking import lacking, searches
 from lcrp.decisions.misses import Filter, Judged, candidates_in, judged
 from lcrp.decisions.seen import Seen, found_object, missed_object, with_signs, without_detail
-from lcrp.stages.missed.explained import but_first
 from lcrp.values.missed import Lacking, Mechanism, Miss
 from lcrp.values.sample import Sample
 
@@ -62,9 +61,8 @@ def main() -> None:
     random.Random(0).shuffle(induced)
     induced = induced[: given.misses]
     explainer = with_signs(explainer, dataset[0])
-    every = layers_with_places(explainer, dataset[0])
     told: list[tuple[Induced, Lacking | None]] = [(one, None) for one in induced]
-    for layers in (deeper_half(every), but_first(every)):  # more, where no found object passes the same deeper ones
+    for layers, least in searches(list(layers_with_places(explainer, dataset[0]))):
         left = [place for place, (_, lack) in enumerate(told) if lack is None or not lack.num_found]
         found: dict[int, list[Seen]] = defaultdict(list)
         if left:
@@ -78,7 +76,7 @@ def main() -> None:
             with explainer.attributor(layers) as attributor:
                 here = missed_object(attributor, one.sample, one.miss, dataset.class_names)
             if here is not None:
-                told[place] = (one, lacking(explainer, one.sample, one.miss, here, others, layers))
+                told[place] = (one, lacking(explainer, one.sample, one.miss, here, others, layers, least=least))
     _tell(given.model, told)
 
 

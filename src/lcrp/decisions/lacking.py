@@ -38,14 +38,38 @@ CARRIES = 0.01  # of all that speaks for found objects, from which on a concept 
 SILENT = 1e-3  # of the largest change of a concept, up to which one counts as unchanged
 NUM_RANDOM = 10  # sets of other concepts that are given back instead
 TAKES_PART = 0.5  # of the largest share of relevance, from which on a layer is searched
-LEAST_PASSED = 0.2  # share of a found object's relevance that passes a layer, from which on it is compared there
+PASSES = 0.5  # share of a found object's relevance that passes a layer, from which on it is compared there
+PASSES_IN_PART = 0.2  # the same where no object is found of which as much passes: another level of the pyramid found it
 
 Array = npt.NDArray[Any]
 Place = tuple[slice, slice]
 
 
+def searches(layers: Sequence[str]) -> list[tuple[tuple[str, ...], float]]:
+    """Among which layers, in turn, concepts are looked for until some found object can be compared.
+
+    The deeper half comes first, then all but the first quarter, whose concepts are edges and colours; then these for
+    objects of which less passes them (another level of the pyramid found these).
+
+    Args:
+        layers: of the network, in the order in which they run.
+
+    Returns:
+        Layers, each with the share of a found object's relevance that must pass them.
+    """
+    deep, wide = tuple(layers[len(layers) // 2 :]), tuple(layers[len(layers) // 4 :])
+    return [*([(deep, PASSES)] if deep != wide else []), (wide, PASSES), (wide, PASSES_IN_PART)]
+
+
 def lacking(
-    explainer: Explainer, sample: Sample, miss: Miss, here: Seen, found: Sequence[Seen], layers: Sequence[str]
+    explainer: Explainer,
+    sample: Sample,
+    miss: Miss,
+    here: Seen,
+    found: Sequence[Seen],
+    layers: Sequence[str],
+    *,
+    least: float = PASSES,
 ) -> Lacking | None:
     """What would have carried a missed object.
 
@@ -60,6 +84,7 @@ def lacking(
         here: how layers see it.
         found: how they see objects of its class that are found.
         layers: that may be told.
+        least: share of a found object's relevance that passes a layer, from which on it is compared there.
 
     Returns:
         None where none of the layers shows concepts of it at places of the picture.
@@ -79,7 +104,7 @@ def lacking(
         layer_share=0.0,
         things=fallen([one.things for one in found], here.things),
     )
-    comparable = {layer: [one for one in found if _passes(one, layer)] for layer in searched}
+    comparable = {layer: [one for one in found if abs(one.layer_shares.get(layer, 0.0)) >= least] for layer in searched}
     searched = [layer for layer in searched if comparable[layer]]
     if not searched:
         return _of_layer(told, here, told.layer)
@@ -206,11 +231,6 @@ def _passed(here: Seen, layers: Sequence[str]) -> list[str]:
     """The layers that most of an object's relevance passes, in the order in which they run."""
     shares = {layer: min(abs(here.layer_shares[layer]), 1.0) for layer in layers if layer in here.layer_shares}
     return [layer for layer, share in shares.items() if share >= TAKES_PART * max(shares.values()) > 0]
-
-
-def _passes(found: Seen, layer: str) -> bool:
-    """Whether the relevance of a found object passes a layer."""
-    return abs(found.layer_shares.get(layer, 0.0)) >= LEAST_PASSED
 
 
 def _unlike(one: Box, other: Box) -> float:

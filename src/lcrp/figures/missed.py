@@ -1,5 +1,6 @@
 """The words of a figure of a missed object: why it was missed, which concepts are weak, and what their return does."""
 
+import re
 from collections.abc import Sequence
 from math import isnan
 
@@ -73,11 +74,10 @@ def falls(lacking: Lacking, class_name: str) -> list[str]:
     """On what less of the relevance lies than where objects are found, if that is much; at most one."""
     for name, found, here in lacking.things:
         if isnan(here) and found >= LEAST_FALL:
-            return [
-                f"Where a {class_name} is found {percent(found)} of the relevance lies on {name}: there is none here"
-            ]
+            there = f"Where {one_of(class_name)} is found {percent(found)} of the relevance"
+            return [f"{there} lies on {name}: there is none here"]
         if not isnan(here) and found - here >= LEAST_FALL:
-            there = f"where a {class_name} is found {percent(found)}"
+            there = f"where {one_of(class_name)} is found {percent(found)}"
             return [f"On {name} lies {percent(here)} of the relevance, {there}"]
     return []
 
@@ -98,7 +98,7 @@ def concept_title(concept: ConceptExplanation, class_name: str) -> tuple[str, st
         sign = "speaks most for it" if concept.share > 0 else "speaks most against it"
         return concept.title, f"{sign}: {percent(abs(concept.share))} of the layer's relevance"
     return concept.title, (
-        f"adds {signed(absent.here)} to the logit here, {signed(absent.found)} where a {class_name} is found; "
+        f"adds {signed(absent.here)} to the logit here, {signed(absent.found)} where {one_of(class_name)} is found; "
         f"given back: {signed(absent.gain)}"
     )
 
@@ -107,12 +107,12 @@ def concepts_heading(concepts: Sequence[ConceptExplanation], class_name: str) ->
     """What the rows are."""
     if not any(one.absent for one in concepts):
         return "What speaks for it, and against it"
-    return f"What is weak here, and carries a {class_name} where one is found"
+    return f"What is weak here, and carries {one_of(class_name)} where one is found"
 
 
 def references_heading(class_name: str) -> str:
     """What the crops are."""
-    return f"Where a {class_name} is found, and it counts most"
+    return f"Where {one_of(class_name)} is found, and it counts most"
 
 
 def references_note() -> str:
@@ -131,6 +131,11 @@ def outlines(lacking: Lacking) -> list[tuple[str, Dashes]]:
 def number(score: float) -> str:
     """A score with two decimals, or as few digits as tell it from nothing."""
     return f"{score:.2f}" if score >= 0.005 or not score else f"{score:.1g}"
+
+
+def one_of(class_name: str) -> str:
+    """A class's name with its indefinite article."""
+    return f"{'an' if re.match('(?i)(?!uni|use|one|eu)[aeiou]', class_name) else 'a'} {class_name}"
 
 
 def signed(value: float) -> str:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from lcrp.attribution.ablation import outputs_with
 from lcrp.composites.spec import GRADIENT
 from lcrp.data.scenes import ScenesDataset
 from lcrp.decisions.explainer import Explainer
-from lcrp.decisions.lacking import GIVEN_BACK, NUM_RANDOM, lacking
+from lcrp.decisions.lacking import GIVEN_BACK, NUM_RANDOM, lacking, searches
 from lcrp.decisions.misses import Filter, Judged, candidates_in, judged
 from lcrp.decisions.seen import Seen, cells, fallen, found_object, missed_object, with_signs, without_detail
 from lcrp.values.missed import Lacking, Mechanism, Miss
@@ -82,7 +83,7 @@ def most_alike(here: Seen, found: list[Seen]) -> Seen:
         sides = [(box[2] - box[0] + 1, box[3] - box[1] + 1) for box in (one.box, here.box)]
         return sum(abs(math.log(sides[0][axis] / sides[1][axis])) for axis in (0, 1))
 
-    carried = [one for one in found if abs(one.layer_shares[LAYER]) >= 0.2]
+    carried = [one for one in found if abs(one.layer_shares[LAYER]) >= 0.5]
     return min(carried, key=unlike)
 
 
@@ -126,7 +127,7 @@ def test_concepts_are_told_by_what_their_return_adds(told: Lacking, here: Seen, 
     gains = [one.gain for one in told.concepts]
     assert gains == sorted(gains, reverse=True)
     assert min(gains) > 0
-    passing = [one for one in found if abs(one.layer_shares[LAYER]) >= 0.2]
+    passing = [one for one in found if abs(one.layer_shares[LAYER]) >= 0.5]
     assert told.num_found == len(passing) > 0
     for one in told.concepts:
         assert one.found == pytest.approx(np.mean([float(seen.added[LAYER][one.concept]) for seen in passing]))
@@ -184,6 +185,22 @@ def test_random_changes_are_as_many_and_the_same_again(
     assert [one.num_concepts for one in told.returned] == [*GIVEN_BACK, 0]
     assert all(one.num_random == NUM_RANDOM for one in told.returned[:-1])
     assert repr(lacking(explainer, dataset[miss.sample], miss, here, found, [LAYER])) == repr(told)
+
+
+def test_objects_that_a_layer_carries_in_part_are_compared_last(
+    explainer: Explainer, dataset: ScenesDataset, miss: Miss, here: Seen, found: list[Seen]
+) -> None:
+    layers = [f"layer{number}" for number in range(8)]
+    (deep, most), (wide, same), (again, part) = searches(layers)
+    assert (deep, wide, again) == (tuple(layers[4:]), tuple(layers[2:]), tuple(layers[2:]))
+    assert most == same > part > 0
+    assert searches(["only"]) == [(("only",), most), (("only",), part)]
+
+    shares = [0.3, -0.25, 0.1]
+    partly = [replace(one, layer_shares={LAYER: share}) for one, share in zip(found, shares, strict=False)]
+    sample = dataset[miss.sample]
+    assert lacking(explainer, sample, miss, here, partly, [LAYER]).num_found == 0
+    assert lacking(explainer, sample, miss, here, partly, [LAYER], least=part).num_found == 2
 
 
 def test_nothing_is_compared_where_none_is_found(

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lcrp.figures.missed import falls, layer_note, proof
+from lcrp.figures.missed import falls, layer_note, one_of, proof
 from lcrp.stages.missed.explained import (
     FOUND_OBJECTS,
     _spread_over_pictures,
@@ -127,6 +127,20 @@ def test_the_proof_in_words() -> None:
     assert "it is not found;" in proof(replace(one, returned=(unknown, one.returned[1])), "car")
     assert proof(replace(one, num_found=0), "car").startswith("No car is found")
     assert proof(replace(one, concepts=()), "car") == "No concept would add to it, as far as a found one tells"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("car", "a car"),
+        ("elephant", "an elephant"),
+        ("Airplane", "an Airplane"),
+        ("unicycle", "a unicycle"),
+        ("", "a "),
+    ],
+)
+def test_classes_have_articles(name: str, told: str) -> None:
+    assert one_of(name) == told
 
 
 def test_a_layer_is_told_by_what_it_adds_to_the_logit() -> None:

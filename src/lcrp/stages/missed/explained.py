@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lcrp.decisions.auto import deeper_half, layers_with_places
-from lcrp.decisions.lacking import lacking
+from lcrp.decisions.auto import layers_with_places
+from lcrp.decisions.lacking import lacking, searches
 from lcrp.decisions.many import annotated_names
 from lcrp.decisions.seen import Seen, found_object, missed_object, with_signs, without_detail
 from lcrp.decisions.subject import Subject
@@ -69,7 +69,7 @@ def explained_misses(
         found: the objects of all pictures, as `BoxErrors.packed` has them.
         units: where results are kept.
         run: shows the progress.
-        layer: whose concepts are told; None searches the deeper half of the network, then all but its first quarter.
+        layer: whose concepts are told; None searches as `searches` says.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; the same call goes on from there.
@@ -108,7 +108,7 @@ class _Comparing:
         self._subject, self._found, self._layer = subject, found, layer
         self._names = annotated_names(subject.dataset)
         self._explainer = subject.explainer
-        self._searched: list[tuple[str, ...]] = []
+        self._searched: list[tuple[tuple[str, ...], float]] = []  # layers, and what of found objects passes them
         self._known: tuple[int, tuple[str, ...], list[Seen]] = (-1, (), [])
 
     def lacking(self, miss: Miss) -> Lacking | None:
@@ -116,14 +116,14 @@ class _Comparing:
         sample = self._subject.dataset[miss.sample]
         if not self._searched:
             self._explainer = with_signs(self._subject.explainer, sample)
-            every = {} if self._layer else layers_with_places(self._explainer, sample)
-            self._searched = [(self._layer,)] if self._layer else [tuple(deeper_half(every)), but_first(every)]
+            every = [self._layer] if self._layer else list(layers_with_places(self._explainer, sample))
+            self._searched = searches(every)
         explainer, told = self._explainer, None
-        for layers in self._searched:  # more of them, where no found object passes the deeper ones that this one passes
+        for layers, least in self._searched:
             found = self._found_objects(miss.class_id, layers)
             with explainer.attributor(layers) as attributor:
                 here = missed_object(attributor, sample, miss, self._names)
-            told = None if here is None else lacking(explainer, sample, miss, here, found, layers)
+            told = None if here is None else lacking(explainer, sample, miss, here, found, layers, least=least)
             if here is None or (told is not None and (told.num_found or not found)):
                 break
         return told
@@ -145,11 +145,6 @@ class _Comparing:
                     seen += [] if one is None else [without_detail(one)]
             self._known = class_id, layers, seen
         return self._known[2]
-
-
-def but_first(layers: Sequence[str] | Mapping[str, int]) -> tuple[str, ...]:
-    """Layers without the first quarter, whose concepts are edges and colours."""
-    return tuple(layers)[len(layers) // 4 :]
 
 
 def _spread_over_pictures(found: Mapping[str, Array], class_id: int) -> list[int]:
