@@ -7,6 +7,7 @@ import numpy as np
 
 from lcrp.evidence.intervals import Interval
 from lcrp.evidence.naming import Proposal
+from lcrp.page.audit import THUMBNAIL, AuditedContent, SwappedContent
 from lcrp.page.content import (
     Comparison,
     Content,
@@ -27,6 +28,7 @@ from lcrp.values.statistics import Moments, TopTable
 LAYER = "backbone.block.conv"
 ELSEWHERE = "backbone.not.shown"  # layer of every other miss
 NUM_MISSES = 3
+NUM_AUDITED = 2
 ALARM = {"kind": "box off", "class": "car", "iou": 0.43}
 OWN = 24  # concepts with references of single classes
 HOSTILE = (
@@ -96,7 +98,9 @@ def made_up(
         pictures=pictures,
         decisions=decisions,
         misses=misses,
+        audited=tuple(_audited(len(names) - 1 - number, names) for number in range(NUM_AUDITED)),
         findings=(
+            Finding(name="audit", sentences=_verdicts(names), source="run", tables=_audit(names)),
             Finding(name="missed", sentences=("3 of 24 objects are missed.",), source="run", tables=_missed(names)),
             Finding(name="context", sentences=(f"Most for {names[0]}.",), source="run",
                     tables=(Table(name="validation", columns={"layer": [LAYER], "value": [float("nan")]}),)),
@@ -227,6 +231,65 @@ def _miss(generator: np.random.Generator, number: int, num_concepts: int, names:
     facts = {**like.facts, "confidence": 0.16, "layer": layer, "concepts": concepts, "annotated": None}
     box = (0.2, 0.3, 0.7, 0.9)
     return replace(like, facts=facts, box=box, mask=None, maps=like.maps[:5], shares=None, missed=missed)
+
+
+def _audited(number: int, names: tuple[str, ...]) -> AuditedContent:
+    """An object of class `number` before six grounds, lost before the last two."""
+    kinds = ("its own", "placebo", "without company", "usual", "unusual", "synthetic")
+    outcomes = ("kept", "kept", "kept", "kept", "below threshold", "no candidate")
+    swapped = tuple(
+        SwappedContent(
+            ground=kind,
+            label=f"{kind} {names[-1]}",
+            score=0.9 - 0.15 * place,
+            outcome=outcome,
+            box=(0.2, 0.3, 0.6, 0.7),
+        )
+        for place, (kind, outcome) in enumerate(zip(kinds, outcomes, strict=True))
+    )
+    pictures = [_noise(2000 + number * 6 + place, (120, 160)) for place in range(len(kinds))]
+    return AuditedContent(
+        class_name=names[number], key=names[0], size=(240, 320), swapped=swapped, strip=strip(pictures, THUMBNAIL)
+    )
+
+
+def _verdicts(names: tuple[str, ...]) -> tuple[str, ...]:
+    return (*(f"'{name}': the score falls." for name in names), "The placebo costs a decision 0.03 of its score.")
+
+
+def _audit(names: tuple[str, ...]) -> tuple[Table, ...]:
+    """What stage=audit told: class n loses 0.1 n; the first does not need its context, one cannot be told."""
+    count = len(names)
+    fall = [0.1 * number for number in range(count)]
+    verdicts = ["does not", "cannot tell", *["needs its context"] * (count - 2)]
+    of = {"class": list(names)}
+    interval = {"low": [one - 0.05 for one in fall], "high": [float("nan"), *(one + 0.05 for one in fall[1:])]}
+    interval["low"][0] = float("nan")
+    kinds = ("usual", "unusual", "placebo", "synthetic")
+    shares = {"kept": 0.5, "below_threshold": 0.3, "removed": 0.0, "no_candidate": 0.2}
+    needing = names[2:]
+    return (
+        Table(name="verdicts", columns={
+            **of, "class_id": list(range(count)), "verdict": verdicts, "difference": fall, **interval,
+            "objects": [12] * count, "pictures": [11] * count, "needed": [0] * count,
+        }),
+        Table(name="classes", columns={**of, "placebo_fall": [0.04] * count}),
+        Table(name="outcomes", columns={
+            "class": [name for name in names for _ in kinds], "ground": list(kinds) * count,
+            **{name: [value] * (count * len(kinds)) for name, value in shares.items()},
+        }),
+        Table(name="company", columns={
+            **of, "without": [*names[1:], names[0]], "objects": [3] * count, "pictures": [3] * count,
+            "fall": fall, "fall_low": interval["low"], "fall_high": interval["high"],
+        }),
+        Table(name="concepts", columns={
+            "class": [name for name in needing for _ in (5, 6)], "layer": [LAYER, ELSEWHERE] * len(needing),
+            "concept": [5, 6] * len(needing), "is_carrier": [1, 0] * len(needing),
+            "usual_loss": [0.14, 0.01] * len(needing), "unusual_loss": [-0.02, 0.01] * len(needing),
+            "cut": [0.16, 0.0] * len(needing), "cut_low": [0.05, float("nan")] * len(needing),
+            "cut_high": [0.2, float("nan")] * len(needing), "decisions": [12, 12] * len(needing),
+        }),
+    )  # fmt: skip
 
 
 def _missed(names: tuple[str, ...]) -> tuple[Table, ...]:

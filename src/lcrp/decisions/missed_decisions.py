@@ -6,10 +6,6 @@ Axes: B batch (one picture), C concept, H W picture.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-import torch
-
-from lcrp.attribution.concepts import only_neuron, relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.pixels import touched_pixels
 from lcrp.data.dataset import Dataset
@@ -18,12 +14,12 @@ from lcrp.decisions.decision import View, explanation_of
 from lcrp.decisions.explained import title_of
 from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.lacking import SHOWN
+from lcrp.decisions.references import seen_through
 from lcrp.decisions.seen import LEAST_OPENED, box_task, with_signs
 from lcrp.errors import DataError
 from lcrp.models.library import opened
 from lcrp.values.explanation import Explanation, Reference
 from lcrp.values.missed import Example, Lacking
-from lcrp.values.sample import Sample
 
 
 def explained_miss(explainer: Explainer, dataset: Dataset, lacking: Lacking) -> Explanation:
@@ -92,31 +88,12 @@ def _references(attributor: Attributor, dataset: Dataset, lacking: Lacking) -> M
         if prediction is None:
             continue
         relevance = trace.explain([task.weak(prediction, sample, first.class_id)]).relevance[lacking.layer]
-        scores = relevance_scores(relevance)
         for one in examples:
-            peak = scores.peak[:, one.concept]
-            restart = only_neuron(relevance, torch.tensor([one.concept], device=relevance.device), peak)
-            heatmap = trace.conditional(lacking.layer, restart)[0].float().cpu().numpy()
-            share = float(scores.score[0, one.concept])
-            found[one] = _reference(sample, one, heatmap, share, attributor.task.class_names)
+            seen = seen_through(trace, lacking.layer, sample, relevance, one.concept)
+            class_name = attributor.task.class_names[one.class_id]
+            found[one] = replace(seen, class_name=class_name, class_id=one.class_id)
     by_concept: dict[int, list[Reference]] = {}
     for one in lacking.examples:
         if one in found:
             by_concept.setdefault(one.concept, []).append(found[one])
     return by_concept
-
-
-def _reference(
-    sample: Sample, example: Example, heatmap: np.ndarray, share: float, class_names: Sequence[str]
-) -> Reference:
-    top, left, bottom, right = sample.geometry.content()
-    return Reference(
-        key=sample.key,
-        sample=sample.index,
-        class_name=class_names[example.class_id],
-        score=share,
-        picture=sample.image.permute(1, 2, 0).numpy()[top:bottom, left:right],
-        heatmap=heatmap[top:bottom, left:right],
-        pixel_aspect=sample.geometry.pixel_aspect,
-        class_id=example.class_id,
-    )

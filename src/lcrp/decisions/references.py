@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lcrp.attribution.concepts import only_neuron, relevance_scores
 from lcrp.attribution.engine import Attributor
+from lcrp.attribution.trace import Trace
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.counting import GrowingCount, StartCounting
@@ -168,6 +170,31 @@ def reference_samples(
         log.warning("of %d reference samples some are left out: %s", num_tried, lost)
     names = attributor.task.class_names if source.mode == "relevance" else None
     return {concept: References(shown=choice.references(names), lost=choice.lost) for concept, choice in chosen.items()}
+
+
+def seen_through(trace: Trace, layer: str, sample: Sample, relevance: torch.Tensor, concept: int) -> Reference:
+    """What a concept's strongest neuron looks at in a decision that nothing ranked; its class is to be told.
+
+    Args:
+        trace: of the picture alone.
+        layer: name of the layer.
+        sample: the picture.
+        relevance: [1, C, h, w] of the decision at the layer.
+        concept: channel of the layer.
+    """
+    scores = relevance_scores(relevance)
+    restart = only_neuron(relevance, torch.tensor([concept], device=relevance.device), scores.peak[:, concept])
+    heatmap = trace.conditional(layer, restart)[0].float().cpu().numpy()
+    top, left, bottom, right = sample.geometry.content()
+    return Reference(
+        key=sample.key,
+        sample=sample.index,
+        class_name="",
+        score=float(scores.score[0, concept]),
+        picture=sample.image.permute(1, 2, 0).numpy()[top:bottom, left:right],
+        heatmap=heatmap[top:bottom, left:right],
+        pixel_aspect=sample.geometry.pixel_aspect,
+    )
 
 
 class _Choice:

@@ -10,24 +10,26 @@ from matplotlib.figure import Figure
 from lcrp.figures import colours
 from lcrp.figures.head import add_head
 from lcrp.figures.legible import shown_name
+from lcrp.figures.measure import shortened
 from lcrp.figures.saving import save
 from lcrp.figures.sheet import Sheet
 from lcrp.values.audit import GroundView, Outcome, Verdict
 from lcrp.values.evidence import Table
 
 PANEL = 1.5  # inches
+LABEL = 7.5  # points
 MOST_CLASSES = 40
 COLOURS = {Verdict.NEEDS: "#d1661f", Verdict.DOES_NOT: "#1f6fb4", Verdict.CANNOT_TELL: "#8a8a8a"}
 GROUND_QUESTION = "What becomes of a decision, once something else surrounds its object?"
 CLASS_QUESTION = "Which classes need their context?"
 
 
-def draw_grounds(path: Path, shown: Mapping[str, Sequence[GroundView]], title: str) -> None:
+def draw_grounds(path: Path, shown: Mapping[str, Sequence[GroundView | None]], title: str) -> None:
     """Draw one object of every class before its grounds, a row each, with scores.
 
     Args:
         path: PNG file to write.
-        shown: by class.
+        shown: by class; grounds of one kind stand below each other, None where an object has none.
         title: network and dataset in words.
     """
 
@@ -40,14 +42,16 @@ def draw_grounds(path: Path, shown: Mapping[str, Sequence[GroundView]], title: s
             for place, panel in enumerate(row):
                 panel.set_xticks([])
                 panel.set_yticks([])
-                if place >= len(views):
+                view = views[place] if place < len(views) else None
+                if view is None:
                     panel.set_axis_off()
-                    continue
-                _draw_ground(panel, views[place])
+                else:
+                    _draw_ground(panel, view)
             row[0].set_ylabel(shown_name(name))
         return sheet.figure
 
-    save(build, [path], dpi=150, names=[title, *shown])
+    labels = [view.label for views in shown.values() for view in views if view is not None]
+    save(build, [path], dpi=150, names=[title, *shown, *labels])
 
 
 def _draw_ground(axes: Axes, view: GroundView) -> None:
@@ -56,7 +60,8 @@ def _draw_ground(axes: Axes, view: GroundView) -> None:
         axes.contour(view.outline.astype(np.float64), levels=[0.5], colors=["#ffd400"], linewidths=0.7)
     is_kept = view.outcome is Outcome.KEPT
     told = f"{view.score:.2f}" if is_kept else f"{view.score:.2f}, lost"
-    axes.set_title(f"{view.kind}\n{told}", fontsize=7.5, color="black" if is_kept else "#b3261e")
+    label = shortened(shown_name(view.label), PANEL, LABEL)
+    axes.set_title(f"{label}\n{told}", fontsize=LABEL, color="black" if is_kept else "#b3261e")
 
 
 def draw_verdicts(path: Path, verdicts: Table, *, least: float, title: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.evidence.naming import Proposal
+from lcrp.page.audit import AuditedContent
 from lcrp.page.misses import MissedContent
 from lcrp.values.evidence import Table
 from lcrp.values.geometry import Box
@@ -273,6 +274,7 @@ class Content:
         pictures: of which decisions are explained.
         decisions: explained, in order.
         misses: explained, in order.
+        audited: objects before other grounds.
         findings: of other stages.
         names: of concepts that a person gave, by layer and concept.
         left_out: what is not there.
@@ -287,6 +289,7 @@ class Content:
     pictures: tuple[PictureContent, ...] = ()
     decisions: tuple[DecisionContent, ...] = ()
     misses: tuple[DecisionContent, ...] = ()
+    audited: tuple[AuditedContent, ...] = ()
     findings: tuple[Finding, ...] = ()
     names: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()

@@ -11,7 +11,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lcrp.evidence.reliance import LEAST
 from lcrp.page.arrays import Blocks
+from lcrp.page.audit import fitting
 from lcrp.page.content import Content, DecisionContent, LayerContent, LeftOut, ReferenceContent
 from lcrp.page.entries import Entry, added, num_fitting, size_of
 from lcrp.page.fitting import HOW, fitting_strips
@@ -19,6 +21,7 @@ from lcrp.page.fitting import HOW, fitting_strips
 FORMAT: Final = "lcrp-page"
 VERSION: Final = 1
 BASE64 = 4 / 3  # bytes in the page for every byte
+AUDITED = 0.2  # of the page, at most, shows swapped surroundings
 RESERVED = 200_000  # bytes of the program, the style and the frame
 
 Array = npt.NDArray[Any]
@@ -46,13 +49,15 @@ def packed(content: Content, max_bytes: float = math.inf) -> Packed:
     misses and decisions; `left_out` of the index says so.
     """
     room = (max_bytes - RESERVED) / BASE64 - len(_core(content, content.decisions).packed[0])
+    audited = fitting(content.audited, room * AUDITED)
+    room -= sum(len(one.strip or b"") for one in audited)
     entries = [Entry.of(one) for one in (*content.decisions, *content.misses)]
     photographs = [one.image for one in content.pictures]
     kept = num_fitting(entries, photographs, room)
     entries = entries[:kept]
     strips = fitting_strips(content.layers, content.comparison, room - size_of(entries, photographs))
     num_decisions = len(content.decisions)
-    left_out = (*content.left_out, *_told(content, kept), *strips.left_out)
+    left_out = (*content.left_out, *_told(content, kept, len(audited)), *strips.left_out)
     misses = content.misses[: max(0, kept - num_decisions)]
     content = replace(content, decisions=content.decisions[:kept], misses=misses, left_out=left_out)
     blocks = _core(content, content.decisions)
@@ -87,6 +92,10 @@ def packed(content: Content, max_bytes: float = math.inf) -> Packed:
         ],
         "decisions": decisions,
         "misses": missed,
+        "audit": {
+            "least": LEAST,
+            "objects": [one.index(None if one.strip is None else added(images, one.strip)) for one in audited],
+        },
         "arrays": blocks.index,
         "num_blocks": len(blocks.packed),
         "num_images": len(images),
@@ -246,10 +255,13 @@ def _layer_index(layer: LayerContent, images: Mapping[int, int], further: Mappin
     }
 
 
-def _told(content: Content, num_kept: int) -> Iterator[LeftOut]:
+def _told(content: Content, num_kept: int, num_audited: int) -> Iterator[LeftOut]:
     num_decisions, num_misses = len(content.decisions), len(content.misses)
     if num_kept < num_decisions:
         yield LeftOut(what=f"{num_decisions - num_kept} of {num_decisions} explained decisions", how=HOW)
     if num_kept < num_decisions + num_misses:
         missing = min(num_misses, num_decisions + num_misses - num_kept)
         yield LeftOut(what=f"{missing} of {num_misses} explained misses", how=HOW)
+    if num_audited < len(content.audited):
+        num_missing = len(content.audited) - num_audited
+        yield LeftOut(what=f"{num_missing} of {len(content.audited)} objects in other surroundings", how=HOW)

@@ -26,15 +26,15 @@ def photograph(picture: Picture) -> bytes:
     return _webp(image)
 
 
-def strip(crops: Sequence[Picture]) -> bytes:
-    """Crops [h, w, 3] side by side, each within a square of `SIDE` pixels."""
-    sheet = Image.new("RGBA", (SIDE * len(crops), SIDE), (0, 0, 0, 0))
+def strip(crops: Sequence[Picture], side: int = SIDE) -> bytes:
+    """Crops [h, w, 3] side by side, each in the middle of a square of `side` pixels."""
+    sheet = Image.new("RGBA", (side * len(crops), side), (0, 0, 0, 0))
     for number, crop in enumerate(crops):
         image = _image(crop)
-        factor = SIDE / max(image.size)
+        factor = side / max(image.size)
         size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
         image = image.resize(size, Image.Resampling.BICUBIC if factor > 1.0 else Image.Resampling.LANCZOS)
-        sheet.paste(image, (number * SIDE + (SIDE - size[0]) // 2, (SIDE - size[1]) // 2))
+        sheet.paste(image, (number * side + (side - size[0]) // 2, (side - size[1]) // 2))
     return _webp(sheet)
 
 

@@ -30,6 +30,8 @@ VIEWS = {
     "concept": f"#/concept/{LAYER}/5?class=boat",
     "concepts": "#/concepts?sort=context&class=car",
     "compare": "#/compare?a=0.0.0&b=4.1.0",
+    "audit": "#/audit",
+    "audit of a class": "#/audit?class=kite",
     "nothing": "#/nowhere",
 }
 HEADINGS = {
@@ -43,6 +45,8 @@ HEADINGS = {
     "concept": "c5",
     "concepts": "Concepts",
     "compare": "Compare",
+    "audit": "Does it need the context?",
+    "audit of a class": "Does it need the context?",
     "nothing": "Nothing here",
 }
 
@@ -231,7 +235,7 @@ def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
     addresses = ["#/overview", "#/decisions", *(f"#/decision/{number}.{number}.0" for number in range(6))]
     addresses += ["#/decisions?verdict=missed", *(f"#/decision/m{number}.1" for number in range(3))]
     addresses += [f"#/concept/{LAYER}/{number}" for number in (*range(7), 9, 14)]  # named, from 6 on proposed
-    addresses += ["#/compare?a=0.0.0&b=1.1.0", "#/concepts", "#/concepts?sort=name"]
+    addresses += ["#/audit", "#/compare?a=0.0.0&b=1.1.0", "#/concepts", "#/concepts?sort=name"]
     for address in addresses:
         page.go(address)
         assert page.evaluate("globalThis.hacked") is None
@@ -296,6 +300,69 @@ def test_misses_are_filtered_shown_and_linked(browser: Browser, page_file: Path)
     assert page.evaluate("document.querySelectorAll('.carried a').length") == 4
     page.press("Escape")
     assert page.evaluate("location.hash") == "#/decisions?verdict=missed"
+    _is_quiet(page)
+    page.close()
+
+
+def test_an_audit_tells_verdicts_concepts_and_what_became_of_decisions(browser: Browser, page_file: Path) -> None:
+    """A verdict of another class, or pictures with the scores of others, would accuse the wrong one."""
+    page = browser.open(page_file, height=3000, address="#/overview")
+    page.settle()
+    page.evaluate("[...document.querySelectorAll('nav a')].find((one) => one.textContent === 'Audit').click()")
+    page.settle()
+    assert page.evaluate("location.hash") == "#/audit"
+    rows = page.evaluate(
+        "[...document.querySelectorAll('.verdicts tbody tr')].map((one) => [...one.children].map((cell) => "
+        "cell.querySelector('a, .badge, .number, .small').textContent))"
+    )
+    assert rows == [
+        ["kite", "needs its context", "0.20 0.15 to 0.25", "50 % lost"],
+        ["car", "cannot tell", "0.10 0.05 to 0.15", "50 % lost"],
+        ["boat", "does not", "0.00", "50 % lost"],
+    ]
+    said = page.evaluate("document.querySelector('.verdicts svg').getAttribute('aria-label')")
+    assert said == "difference 0.20 (0.15 to 0.25); the placebo costs 0.04"
+    assert "kite needs its context" in page.evaluate("document.querySelector('.lead').textContent")
+    objects = page.evaluate(
+        "[...document.querySelectorAll('.swapped')].map((one) => [...one.querySelectorAll('li')].map((item) => "
+        "[item.querySelector('canvas').title, item.querySelector('.number').textContent]))"
+    )
+    for shown, wanted in zip(objects, made_up().audited, strict=True):
+        for (title, number), one in zip(shown, wanted.swapped, strict=True):
+            assert title == f"{wanted.class_name}, {one.label}: {one.score:.2f}, {one.outcome}"
+            assert number == f"{one.score:.2f}" + ("" if one.outcome == "kept" else f" {one.outcome}")
+    text = "document.querySelector('main').textContent"
+    assert "'kite': the score falls." in page.evaluate(text)
+    assert "30 % below the threshold, 20 % no candidate left" in page.evaluate(text)
+    assert "The placebo costs a decision 0.03 of its score." in page.evaluate(text)
+    assert "without boatthe score falls by 0.20 (0.15 to 0.25)3 objects" in page.evaluate(text)
+    assert page.evaluate("document.querySelectorAll('.carriers li').length") == 1
+    told = page.evaluate("document.querySelector('.carriers p').textContent")
+    assert "costs the score 0.14 in usual surroundings and \N{MINUS SIGN}0.02 in pictures without the class" in told
+    page.evaluate("document.querySelector('.carriers a').click()")
+    page.wait("location.hash.startsWith('#/concept/')")
+    page.settle()
+    assert page.evaluate("location.hash") == f"#/concept/{LAYER}/5?class=kite"
+    assert "it carries a part of what the class needs" in page.evaluate(text)
+    page.evaluate("document.querySelector('[aria-labelledby=without] a').click()")
+    page.settle()
+    assert page.evaluate("location.hash") == "#/audit?class=kite"
+    assert page.evaluate("document.querySelectorAll('.audit section h2 bdi').length") == 1
+    _is_quiet(page)
+    page.close()
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+def test_an_audit_that_was_not_made_has_no_view(browser: Browser, tmp_path: Path, is_made: bool) -> None:
+    content = made_up()
+    others = tuple(one for one in content.findings if one.name != "audit" or is_made)
+    path = tmp_path / "page.html"
+    path.write_bytes(b"".join(one_file(packed(replace(content, findings=others, audited=())))))
+    page = browser.open(path)
+    assert ("Audit" in page.evaluate("document.querySelector('nav').textContent")) == is_made
+    page.go("#/audit?class=nothing")
+    heading = "Does it need the context?" if is_made else "Nothing here"
+    assert page.evaluate("document.querySelector('h1').textContent") == heading
     _is_quiet(page)
     page.close()
 

@@ -143,6 +143,19 @@ def test_misses_are_read_back_with_their_maps_and_crops(tmp_path: Path) -> None:
     assert [one["alarm"] for one in data.index["decisions"][:3]] == [None, ALARM, None]
 
 
+def test_objects_in_other_surroundings_are_read_back_with_their_pictures(tmp_path: Path) -> None:
+    """The pictures of another object would show what was not lost."""
+    content = made_up()
+    data = _written(content, tmp_path / "page.html")
+    for one, wanted in zip(data.index["audit"]["objects"], content.audited, strict=True):
+        assert (one["class"], one["size"]) == (wanted.class_name, list(wanted.size))
+        assert data.images[one["image"]] == wanted.strip
+        assert [row["score"] for row in one["swapped"]] == [row.score for row in wanted.swapped]
+    small = _written(content, tmp_path / "small.html", 240_000)
+    assert len(small.index["audit"]["objects"]) < len(content.audited)
+    assert any("objects in other surroundings" in one["what"] for one in small.index["left_out"])
+
+
 def test_misses_go_before_decisions(tmp_path: Path) -> None:
     """What does not fit is said of either."""
     content = made_up(num_concepts=4, num_references=2)

@@ -4,7 +4,7 @@ import { address, changed, go, href, named, rename } from "./address.js";
 import { index } from "./data.js";
 import { counted, h, own, percent, svg } from "./dom.js";
 import { missing } from "./missing.js";
-import { className, conceptName, decisionById, decisionLayer, decisions, layers, outsideOfConcepts, shareIn } from "./model.js";
+import { className, conceptName, decisionById, decisionLayer, decisions, layers, outsideOfConcepts, shareIn, tableRows } from "./model.js";
 import { boxedCrop, conceptLink, decisionCard, outsideBar, saving } from "./parts.js";
 
 export function conceptView() {
@@ -159,10 +159,11 @@ function without(layer, concept) {
   const table = index.findings.find((/** @type {any} */ one) => one.name === "context")?.tables.find((/** @type {any} */ one) => one.name === "case_study");
   const at = (/** @type {string} */ name) => table.columns.indexOf(name);
   const rows = table ? table.rows.filter((/** @type {any[]} */ row) => row[at("layer")] === layer.name && row[at("concepts")].split(" ").includes(String(concept))) : [];
-  if (!rows.length) return null;
+  const audited = (tableRows("audit", "concepts") ?? []).filter((row) => row.layer === layer.name && row.concept === concept);
+  if (!rows.length && !audited.length) return null;
   return h("section", { "aria-labelledby": "without" },
     h("h2", { id: "without" }, "Without it"),
-    h("ul", {}, rows.map((/** @type {any[]} */ row) => {
+    h("ul", {}, audited.map((row) => h("li", {}, "Set to zero, it costs a ", h("a", { href: href(["audit"], { class: row.class }) }, own(row.class)), ` ${row.usual_loss.toFixed(2)} of its score in usual surroundings, ${row.unusual_loss.toFixed(2)} in pictures without the class`, row.is_carrier ? ": it carries a part of what the class needs of its context." : ".")), rows.map((/** @type {any[]} */ row) => {
       const rest = row[at("concepts")].split(" ").filter((/** @type {string} */ one) => one !== String(concept)).map((/** @type {string} */ one) => `c${one}`);
       const interval = row[at("low")] === null ? "" : ` (${row[at("low")].toFixed(2)} to ${row[at("high")].toFixed(2)})`;
       return h("li", {}, `Set to zero${rest.length ? ` with ${rest.join(", ")}` : ""}, the logit of `, own(row[at("class")]), ` changes by ${row[at("change")]?.toFixed(2)}${interval} in ${counted(row[at("num_targets")], "picture")} ${row[at("pictures")]} its context.`);

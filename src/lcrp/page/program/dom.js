@@ -40,4 +40,4 @@ export function percent(/** @type {number | null | undefined} */ share, digits =
 export const pictures = (/** @type {number} */ count, /** @type {number} */ tiles) => `${tiles > count ? `${counted(tiles, "tile")} of ` : ""}${counted(count, "picture")}`;
 
 /** '1 decision', '2 decisions'. */
-export const counted = (/** @type {number} */ count, /** @type {string} */ word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+export const counted = (/** @type {number} */ count, /** @type {string} */ word, words = `${word}s`) => `${count.toLocaleString("en")} ${count === 1 ? word : words}`;

@@ -1,6 +1,7 @@
 /** The explorer: opens the page's data and shows the view that the address names. */
 
 import { address, go, href } from "./address.js";
+import { auditView, audited } from "./audit.js";
 import { compareView } from "./compare.js";
 import { conceptView } from "./concept.js";
 import { conceptsView } from "./concepts.js";
@@ -17,7 +18,7 @@ import { search } from "./search.js";
 /** @typedef {{title: string, element: HTMLElement, keys?: Record<string, any>, up?: string, shown?: () => void, leave?: () => void, all?: () => void}} View */
 
 /** @type {Record<string, () => View>} */
-const VIEWS = { overview, decisions: decisionsView, decision: decisionView, concept: conceptView, concepts: conceptsView, compare: compareView };
+const VIEWS = { overview, decisions: decisionsView, decision: decisionView, concept: conceptView, concepts: conceptsView, compare: compareView, audit: auditView };
 const SHEET = [
   ["j, k", "next, previous: decision, concept"], ["h, l", "layer before, after"], ["1 to 9", "concept of the decision: show where it lies"],
   ["o", "heatmap on, off"], ["c", "compare this decision"], ["b", "bookmark"], ["/", "search"], ["Ctrl P", "print, with all pictures"], ["Esc", "up, or close"], ["?", "this sheet"],
@@ -66,6 +67,7 @@ function navigate(name) {
     ["overview", "Overview", href(["overview"])],
     ["decisions", "Decisions", href(["decisions"])],
     ["concepts", "Concepts", layer ? href(["concepts"]) : null],
+    ["audit", "Audit", audited() ? href(["audit"]) : null],
     ["compare", "Compare", href(["compare"])],
   ];
   links.replaceChildren(...entries.filter(([, , to]) => to).map(([view, text, to]) => h("a", { href: to, "aria-current": view === name || view === `${name}s` ? "page" : null }, text)));

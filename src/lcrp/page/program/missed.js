@@ -3,7 +3,7 @@
 import { go, href, marks, toggleMark } from "./address.js";
 import { index } from "./data.js";
 import { counted, h, own, percent, svg } from "./dom.js";
-import { conceptName, decisions, layerOf, layers, misses } from "./model.js";
+import { conceptName, decisions, layerOf, layers, misses, tableRows } from "./model.js";
 import { badge, cropRow, outsideBar, saving, score } from "./parts.js";
 import { mapRows, stage } from "./stage.js";
 
@@ -57,13 +57,7 @@ const swatch = (kind) => svg("svg", { class: "boxes swatch", viewBox: "0 0 28 14
 
 /** What stage=missed counted; nothing where it did not. */
 export function errors() {
-  const tables = index.findings.find((/** @type {any} */ one) => one.name === "missed")?.tables ?? [];
-  /** @param {string} name @returns {Record<string, any>[] | undefined} */
-  const rows = (name) => {
-    const table = tables.find((/** @type {any} */ one) => one.name === name);
-    return table?.rows.map((/** @type {any[]} */ row) => Object.fromEntries(table.columns.map((/** @type {string} */ column, /** @type {number} */ at) => [column, row[at]])));
-  };
-  const [classes, mechanisms, detections, kinds] = ["classes", "mechanisms", "detections", "alarm_kinds"].map(rows);
+  const [classes, mechanisms, detections, kinds] = ["classes", "mechanisms", "detections", "alarm_kinds"].map((name) => tableRows("missed", name));
   if (!classes || !mechanisms || !detections || !kinds) return null;
   return h("section", { "aria-labelledby": "errors-title" },
     h("h2", { id: "errors-title" }, "What it misses, and what it sees that is not there"),

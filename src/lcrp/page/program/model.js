@@ -211,3 +211,9 @@ export function outsideOfConcepts() {
     }
   return [...found].map(([concept, one]) => ({ concept, outside: one.sum / one.weight, count: one.count }));
 }
+
+/** Rows of a table of a stage; nothing where there is none. @param {string} stage @param {string} name @returns {Record<string, any>[] | undefined} */
+export function tableRows(stage, name) {
+  const table = index.findings.find((/** @type {any} */ one) => one.name === stage)?.tables.find((/** @type {any} */ one) => one.name === name);
+  return table?.rows.map((/** @type {any[]} */ row) => Object.fromEntries(table.columns.map((/** @type {string} */ column, /** @type {number} */ at) => [column, row[at]])));
+}

@@ -1,6 +1,7 @@
 /** First view: what the network looks at, where it leans on context, and what to trust. */
 
 import { allNames, href } from "./address.js";
+import { audited } from "./audit.js";
 import { index } from "./data.js";
 import { counted, h, own, percent, pictures } from "./dom.js";
 import { className, conceptName, decisionLayer, decisions, layers, outsideByClass, outsideOfConcepts, verdict } from "./model.js";
@@ -11,7 +12,7 @@ const LISTED = 8; // context-bound concepts
 const LITTLE = 0.25; // of the evidence
 const FEW = 5; // decisions: less carry no headline
 const SLIGHT = 0.01; // of a class's relevance: a concept of less is not told to lean anywhere
-const TITLES = { missed: "What it misses, and why", ledger: "Where the relevance goes", context: "Context: does the share outside foretell anything?", evaluate: "Is the order of concepts right?" };
+const TITLES = { audit: "Does it need the context?", missed: "What it misses, and why", ledger: "Where the relevance goes", context: "Context: does the share outside foretell anything?", evaluate: "Is the order of concepts right?" };
 
 export function overview() {
   const classes = classRows();
@@ -49,6 +50,7 @@ function head(classes) {
   return h("header", { class: "head" },
     h("h1", { tabindex: "-1" }, "What does it look at?"),
     lead,
+    audited() ? auditTold()[0] : null,
     h("p", { class: "faint" },
       `Concepts ranked over ${counted(facts.num_targets, "decision")} in ${pictures(facts.num_photographs ?? facts.num_samples, facts.num_samples)} (`, own(facts.dataset), "); ",
       decisions.length
@@ -116,9 +118,20 @@ function trust() {
     h("div", { class: "findings" }, index.findings.map((/** @type {any} */ one) =>
       h("article", {},
         h("h3", {}, TITLES[one.name] ?? one.name),
-        told(one.sentences),
+        one.name === "audit" && audited() ? auditTold() : told(one.sentences),
         one.sentences.length ? h("p", { class: "faint small" }, "From ", own(one.source), ".") : h("p", {}, "Not measured for this file. To find out, run the command below with the same settings, then make this page again: ", h("code", {}, one.command || "lcrp stage=glocal")),
-        one.tables.map((/** @type {any} */ table) => h("details", {}, h("summary", {}, `Table: ${table.name}`), plainTable(table), saving(`${one.name}-${table.name}`, () => table)))))));
+        one.tables.map((/** @type {any} */ table) => h("details", {}, h("summary", {}, `Table: ${table.name}`), plainTable(table, one.name), saving(`${one.name}-${table.name}`, () => table)))))));
+}
+
+/** Verdicts stand in a view of their own. */
+function auditTold() {
+  const { verdicts } = /** @type {NonNullable<ReturnType<typeof audited>>} */ (audited());
+  const needing = verdicts.filter((one) => one.verdict === "needs its context");
+  const links = needing.slice(0, LISTED).map((one, at) => [at ? ", " : "", h("a", { href: href(["audit"], { class: one.class }) }, own(one.class))]);
+  return [
+    h("p", {}, "Put into other surroundings, ", needing.length ? [`${counted(needing.length, "class", "classes")} of ${verdicts.length} surely ${needing.length === 1 ? "needs its" : "need their"} context: `, links, needing.length > LISTED ? " …" : "."] : "no class surely needs its context."),
+    h("p", {}, h("a", { href: href(["audit"]) }, "All verdicts, with the concepts that carry them")),
+  ];
 }
 
 /** Sentences; those after one that ends with a colon are a list. @param {string[]} sentences */
@@ -128,10 +141,10 @@ function told(sentences) {
   return [sentences.slice(0, opening).map((text) => h("p", {}, text)), list.length ? h("ul", {}, list.map((text) => h("li", {}, text))) : null];
 }
 
-/** @param {any} table */
-function plainTable({ name, columns, rows }) {
+/** @param {any} table @param {string} stage */
+function plainTable({ name, columns, rows }, stage) {
   const text = (/** @type {any} */ value) => (typeof value === "number" && !Number.isInteger(value) ? value.toPrecision(3) : value === null ? "" : String(value));
-  return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `table ${name}, scrolls sideways` }, h("table", { class: "plain" },
+  return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `table ${name} of ${stage}, scrolls sideways` }, h("table", { class: "plain" },
     h("thead", {}, h("tr", {}, columns.map((/** @type {string} */ name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, rows.map((/** @type {any[]} */ row) => h("tr", {}, row.map((value) => h("td", {}, own(text(value)))))))));
 }

@@ -6,6 +6,7 @@ import { h, own, percent, svg } from "./dom.js";
 import { className, conceptName, layerOf, verdict } from "./model.js";
 
 const SIDE = 96; // of a crop in its strip
+const SWAPPED = 160; // of an object before a ground, in its strip
 const LEISURE = 400; // milliseconds until what is not on the screen is drawn
 
 /** @type {WeakMap<Element, () => any>} */
@@ -100,6 +101,19 @@ export function thumbnail(decision, width = 160) {
   if (shown.image === null) canvas.dataset.missing = "";
   else lazily(canvas, shown.image, (image, context) => context.drawImage(image, 0, 0, width, height));
   return frame;
+}
+
+/** An object before one of its grounds, with its box. @param {any} object of the audit @param {number} at which ground */
+export function swapped(object, at) {
+  const [rows, columns] = object.size;
+  const one = object.swapped[at];
+  const width = Math.round(SWAPPED * Math.min(1, columns / rows));
+  const height = Math.round(SWAPPED * Math.min(1, rows / columns));
+  const text = `${object.class}, ${one.label}: ${score(one.score)}, ${one.outcome}`;
+  const canvas = h("canvas", { width, height, role: "img", "aria-label": text, title: text });
+  if (object.image === null) canvas.dataset.missing = "";
+  else lazily(canvas, object.image, (image, context) => context.drawImage(image, at * SWAPPED + (SWAPPED - width) / 2, (SWAPPED - height) / 2, width, height, 0, 0, width, height));
+  return h("span", { class: "thumbnail", style: { "--ratio": `${columns} / ${rows}` } }, canvas, outline([one.box]));
 }
 
 /** Boxes over a picture, in shares of it. @param {number[][]} boxes */

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes
 from lcrp.runs.run import Run
+from lcrp.stages.audit.carrying import Carrying
 from lcrp.stages.audit.concepts import concepts_table, surroundings_table
+from lcrp.stages.audit.pictured import write_figures, write_pictures
 from lcrp.stages.audit.settings import AuditSettings
-from lcrp.stages.audit.views import write_figures
+from lcrp.stages.audit.views import shown_objects
 from lcrp.stages.audit.wording import sentences
 from lcrp.stages.audit.work import AuditWork
 from lcrp.stages.settled import settled
@@ -55,6 +57,10 @@ def audit(subject: Subject, statistics: StatisticsSettings, settings: AuditSetti
         log.info("%s", line)
     title = f"audit · {subject.explainer.name} · {subject.dataset.name}"
     identity = {**subject.identity, "audit": settings.identity()}
-    figures = write_figures(run.folder, found, rows, tables["verdicts"], work.made, title)
-    written = write_evidence(run.folder / EVIDENCE_FILE, list(tables.values()), title=title, settings=identity)
-    return [*written, *figures]
+    shown = shown_objects(found, rows, tables["verdicts"], work.made, names)
+    carriers = Carrying(work, rows, tables).views(concepts, statistics, run)
+    figures = write_figures(run.folder, tables["verdicts"], shown, carriers, title)
+    pictures, table = write_pictures(run.folder, shown, work)
+    evidence = [*tables.values(), table]
+    written = write_evidence(run.folder / EVIDENCE_FILE, evidence, title=title, settings=identity)
+    return [*written, *figures, *pictures]

@@ -131,7 +131,7 @@ class ConceptWork:
         made = []
         with self._explainer.attributor([layer], composite=GRADIENT) as attributor:
             for place, sample, grounds in self._each(places):
-                explained = self._decision(attributor, place, sample)
+                explained = self.decision(attributor, place, sample)
                 if explained is not None:
                     class_id = int(self._objects.class_id[place])
                     first = {"scores": scores_without(attributor, layer, [None], class_id, grounds)}
@@ -151,7 +151,7 @@ class ConceptWork:
         parts = []
         with self._explainer.reader() as attributor:
             for place, sample, grounds in self._each(places):
-                if self._decision(attributor, place, sample) is None:
+                if self.decision(attributor, place, sample) is None:
                     continue
                 class_id = int(self._objects.class_id[place])
                 silent = scores_without(attributor, self._explainer.layer, concepts, class_id, grounds[1:])
@@ -166,7 +166,7 @@ class ConceptWork:
                 if len(grounds) > 2:
                     yield place, made[0], grounds
 
-    def _decision(self, attributor: Attributor, place: int, sample: Sample) -> Any:
+    def decision(self, attributor: Attributor, place: int, sample: Sample) -> Any:
         """The decision for an object in its own picture; None where rules leave it undecided."""
         task = attributor.task
         annotation = annotated(sample, task)

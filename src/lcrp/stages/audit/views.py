@@ -1,47 +1,66 @@
-"""What the figures of stage=audit show."""
+"""What the figures and the page of stage=audit show of single objects: each before a few of its grounds."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from lcrp.evidence.reliance import LEAST
-from lcrp.figures.audit import draw_grounds, draw_verdicts
+from lcrp.figures.content import in_proportion
 from lcrp.stages.audit.differences import Decisions
 from lcrp.stages.audit.grounds import Ground
 from lcrp.stages.audit.reading import OUTCOMES, Rows
 from lcrp.values.audit import GroundView, Kind
 from lcrp.values.evidence import Table
+from lcrp.values.geometry import Geometry
 from lcrp.values.sample import Sample
 
 Make = Callable[[int], tuple[Sample, list[Ground]] | None]
 
 MOST_CLASSES = 8
-SHOWN = ((Kind.OWN, 1), (Kind.PLACEBO, 1), (Kind.USUAL, 2), (Kind.UNUSUAL, 4), (Kind.SYNTHETIC, 3))  # of each kind
+SHOWN = (  # of each kind
+    (Kind.OWN, 1),
+    (Kind.PLACEBO, 1),
+    (Kind.COMPANY, 1),
+    (Kind.USUAL, 2),
+    (Kind.UNUSUAL, 4),
+    (Kind.SYNTHETIC, 2),
+)
+LABELS = {Kind.USUAL: "with its class", Kind.UNUSUAL: "without its class"}
 
 
-def write_figures(folder: Path, found: Decisions, rows: Rows, verdicts: Table, make: Make, title: str) -> list[Path]:
-    """Draw verdicts, and of the classes that lose most the object that loses as much as half of them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownObject:
+    """An object before a few of its grounds.
+
+    Attributes:
+        class_name: of the object.
+        place: of the object among all of the dataset.
+        views: in the order of `SHOWN`; None where it has no such ground.
+    """
+
+    class_name: str
+    place: int
+    views: tuple[GroundView | None, ...]
+
+
+def shown_objects(
+    found: Decisions, rows: Rows, verdicts: Table, make: Make, names: Sequence[str]
+) -> tuple[ShownObject, ...]:
+    """Of the classes that lose most the object that loses as much as half of them.
 
     Args:
-        folder: where the figures go.
         found: decisions.
         rows: of them.
         verdicts: of their classes.
         make: an object before its grounds, by its place.
-        title: network and dataset in words.
+        names: of the network's classes.
     """
-    figures = [folder / "audit_classes.png"]
-    draw_verdicts(figures[0], verdicts, least=LEAST, title=title)
-    shown = {
-        str(verdicts.columns["class"][place]): views
-        for place, views in ((place, _views(typical, rows, make)) for place, typical in _typical(found, verdicts))
-        if views
-    }
-    if shown:
-        figures.append(folder / "audit_grounds.png")
-        draw_grounds(figures[-1], shown, title)
-    return figures
+    return tuple(
+        ShownObject(class_name=str(verdicts.columns["class"][row]), place=place, views=views)
+        for row, place in _typical(found, verdicts)
+        if (views := _views(place, rows, make, names))
+    )
 
 
 def _typical(found: Decisions, verdicts: Table) -> Iterator[tuple[int, int]]:
@@ -55,22 +74,54 @@ def _typical(found: Decisions, verdicts: Table) -> Iterator[tuple[int, int]]:
             yield row, int(found.place[own[np.argsort(found.difference[own], kind="stable")[len(own) // 2]]])
 
 
-def _views(place: int, rows: Rows, make: Make) -> list[GroundView]:
+def _views(place: int, rows: Rows, make: Make, names: Sequence[str]) -> tuple[GroundView | None, ...]:
     made = make(place)
     if made is None:
-        return []
+        return ()
     sample, grounds = made
-    top, left, bottom, right = sample.geometry.content()
-    said = np.flatnonzero(rows.place == place).tolist()
-    pairs = list(zip(grounds, said, strict=True))
-    chosen = [pair for kind, most in SHOWN for pair in [one for one in pairs if one[0].kind is kind][:most]]
-    return [
-        GroundView(
-            kind=ground.kind,
-            picture=ground.image.clamp(0, 1).permute(1, 2, 0).numpy()[top:bottom, left:right],
-            outline=ground.cutout.mask.numpy()[top:bottom, left:right],
-            score=float(rows.score[row]),
-            outcome=OUTCOMES[int(rows.outcome[row])],
-        )
-        for ground, row in chosen
-    ]
+    pairs = list(zip(grounds, np.flatnonzero(rows.place == place).tolist(), strict=True))
+    views: list[GroundView | None] = []
+    for kind, most in SHOWN:
+        own = [pair for pair in pairs if pair[0].kind is kind]
+        if kind is Kind.COMPANY:  # what it misses most
+            own.sort(key=lambda pair: float(rows.score[pair[1]]))
+        views += [ground_view(sample, *pair, rows, names) for pair in own[:most]] + [None] * (most - len(own))
+    return tuple(views)
+
+
+def ground_view(
+    sample: Sample,
+    ground: Ground,
+    row: int,
+    rows: Rows,
+    names: Sequence[str],
+    heatmap: npt.NDArray[np.floating] | None = None,
+) -> GroundView:
+    """An object before one ground.
+
+    Args:
+        sample: its own picture.
+        ground: what is shown.
+        row: of it among the rows.
+        rows: of decisions.
+        names: of the network's classes.
+        heatmap: [H, W] on it.
+    """
+    label = f"without {names[ground.source]}" if ground.kind is Kind.COMPANY else LABELS.get(ground.kind, ground.kind)
+    image = ground.image.clamp(0, 1).permute(1, 2, 0).numpy()
+    outline = in_content(ground.cutout.mask.numpy().astype(np.float64), sample.geometry) > 0
+    return GroundView(
+        kind=ground.kind,
+        label=str(label),
+        picture=in_content(image, sample.geometry),
+        outline=outline,
+        score=float(rows.score[row]),
+        outcome=OUTCOMES[int(rows.outcome[row])],
+        heatmap=None if heatmap is None else in_content(heatmap, sample.geometry),
+    )
+
+
+def in_content(values: npt.NDArray[np.floating], geometry: Geometry) -> npt.NDArray[np.floating]:
+    """The visible part of [H, W, ...], in the proportions of the photograph."""
+    top, left, bottom, right = geometry.content()
+    return in_proportion(values[top:bottom, left:right], geometry.pixel_aspect)

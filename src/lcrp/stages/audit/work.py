@@ -132,6 +132,10 @@ class AuditWork:
         pairs = drawn_grounds(self.objects, place, self._settings.num_grounds, self._settings.seed)
         return read[0], self._grounds.of(*read, int(self.objects.number[place]), pairs)
 
+    def drawn(self, class_id: int) -> list[int]:
+        """Places of the decisions of a class that are looked at, in random order."""
+        return self._drawn()[class_id]
+
     def _unit(self, attributor: Attributor, places: Sequence[int]) -> Arrays:
         """A few decisions before all their grounds."""
         parts = []

@@ -24,6 +24,7 @@ from lcrp.page.html import folder_files, one_file
 from lcrp.page.pack import Packed, packed
 from lcrp.runs.provenance import commit, versions
 from lcrp.runs.run import Run
+from lcrp.stages.explore.audited import audited
 from lcrp.stages.explore.compared import comparison
 from lcrp.stages.explore.concepts import Gatherer
 from lcrp.stages.explore.decided import Decided, decided
@@ -110,6 +111,7 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
         pictures=seen.pictures,
         decisions=seen.decisions,
         misses=seen.misses,
+        audited=audited(evidence["audit"], is_pictured=settings.pictures),
         findings=tuple(_findings(evidence, path, background_of(model.task))),
         left_out=tuple(_left_out(settings, found, has_spread=any(one.spread is not None for one in shown_layers))),
         comparison=_compared(settings, path, subject, next(one for one in shown_layers if one.name == shown), run),
@@ -121,6 +123,7 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
 
 
 _COMMANDS = {  # of stages whose findings are shown
+    "audit": "lcrp stage=audit",
     "missed": "lcrp stage=missed",
     "context": "lcrp stage=context",
     "evaluate": "lcrp stage=evaluate stage.checks=true",

@@ -11,6 +11,7 @@ import numpy as np
 from lcrp.errors import ConfigError, StoreError
 from lcrp.evidence.intervals import Interval, mean_interval
 from lcrp.page.content import ContextContent, Finding
+from lcrp.stages.audit.wording import sentences as audit_sentences
 from lcrp.stages.missed.wording import sentences as missed_sentences
 from lcrp.storage.evidence import read_evidence, read_settings
 from lcrp.storage.location import SETTINGS_NODE
@@ -24,6 +25,7 @@ LISTED = 3  # classes in a sentence
 SHOWN_TABLES = {
     "context": ("classes", "validation", "case_study"),
     "evaluate": ("summary", "checks", "ledger"),
+    "audit": ("verdicts", "classes", "outcomes", "company", "concepts"),
     "missed": ("classes", "mechanisms", "detections", "alarm_kinds", "tide", "regions", "pixels"),
 }
 MOST_ROWS = 400  # of a table in the page
@@ -77,6 +79,8 @@ def finding(name: str, found: tuple[Path, Tables] | None, command: str, backgrou
     if name == "missed":
         tables = {one: _with_some(table) for one, table in tables.items()}
         told: Iterator[str] = (f"{line[:1].upper()}{line[1:]}." for line in missed_sentences(tables, background))
+    elif name == "audit":
+        told = (f"{line[:1].upper()}{line[1:]}." for line in audit_sentences(tables))
     else:
         told = {"context": _context_sentences, "evaluate": _evaluate_sentences}[name](tables)
     shown = tuple(_first_rows(tables[one]) for one in SHOWN_TABLES[name] if one in tables)
