@@ -27,11 +27,11 @@ VIEWS = {
     "false alarm": "#/decision/1.1.0",
     "misses": "#/decisions?verdict=missed",
     "miss": "#/decision/m1.1",
+    "audit": "#/audit",
+    "audit of a class": "#/audit?class=kite",
     "concept": f"#/concept/{LAYER}/5?class=boat",
     "concepts": "#/concepts?sort=context&class=car",
     "compare": "#/compare?a=0.0.0&b=4.1.0",
-    "audit": "#/audit",
-    "audit of a class": "#/audit?class=kite",
     "nothing": "#/nowhere",
 }
 HEADINGS = {
@@ -42,11 +42,11 @@ HEADINGS = {
     "false alarm": "car",
     "misses": "Decisions",
     "miss": "car",
+    "audit": "Does it need the context?",
+    "audit of a class": "Does it need the context?",
     "concept": "c5",
     "concepts": "Concepts",
     "compare": "Compare",
-    "audit": "Does it need the context?",
-    "audit of a class": "Does it need the context?",
     "nothing": "Nothing here",
 }
 
@@ -316,9 +316,9 @@ def test_an_audit_tells_verdicts_concepts_and_what_became_of_decisions(browser: 
         "cell.querySelector('a, .badge, .number, .small').textContent))"
     )
     assert rows == [
-        ["kite", "needs its context", "0.20 0.15 to 0.25", "50 % lost"],
-        ["car", "cannot tell", "0.10 0.05 to 0.15", "50 % lost"],
-        ["boat", "does not", "0.00", "50 % lost"],
+        ["kite", "needs its context", "0.20 0.15 to 0.25", "0.04", "50 % lost"],
+        ["car", "cannot tell", "0.10 0.05 to 0.15", "0.04", "50 % lost"],
+        ["boat", "does not", "0.00", "0.04", "50 % lost"],
     ]
     said = page.evaluate("document.querySelector('.verdicts svg').getAttribute('aria-label')")
     assert said == "difference 0.20 (0.15 to 0.25); the placebo costs 0.04"
