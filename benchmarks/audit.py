@@ -36,7 +36,7 @@ from lcrp.storage.evidence import read_evidence
 
 NAMES = ("yolov5", "yolov6", "yolo", "ssd", "unet", "deeplabv3plus")
 CHECKPOINTS = tuple(f"{name}_scenes{end}" for end in ("", "_unbiased") for name in NAMES)
-NUM_RANDOM = 10  # concepts that the carrier is compared with
+NUM_RANDOM = 10  # groups of concepts that the carriers are compared with
 NUM_SILENCED = 12  # decisions of a class whose concepts are taken away
 
 Row = dict[str, Any]
@@ -91,18 +91,18 @@ class Generator:
         """Whether its object stands in its own context."""
         return self._dataset.scene(row["sample"]).context_of(row["object"]) == OWN_CONTEXT[row["class"]]
 
-    def scores(self, attributor: Any, row: Row, pictures: torch.Tensor, concept: int | None = None) -> np.ndarray:
-        """How sure the network is of the object in every picture, perhaps without a concept."""
+    def scores(self, attributor: Any, row: Row, pictures: torch.Tensor, group: Sequence[int] = ()) -> np.ndarray:
+        """How sure the network is of the object in every picture, perhaps without concepts."""
         annotation = self._dataset[row["sample"]].annotation
         box, mask = annotation.boxes[row["object"]], annotation.masks[row["object"]]
         class_id, layer = self._explainer.class_names.index(row["class"]), self._explainer.layer
 
         def silence(output: torch.Tensor, axis: int) -> torch.Tensor:
-            return output.index_fill(axis, torch.tensor([concept]), 0)
+            return output.index_fill(axis, torch.tensor(group), 0)
 
         found = []
         for part in few_images(pictures, attributor):
-            output = attributor.output(part) if concept is None else attributor.altered(part, layer, silence)
+            output = attributor.altered(part, layer, silence) if len(group) else attributor.output(part)
             ids = torch.full((len(part),), class_id)
             found += attributor.task.readout(
                 output, ids, box.expand(len(part), 4), mask.expand(len(part), *mask.shape)
@@ -135,34 +135,35 @@ def measured(checkpoint: str, settings: AuditSettings, num_samples: int | None, 
                     row[name] = generator.reliance(attributor, row, is_alone=is_alone)
             row.setdefault("context", row["alone"])
         generator.keep()
-        carriers = [
-            _carried(generator, attributor, row, decisions) for row in rows_of(tables, "concepts") if row["is_carrier"]
-        ]
+        carriers = [_carried(generator, attributor, row, decisions) for row in rows_of(tables, "carriers")]
     return {
         "checkpoint": checkpoint,
         "seconds": seconds,
         "decisions": decisions,
         "carriers": carriers,
-        **{name: rows_of(tables, name) for name in ("verdicts", "classes", "surroundings", "outcomes", "concepts")},
+        **{
+            name: rows_of(tables, name)
+            for name in ("verdicts", "classes", "surroundings", "outcomes", "concepts", "carriers")
+        },
     }
 
 
 def _carried(generator: Generator, attributor: Any, carrier: Row, decisions: Sequence[Row]) -> Row:
-    """How far the generator's reliance falls without the carrier, and without each of ten others drawn at random."""
+    """How far the generator's reliance falls without the carriers, and without each of ten other such groups."""
     own = [row for row in decisions if row["class"] == carrier["class"] and "alone" in row]
     chosen = [own[place] for place in np.random.default_rng(1).permutation(len(own))[:NUM_SILENCED]]
     layer = carrier["layer"]
     module = dict(attributor.network.named_modules())[layer]
-    others = np.setdiff1d(np.arange(module.out_channels), [carrier["concept"]])
-    drawn = np.random.default_rng(0).permutation(others)[:NUM_RANDOM].tolist()
-    concepts, cuts = (carrier["concept"], *drawn), []
+    named = [int(concept) for concept in carrier["concepts"].split()]
+    others, generated = np.setdiff1d(np.arange(module.out_channels), named), np.random.default_rng(0)
+    groups, cuts = [named, *(generated.permutation(others)[: len(named)].tolist() for _ in range(NUM_RANDOM))], []
     for row in chosen:
         pictures = generator.pictures(row, is_alone=True)
         plain = reliance(generator.scores(attributor, row, pictures))
-        cuts.append([plain - reliance(generator.scores(attributor, row, pictures, one)) for one in concepts])
+        cuts.append([plain - reliance(generator.scores(attributor, row, pictures, one)) for one in groups])
     mean = np.array(cuts).mean(axis=0)
-    named = {name: carrier[name] for name in ("class", "concept")}
-    return {**named, "cut": float(mean[0]), "others": mean[1:].tolist()}
+    kept = {name: carrier[name] for name in ("class", "concepts")}
+    return {**kept, "cut": float(mean[0]), "others": mean[1:].tolist()}
 
 
 def main() -> None:
@@ -274,11 +275,11 @@ def lines(found: Sequence[Row]) -> Iterator[str]:
         yield f"{one['checkpoint']}: placebo's fall {fall}; the audit took {one['seconds']:.0f} s"
     carriers = [{**carrier, "checkpoint": one["checkpoint"]} for one in found for carrier in one["carriers"]]
     for one in carriers:
-        named, most = f"{one['checkpoint']} {one['class']}: {one['concept']}", max(one["others"])
+        named, most = f"{one['checkpoint']} {one['class']}: {one['concepts']}", max(one["others"])
         yield f"{named} cuts {one['cut']:.3f}, others at most {most:.3f}"
     if carriers:
         best = sum(carrier["cut"] > max(carrier["others"]) for carrier in carriers)
-        yield f"carrying concept cuts most of eleven in {best} of {len(carriers)} pairs"
+        yield f"carrying concepts cut most of eleven groups in {best} of {len(carriers)} pairs"
 
 
 if __name__ == "__main__":

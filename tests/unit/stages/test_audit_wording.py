@@ -7,8 +7,8 @@ import pytest
 
 from lcrp.evidence.intervals import NUM_DRAWS
 from lcrp.evidence.reliance import FEWEST
-from lcrp.stages.audit.carriers import candidates, first_order
-from lcrp.stages.audit.concepts import ClassConcepts, concepts_table
+from lcrp.stages.audit.carriers import candidates, first_groups, first_order
+from lcrp.stages.audit.concepts import ClassConcepts, carriers_table, concepts_table
 from lcrp.stages.audit.differences import Decisions
 from lcrp.stages.audit.reading import KINDS, Rows
 from lcrp.stages.audit.tables import POOLED, company_table, verdicts_table
@@ -66,7 +66,7 @@ def test_losses_are_told_beside_the_placebos() -> None:
     ]
 
 
-def concepts(without: list[list[float]]) -> ClassConcepts:
+def concepts(without: list[list[float]], together: list[list[float]]) -> ClassConcepts:
     """Twelve decisions that score 0.9, 0.8 over the placebo and 0.4 elsewhere; less these without each concept."""
     scores = np.tile([0.9, 0.8, 0.4], (12, 1))
     noise = 0.01 * np.resize([-1.0, -1.0, 1.0, 1.0], 12)[:, None, None] * np.array([0.0, 1.0, 0.0])
@@ -77,23 +77,50 @@ def concepts(without: list[list[float]]) -> ClassConcepts:
         taylor=np.zeros((12, 3, 9)),
         outside=np.zeros((12, 3)),
         share=np.zeros((12, 3)),
-        chosen=tuple(range(3, 3 + len(without))),
         scores=scores,
+        chosen=tuple(range(3, 3 + len(without))),
         without=scores[:, None] - np.array(without) + noise,
+        together=scores[:, None] - np.array(together) + noise,
     )
 
 
-def test_a_carrier_is_chosen_at_some_decisions_and_proved_at_others() -> None:
+SINGLE = [[0, 0.10, 0.05], [0, 0.02, 0.01], [0, 0.01, 0.01]]
+
+
+def test_groups_of_concepts_that_are_tried() -> None:
+    assert first_groups([7, 3, 9, 1, 4]) == [(7,), (7, 3), (7, 3, 9, 1), (7, 3, 9, 1, 4)]
+    assert first_groups([7, 3]) == [(7,), (7, 3)]
+    assert first_groups([7]) == [(7,)]
+
+
+def test_carriers_are_chosen_at_some_decisions_and_proved_at_others() -> None:
     """What cuts most where it was chosen may cut nothing elsewhere; then none is named, not the second best."""
-    found = concepts([[0, 0.10, 0.05], [0, 0.12, 0.05]])
+    found = concepts(SINGLE, [SINGLE[0], [0, 0.15, 0.05], [0, 0.16, 0.08]])
     assert found.proves.tolist() == [False, True] * 6
     assert replace(found, samples=np.repeat(np.arange(6)[::-1], 2)).proves.tolist() == [False, False, True, True] * 3
-    assert found.carrier == 4
-    assert found.without is not None
-    without = found.without.copy()
-    without[1::2, 1] = found.scores[1::2]  # at the others the fourth changes nothing
-    assert replace(found, without=without).carrier is None
-    assert found.proved(0).value == pytest.approx(0.05, abs=0.02)
+    assert found.carriers == (3, 4)
+    assert [row["is_carrier"] for row in rows(concepts_table([found], ["boat"], "deep"))] == [1, 1, 0]
+    assert found.together is not None
+    together = found.together.copy()
+    together[1::2, 1] = found.scores[1::2]  # at the others the two change nothing
+    assert replace(found, together=together).carriers == ()
+    assert found.proved(found.together)[2].value == pytest.approx(0.08)
+
+
+def test_carriers_surely_cut_the_fall_and_are_needed_in_usual_surroundings() -> None:
+    """What is not needed only lifts scores elsewhere; a cut within its interval of 0 is none."""
+    lifted, unsure = [0, -0.05, -0.30], [0, 0.002, 0.0]
+    assert concepts(SINGLE, [lifted, [0, 0.15, 0.05], lifted]).carriers == (3, 4)
+    assert concepts(SINGLE, [lifted] * 3).carriers == ()
+    assert concepts(SINGLE, [unsure] * 3).carriers == ()
+    assert rows(carriers_table([concepts(SINGLE, [unsure] * 3)], ["boat"], "deep")) == []
+    together = rows(carriers_table([concepts(SINGLE, [SINGLE[0], [0, 0.15, 0.05], lifted])], ["boat"], "deep"))[0]
+    assert _carried({**together, "cut_low": 0.09, "cut_high": 0.11}) == (
+        "concepts 3, 4 together, of deep, carry 0.10 (0.09 to 0.11) of it at 6 decisions (set to zero, they cost the "
+        "score 0.15 in usual surroundings, 0.05 in others)"
+    )
+    (alone,) = rows(carriers_table([concepts(SINGLE, [[0, 0.15, 0.05], lifted, lifted])], ["boat"], "deep"))
+    assert _carried(alone).startswith("concept 3, of deep, carries 0.10 (")
 
 
 def test_candidates_are_of_scores_not_of_logits() -> None:
@@ -105,20 +132,6 @@ def test_candidates_are_of_scores_not_of_logits() -> None:
     literal = [0.9 - 1 / (1 + np.exp(-(np.log(9) - lost))) for lost in (1.0, 0.6)]
     assert first_order(scores, taylor)[0, 1, :2] == pytest.approx(literal)
     assert candidates(scores, taylor, 4) == [1], "the first cuts 0.13 of the usual score, and 0.21 of the other"
-
-
-def test_a_carrier_surely_cuts_the_fall_and_is_needed_in_usual_surroundings() -> None:
-    """One that is not needed only lifts scores elsewhere; a cut within its interval of 0 is none."""
-    found = concepts([[0, -0.05, -0.30], [0, 0.20, 0.05], [0, 0.002, 0.0]])
-    assert found.carrier == 4
-    assert [row["is_carrier"] for row in rows(concepts_table([found], ["boat"], "deep"))] == [0, 1, 0]
-    assert concepts([[0, -0.05, -0.30]]).carrier is None
-    assert concepts([[0, 0.002, 0.0]]).carrier is None
-    (row,) = [row for row in rows(concepts_table([found], ["boat"], "deep")) if row["is_carrier"]]
-    assert _carried({**row, "cut_low": 0.14, "cut_high": 0.16}) == (
-        "concept 4 of deep carries 0.15 (0.14 to 0.16) of it at 6 decisions (set to zero, it costs the score 0.20 in "
-        "usual surroundings, 0.05 in others)"
-    )
 
 
 def test_company_is_named_of_enough_pictures() -> None:

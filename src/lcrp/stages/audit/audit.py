@@ -6,7 +6,7 @@ from pathlib import Path
 from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes
 from lcrp.runs.run import Run
 from lcrp.stages.audit.carrying import Carrying
-from lcrp.stages.audit.concepts import concepts_table, surroundings_table
+from lcrp.stages.audit.concepts import carriers_table, concepts_table, surroundings_table
 from lcrp.stages.audit.pictured import write_figures, write_pictures
 from lcrp.stages.audit.settings import AuditSettings
 from lcrp.stages.audit.views import shown_objects
@@ -51,7 +51,12 @@ def audit(subject: Subject, statistics: StatisticsSettings, settings: AuditSetti
     found, tables = work.tables(rows)
     concepts = work.concepts(found, tables["verdicts"])
     names = subject.explainer.class_names
-    extra = (concepts_table(concepts, names, subject.explainer.layer), surroundings_table(concepts, names))
+    layer = subject.explainer.layer
+    extra = (
+        concepts_table(concepts, names, layer),
+        carriers_table(concepts, names, layer),
+        surroundings_table(concepts, names),
+    )
     tables |= {table.name: table for table in extra}
     for line in sentences(tables):
         log.info("%s", line)

@@ -140,37 +140,43 @@ def candidates(scores: Array, taylor: Array, count: int) -> list[int]:
 
 
 def scores_without(
-    attributor: Attributor, layer: str, concepts: Sequence[int | None], class_id: int, grounds: Sequence[Ground]
+    attributor: Attributor, layer: str, groups: Sequence[Sequence[int]], class_id: int, grounds: Sequence[Ground]
 ) -> Array:
-    """The score of an object in every picture once each of the concepts is set to zero, [concept, V].
+    """The score of an object in every picture once each group of concepts is set to zero, [group, V].
 
     Args:
         attributor: within its context; its composite leaves forward passes alone.
         layer: name of the layer.
-        concepts: of it; None takes nothing away.
+        groups: of its concepts; an empty one takes nothing away.
         class_id: of the object.
         grounds: as `at_own_place` gives them.
     """
     images = torch.stack([ground.image for ground in grounds])
-    return np.array([_scores_without(attributor, layer, concept, class_id, images, grounds) for concept in concepts])
+    return np.array([_scores_without(attributor, layer, group, class_id, images, grounds) for group in groups])
 
 
 def _scores_without(
     attributor: Attributor,
     layer: str,
-    concept: int | None,
+    group: Sequence[int],
     class_id: int,
     images: torch.Tensor,
     grounds: Sequence[Ground],
 ) -> list[float]:
     def silence(output: torch.Tensor, axis: int) -> torch.Tensor:
-        return output.index_fill(axis, torch.tensor([concept], device=output.device), 0)
+        return output.index_fill(axis, torch.tensor(group, device=output.device), 0)
 
     found: list[float] = []
     for part in few_images(images, attributor):
-        output = attributor.output(part) if concept is None else attributor.altered(part, layer, silence)
+        output = attributor.altered(part, layer, silence) if group else attributor.output(part)
         found += readouts(attributor, output, class_id, grounds[len(found) : len(found) + len(part)])
     return found
+
+
+def first_groups(concepts: Sequence[int]) -> list[tuple[int, ...]]:
+    """The first concept, the first two, four, eight, and so on, and all of them."""
+    sizes = [2**power for power in range(len(concepts).bit_length()) if 2**power < len(concepts)]
+    return [tuple(concepts[:size]) for size in (*sizes, len(concepts))]
 
 
 def padded(parts: Sequence[Mapping[str, Array]], num_pictures: int) -> dict[str, Array]:

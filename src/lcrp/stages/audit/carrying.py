@@ -197,6 +197,7 @@ class Carrying:
 
 
 def _loss(one: ClassConcepts, place: int, pictures: slice) -> Loss:
-    lost = mean_interval(mean_of_known(one.losses()[:, place, pictures]), one.samples)
+    assert one.without is not None
+    lost = mean_interval(mean_of_known(one.losses(one.without)[:, place, pictures]), one.samples)
     score = float(mean_of_known(one.scores[:, pictures]).mean())
     return Loss(score=score, value=lost.value, low=lost.low, high=lost.high)

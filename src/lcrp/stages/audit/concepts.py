@@ -20,6 +20,7 @@ from lcrp.stages.audit.carriers import (
     at_own_place,
     candidates,
     fall,
+    first_groups,
     mean_of_known,
     padded,
     relevance_rows,
@@ -37,6 +38,7 @@ Work = Callable[[], Mapping[str, Array]]
 Make = Callable[[int], tuple[Sample, list[Ground]] | None]
 
 MOST_DECISIONS = 24  # of a class: every other one chooses its carrier, the others prove it
+LOSSES = ("usual_loss", "unusual_loss", "decisions")
 MOST_GROUNDS = 3  # pictures without the class, per decision
 
 
@@ -54,6 +56,7 @@ class ClassConcepts:
         scores: [N, V] of the decisions.
         chosen: K concepts without which the fall shrinks most, to first order.
         without: [N, K, V] scores once each of the chosen is set to zero; NaN in its own picture.
+        together: [N, G, V] the same of groups: the first of the chosen, the first two, four, and so on, and all.
     """
 
     class_id: int
@@ -65,6 +68,7 @@ class ClassConcepts:
     scores: Array
     chosen: tuple[int, ...] = ()
     without: Array | None = None
+    together: Array | None = None
 
     def candidates(self, count: int) -> list[int]:
         """The concepts that are worth setting to zero, by the decisions that choose."""
@@ -79,38 +83,39 @@ class ClassConcepts:
         is_odd: Array = turn % 2 == 1
         return is_odd
 
-    def cuts(self) -> Array:
-        """How much smaller the fall of the score is without each of the chosen, [N, K]."""
-        assert self.without is not None
-        return fall(self.scores)[:, None] - fall(np.moveaxis(self.without, 1, 2))
+    @property
+    def carriers(self) -> tuple[int, ...]:
+        """The concepts that together carry the fall; none where that is not sure.
 
-    def losses(self) -> Array:
-        """What the score loses without each of the chosen, [N, K, V]."""
-        assert self.without is not None
-        lost: Array = self.scores[:, None] - self.without
+        Of the groups, it is the one without which the fall is smallest at half of the decisions, among those that cost
+        the score over the placebo: what only lifts scores elsewhere carries nothing. The other half proves it: the
+        whole 95 % interval of its cut lies above 0.
+        """
+        if self.together is None:
+            return ()
+        chooses = ~self.proves
+        usual = self.losses(self.together)[chooses, :, 1].mean(axis=0)
+        means = np.where(usual > 0, self.cuts(self.together)[chooses].mean(axis=0), -np.inf)
+        best = int(np.argmax(means))
+        is_sure = means[best] > 0 and self.proved(self.together)[best].low > 0
+        return first_groups(self.chosen)[best] if is_sure else ()
+
+    def cuts(self, without: Array) -> Array:
+        """How much smaller the fall of the score is [N, K], by scores without something [N, K, V]."""
+        return fall(self.scores)[:, None] - fall(np.moveaxis(without, 1, 2))
+
+    def losses(self, without: Array) -> Array:
+        """What the score loses, [N, K, V], likewise."""
+        lost: Array = self.scores[:, None] - without
         return lost
 
-    @property
-    def carrier(self) -> int | None:
-        """The concept without which the fall is smallest at half of the decisions, if the other half proves it.
-
-        It is chosen of those that cost the score over the placebo: what only lifts scores elsewhere carries nothing.
-        It is proved where the whole 95 % interval of its cut lies above 0. None if there is no such concept.
-        """
-        if not self.chosen or self.without is None:
-            return None
-        cuts, usual, proves = self.cuts(), self.losses()[:, :, 1], self.proves
-        means = np.where(usual[~proves].mean(axis=0) > 0, cuts[~proves].mean(axis=0), -np.inf)
-        best = int(np.argmax(means))
-        if not means[best] > 0 or not proves.any():
-            return None
-        return self.chosen[best] if self.proved(best).low > 0 else None
-
-    def proved(self, place: int) -> Interval:
-        """How much one of the chosen cuts at the decisions that did not choose it."""
-        drawn = mean_draws(self.cuts()[self.proves, place], self.samples[self.proves])
-        value = float(self.cuts()[self.proves, place].mean()) if self.proves.any() else float("nan")
-        return expanded_interval(value, drawn, len(np.unique(self.samples[self.proves])))
+    def proved(self, without: Array) -> list[Interval]:
+        """How much is cut at the decisions that did not choose, likewise, K intervals."""
+        cuts, samples = self.cuts(without)[self.proves], self.samples[self.proves]
+        if not len(samples):
+            return [Interval(value=float("nan"), low=float("nan"), high=float("nan"))] * without.shape[1]
+        count = len(np.unique(samples))
+        return [expanded_interval(float(cut.mean()), mean_draws(cut, samples), count) for cut in cuts.T]
 
 
 class ConceptWork:
@@ -134,7 +139,7 @@ class ConceptWork:
                 explained = self.decision(attributor, place, sample)
                 if explained is not None:
                     class_id = int(self._objects.class_id[place])
-                    first = {"scores": scores_without(attributor, layer, [None], class_id, grounds)}
+                    first = {"scores": scores_without(attributor, layer, [()], class_id, grounds)}
                     first |= taylor_rows(attributor, layer, explained, grounds)
                     made.append((sample, explained, grounds, first))
         samples, parts = [], []
@@ -147,16 +152,19 @@ class ConceptWork:
         return {"samples": np.array(samples), **padded(parts, 2 + MOST_GROUNDS)}
 
     def without(self, places: Sequence[int], concepts: Sequence[int]) -> dict[str, Array]:
-        """Scores of a few decisions of one class `without` each of the concepts, [N, K, V]; NaN in its own picture."""
+        """Scores of a few decisions of one class `without` each concept, and `together` without the first ones."""
+        groups = [*((concept,) for concept in concepts), *first_groups(concepts)[1:]]
         parts = []
         with self._explainer.reader() as attributor:
             for place, sample, grounds in self._each(places):
                 if self.decision(attributor, place, sample) is None:
                     continue
                 class_id = int(self._objects.class_id[place])
-                silent = scores_without(attributor, self._explainer.layer, concepts, class_id, grounds[1:])
-                parts.append({"without": np.vstack([np.full((1, len(concepts)), np.nan), silent.T])[None]})
-        return {"without": np.moveaxis(padded(parts, 2 + MOST_GROUNDS)["without"], 1, 2)}
+                silent = scores_without(attributor, self._explainer.layer, groups, class_id, grounds[1:])
+                parts.append({"without": np.vstack([np.full((1, len(groups)), np.nan), silent.T])[None]})
+        found = np.moveaxis(padded(parts, 2 + MOST_GROUNDS)["without"], 1, 2)  # [N, K + G - 1, V]
+        count = len(concepts)
+        return {"without": found[:, :count], "together": np.concatenate([found[:, :1], found[:, count:]], axis=1)}
 
     def _each(self, places: Sequence[int]) -> Iterator[tuple[int, Sample, list[Ground]]]:
         for place in places:
@@ -184,10 +192,9 @@ def concepts_table(found: Sequence[ClassConcepts], names: Sequence[str], layer: 
     for one in found:
         if one.without is None:
             continue
-        lost = one.losses()
-        cuts = one.cuts()
+        lost, proved, carriers = one.losses(one.without), one.proved(one.without), one.carriers
         falls = fall(one.relevance)
-        order = np.argsort(-cuts.mean(axis=0), kind="stable").tolist()
+        order = np.argsort(-one.cuts(one.without).mean(axis=0), kind="stable").tolist()
         for place in order:
             concept = one.chosen[place]
             lines.append(
@@ -195,23 +202,48 @@ def concepts_table(found: Sequence[ClassConcepts], names: Sequence[str], layer: 
                     "class": names[one.class_id],
                     "layer": layer,
                     "concept": concept,
-                    "is_carrier": int(concept == one.carrier),
+                    "is_carrier": int(concept in carriers),
                     "relevance": float(one.relevance[:, 0, concept].mean()),
                     "relevance_fall": float(falls[:, concept].mean()),
                     "taylor_fall": float(fall(one.taylor)[:, concept].mean()),
                     "usual_loss": float(lost[:, place, 1].mean()),
                     "unusual_loss": float(mean_of_known(lost[:, place, 2:]).mean()),
-                    "cut": one.proved(place),
                     "decisions": int(one.proves.sum()),
+                    "cut": proved[place],
                 }
             )
-    columns: dict[str, Any] = {
-        name: [line[name] for line in lines]
-        for name in ("class", "layer", "concept", "is_carrier", "relevance", "relevance_fall", "taylor_fall")
-    }
-    columns |= {name: [line[name] for line in lines] for name in ("usual_loss", "unusual_loss", "decisions")}
-    columns = {name: values if name in ("class", "layer") else np.array(values) for name, values in columns.items()}
-    return Table(name="concepts", columns=columns | interval_columns("cut", [line["cut"] for line in lines]))
+    counted = ("concept", "is_carrier", "relevance", "relevance_fall", "taylor_fall", *LOSSES)
+    return _table("concepts", lines, ("class", "layer"), counted)
+
+
+def carriers_table(found: Sequence[ClassConcepts], names: Sequence[str], layer: str) -> Table:
+    """The concepts that together carry the fall of each class, where that is sure."""
+    lines: list[dict[str, Any]] = []
+    for one in found:
+        carriers = one.carriers
+        if not carriers or one.together is None:
+            continue
+        place = first_groups(one.chosen).index(carriers)
+        lost = one.losses(one.together)[:, place]
+        lines.append(
+            {
+                "class": names[one.class_id],
+                "layer": layer,
+                "concepts": " ".join(str(concept) for concept in carriers),
+                "usual_loss": float(lost[:, 1].mean()),
+                "unusual_loss": float(mean_of_known(lost[:, 2:]).mean()),
+                "decisions": int(one.proves.sum()),
+                "cut": one.proved(one.together)[place],
+            }
+        )
+    return _table("carriers", lines, ("class", "layer", "concepts"), LOSSES)
+
+
+def _table(name: str, lines: Sequence[dict[str, Any]], words: Sequence[str], numbers: Sequence[str]) -> Table:
+    """Lines as columns: words, numbers, and the interval of the cut."""
+    columns: dict[str, Any] = {word: [line[word] for line in lines] for word in words}
+    columns |= {number: np.array([line[number] for line in lines]) for number in numbers}
+    return Table(name=name, columns=columns | interval_columns("cut", [line["cut"] for line in lines]))
 
 
 def surroundings_table(found: Sequence[ClassConcepts], names: Sequence[str]) -> Table:

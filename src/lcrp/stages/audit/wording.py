@@ -15,7 +15,7 @@ LISTED = 3  # of the other classes whose objects are needed
 
 def sentences(tables: Mapping[str, Table]) -> Iterator[str]:
     """The most important that tables tell, in words: a verdict for every class first."""
-    carriers = {row["class"]: row for row in _rows(tables["concepts"]) if row["is_carrier"]}
+    carriers = {row["class"]: row for row in _rows(tables["carriers"])}
     for row in _rows(tables["verdicts"]):
         yield _verdict(row, carriers.get(row["class"]))
     whole = _rows(tables["classes"])[0]
@@ -57,10 +57,13 @@ def _verdict(row: Mapping[str, Any], carrier: Mapping[str, Any] | None) -> str:
 
 
 def _carried(row: Mapping[str, Any]) -> str:
+    concepts = row["concepts"].split()
+    named = f"concept {concepts[0]}" if len(concepts) == 1 else f"concepts {', '.join(concepts)} together"
+    carry, they, cost = ("carries", "it", "costs") if len(concepts) == 1 else ("carry", "they", "cost")
     return (
-        f"concept {row['concept']} of {row['layer']} carries {_interval(row, 'cut')} of it at {row['decisions']} "
-        f"decisions (set to zero, it costs the score {row['usual_loss']:.2f} in usual surroundings, "
-        f"{row['unusual_loss']:.2f} in others)"
+        f"{named}, of {row['layer']}, {carry} {_interval(row, 'cut')} of it at {row['decisions']} decisions (set to "
+        f"zero, {they} {cost} the score {row['usual_loss']:.2f} in usual surroundings, {row['unusual_loss']:.2f} in "
+        "others)"
     )
 
 
