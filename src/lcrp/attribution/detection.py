@@ -161,7 +161,7 @@ class DetectionTask(BoxDecisions):
                 f"the detector has {num_classes} classes, but {len(self.class_names)} class names are given"
             )
         if output.objectness_logits is None and self._explains_objectness(output):
-            raise ConfigError("score 'objectness' cannot be explained: the detector has none; choose score 'class'")
+            raise ConfigError("'objectness' cannot be explained: the detector has none; choose 'class'")
         if output.sides is None and self.read in SIDES:
             raise ConfigError(
                 f"read '{self.read}' cannot be explained: this detector puts out no sides of boxes, as do "

@@ -45,7 +45,7 @@ def tell_doubts(explainer: Explainer, sample: Sample, found: Sequence[Explanatio
                 *(one.source, percent(one.against), one.class_name),
             )
         if choice.concepts is None and len(one.concepts) < min(choice.n_concepts, one.num_concepts):
-            which = "no other" if one.concepts[0].share > 0.0 else "none"
+            which = "no other" if one.concepts and one.concepts[0].share > 0.0 else "none"
             log.info(
                 "%s: %d of %d concepts are shown for '%s': %s of layer '%s' has positive %s",
                 *(one.source, len(one.concepts), choice.n_concepts, one.class_name, which, one.layer, one.mode),

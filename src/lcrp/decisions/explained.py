@@ -48,9 +48,9 @@ def explained(
         TargetError: the decisions asked for are not there.
         LayerError: there is no such layer, or it has no such concept.
     """
-    layer = layer_of(explainer, choice.layer)
+    layer, task = layer_of(explainer, choice.layer), selection.thresholds.of(explainer.task)
     with explainer.attributor([layer]) as attributor:
-        with attributor.reading_by(selection.thresholds.of(explainer.task)):
+        with attributor.reading_by(task):
             found = explained_decisions(attributor, sample, selection, replace(choice, layer=layer), data_names)
         shown = sorted({part.concept for one in found for part in one.concepts})
         by_concept: dict[int, References] = {}
@@ -66,7 +66,7 @@ def explained(
         )
         share = one.layer_share if explainer.composite.is_lrp else float("nan")  # gradients are no relevance
         complete.append(replace(one, title=title, concepts=concepts, layer_share=share))
-    tell_doubts(explainer, sample, complete, choice)
+    tell_doubts(replace(explainer, task=task), sample, complete, choice)  # of what was read, not of the class alone
     return complete
 
 

@@ -311,7 +311,7 @@ def test_softmax_detector_with_a_background_column():
     assert torch.equal(kept.objectness, torch.ones(2))
     _, seed = task.seed(raw, [task.find(kept, named(0, "k"), 1, 0)])
     assert seed.nonzero().tolist() == [[0, 2, 2]]
-    with pytest.raises(ConfigError, match="the detector has none; choose score 'class'"):
+    with pytest.raises(ConfigError, match="the detector has none; choose 'class'"):
         DetectionTask(("boat", "kite"), score="objectness").predictions(raw)
 
 

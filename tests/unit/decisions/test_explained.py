@@ -19,6 +19,7 @@ from lcrp.decisions.doubts import losses_in, tell_losses
 from lcrp.decisions.explained import explained, layer_of
 from lcrp.decisions.references import ReferenceSource
 from lcrp.decisions.selection import Selection
+from lcrp.decisions.thresholds import Thresholds
 from lcrp.errors import LayerError
 from lcrp.values.explanation import Annotated
 from lcrp.values.statistics import TopTable
@@ -105,6 +106,34 @@ def test_layers_that_cannot_be_looked_at_leave_the_others_to_be_named(caplog: py
     (found,) = explained(explainer, Squares()[1], selection(), CHOICE)
     assert 0 < found.layer_share < 0.1
     assert caplog.messages[0].endswith("choose a layer that leads to this decision: 'first' (100%)")
+
+
+class Beside(nn.Module):
+    """A layer that says as much for two classes, one that says more for the second, and one of a third class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared, self.own, self.aside = (nn.Conv2d(3, 2, 1, bias=False) for _ in range(3))
+        self.head, self.third = nn.Conv2d(4, 2, 1, bias=False), nn.Conv2d(2, 1, 1, bias=False)
+        for layer, weight in ((self.shared, 1.0), (self.own, 0.1), (self.aside, 0.1), (self.third, 1.0)):
+            nn.init.constant_(layer.weight, weight)
+        self.head.weight.data = torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])[..., None, None]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = self.head(torch.cat([self.shared(x), self.own(x)], dim=1))
+        return torch.cat([first, self.third(self.aside(x))], dim=1)
+
+
+@pytest.mark.parametrize(("layer", "has_concepts"), [("shared", True), ("aside", False)])
+def test_a_layer_that_says_nothing_of_a_difference_is_told_with_one_that_does(
+    layer: str, has_concepts: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Advice was of the class alone, nine tenths of which pass through 'shared'; without a concept it raised."""
+    explainer = toy.explainer(Beside(), ("sky", "boat", "sea"), colour_world.SIDE, layer=layer, build=epsilon_flat)
+    (found,) = explained(explainer, Squares()[1], selection(thresholds=Thresholds(instead="sky")), CHOICE)
+    assert found.layer_share == pytest.approx(0.0, abs=1e-5)
+    assert bool(found.concepts) == has_concepts
+    assert caplog.messages[-1].endswith("choose a layer that leads to this decision: 'own' (100%)")
 
 
 class Silent(nn.Module):
