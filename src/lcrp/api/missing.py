@@ -1,6 +1,6 @@
 """``lcrp.missed``: which annotated objects a network misses, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from lcrp.api.measuring import Result
 from lcrp.api.passing import subject_of
 from lcrp.api.runs import own_run
 from lcrp.decisions.thresholds import Thresholds
+from lcrp.errors import ConfigError
 from lcrp.runs.progress import OnProgress
 from lcrp.stages.missed.explained import lacking_of
 from lcrp.stages.missed.missed import background_of
@@ -121,7 +122,7 @@ def missed(
                 confidence=plain_number(confidence), iou=plain_number(iou), max_detections=plain_number(max_detections)
             ),
             least_score=plain_number(least_score),
-            class_names=None if class_names is None else tuple(class_names),
+            class_names=None if class_names is None else _names(class_names),
             min_area=plain_number(min_area),
             explained=plain_number(explained),
             layer=layer,
@@ -143,3 +144,9 @@ def missed(
         lacking=lacking_of(tables, misses) if "lacking" in tables else (),
         sentences=tuple(sentences(tables, background_of(explainer.task))),
     )
+
+
+def _names(given: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ConfigError(f"class_names={given!r} is no list of names; write ['boat']")
+    return tuple(map(str, given))

@@ -1,9 +1,12 @@
 """stage=missed: every object has one row, whatever the parts; and what it says of sets where there is little to say."""
 
 import logging
+import math
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,7 +28,9 @@ from lcrp.stages.missed import missed as stage
 from lcrp.stages.missed.missed import missed
 from lcrp.stages.missed.settings import MissedSettings
 from lcrp.stages.missed.tables import misses_of
+from lcrp.stages.missed.wording import _weak
 from lcrp.storage.evidence import read_evidence
+from lcrp.values.evidence import Table
 from lcrp.values.geometry import Geometry
 from lcrp.values.missed import Mechanism
 from lcrp.values.sample import VOID, Annotation, Sample
@@ -193,6 +198,10 @@ def test_what_cannot_be_meant_is_refused(scenes, run, settings, message):
         ({"least_score": 1.5}, "least_score=1.5 is out of range"),
         ({"min_area": -1}, "min_area=-1 is too small"),
         ({"class_names": ()}, "class_names names none"),
+        ({"least_score": None}, "least_score=None is no number to compare with; leave it out"),
+        ({"min_area": None}, "min_area=None is no number to compare with"),
+        ({"min_area": math.inf}, "min_area=inf is no number to compare with"),
+        ({"layer": "auto"}, "layer=auto goes by decisions, and a miss is none"),
     ],
 )
 def test_settings_that_make_no_sense(settings, message):
@@ -244,6 +253,22 @@ def test_without_detections_everything_is_missed(scenes, run, caplog):
     assert {row[0]: row[3] for row in tables["classes"].rows()}["all"] == 1
     assert not list(tables["false_alarms"].rows())
     assert "no detections" in caplog.text
+    (least,) = re.findall(r"stage.confidence=([0-9.]+) lets them pass", caplog.text)
+    columns = tables["misses"].columns
+    is_weak = np.array([one == "below threshold" for one in columns["mechanism"]])
+    scores = np.array(columns["candidate_score"])[is_weak]
+    assert np.mean(scores > float(least)) >= 0.5 > np.mean(scores > float(least) + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("score", "told"), [(0.1368, "0.13"), (0.149999, "0.14"), (0.29, "0.29"), (0.0043, "0.0043"), (0.0, "0.00")]
+)
+def test_thresholds_are_told_no_higher_than_what_they_let_pass(score, told):
+    """0.1368 was told as 0.14, which lets nothing of it pass."""
+    table = Table(name="misses", columns={"mechanism": ["below threshold"] * 5, "candidate_score": [score] * 5})
+    assert list(_weak(table)) == [
+        f"half of the 5 below the threshold score {told} or more: stage.confidence={told} lets them pass"
+    ]
 
 
 def test_neither_misses_nor_alarms(scenes, run, caplog):
@@ -371,6 +396,15 @@ def test_components_are_what_a_flood_fills(density):
     assert not components(np.zeros((3, 4), dtype=bool)).any()
 
 
+def test_pictures_whose_names_no_file_tells_apart_have_a_figure_each(run, monkeypatch):
+    """'a/p.png' and 'a p.png' had one, and the other's was lost."""
+    lackings = [SimpleNamespace(key=key, miss=SimpleNamespace(number=0)) for key in ("a/p.png", "a p.png", "b.png")]
+    monkeypatch.setattr(stage, "explained_miss", lambda *given: SimpleNamespace(source=given[2].key, class_name="sail"))
+    monkeypatch.setattr(stage, "draw_explanation", lambda _, paths: [path.touch() for path in paths])
+    drawn = stage._drawn(SimpleNamespace(explainer=None, dataset=None), lackings, ("png",), run)
+    assert len({path for path in drawn if path.is_file()}) == 3
+
+
 def test_the_door_gives_readable_misses(tmp_path, monkeypatch, scenes):
     monkeypatch.chdir(tmp_path)
     found = lcrp.missed(scenes.explainer, "scenes", num_samples=12, progress=_silent)
@@ -383,3 +417,6 @@ def test_the_door_gives_readable_misses(tmp_path, monkeypatch, scenes):
     assert again.misses == found.misses
     with pytest.raises(lcrp.LcrpError, match="no table 'miss'; nearest: 'misses'"):
         found.to_dataframe("miss")
+    for names in ("boat", 1):
+        with pytest.raises(lcrp.LcrpError, match=f"class_names={names!r} is no list of names"):
+            lcrp.missed(scenes.explainer, "scenes", class_names=names, progress=_silent)

@@ -33,7 +33,7 @@ from lcrp.stages.missed.wording import sentences
 from lcrp.storage.evidence import write_evidence
 from lcrp.storage.units import Arrays, Units
 from lcrp.values.missed import Lacking
-from lcrp.values.names import safe_name
+from lcrp.values.names import safe_name, unique_name
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +137,7 @@ def _tell_what_is_next(settings: MissedSettings, *, is_explaining: bool) -> None
 def _drawn(subject: Subject, lackings: Sequence[Lacking], formats: Sequence[str], run: Run) -> list[Path]:
     """Figures of the misses that were explained."""
     figures: list[Path] = []
+    taken: set[str] = set()
     if not lackings:
         return figures
     with run.progress(len(lackings), "drawing what is missed", "figures") as progress:
@@ -148,6 +149,7 @@ def _drawn(subject: Subject, lackings: Sequence[Lacking], formats: Sequence[str]
                 log.warning("no figure of a miss: %s", error)
                 continue
             stem = f"missed_{safe_name(found.source)}_{safe_name(found.class_name)}_{one.miss.number}"
+            stem = unique_name(stem, taken)  # names of two pictures may differ in what no file name holds
             own = [run.folder / f"{stem}.{name}" for name in formats]
             draw_explanation(found, own)
             figures += own

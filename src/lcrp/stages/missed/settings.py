@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from math import inf
 
+from lcrp.attribution.layers import AUTO
 from lcrp.data.loader import Shard
 from lcrp.decisions.misses import LEAST_SCORE
 from lcrp.decisions.thresholds import Thresholds
@@ -40,6 +42,11 @@ class MissedSettings:
     def _problems(self) -> Iterator[str]:
         yield from within("least_score", self.least_score, 0, 1)
         yield from at_least("min_area", self.min_area, 0, is_count=False)
+        for name in ("least_score", "min_area"):
+            if getattr(self, name) in (None, inf):
+                yield f"{name}={getattr(self, name)} is no number to compare with; leave it out"
+        if self.layer == AUTO:
+            yield "layer=auto goes by decisions, and a miss is none; left out, every miss has the layer that tells most"
         yield from at_least("explained", self.explained, 0)
         yield from (problem for name in self.formats or ("",) for problem in one_of("formats", name, FORMATS))
         if self.class_names is not None and not self.class_names:

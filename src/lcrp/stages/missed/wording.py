@@ -1,7 +1,7 @@
 """What stage=missed says in the log."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import isnan
+from math import floor, isnan, log10
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from lcrp.values.missed import Mechanism
 LISTED = 3  # classes, or kinds that cost most
 FEW = 5  # items of a class of which nothing is told
 HALF = 0.5
+ROUNDING = 1e-9  # of a number times a power of ten
 SMALL = 0.1  # shares below are told more exactly
 
 
@@ -84,11 +85,15 @@ def _weak(misses: Table) -> Iterator[str]:
     pairs = zip(columns["mechanism"], columns["candidate_score"], strict=True)
     scores = [score for mechanism, score in pairs if mechanism == Mechanism.BELOW_THRESHOLD]
     if len(scores) >= FEW:
-        half = float(np.quantile(scores, HALF))
-        yield (
-            f"half of the {len(scores)} below the threshold score {half:.2f} or more: stage.confidence={half:.2f} lets "
-            "them pass"
-        )
+        half = _rounded_down(float(np.quantile(scores, HALF)))
+        count = f"half of the {len(scores)} below the threshold"
+        yield f"{count} score {half} or more: stage.confidence={half} lets them pass"
+
+
+def _rounded_down(value: float) -> str:
+    """Two digits of a positive number, or more, but never above it."""
+    digits = max(2, 1 - floor(log10(value))) if value > 0.0 else 2
+    return f"{floor(value * 10**digits + ROUNDING) / 10**digits:.{digits}f}"
 
 
 def _given_back(lacking: Table, returned: Table) -> Iterator[str]:
