@@ -140,9 +140,17 @@ class BoxDecisions(ABC):
             raise TargetError(f"{wanted} in {sample.key}: {self._listed(prediction)}")
         return found
 
-    def again(self, prediction: Detections, explained: ExplainedTarget) -> ExplainedTarget | None:  # noqa: ARG002
-        """The same row, whatever is detected there now."""
-        return explained
+    def again(self, prediction: Detections, explained: ExplainedTarget) -> ExplainedTarget | None:
+        """The detection of the class whose IoU with the first box is highest, if it is at least `FITS`."""
+        assert explained.box is not None
+        members = self._members(prediction, explained.target.class_id)
+        if not members:
+            return None
+        boxes = prediction.boxes[members]
+        overlap = box_iou(boxes, boxes.new_tensor([explained.box]))[:, 0]
+        if overlap.max() < FITS:
+            return None
+        return self._explained(prediction, members[int(overlap.argmax())], explained.target, explained.key)
 
     def at_object(self, prediction: Detections, sample: Sample, class_id: int, box: Box) -> ExplainedTarget | None:
         """The detection with the highest IoU with the object's box, if it is of its class."""

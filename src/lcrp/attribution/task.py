@@ -73,7 +73,7 @@ class TaskOf(Protocol[Output, Predicted]):
         ...
 
     def again(self, prediction: Predicted, explained: ExplainedTarget) -> ExplainedTarget | None:
-        """The same decision in a changed picture: the same row, or the class's mask wherever it is now, if it is."""
+        """The same decision in a changed picture, if it is made: the class's box at the same place, or its mask."""
         ...
 
     def at_object(self, prediction: Predicted, sample: Sample, class_id: int, box: Box) -> ExplainedTarget | None:

@@ -221,7 +221,7 @@ def test_seed_is_one_at_the_chosen_logit_of_every_image():
     assert task.seeded(raw) is raw.class_logits
 
 
-def test_what_is_not_found_is_none_and_what_is_not_found_again_is_the_same_row():
+def test_what_is_not_found_is_none():
     task = DetectionTask(NAMES)
     (kept,) = task.predictions(output(*SCENE))
     here = sample([])
@@ -229,9 +229,25 @@ def test_what_is_not_found_is_none_and_what_is_not_found_again_is_the_same_row()
     assert task.found(kept, here, 1) == first
     assert task.found(kept, here, 2) is None
     assert task.found(kept, here, 1, 7) is None
-    (nothing,) = task.predictions(output([0, 0, 10, 10, -9.0, -9.0, -9.0, -9.0]))
-    assert task.again(nothing, first) is first
     assert not any(task.is_background(class_id) for class_id in range(len(NAMES)))
+
+
+def test_a_decision_is_made_again_by_the_box_of_its_class_at_the_same_place():
+    """The same row counted, whatever it said: relevance was read of detections that were gone."""
+    task = DetectionTask(NAMES)
+    (kept,) = task.predictions(output(*SCENE))
+    second = task.find(kept, sample([]), 0, 1)  # row 3, 10 pixels wide
+
+    def again(*rows):
+        (changed,) = task.predictions(output(*rows))
+        return task.again(changed, second)
+
+    far = (30, 43, 40, 53, 0.9, 0.9, 0.1, 0.1)  # more confident
+    found = again(far, (33, 30, 43, 40, 0.9, 0.5, 0.1, 0.1))  # IoU 7 / 13
+    assert (found.row, found.score, found.target) == (1, pytest.approx(0.5), second.target)
+    assert again(far, (34, 30, 44, 40, 0.9, 0.5, 0.1, 0.1)) is None  # 6 / 14
+    assert again((30, 30, 40, 40, 0.9, 0.2, 0.9, 0.1)) is None  # a kite
+    assert again((30, 30, 40, 40, 0.2, 0.9, 0.1, 0.1)) is None  # too little objectness
 
 
 def test_the_decision_for_an_object_is_of_its_class_and_touches_its_box():

@@ -13,7 +13,7 @@ from lcrp.evidence.context import pair_means
 from lcrp.stages.context.backgrounds import replacements, sensitivity_terms, variants, without_background
 from lcrp.stages.context.case_study import flipped_groups
 from lcrp.stages.context.pairs import LayerPairs
-from lcrp.stages.context.scores import Found
+from lcrp.stages.context.scores import Found, found_target
 from lcrp.values.geometry import Geometry
 from lcrp.values.prediction import ClassMap, Detections
 from lcrp.values.region import Region
@@ -105,6 +105,25 @@ def test_shares_outside_count_positive_relevance_within_the_picture() -> None:
     maps[0, 0, 0], maps[0, 11, 11] = 7.0, 7.0  # padding
     maps[1, 6, 4] = 2.0
     np.testing.assert_allclose(outside_shares(maps, [region] * 3), [0.25, 0.0, np.nan])
+
+
+def test_scores_and_backgrounds_mean_the_same_object() -> None:
+    """Scores took the box of a detected object whose mask is annotated, and backgrounds the mask."""
+    one = replace(
+        BOXES_ALONE,
+        rows=torch.tensor([4]),
+        boxes=torch.tensor([[1.0, 3.0, 5.0, 7.0]]),
+        confidence=torch.tensor([0.9]),
+        labels=torch.tensor([0]),
+        probabilities=torch.tensor([[0.9, 0.1]]),
+        objectness=torch.tensor([1.0]),
+    )
+    object_mask = mask(slice(4, 6), slice(2, 4))
+    annotated = sample(replace(boxes((1, 3, 5, 7)), masks=object_mask[None]))
+    found = found_target(TASK, one, annotated, DETECTION.target)
+    assert found is not None
+    assert torch.equal(found.region.inside, object_mask)
+    assert found_target(TASK, BOXES_ALONE, annotated, DETECTION.target) is None
 
 
 def test_only_the_background_is_replaced() -> None:

@@ -4,7 +4,6 @@ Axes: T target, V variant, C concept, H W picture, h w feature map.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,8 +65,8 @@ def drawn_units(targets: Sequence[ExplainedTarget], class_id: int, seed: int) ->
 class Sensitivities:
     """How much the relevance of concepts changes with the background, a few targets of one class at a time.
 
-    In a variant the same decision is seeded: the same row of a detector's output; the mask of the class, wherever the
-    segmenter sees it now, and no relevance where it does not.
+    In a variant the same decision is seeded: the detection of the class at the same place; the mask of the class,
+    wherever the segmenter sees it now. Where it is not made any more, no relevance is left.
 
     Args:
         attributor: within its context and recording the layers.
@@ -97,8 +96,8 @@ class Sensitivities:
             looked = self._looked(target)
             if looked is None:
                 continue
-            found, whole, first = looked
-            wholes.append(whole)
+            found, outside, first = looked
+            wholes.append((found, outside))
             after = self._after(found)
             for number in range(len(self._layers)):
                 before[number].append(first[number])
@@ -108,27 +107,23 @@ class Sensitivities:
             results |= {f"before_{number}": np.stack(before[number]), f"change_{number}": np.stack(change[number])}
         return results
 
-    def _looked(self, target: Target) -> tuple[Found, tuple[Found, float], list[Array]] | None:
+    def _looked(self, target: Target) -> tuple[Found, float, list[Array]] | None:
         """A decision in the picture as it is.
 
         Returns:
-            It with its exact object; it with the object of context scores, and the share outside of that; and, per
-            layer, the relevance [C] of its concepts.
+            It; the share of its positive relevance outside the object; and, per layer, the relevance [C] of concepts.
         """
         sample = read(self._dataset, target.sample)
         if sample is None:
             return None
-        task = self._attributor.task
         trace = self._attributor.forward(sample.image[None])
-        prediction = task.predictions(trace.output)[0]
-        found = found_target(task, prediction, sample, target, is_exact=True)
+        prediction = self._attributor.task.predictions(trace.output)[0]
+        found = found_target(self._attributor.task, prediction, sample, target)
         if found is None or found.region.num_pixels < self._min_pixels:
             return None
         attribution = trace.explain([found.explained])
-        region = task.region(prediction, found.explained, sample)
-        outside = float(outside_shares(attribution.heatmap, [region])[0])
-        whole = replace(found, region=region), outside
-        return found, whole, [_sums(attribution.relevance[layer])[0] for layer in self._layers]
+        outside = float(outside_shares(attribution.heatmap, [found.region])[0])
+        return found, outside, [_sums(attribution.relevance[layer])[0] for layer in self._layers]
 
     def _after(self, found: Found) -> list[Array]:
         """Relevance [V, C] of every layer's concepts in the variants."""

@@ -151,7 +151,7 @@ class CaseStudy:
             return None
         output = self._attributor.output(sample.image[None])
         prediction = self._attributor.task.predictions(output)[0]
-        found = found_target(self._attributor.task, prediction, sample, target, is_exact=True)
+        found = found_target(self._attributor.task, prediction, sample, target)
         return None if found is None or found.region.num_pixels < self._min_pixels else found
 
     def _pictures(self, found: Found) -> list[tuple[torch.Tensor, bool]]:

@@ -193,13 +193,16 @@ def detection_columns(wholes: Sequence[tuple[Found, float]]) -> dict[str, Array]
     }
 
 
-def found_target(task: Task, prediction: Prediction, sample: Sample, target: Target, **options: bool) -> Found | None:
-    """A decision and its object, or None if it is not predicted any more."""
+def found_target(task: Task, prediction: Prediction, sample: Sample, target: Target) -> Found | None:
+    """A decision and its object, or None if it is not predicted any more.
+
+    The object of a detection is its annotated mask, if it has one: what scores call its context is what is replaced.
+    Dreyer et al. take its box for the scores.
+    """
     explained = task.found(prediction, sample, target.class_id, target.item)
     if explained is None:
         return None
-    region = task.region(prediction, explained, sample, **options)
-    return Found(sample=sample, explained=explained, region=region)
+    return Found(sample=sample, explained=explained, region=task.region(prediction, explained, sample, is_exact=True))
 
 
 def read(dataset: Dataset, index: int) -> Sample | None:
