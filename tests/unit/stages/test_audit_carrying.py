@@ -15,9 +15,11 @@ from lcrp.stages.audit.concepts import ClassConcepts, concepts_table
 from lcrp.stages.audit.pictured import write_pictures
 from lcrp.stages.audit.reading import OUTCOMES, Rows
 from lcrp.stages.audit.settings import AuditSettings
+from lcrp.stages.audit.tables import POOLED
 from lcrp.stages.audit.views import shown_objects
 from lcrp.stages.audit.work import AuditWork
 from lcrp.stages.explore.audited import audited
+from lcrp.stages.explore.measured import finding
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.values.audit import CarrierView, Kind
 from lcrp.values.evidence import Table
@@ -41,6 +43,7 @@ class Audited:
         assert rows is not None
         self.rows: Rows = rows
         self.found, self.tables = self.work.tables(rows)
+        self.measured = dict(self.tables)
         self.tables["verdicts"] = Table(
             name="verdicts",
             columns={"class": ["kite"], "class_id": [2], "verdict": ["needs its context"], "difference": [0.4]},
@@ -118,3 +121,14 @@ def test_the_explorer_shows_each_object_with_its_scores(made: Audited, tmp_path:
     (bare,) = audited((tmp_path / "audit.h5", {"shown": table}), is_pictured=True)
     assert bare.strip is None
     assert audited(None, is_pictured=True) == ()
+
+
+def test_the_page_begins_with_a_sentence_for_every_verdict(made: Audited) -> None:
+    """The view puts sentence n beside row n."""
+    tables = {**made.measured, "concepts": made.tables["concepts"]}
+    found = finding("audit", (Path("runs/one/audit.h5"), tables), "")
+    names = tables["verdicts"].columns["class"]
+    for name, sentence in zip(names, found.sentences, strict=False):
+        assert sentence.startswith("Smaller classes together" if name == POOLED else f"'{name}'")
+    assert found.sentences[len(names)].startswith("The placebo")
+    assert [one.name for one in found.tables] == ["verdicts", "classes", "outcomes", "company", "concepts"]
