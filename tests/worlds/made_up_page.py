@@ -284,10 +284,16 @@ def _audit(names: tuple[str, ...]) -> tuple[Table, ...]:
         }),
         Table(name="concepts", columns={
             "class": [name for name in needing for _ in (5, 6)], "layer": [LAYER, ELSEWHERE] * len(needing),
-            "concept": [5, 6] * len(needing), "is_carrier": [1, 0] * len(needing),
+            "concept": [5, 6] * len(needing), "is_carrier": [1, 1] * len(needing),
             "usual_loss": [0.14, 0.01] * len(needing), "unusual_loss": [-0.02, 0.01] * len(needing),
             "cut": [0.16, 0.0] * len(needing), "cut_low": [0.05, float("nan")] * len(needing),
             "cut_high": [0.2, float("nan")] * len(needing), "decisions": [12, 12] * len(needing),
+        }),
+        Table(name="carriers", columns={
+            "class": list(needing), "layer": [LAYER] * len(needing), "concepts": ["5 6"] * len(needing),
+            "usual_loss": [0.3] * len(needing), "unusual_loss": [-0.01] * len(needing),
+            "decisions": [12] * len(needing), "cut": [0.31] * len(needing),
+            "cut_low": [0.12] * len(needing), "cut_high": [0.44] * len(needing),
         }),
     )  # fmt: skip
 

@@ -80,19 +80,22 @@ def carriers_figure(carriers: Sequence[CarrierView], title: str) -> Figure:
     head = fitted_head(statement(carriers), title, places.width, note=NOTES)
     rows = [_title_lines(one, places.width) for one in carriers]
     firsts = [not place or carriers[place - 1].class_name != one.class_name for place, one in enumerate(carriers)]
+    groups = [
+        _group_lines(one, places.width) if is_first else None for one, is_first in zip(carriers, firsts, strict=True)
+    ]
     heights = [
-        (CLASS_LINE if is_first else 0.0) + lines.height + CAPTION + PANEL + BELOW
-        for is_first, lines in zip(firsts, rows, strict=True)
+        (0.0 if group is None else CLASS_LINE + group.height) + lines.height + CAPTION + PANEL + BELOW
+        for group, lines in zip(groups, rows, strict=True)
     ]
     sheet = Sheet.of_size(places.width, head.height + sum(heights) + EDGE * 0.5)
     draw_head(sheet, head)
     scale = _scale(carriers)
     top = _top(head)
-    for one, is_first, lines, height in zip(carriers, firsts, rows, heights, strict=True):
+    for one, group, lines, height in zip(carriers, groups, rows, heights, strict=True):
         inner = top
-        if is_first:
+        if group is not None:
             _write_class(sheet, one, top)
-            inner += CLASS_LINE
+            inner = sheet.write_lines(group, EDGE, top + CLASS_LINE)
         inner = sheet.write_lines(lines, EDGE, inner) + CAPTION
         _draw_row(sheet, places, one, inner, scale)
         top += height
@@ -111,7 +114,7 @@ def concept_words(one: CarrierView) -> str:
     """What is said of a concept beside its name."""
     cut, low, high = one.cut
     interval = "" if isnan(low) else f" ({signed(low)} to {signed(high)})"
-    told = f"without it the fall is smaller by {signed(cut)}{interval}"
+    told = f"without it{' alone' if one.group else ''} the fall is smaller by {signed(cut)}{interval}"
     if not one.is_carrier:
         told = f"comes nearest, but does not surely carry it: {told}"
     if isnan(one.relevance_share):
@@ -136,6 +139,12 @@ def _top(head: Head) -> float:
 def _title_lines(one: CarrierView, width: float) -> Lines:
     lines = wrapped(f"{shown_name(one.title)} \N{EM DASH} {concept_words(one)}", width - 2 * EDGE, 9.5)
     return Lines(lines=tuple(lines), size=9.5, color=colours.INK if one.is_carrier else colours.FAINT)
+
+
+def _group_lines(one: CarrierView, width: float) -> Lines:
+    """What the concepts of a class do together; no lines where there are not several."""
+    lines = wrapped(one.group, width - 2 * EDGE, 9.5, "bold") if one.group else []
+    return Lines(lines=tuple(lines), size=9.5, weight="bold")
 
 
 def _write_class(sheet: Sheet, one: CarrierView, top: float) -> None:

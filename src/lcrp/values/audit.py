@@ -85,7 +85,8 @@ class CarrierView:
         class_name: of the class.
         difference: what the class's score loses without its context.
         title: of the concept: ``concept 54``, or ``sail (concept 54)``.
-        is_carrier: whether it surely carries a part of that; else it is the nearest to it.
+        is_carrier: whether it is one of those that surely carry a part of that; else it is the nearest to it.
+        group: what those of the class do together, in words; empty where it is the only one, or none.
         cut: how much smaller the fall is without it, with both ends of the 95 % interval.
         relevance_share: of its relevance in usual surroundings, how much is gone in others; NaN where it has none.
         usual: what its loss costs in usual surroundings.
@@ -99,6 +100,7 @@ class CarrierView:
     difference: float
     title: str
     is_carrier: bool
+    group: str
     cut: tuple[float, float, float]
     relevance_share: float
     usual: Loss

@@ -11,7 +11,7 @@ from lcrp.api.passing import subject_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.runs.run import Run
 from lcrp.stages.audit.carrying import Carrying
-from lcrp.stages.audit.concepts import ClassConcepts, concepts_table
+from lcrp.stages.audit.concepts import ClassConcepts, carriers_table, concepts_table
 from lcrp.stages.audit.pictured import write_pictures
 from lcrp.stages.audit.reading import OUTCOMES, Rows
 from lcrp.stages.audit.settings import AuditSettings
@@ -51,6 +51,7 @@ class Audited:
         self.concepts: list[ClassConcepts] = self.work.concepts(self.found, self.tables["verdicts"])
         self.names = explainer.class_names
         self.tables["concepts"] = concepts_table(self.concepts, self.names, explainer.layer)
+        self.tables["carriers"] = carriers_table(self.concepts, self.names, explainer.layer)
 
     def views(self) -> tuple[CarrierView, ...]:
         return Carrying(self.work, self.rows, self.tables).views(self.concepts, STATISTICS, self.run)
@@ -125,10 +126,10 @@ def test_the_explorer_shows_each_object_with_its_scores(made: Audited, tmp_path:
 
 def test_the_page_begins_with_a_sentence_for_every_verdict(made: Audited) -> None:
     """The view puts sentence n beside row n."""
-    tables = {**made.measured, "concepts": made.tables["concepts"]}
+    tables = {**made.measured, "concepts": made.tables["concepts"], "carriers": made.tables["carriers"]}
     found = finding("audit", (Path("runs/one/audit.h5"), tables), "")
     names = tables["verdicts"].columns["class"]
     for name, sentence in zip(names, found.sentences, strict=False):
         assert sentence.startswith("Smaller classes together" if name == POOLED else f"'{name}'")
     assert found.sentences[len(names)].startswith("The placebo")
-    assert [one.name for one in found.tables] == ["verdicts", "classes", "outcomes", "company", "concepts"]
+    assert [one.name for one in found.tables] == ["verdicts", "classes", "outcomes", "company", "concepts", "carriers"]

@@ -150,15 +150,21 @@ function carriers(name) {
   const shown = surely.length ? surely : rows.slice(0, 1);
   if (!shown.length) return null;
   const classId = index.classes.indexOf(name);
+  const [group] = ofClass("carriers", name);
+  const several = group?.concepts.includes(" ");
   return h("div", { class: "carriers" },
-    h("h3", {}, surely.length ? "What carries it" : "No single concept surely carries it; this one comes nearest"),
+    h("h3", {}, surely.length ? "What carries it" : "No concepts surely carry it; this one comes nearest"),
+    several ? h("p", {}, `Together set to zero, these ${surely.length} concepts cost the score `, losses(group)) : null,
     h("ol", { class: "cards" }, shown.map((row) => {
       const layer = layers.find((one) => one.name === row.layer);
       return h("li", {},
         layer ? conceptLink(layer, row.concept, { count: 6, classId }) : h("span", {}, `concept ${row.concept} of `, own(row.layer)),
-        h("p", { class: "small" }, "Set to zero, it costs the score ", h("strong", {}, signed(row.usual_loss)), " in usual surroundings and ", h("strong", {}, signed(row.unusual_loss)), " in pictures without the class: the fall is smaller by ", h("strong", {}, signed(row.cut)), row.cut_low === null ? "" : ` (${signed(row.cut_low)} to ${signed(row.cut_high)})`, `, at ${counted(row.decisions, "decision")} that had no part in choosing it.`));
+        h("p", { class: "small" }, several ? "Alone, it costs " : "Set to zero, it costs the score ", losses(row)));
     })));
 }
+
+/** What the score loses without concepts. @param {any} row */
+const losses = (row) => [h("strong", {}, signed(row.usual_loss)), " in usual surroundings and ", h("strong", {}, signed(row.unusual_loss)), " in pictures without the class: the fall is smaller by ", h("strong", {}, signed(row.cut)), row.cut_low === null ? "" : ` (${signed(row.cut_low)} to ${signed(row.cut_high)})`, `, at ${counted(row.decisions, "decision")} that had no part in the choice.`];
 
 /** Objects of other classes, taken away one class at a time. @param {string} name */
 function company(name) {

@@ -18,7 +18,7 @@ from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.references import reference_samples, reference_source, seen_through
 from lcrp.decisions.subject import StatisticsSettings, statistics_key
 from lcrp.errors import StoreError
-from lcrp.evidence.intervals import mean_interval
+from lcrp.evidence.intervals import Interval, mean_interval
 from lcrp.runs.run import Run
 from lcrp.stages.audit.carriers import at_own_place, mean_of_known
 from lcrp.stages.audit.concepts import ClassConcepts, ConceptWork
@@ -31,6 +31,7 @@ from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.audit import CarrierView, GroundView, Kind, Loss
 from lcrp.values.evidence import Table
 from lcrp.values.explanation import Reference
+from lcrp.values.shares import MINUS
 from lcrp.values.target import ExplainedTarget
 
 Array = npt.NDArray[Any]
@@ -51,9 +52,11 @@ class Carrying:
 
     def __init__(self, work: AuditWork, rows: Rows, tables: Mapping[str, Table]) -> None:
         self._work, self._rows = work, rows
-        verdicts, concepts = tables["verdicts"].columns, tables["concepts"]
+        verdicts, concepts, carriers = tables["verdicts"].columns, tables["concepts"], tables["carriers"]
         self._difference = dict(zip(verdicts["class_id"], verdicts["difference"], strict=True))
         self._concepts = [dict(zip(concepts.columns, row, strict=True)) for row in concepts.rows()]
+        groups = [dict(zip(carriers.columns, row, strict=True)) for row in carriers.rows()]
+        self._groups = {row["class"]: row for row in groups if " " in row["concepts"]}
         self._subject, self._objects = work.subject, work.objects
         self._looking = ConceptWork(work.subject, work.objects, work.made)
 
@@ -103,6 +106,7 @@ class Carrying:
             difference=float(self._difference[one.class_id]),
             title=f"{name} (concept {concept})" if name else f"concept {concept}",
             is_carrier=bool(row["is_carrier"]),
+            group=_group_words(self._groups.get(row["class"])),
             cut=(row["cut"], row["cut_low"], row["cut_high"]),
             relevance_share=float((usual - others) / usual) if usual > 0 else math.nan,
             usual=_loss(one, place, slice(1, 2)),
@@ -201,3 +205,14 @@ def _loss(one: ClassConcepts, place: int, pictures: slice) -> Loss:
     lost = mean_interval(mean_of_known(one.losses(one.without)[:, place, pictures]), one.samples)
     score = float(mean_of_known(one.scores[:, pictures]).mean())
     return Loss(score=score, value=lost.value, low=lost.low, high=lost.high)
+
+
+def _group_words(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    cut = Interval(value=row["cut"], low=row["cut_low"], high=row["cut_high"])
+    listed = row["concepts"].replace(" ", ", ")
+    return (
+        f"concepts {listed} together carry {cut} of it: without them the score is less by {row['usual_loss']:.2f} in "
+        f"usual surroundings, and by {row['unusual_loss']:.2f} in pictures without the class".replace("-", MINUS)
+    )

@@ -25,7 +25,7 @@ LISTED = 3  # classes in a sentence
 SHOWN_TABLES = {
     "context": ("classes", "validation", "case_study"),
     "evaluate": ("summary", "checks", "ledger"),
-    "audit": ("verdicts", "classes", "outcomes", "company", "concepts"),
+    "audit": ("verdicts", "classes", "outcomes", "company", "concepts", "carriers"),
     "missed": ("classes", "mechanisms", "detections", "alarm_kinds", "tide", "regions", "pixels"),
 }
 MOST_ROWS = 400  # of a table in the page
