@@ -143,7 +143,7 @@ def measured(checkpoint: str, settings: AuditSettings, num_samples: int | None, 
         "carriers": carriers,
         **{
             name: rows_of(tables, name)
-            for name in ("verdicts", "classes", "surroundings", "outcomes", "concepts", "carriers")
+            for name in ("verdicts", "classes", "surroundings", "outcomes", "concepts")
         },
     }
 
