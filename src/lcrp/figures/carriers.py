@@ -30,7 +30,7 @@ BARS = 2.15
 CELL, ACROSS, DOWN = 0.585, 4, 2  # of references
 CAPTION, CELL_CAPTION = 0.20, 0.145
 CLASS_LINE, TITLE_LINE, BELOW = 0.36, 0.25, 0.20
-SMALL, TINY = 7.5, 6.5  # points
+SMALL, TINY, TINIEST = 7.5, 6.5, 5.5  # points
 LOST = "#b3261e"
 BAR = 0.17  # high
 COLOURS = {"usual": "#d1661f", "others": colours.OUTSIDE}
@@ -242,6 +242,9 @@ def _draw_reference(sheet: Sheet, reference: Reference, left: float, top: float)
     crop = crops.reference_crop(picture, in_proportion(reference.heatmap, reference.pixel_aspect))
     panels.draw_crop(sheet, Rect(left=left, top=top, width=CELL, height=CELL), crop)
     share = wording.share_text(reference.score)
-    room = CELL - text_width(f" {share}", TINY)
-    text = f"{shortened(shown_name(reference.class_name), room, TINY)} {share}".strip()
-    sheet.write(text, left, top + CELL + 0.8 * line_height(TINY), size=TINY, color=colours.FAINT)
+    text = f"{shown_name(reference.class_name)} {share}".strip()
+    size = fitted_size(text, CELL + 0.6 * GAP, TINY, TINIEST)
+    if size == TINIEST:
+        room = CELL - text_width(f" {share}", size)
+        text = f"{shortened(shown_name(reference.class_name), room, size)} {share}".strip()
+    sheet.write(text, left, top + CELL + 0.8 * line_height(TINY), size=size, color=colours.FAINT)

@@ -140,6 +140,7 @@ def test_a_long_class_below_a_crop_leaves_its_share_whole() -> None:
     found = texts(carriers_figure([replace(carrier(), references=(reference(LONG),))], "t"))
     (caption,) = [text for text in found if text.endswith("11.7 %") and text != "11.7 %"]
     assert "…" in caption
+    assert "horse 11.7 %" in texts(carriers_figure([replace(carrier(), references=(reference("horse"),))], "t"))
 
 
 def test_bars_of_all_rows_have_one_scale() -> None:

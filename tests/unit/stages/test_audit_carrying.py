@@ -1,9 +1,11 @@
 """What is shown of concepts that carry a class: numbers of the tables, pictures of the decisions that they are of."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import lcrp
 from lcrp.api.data import given_data
@@ -11,7 +13,7 @@ from lcrp.api.passing import subject_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.runs.run import Run
 from lcrp.stages.audit.carrying import Carrying
-from lcrp.stages.audit.concepts import ClassConcepts, carriers_table, concepts_table
+from lcrp.stages.audit.concepts import ClassConcepts, ConceptWork, carriers_table, concepts_table
 from lcrp.stages.audit.pictured import write_pictures
 from lcrp.stages.audit.reading import OUTCOMES, Rows
 from lcrp.stages.audit.settings import AuditSettings
@@ -34,8 +36,8 @@ FEW = AuditSettings(num_objects=3, num_grounds=2, num_synthetic=1, n_concepts=2)
 class Audited:
     """An audit whose class 'kite' is said to need its context."""
 
-    def __init__(self, folder: Path) -> None:
-        explainer = lcrp.load("embedded:yolov6_scenes")
+    def __init__(self, folder: Path, model: str = "embedded:yolov6_scenes") -> None:
+        explainer = lcrp.load(model)
         self.subject: Subject = subject_of(explainer, given_data("scenes", explainer))
         self.run = Run(folder=folder, output_root=folder, on_progress=lambda *_: None)
         self.work = AuditWork(self.subject, STATISTICS, FEW, self.run)
@@ -44,9 +46,10 @@ class Audited:
         self.rows: Rows = rows
         self.found, self.tables = self.work.tables(rows)
         self.measured = dict(self.tables)
+        self.kite = explainer.class_names.index("kite")
         self.tables["verdicts"] = Table(
             name="verdicts",
-            columns={"class": ["kite"], "class_id": [2], "verdict": ["needs its context"], "difference": [0.4]},
+            columns={"class": ["kite"], "class_id": [self.kite], "verdict": ["needs its context"], "difference": [0.4]},
         )
         self.concepts: list[ClassConcepts] = self.work.concepts(self.found, self.tables["verdicts"])
         self.names = explainer.class_names
@@ -133,3 +136,20 @@ def test_the_page_begins_with_a_sentence_for_every_verdict(made: Audited) -> Non
         assert sentence.startswith("Smaller classes together" if name == POOLED else f"'{name}'")
     assert found.sentences[len(names)].startswith("The placebo")
     assert [one.name for one in found.tables] == ["verdicts", "classes", "outcomes", "company", "concepts", "carriers"]
+
+
+def test_a_mask_that_is_gone_in_other_surroundings_has_a_heatmap(tmp_path: Path) -> None:
+    """A segmenter that sees no kite there has no decision there that could be explained."""
+    made = Audited(tmp_path, "embedded:unet_scenes")
+    carrying = Carrying(made.work, made.rows, made.tables)
+    explainer = made.subject.explainer
+    place = int(made.found.place[made.found.class_id == made.kite][0])
+    own = made.work.made(place)
+    assert own is not None
+    sample, grounds = own
+    gone = replace(grounds[0], image=torch.zeros_like(sample.image))
+    with explainer.attributor([explainer.layer]) as attributor:
+        explained = ConceptWork(made.subject, made.work.objects, made.work.made).decision(attributor, place, sample)
+        heatmaps = carrying._heatmaps(attributor, explained, [grounds[0], gone], 0)
+    assert heatmaps.shape == (2, *sample.image.shape[1:])
+    assert np.isfinite(heatmaps).all()

@@ -183,8 +183,9 @@ class Carrying:
         layer, heatmaps, weights = self._subject.explainer.layer, [], None
         for ground in grounds:
             trace = attributor.forward(ground.image[None])
-            output, seed = attributor.task.seed(trace.output, [explained])
-            weights = seed / seed.sum() if weights is None else weights  # of its own picture, which is the first
+            # the decision is of its own picture, the first one: in another there may be none
+            output, seed = attributor.task.seed(trace.output, [explained if weights is None else None])
+            weights = seed / seed.sum() if weights is None else weights
             relevance = trace.seeded_relevance(layer, output, weights * output.detach())
             kept = only_concept(relevance, torch.tensor([concept], device=relevance.device))
             heatmaps.append(trace.conditional(layer, kept)[0].double().cpu().numpy())
