@@ -17,6 +17,7 @@ import torch
 from lcrp.attribution.ablation import ablated_outputs, fills, flipping_masks
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.methods import Method, by_composite, concept_vectors, noise_for, plays_part
+from lcrp.attribution.replay import Replayed
 from lcrp.attribution.task import Prediction
 from lcrp.composites.spec import GRADIENT
 from lcrp.data.loader import chunks, num_chunks
@@ -236,13 +237,18 @@ class Flipping:
 
     def _logits(self, attributor: Attributor, variants: "_Variants", one: Drawn) -> torch.Tensor:
         """Logits [V] of a target; variants that are the same are looked at once."""
-        image = variants.image
+        task, image = self.subject.explainer.task, variants.image
         distinct, place = torch.unique(variants.keep, dim=0, return_inverse=True)
-        logits = []
-        for keep in torch.split(distinct, max(1, VARIANT_PIXELS // image[0].numel())):
+        size = min(len(distinct), max(1, VARIANT_PIXELS // image[0].numel()))
+
+        def read(keep: torch.Tensor) -> torch.Tensor:
             output = ablated_outputs(attributor, image[None], variants.layer, keep, variants.fill[None])
-            masks = one.mask.expand(len(keep), -1, -1)
-            logits.append(self.subject.explainer.task.logits(output, [one.explained] * len(keep), masks).double().cpu())
+            return task.logits(output, [one.explained] * size, one.mask.expand(size, -1, -1)).double().cpu()
+
+        read_again, logits = Replayed(read), []
+        for keep in torch.split(distinct, size):
+            whole = torch.cat([keep, keep[-1:].expand(size - len(keep), -1)])  # a shape for all
+            logits.append(read_again(whole)[: len(keep)])
         return torch.cat(logits)[place.cpu()]
 
 

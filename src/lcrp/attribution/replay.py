@@ -1,0 +1,174 @@
+"""Functions of one tensor that are asked again and again: what does not depend on it, or is not needed, runs once.
+
+What a result depends on is seen while it is computed for the first time: a tape of calls to kernels, cut to those that
+lie between the tensor and the result, and of maps to the places that the result needs. A network of which one layer is
+altered runs again only from that layer on, and only as far, and as wide, as the one logit needs that is read out.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.weak import WeakIdKeyDictionary
+
+from lcrp.attribution.replayed_calls import Call, Value
+from lcrp.attribution.replayed_places import Piece, needed_places, parts_of, replayed
+
+TOLERANCE = 1e-5  # of the largest result: how far kernels may differ for maps of other sizes
+
+_aten = torch.ops.aten
+_READING = (  # values that become numbers, or sizes, of which a tape knows nothing
+    _aten._local_scalar_dense,
+    _aten.equal,
+    _aten.is_nonzero,
+    _aten.masked_select,
+    _aten.nonzero,
+)
+
+
+class Replayed:
+    """A function of a tensor, which runs again for other values of the same shape.
+
+    The first call runs the function. The second one runs it, and what its tape says; if these differ, or if values of
+    the tensor were looked at on the way, the function runs every time.
+
+    Args:
+        function: of a tensor. Its result is a tensor; everything else that it looks at must stay as it is.
+    """
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        self._function = function
+        self._tape: _Tape | None = None
+        self._shape: torch.Size | None = None
+        self._is_checked = False
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        """The function's result."""
+        if self._shape is None:
+            self._shape = values.shape
+            with torch.no_grad(), _Recording(values) as recording:
+                result = self._function(values)
+            self._tape = recording.tape(result)
+            return result
+        if self._tape is None or values.shape != self._shape:
+            return self._function(values)
+        if self._is_checked:
+            return self._tape.run(values)
+        result, again = self._function(values), self._tape.run(values)
+        scale = float(result.detach().abs().max()) if result.numel() else 0.0
+        self._is_checked = torch.allclose(again, result, rtol=0, atol=TOLERANCE * scale)
+        self._tape = self._tape if self._is_checked else None
+        return result
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether not all of the function runs again."""
+        return self._tape is not None
+
+
+class _Tape:
+    """Calls that lead from a tensor to a result, in order.
+
+    Args:
+        calls: of kernels.
+        result: number of the result; that of the tensor is 0.
+        blanks: zeros in the place of all values, by number.
+        memory: group of values that share theirs, by number.
+    """
+
+    def __init__(self, calls: list[Call], result: int, blanks: list[torch.Tensor], memory: list[int]) -> None:
+        self._result, self._blanks = result, blanks
+        shapes = [blank.shape for blank in blanks]
+        needed = needed_places(calls, result, shapes)
+        self._calls = [call for call in calls if call.writes or needed.keys() & set(call.results)]
+        self._last = {number: place for place, call in enumerate(self._calls) for number in call.inputs()}
+        self._parts = parts_of(self._calls, needed, shapes, memory, self._last)
+
+    def run(self, values: torch.Tensor) -> torch.Tensor:
+        """The result for other values."""
+        known = {0: Piece(values, None, values.shape)}
+        with torch.no_grad():
+            for place, call in enumerate(self._calls):
+                found = replayed(call, known, self._parts, self._blanks)
+                for taken in call.inputs():  # memory is given back as soon as it can be
+                    if self._last[taken] == place and taken != self._result:
+                        known.pop(taken, None)
+                for number, leaf in zip(call.results, found, strict=False):
+                    if number is not None and (number in self._last or number == self._result):
+                        known[number] = leaf
+        return known[self._result].whole()
+
+
+class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees which kernels run, and which of them depend on a tensor."""
+
+    def __init__(self, source: torch.Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._numbers: Any = WeakIdKeyDictionary()
+        self._numbers[source] = 0
+        self._blanks = [_blank(source)]
+        self._memory = [0]
+        self._calls: list[Call] = []
+        self._is_known = True
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """One call to a kernel."""
+        options = dict(kwargs or {})
+        taken = [self._value(leaf) for leaf in tree_leaves((args, options))]
+        numbers = [leaf.number for leaf in taken if isinstance(leaf, Value)]
+        if not numbers:
+            return func(*args, **options)
+        told = tree_map(self._value, args), tree_map(self._value, options)
+        self._is_known &= func.overloadpacket not in _READING and not self._writes_elsewhere(func, args)
+        result = func(*args, **options)
+        is_shared = any(one.alias_info is not None for one in func._schema.returns)
+        memory = self._memory[numbers[0]] if is_shared else None
+        results = tuple(self._numbered(leaf, memory) for leaf in tree_leaves(result))
+        self._calls.append(Call(function=func, args=told[0], kwargs=told[1], results=results))
+        return result
+
+    def tape(self, result: torch.Tensor) -> _Tape | None:
+        """The calls that a result needs; None if that is not known, or nothing depends on the tensor."""
+        end = self._numbers.get(result)
+        if not self._is_known or end is None:
+            return None
+        needed, memories, kept = {end}, {self._memory[end]}, []
+        for call in reversed(self._calls):
+            is_write = call.writes and self._memory[next(call.inputs())] in memories
+            if is_write or needed.intersection(call.results):
+                kept.append(call)
+                needed.update(call.inputs())
+                memories.update(self._memory[number] for number in call.inputs())
+        return _Tape(kept[::-1], end, self._blanks, self._memory)
+
+    def _value(self, leaf: Any) -> Any:
+        number = self._numbers.get(leaf) if isinstance(leaf, torch.Tensor) else None
+        return leaf if number is None else Value(number)
+
+    def _numbered(self, leaf: Any, memory: int | None) -> int | None:
+        """A new number for a result, a tensor that was written included."""
+        if not isinstance(leaf, torch.Tensor):
+            return None
+        number = len(self._memory)
+        self._numbers[leaf] = number
+        self._blanks.append(_blank(leaf))
+        self._memory.append(number if memory is None else memory)
+        return number
+
+    def _writes_elsewhere(self, func: Any, args: tuple[Any, ...]) -> bool:
+        """Whether something that does not depend on the tensor is written, which would stay so."""
+        written = (
+            value
+            for value, argument in zip(args, func._schema.arguments, strict=False)
+            if argument.alias_info is not None and argument.alias_info.is_write
+        )
+        return func._schema.is_mutable and not all(isinstance(self._value(value), Value) for value in written)
+
+
+def _blank(like: torch.Tensor) -> torch.Tensor:
+    """Zeros in the shape of a tensor that take no memory."""
+    return like.new_zeros(()).expand(like.shape)
