@@ -17,7 +17,7 @@ import torch
 from lcrp.attribution.ablation import ablated_outputs, fills, flipping_masks
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.methods import Method, by_composite, concept_vectors, noise_for, plays_part
-from lcrp.attribution.replay import Replayed
+from lcrp.attribution.replay.replayed import Replayed
 from lcrp.attribution.task import Prediction
 from lcrp.composites.spec import GRADIENT
 from lcrp.data.loader import chunks, num_chunks

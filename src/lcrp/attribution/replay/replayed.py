@@ -13,8 +13,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakIdKeyDictionary
 
-from lcrp.attribution.replayed_calls import Call, Value
-from lcrp.attribution.replayed_places import Piece, needed_places, parts_of, replayed
+from lcrp.attribution.replay.calls import Call, Value
+from lcrp.attribution.replay.needs import needed_places, parts_of
+from lcrp.attribution.replay.pieces import Piece, replayed
 
 TOLERANCE = 1e-5  # of the largest result: how far kernels may differ for maps of other sizes
 
@@ -72,7 +73,7 @@ class _Tape:
     """Calls that lead from a tensor to a result, in order.
 
     Args:
-        calls: of kernels.
+        calls: of kernels, of which only those stay that lead to the result.
         result: number of the result; that of the tensor is 0.
         blanks: zeros in the place of all values, by number.
         memory: group of values that share theirs, by number.
@@ -81,10 +82,9 @@ class _Tape:
     def __init__(self, calls: list[Call], result: int, blanks: list[torch.Tensor], memory: list[int]) -> None:
         self._result, self._blanks = result, blanks
         shapes = [blank.shape for blank in blanks]
-        needed = needed_places(calls, result, shapes)
-        self._calls = [call for call in calls if call.writes or needed.keys() & set(call.results)]
+        self._calls, needed = needed_places(calls, result, shapes, memory)
         self._last = {number: place for place, call in enumerate(self._calls) for number in call.inputs()}
-        self._parts = parts_of(self._calls, needed, shapes, memory, self._last)
+        self._parts = parts_of(self._calls, needed, shapes, memory)
 
     def run(self, values: torch.Tensor) -> torch.Tensor:
         """The result for other values."""
@@ -136,14 +136,7 @@ class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
         end = self._numbers.get(result)
         if not self._is_known or end is None:
             return None
-        needed, memories, kept = {end}, {self._memory[end]}, []
-        for call in reversed(self._calls):
-            is_write = call.writes and self._memory[next(call.inputs())] in memories
-            if is_write or needed.intersection(call.results):
-                kept.append(call)
-                needed.update(call.inputs())
-                memories.update(self._memory[number] for number in call.inputs())
-        return _Tape(kept[::-1], end, self._blanks, self._memory)
+        return _Tape(self._calls, end, self._blanks, self._memory)
 
     def _value(self, leaf: Any) -> Any:
         number = self._numbers.get(leaf) if isinstance(leaf, torch.Tensor) else None
