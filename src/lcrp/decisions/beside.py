@@ -116,7 +116,7 @@ def _box_overlaps(
     annotation: Annotation, explained: ExplainedTarget, geometry: Geometry
 ) -> list[tuple[int, float]] | None:
     """Class and IoU of every annotated box; None if the data has masks of classes alone."""
-    if not len(annotation.boxes) and annotation.class_mask is not None:
+    if annotation.has_classes_alone:
         return None
     boxes, decided = (
         torch.from_numpy(geometry.boxes_to_picture(one))

@@ -34,6 +34,11 @@ class Annotation:
     parts: Mapping[str, torch.Tensor] = field(default_factory=dict)
     context: torch.Tensor | None = None
 
+    @property
+    def has_classes_alone(self) -> bool:
+        """Whether pixels have classes, and nothing says where objects are; not so where there simply is none."""
+        return not len(self.boxes) and self.masks is None and self.class_mask is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:

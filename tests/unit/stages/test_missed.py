@@ -229,6 +229,11 @@ def without(sample, count=0):
     return replace(own, boxes=own.boxes[:count], labels=own.labels[:count], masks=None, class_mask=None)
 
 
+def emptied(sample):
+    """As a tile without objects, of data that has masks of objects and of classes."""
+    return replace(without(sample), masks=sample.annotation.masks[:0], class_mask=sample.annotation.class_mask)
+
+
 def unannotated(sample):
     """No annotation, whatever the sample."""
 
@@ -237,12 +242,14 @@ def odd(scenes, change):
     return replace(scenes, dataset=Odd(change, scenes.dataset.transform))
 
 
-def test_pictures_without_objects_are_all_background(scenes, run, caplog):
+@pytest.mark.parametrize("change", [without, emptied])
+def test_pictures_without_objects_are_all_background(scenes, run, caplog, change):
     caplog.set_level(logging.INFO)
-    tables = tables_of(missed(odd(scenes, without), replace(STATISTICS, num_samples=8), MissedSettings(), run))
+    tables = tables_of(missed(odd(scenes, change), replace(STATISTICS, num_samples=8), MissedSettings(), run))
     assert not list(tables["misses"].rows())
     assert set(tables["false_alarms"].columns["kind"]) == {"background"}
     assert "no objects" in caplog.text
+    assert "not annotated" not in caplog.text
     assert misses_of(tables["misses"], scenes.explainer.class_names) == ()
 
 

@@ -50,7 +50,7 @@ class BoxErrors:
         candidates = candidates_in(attributor, batch.images, self._least)
         for sample, row in zip(batch.samples, batch.rows, strict=True):
             annotation = sample.annotation
-            is_bare = annotation is None or (not len(annotation.boxes) and annotation.class_mask is not None)
+            is_bare = annotation is None or annotation.has_classes_alone
             yield sample, None if is_bare else judged(sample, candidates[row], self._wanted, self._known)
 
     def packed(self, found: Sequence[Judged]) -> dict[str, Array]:
