@@ -200,7 +200,9 @@ def layer_shares(trace: Trace, decisions: Sequence[ExplainedTarget], *, with_out
         for layer, relevance in trace.explain([one]).relevance.items():
             by_channel = relevance[0].double().sum(dim=(1, 2))  # [C]
             size = float(by_channel.abs().sum())
-            is_output = isclose(size, put, rel_tol=1e-3) or by_channel.abs().max() >= NEARLY_ALL * size
+            spread = float(relevance.double().abs().sum())  # logits of a class may have either sign over its mask
+            is_put = any(isclose(one, put, rel_tol=1e-3) for one in (size, spread))
+            is_output = is_put or by_channel.abs().max() >= NEARLY_ALL * size
             if with_output or not is_output:
                 shares[layer] = size / put if trace.is_linearised else float(by_channel.sum())
         yield shares

@@ -114,10 +114,12 @@ class Beside(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.shared, self.own, self.aside = (nn.Conv2d(3, 2, 1, bias=False) for _ in range(3))
-        self.head, self.third = nn.Conv2d(4, 2, 1, bias=False), nn.Conv2d(2, 1, 1, bias=False)
-        for layer, weight in ((self.shared, 1.0), (self.own, 0.1), (self.aside, 0.1), (self.third, 1.0)):
+        self.head, self.third = nn.Conv2d(4, 2, 1), nn.Conv2d(2, 1, 1, bias=False)
+        for layer, weight in ((self.shared, 1.0), (self.own, 0.1), (self.aside, 0.1), (self.third, -1.0)):
             nn.init.constant_(layer.weight, weight)
         self.head.weight.data = torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])[..., None, None]
+        self.shared.weight.data[:, 1:] = 0.0
+        nn.init.constant_(self.head.bias, -0.8)  # logits have either sign over the mask
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         first = self.head(torch.cat([self.shared(x), self.own(x)], dim=1))
@@ -128,7 +130,7 @@ class Beside(nn.Module):
 def test_a_layer_that_says_nothing_of_a_difference_is_told_with_one_that_does(
     layer: str, has_concepts: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Advice was of the class alone, nine tenths of which pass through 'shared'; without a concept it raised."""
+    """Advice was of the class alone, most of which passes through 'shared'; without a concept it raised."""
     explainer = toy.explainer(Beside(), ("sky", "boat", "sea"), colour_world.SIDE, layer=layer, build=epsilon_flat)
     (found,) = explained(explainer, Squares()[1], selection(thresholds=Thresholds(instead="sky")), CHOICE)
     assert found.layer_share == pytest.approx(0.0, abs=1e-5)
