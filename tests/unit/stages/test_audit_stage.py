@@ -14,6 +14,7 @@ import lcrp
 from lcrp.api.data import given_data
 from lcrp.api.passing import subject_of
 from lcrp.data.loader import Shard
+from lcrp.data.scenes import COMPANIONS
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.decisions.thresholds import Thresholds
 from lcrp.errors import ConfigError, DataError, TargetError
@@ -21,10 +22,10 @@ from lcrp.runs.run import Run
 from lcrp.stages.audit.audit import audit
 from lcrp.stages.audit.carriers import at_own_place
 from lcrp.stages.audit.concepts import ConceptWork
-from lcrp.stages.audit.cutting import Cutout
+from lcrp.stages.audit.cutting import Cutout, grown
 from lcrp.stages.audit.differences import decisions
 from lcrp.stages.audit.grounds import Ground, Grounds, Scenery, company, drawn_grounds, usual_company, widened
-from lcrp.stages.audit.objects import Objects, annotated
+from lcrp.stages.audit.objects import Objects, annotated, companions_in
 from lcrp.stages.audit.reading import Rows, _of_boxes, rows_of, scores
 from lcrp.stages.audit.settings import AuditSettings
 from lcrp.stages.audit.work import AuditWork
@@ -184,6 +185,7 @@ def objects_of(pictures: dict[int, list[int]]) -> Objects:
         pictures=np.array(list(pictures)),
         covered=np.zeros(len(pictures)),
         false_alarms=np.zeros(len(pictures), dtype=np.int64),
+        companions=np.zeros(0, dtype=np.str_),
     )
 
 
@@ -309,6 +311,33 @@ def test_company_is_the_nearest_other_classes() -> None:
     boxes = torch.tensor([[0, 0, 10, 10], [50, 0, 60, 10], [12, 0, 20, 10], [14, 0, 20, 10], [90, 0, 99, 10]])
     annotation = Annotation(boxes=boxes.float(), labels=torch.tensor([0, 1, 2, 0, 3]))
     assert company(annotation, 0) == [2, 1, 3]
+
+
+def test_companions_are_parts_beside_their_objects(detector: Subject) -> None:
+    names = detector.explainer.class_names
+    seen: dict[str, int] = {}
+    for index in range(40):
+        annotation = detector.dataset[index].annotation
+        for name in companions_in(annotation, names):
+            seen[name] = seen.get(name, 0) + 1
+            own = annotation.masks[annotation.labels == names.index(name.split(".")[0])].any(dim=0)
+            mask = annotation.parts[name]
+            assert int((mask & ~own).sum()) * 2 >= int(mask.sum())
+    assert set(seen) == {part for parts in COMPANIONS.values() for part in parts}
+
+
+def test_a_companion_is_taken_away_and_its_object_stays(detector: Subject) -> None:
+    sample = next(one for one in map(detector.dataset.__getitem__, range(40)) if "kite.string" in one.annotation.parts)
+    names = (*detector.explainer.class_names, "horse.bar", "kite.person", "kite.string")
+    number = sample.annotation.labels.tolist().index(names.index("kite"))
+    found = Grounds(None, lambda _: None, names, num_synthetic=0, seed=0).of(sample, sample.annotation, number, [])
+    images = {names[one.source]: one.image for one in found if one.kind is Kind.COMPANY}
+    assert {"kite.person", "kite.string"} <= set(images)
+    assert "horse.bar" not in images
+    without, mask = images["kite.string"], sample.annotation.parts["kite.string"]
+    is_own = sample.annotation.masks[number]
+    assert float((without - sample.image)[:, mask & ~grown(is_own, 3)].abs().mean()) > 0.02
+    torch.testing.assert_close(without[:, is_own], sample.image[:, is_own], rtol=0, atol=1e-6)
 
 
 def test_objects_of_class_masks_are_their_connected_parts() -> None:

@@ -62,7 +62,7 @@ def audit(subject: Subject, statistics: StatisticsSettings, settings: AuditSetti
         log.info("%s", line)
     title = f"audit · {subject.explainer.name} · {subject.dataset.name}"
     identity = {**subject.identity, "audit": settings.identity()}
-    shown = shown_objects(found, rows, tables["verdicts"], work.made, names)
+    shown = shown_objects(found, rows, tables["verdicts"], work.made, work.names)
     carriers = Carrying(work, rows, tables).views(concepts, statistics, run)
     figures = write_figures(run.folder, tables["verdicts"], shown, carriers, title)
     pictures, table = write_pictures(run.folder, shown, work)

@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 
 from lcrp.evidence.reliance import FEWEST
 from lcrp.stages.audit.cutting import MARGIN, Cutout, filled, grown, pixels_of, way_to
-from lcrp.stages.audit.objects import Objects
+from lcrp.stages.audit.objects import Objects, companions_in
 from lcrp.stages.audit.synthetic import synthetic_grounds
 from lcrp.values.audit import Kind
 from lcrp.values.geometry import Box
@@ -72,7 +72,8 @@ class Ground:
         kind: of the ground.
         is_own_place: whether it was left where it stood; False of one that goes to another's place, even where it fills
             the picture and cannot move.
-        source: index of the picture that is the ground; the number of a synthetic one; the class that is taken away.
+        source: index of the picture that is the ground; the number of a synthetic one; place of the name of the class
+            or the companion that is taken away.
         image: [3, H, W].
         cutout: the object as it stands there.
     """
@@ -129,12 +130,16 @@ class Grounds:
     Args:
         objects: of the dataset.
         load: a picture and where its objects lie, by its index; None if it cannot be read.
+        names: of the network's classes and, behind them, of companions.
         num_synthetic: of the synthetic grounds.
         seed: of their noises.
     """
 
-    def __init__(self, objects: Objects, load: Load, *, num_synthetic: int, seed: int) -> None:
-        self._objects, self._load, self._num_synthetic, self._seed = objects, load, num_synthetic, seed
+    def __init__(
+        self, objects: Objects, load: Load, names: Sequence[str] = (), *, num_synthetic: int, seed: int
+    ) -> None:
+        self._objects, self._load, self._names = objects, load, tuple(names)
+        self._num_synthetic, self._seed = num_synthetic, seed
 
     def of(self, sample: Sample, annotation: Annotation, number: int, pairs: Sequence[tuple[int, int]]) -> list[Ground]:
         """Object `number` of a picture before all its grounds; those that cannot be read are left out.
@@ -157,6 +162,8 @@ class Grounds:
         yield _ground(Kind.PLACEBO, sample.index, _in_content(sample, own.cleared()), cutout)
         for class_id in company(annotation, number):
             yield _ground(Kind.COMPANY, class_id, bare(sample.image, annotation, class_id), cutout)
+        for name, mask in self._companions(annotation, number):
+            yield _ground(Kind.COMPANY, name, filled(sample.image, widened(mask)), cutout)
         for host, without in pairs:
             source = int(self._objects.sample[host])
             usual, unusual = (None if one is None else one.fitted(size) for one in map(self._load, (source, without)))
@@ -170,6 +177,14 @@ class Grounds:
                 yield _ground(kind, index, _in_content(sample, ground), moved, is_own_place=False)
         for step, image in enumerate(synthetic_grounds(size, self._num_synthetic, self._seed)):
             yield _ground(Kind.SYNTHETIC, step, _in_content(sample, image), cutout)
+
+    def _companions(self, annotation: Annotation, number: int) -> Iterator[tuple[int, torch.Tensor]]:
+        """What lies beside an object and is annotated as a part of its class: place of its name, and mask [H, W]."""
+        own = int(annotation.labels[number])
+        class_name = self._names[own] if own < len(self._names) else ""
+        for name in companions_in(annotation, self._names):
+            if name.startswith(f"{class_name}."):
+                yield self._names.index(name), annotation.parts[name]
 
     def _place(self, host: int, sample: Sample) -> Box:
         """The box of another object where its picture becomes the ground of a picture, xyxy in pixels of the input."""

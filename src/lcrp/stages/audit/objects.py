@@ -27,6 +27,9 @@ Array = npt.NDArray[Any]
 
 LEAST_PIXELS = 16  # of an object: of less nothing is told
 HALF = 0.5  # of an object's pixels
+OUTSIDE = (
+    0.5  # of a part's pixels outside the objects of its class, from which on it is a companion, as a kite's string
+)
 BOXED = 0.98  # of its box's pixels, from which on an object has no outline
 SIDES = ("left", "top", "right", "bottom")
 
@@ -45,6 +48,7 @@ class Objects:
         pictures: [P] indices of the pictures.
         covered: [P] share of each that objects cover.
         false_alarms: [P] detections without an object, of classes that the data annotates; 0 of segmenters.
+        companions: names of the companions in pictures, as often as they are there.
     """
 
     sample: Array
@@ -56,6 +60,12 @@ class Objects:
     pictures: Array
     covered: Array
     false_alarms: Array
+    companions: Array
+
+    @property
+    def companion_names(self) -> tuple[str, ...]:
+        """Names of all companions there are."""
+        return tuple(str(name) for name in np.unique(self.companions))
 
     @classmethod
     def joined(cls, parts: Sequence[Mapping[str, Array]]) -> "Objects":
@@ -94,8 +104,29 @@ def objects_in(attributor: Attributor, batch: Batch | None, known: Sequence[bool
             if annotation is not None:
                 columns = _of_picture(attributor.task, predictions[row], sample, annotation)
                 number = _false_alarms(predictions[row], annotation, known)
-                parts.append({**columns, "false_alarms": np.array([number], dtype=np.int64)})
+                names = companions_in(annotation, attributor.task.class_names)
+                own = {"false_alarms": np.array([number], dtype=np.int64), "companions": np.array(names, dtype=np.str_)}
+                parts.append({**columns, **own})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def companions_in(annotation: Annotation, class_names: Sequence[str]) -> list[str]:
+    """Annotated parts of classes that lie outside the objects of their class, such as a kite's string.
+
+    Args:
+        annotation: with masks.
+        class_names: of its labels.
+    """
+    assert annotation.masks is not None
+    found = []
+    for name, mask in annotation.parts.items():
+        class_name = name.partition(".")[0]
+        if class_name in class_names and mask.any():
+            own = annotation.masks[annotation.labels == class_names.index(class_name)]
+            outside = mask & ~own.any(dim=0) if len(own) else mask
+            if float(outside.sum()) >= OUTSIDE * float(mask.sum()):
+                found.append(name)
+    return found
 
 
 def _of_picture(task: Task, prediction: Prediction, sample: Sample, annotation: Annotation) -> dict[str, Array]:
@@ -165,6 +196,7 @@ def _columns(
         "pictures": np.array(pictures, dtype=np.int64),
         "covered": np.zeros(0),
         "false_alarms": np.zeros(0, dtype=np.int64),
+        "companions": np.zeros(0, dtype=np.str_),
     }
 
 

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 DECISIONS_PER_UNIT = 4
 BYTES_KEPT = 400e6  # of pictures that are grounds, in memory
-UNIT_VERSION = 4  # raised when kept results hold something else
+UNIT_VERSION = 5  # raised when kept results hold something else
 
 
 class AuditWork:
@@ -52,7 +52,10 @@ class AuditWork:
         self.objects = self._found_objects()
         height, width = subject.dataset.transform.height, subject.dataset.transform.width
         sceneries = lru_cache(maxsize=max(16, int(BYTES_KEPT / (13 * height * width))))(self._scenery)
-        self._grounds = Grounds(self.objects, sceneries, num_synthetic=settings.num_synthetic, seed=settings.seed)
+        self.names = (*subject.explainer.class_names, *self.objects.companion_names)  # of what may be taken away
+        self._grounds = Grounds(
+            self.objects, sceneries, self.names, num_synthetic=settings.num_synthetic, seed=settings.seed
+        )
 
     def rows(self) -> Rows | None:
         """Drawn decisions before all their grounds; None where only a part was to be looked at."""
@@ -87,9 +90,9 @@ class AuditWork:
             verdicts_table(found, found.means(rows, logit(rows.score)), names),
             classes_table(found, names),
             outcomes_table(found, rows, names),
-            company_table(found, rows, names),
+            company_table(found, rows, self.names),
             decisions_table(found, objects, names, keys),
-            grounds_table(found, objects, rows, names, key),
+            grounds_table(found, objects, rows, self.names, key),
         ]
         if isinstance(self.subject.explainer.task, BoxDecisions):
             tables.append(false_alarms_table(found, objects, rows))
