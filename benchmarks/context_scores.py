@@ -18,10 +18,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torchvision.ops import box_iou
 
 import lcrp
 from lcrp.api.data import given_data
 from lcrp.api.passing import subject_of
+from lcrp.attribution.boxes import FITS
 from lcrp.attribution.concepts import only_concept
 from lcrp.attribution.engine import Attributor
 from lcrp.data.dataset import Dataset
@@ -32,16 +34,16 @@ from lcrp.evidence.correlation import pearson
 from lcrp.stages.context.backgrounds import variants
 from lcrp.stages.context.scores import Found
 from lcrp.values.region import Region
+from lcrp.values.sample import Annotation
+from lcrp.values.target import ExplainedTarget
 
 Weighed = tuple[np.ndarray, np.ndarray]  # values and weights, both [P, D]
 
-AT_ONCE, NUM_OTHERS, HALVINGS = 4, 4, 60  # concepts; pictures without the class that become grounds; of the pictures
+NUM_OTHERS, HALVINGS = 4, 60  # pictures without the class that become grounds; of the pictures
 COLUMNS = "".join(f"{name:>8}" for name in ("r", "within", "halves", "scores", "changes", "freed"))
 OBJECT, BOX = 0, 1  # what shares lie outside of
 AGAIN, ROW = 0, 1  # the decision where it is found again, else nothing; the row, whatever it says
 GROUNDS = {
-    "half the strength": range(4),
-    "full strength": range(4, 8),
     "noise alone": (0, 1, 4, 5),
     "black and one colour alone": (2, 3, 6, 7),
     "other pictures as grounds": range(8, 8 + NUM_OTHERS),
@@ -60,27 +62,32 @@ class Decision:
 
 
 def decisions(attributor: Attributor, data: Dataset, layer: str, num_pictures: int, most: int) -> Iterator[Decision]:
-    """The decisions for annotated classes in the first pictures, at most so many of a class in each."""
+    """The decisions for annotated objects in the first pictures, at most so many of a class in each."""
     task = attributor.task
     for sample in (data[index] for index in range(min(num_pictures, len(data)))):
         trace = attributor.forward(sample.image[None])
         (prediction,) = task.predictions(trace.output)
         for class_id in () if sample.annotation is None else task.present_classes(sample.annotation):
-            for one in () if task.is_background(class_id) else task.of_class(prediction, sample, class_id)[:most]:
+            own = [] if task.is_background(class_id) else task.of_class(prediction, sample, class_id)
+            for one in [one for one in own if _is_right(one, sample.annotation)][:most]:
                 exact, box = (task.region(prediction, one, sample, is_exact=is_exact) for is_exact in (True, False))
                 found = Found(sample=sample, explained=one, region=exact)
                 yield Decision(found=found, box=box, relevance=_sums(trace.relevance(layer, [one]))[0], outside={})
 
 
+def _is_right(one: ExplainedTarget, annotation: Annotation) -> bool:
+    boxes = annotation.boxes[annotation.labels == one.target.class_id].double()
+    return one.box is None or bool((box_iou(boxes, boxes.new_tensor([one.box])) >= FITS).any())
+
+
 def look(attributor: Attributor, layer: str, one: Decision, concepts: Sequence[int]) -> None:
     """Where some concepts of a decision lie."""
-    for start in range(0, len(concepts), AT_ONCE):
-        chosen = concepts[start : start + AT_ONCE]
-        trace = attributor.forward(one.found.sample.image.repeat(len(chosen), 1, 1, 1))
-        relevance = trace.relevance(layer, [one.found.explained] * len(chosen))
-        maps = trace.conditional(layer, only_concept(relevance, torch.tensor(chosen)))
-        shares = [outside_shares(maps, [region] * len(chosen)) for region in (one.found.region, one.box)]
-        one.outside |= dict(zip(chosen, zip(*shares, strict=True), strict=True))
+    trace = attributor.forward(one.found.sample.image[None])
+    relevance = trace.relevance(layer, [one.found.explained])
+    for concept in concepts:
+        heatmap = trace.conditional(layer, only_concept(relevance, torch.tensor([concept])))
+        inside, box = (float(outside_shares(heatmap, [region])[0]) for region in (one.found.region, one.box))
+        one.outside[concept] = inside, box
 
 
 def change(attributor: Attributor, layer: str, one: Decision, others: Sequence[torch.Tensor]) -> None:
