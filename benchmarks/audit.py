@@ -141,10 +141,7 @@ def measured(checkpoint: str, settings: AuditSettings, num_samples: int | None, 
         "seconds": seconds,
         "decisions": decisions,
         "carriers": carriers,
-        **{
-            name: rows_of(tables, name)
-            for name in ("verdicts", "classes", "surroundings", "outcomes", "concepts")
-        },
+        **{name: rows_of(tables, name) for name in ("verdicts", "classes", "surroundings", "outcomes", "concepts")},
     }
 
 

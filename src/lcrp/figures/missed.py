@@ -8,6 +8,7 @@ from lcrp.values.explanation import ConceptExplanation, Explanation
 from lcrp.values.missed import Lacking, Mechanism, Returned
 from lcrp.values.shares import MINUS, percent
 
+FEW = 2  # found objects, which tell little of what is usual
 LEAST_FALL = 0.05  # share of relevance that lies on something where objects are found, and not here
 Dashes = tuple[float, tuple[float, ...]]
 
@@ -27,8 +28,9 @@ def headline(explanation: Explanation, lacking: Lacking) -> str:
     candidate, neighbour = miss.candidate, miss.neighbour
     match miss.mechanism:
         case Mechanism.BELOW_THRESHOLD:
-            needed = "" if isnan(lacking.threshold) else f", and more than {number(lacking.threshold)} is needed"
-            why = f"its best box scores {score}{needed or ', too little'}"
+            score, needed = apart(lacking.score, lacking.threshold)
+            enough = "too little" if isnan(lacking.threshold) else f"and more than {needed} is needed"
+            why = f"its best box scores {score}, {enough}"
         case Mechanism.NEIGHBOUR if neighbour is not None:
             other = f"({number(neighbour.score)}, IoU {neighbour.overlap:.2f})"
             why = f"its box ({score}) was dropped for another one {other}"
@@ -60,6 +62,8 @@ def proof(lacking: Lacking, class_name: str) -> str:
     told = f"With {what} as in a found {class_name} it {_outcome(first, lacking.threshold)}"
     if first.num_random:
         told += f"; with random concepts changed as much in {first.num_random_found} of {first.num_random} tries"
+    if lacking.num_found <= FEW:
+        told += f" (only {lacking.num_found} found object{'s' * (lacking.num_found > 1)} to compare with)"
     if not first.is_found:
         more = [one for count, one in sorted(known.items(), key=lambda pair: pair[0] or 1_000) if count != 1]
         found = next((one for one in more if one.is_found), None)
@@ -131,6 +135,15 @@ def outlines(lacking: Lacking) -> list[tuple[str, Dashes]]:
 def number(score: float) -> str:
     """A score with two decimals, or as few digits as tell it from nothing."""
     return f"{score:.2f}" if score >= 0.005 or not score else f"{score:.1g}"
+
+
+def apart(score: float, other: float) -> tuple[str, str]:
+    """Two scores, with as many digits as tell them apart, at least two and at most six."""
+    for digits in range(2, 7):
+        told = f"{score:.{digits}f}", f"{other:.{digits}f}"
+        if told[0] != told[1] or score == other:
+            break
+    return (number(score) if digits == 2 else told[0]), (number(other) if digits == 2 else told[1])
 
 
 def one_of(class_name: str) -> str:

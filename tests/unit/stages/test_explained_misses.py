@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lcrp.figures.missed import falls, layer_note, one_of, proof
+from lcrp.figures.missed import apart, falls, layer_note, one_of, proof
 from lcrp.stages.missed.explained import (
     FOUND_OBJECTS,
     _spread_over_pictures,
@@ -141,6 +141,20 @@ def test_the_proof_in_words() -> None:
 )
 def test_classes_have_articles(name: str, told: str) -> None:
     assert one_of(name) == told
+
+
+def test_scores_that_round_alike_are_told_apart() -> None:
+    assert apart(0.12, 0.25) == ("0.12", "0.25")
+    assert apart(0.2474, 0.25) == ("0.247", "0.250")
+    assert apart(0.25, 0.25) == ("0.25", "0.25")
+    assert apart(0.0004, 0.25) == ("0.0004", "0.25")
+
+
+def test_few_found_objects_are_told() -> None:
+    one = lacking(miss(5, 1, Mechanism.BELOW_THRESHOLD, 0.2))
+    assert "to compare with" not in proof(replace(one, num_found=3), "car")
+    assert proof(replace(one, num_found=2), "car").endswith("tries (only 2 found objects to compare with)")
+    assert proof(replace(one, num_found=1), "car").endswith("tries (only 1 found object to compare with)")
 
 
 def test_a_layer_is_told_by_what_it_adds_to_the_logit() -> None:
