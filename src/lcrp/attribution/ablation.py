@@ -3,12 +3,11 @@
 Axes: V variant, C concept, M box of the raw output, K class, H W picture, h w feature map.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch.overrides import TorchFunctionMode
 
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import NetworkOutput
@@ -25,7 +24,6 @@ def ablated_outputs(
     """What the network says of one picture, with other channels of a layer replaced in each of V variants.
 
     The layer's output is what concepts are read from: BatchNorm is merged into it, as the attributor's composite does.
-    What does not depend on the layer is computed once for all variants.
 
     Args:
         attributor: within its context; its composite must leave forward passes alone.
@@ -58,9 +56,7 @@ def ablated_outputs(
         values = fill.to(output).reshape(*fill.shape[:2], *(places if is_map else [1] * len(places)))
         return torch.where(kept, channels, values).movedim(1, axis)
 
-    with _JoinedBatches():
-        output = attributor.altered(image, layer, ablate)
-    return _of_batch(output, len(keep))
+    return _detached(attributor.altered(image.expand(len(keep), -1, -1, -1), layer, ablate))
 
 
 def outputs_with(
@@ -82,33 +78,11 @@ def outputs_with(
         return _one_by_one([outputs_with(attributor, image, layer, place, one[None]) for one in values])
 
     def put(output: torch.Tensor, axis: int) -> torch.Tensor:
-        channels = output.movedim(axis, 1)
-        channels = channels.expand(len(values), *channels.shape[1:]).clone()
+        channels = output.movedim(axis, 1).clone()
         channels[:, :, place[0], place[1]] = values.to(channels)
         return channels.movedim(1, axis)
 
-    with _JoinedBatches():
-        output = attributor.altered(image, layer, put)
-    return _of_batch(output, len(values))
-
-
-class _JoinedBatches(TorchFunctionMode):
-    """Lets concatenations broadcast the batch axis, as sums and products do by themselves."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Call the function, its tensors expanded if they are concatenated along another axis."""
-        options = kwargs or {}
-        if func in _CONCATENATIONS and args:
-            dim = args[1] if len(args) > 1 else options.get("dim", 0)
-            sizes = {len(tensor) for tensor in args[0]}
-            if dim != 0 and len(sizes) == 2 and 1 in sizes:
-                args = ([tensor.expand(max(sizes), *tensor.shape[1:]) for tensor in args[0]], *args[1:])
-        return func(*args, **options)
-
-
-_CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
+    return _detached(attributor.altered(image.expand(len(values), -1, -1, -1), layer, put))
 
 
 def _one_by_one(outputs: Sequence[NetworkOutput]) -> NetworkOutput:
@@ -120,26 +94,22 @@ def _one_by_one(outputs: Sequence[NetworkOutput]) -> NetworkOutput:
     return replace(masks[0], class_logits=torch.cat(classes), mask_logits=torch.cat(cells))
 
 
-def _of_batch(output: NetworkOutput, size: int) -> NetworkOutput:
-    """An output of which some parts are the same for all variants, with all of them [V, ...]."""
-
-    def expanded(values: torch.Tensor) -> torch.Tensor:
-        return values.detach().expand(size, *values.shape[1:])
-
+def _detached(output: NetworkOutput) -> NetworkOutput:
+    """An output that keeps no pass alive."""
     if isinstance(output, torch.Tensor):
-        return expanded(output)
-    if isinstance(output, KeptOutput):  # of which every one would keep its pass alive
+        return output.detach()
+    if isinstance(output, KeptOutput):
         return KeptOutput(pictures=tuple(replace(one, logits=one.logits.detach()) for one in output.pictures))
     if isinstance(output, QueryMasks):
-        return replace(output, class_logits=expanded(output.class_logits), mask_logits=expanded(output.mask_logits))
+        return replace(output, class_logits=output.class_logits.detach(), mask_logits=output.mask_logits.detach())
     objectness, masks = output.objectness_logits, output.masks
     if masks is not None:
-        masks = replace(masks, coefficients=expanded(masks.coefficients), prototypes=expanded(masks.prototypes))
+        masks = replace(masks, coefficients=masks.coefficients.detach(), prototypes=masks.prototypes.detach())
     return replace(
         output,
-        boxes=expanded(output.boxes),
-        class_logits=expanded(output.class_logits),
-        objectness_logits=None if objectness is None else expanded(objectness),
+        boxes=output.boxes.detach(),
+        class_logits=output.class_logits.detach(),
+        objectness_logits=None if objectness is None else objectness.detach(),
         masks=masks,
     )
 
