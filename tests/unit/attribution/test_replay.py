@@ -97,6 +97,15 @@ def test_what_does_not_depend_on_it_runs_once() -> None:
     assert computed(again, drawn(1, 4)) == 0
 
 
+def test_a_pool_tells_where_its_values_come_from() -> None:
+    pool, unpool = nn.MaxPool2d(2, return_indices=True), nn.MaxUnpool2d(2)
+
+    def read(maps: torch.Tensor) -> torch.Tensor:
+        return unpool(*pool(maps * maps))[:, :, 5, 6].sum(dim=1)
+
+    after_three_calls(read, 2, 4, 16, 16)
+
+
 def test_everything_is_read_where_everything_counts() -> None:
     network = branches(inplace=True)
     again = after_three_calls(lambda maps: torch.cat(network(maps), dim=1).softmax(dim=1).mean(dim=1), 2, 4, 32, 32)

@@ -38,7 +38,11 @@ class Piece(NamedTuple):
 
 
 def replayed(
-    call: Call, known: Mapping[int, Piece], parts: Mapping[int, Part | None], blanks: Sequence[torch.Tensor]
+    call: Call,
+    known: Mapping[int, Piece],
+    parts: Mapping[int, Part | None],
+    shapes: Sequence[torch.Size],
+    blanks: Sequence[torch.Tensor],
 ) -> list[Any]:
     """What a call gives: pieces, and what else there is.
 
@@ -46,13 +50,14 @@ def replayed(
         call: to a kernel.
         known: values that it takes, as far as anything of them is needed.
         parts: that are needed, as `parts_of`.
+        shapes: of all values, by number.
         blanks: zeros in the place of all values, by number.
     """
-    taken = {number: known.get(number) or Piece(blanks[number], None, blanks[number].shape) for number in call.inputs()}
-    shapes = [blank.shape for blank in blanks]
+    taken = {number: known.get(number) or Piece(blanks[number], None, shapes[number]) for number in call.inputs()}
     first = next(number for number in call.results if number is not None)
-    part = _of_all([parts[number] for number in call.results if number is not None and number in parts])
-    local = None if part is None else local_kernel(call, shapes)
+    wanted = [number for number in call.results if number is not None and number in parts]
+    part = _of_all([parts[number] for number in wanted])
+    local = local_kernel(call, shapes) if part is not None and len(wanted) == 1 else None
     if part is not None and local is not None:
         (piece,) = taken.values()
         found = [local.run(_seen(piece, part, local), part)]
@@ -61,7 +66,7 @@ def replayed(
     else:
         part, found = None, tree_leaves(call.with_values(lambda number: taken[number].whole()))
     pieces: list[Any] = []
-    for number, leaf in zip(call.results, found, strict=False):  # no pool's indices are asked for
+    for number, leaf in zip(call.results, found, strict=False):  # a pool's indices may be left out
         pieces.append(leaf if number is None else Piece(leaf, part, shapes[number]))
     return pieces
 

@@ -81,7 +81,7 @@ class _Tape:
 
     def __init__(self, calls: list[Call], result: int, blanks: list[torch.Tensor], memory: list[int]) -> None:
         self._result, self._blanks = result, blanks
-        shapes = [blank.shape for blank in blanks]
+        self._shapes = shapes = [blank.shape for blank in blanks]
         self._calls, needed = needed_places(calls, result, shapes, memory)
         self._last = {number: place for place, call in enumerate(self._calls) for number in call.inputs()}
         self._parts = parts_of(self._calls, needed, shapes, memory)
@@ -91,7 +91,7 @@ class _Tape:
         known = {0: Piece(values, None, values.shape)}
         with torch.no_grad():
             for place, call in enumerate(self._calls):
-                found = replayed(call, known, self._parts, self._blanks)
+                found = replayed(call, known, self._parts, self._shapes, self._blanks)
                 for taken in call.inputs():  # memory is given back as soon as it can be
                     if self._last[taken] == place and taken != self._result:
                         known.pop(taken, None)
