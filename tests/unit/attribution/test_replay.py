@@ -106,6 +106,14 @@ def test_a_pool_tells_where_its_values_come_from() -> None:
     after_three_calls(read, 2, 4, 16, 16)
 
 
+def test_places_that_depend_on_values_are_all_read() -> None:
+    def read(maps: torch.Tensor) -> torch.Tensor:
+        flat = (maps * 2).flatten(1)
+        return flat[torch.arange(2), flat.argmax(dim=1)]
+
+    assert after_three_calls(read, 2, 4, 8, 8).is_cut
+
+
 def test_everything_is_read_where_everything_counts() -> None:
     network = branches(inplace=True)
     again = after_three_calls(lambda maps: torch.cat(network(maps), dim=1).softmax(dim=1).mean(dim=1), 2, 4, 32, 32)

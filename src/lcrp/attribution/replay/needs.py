@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch.utils._pytree import tree_leaves
 
-from lcrp.attribution.replay.calls import Call
+from lcrp.attribution.replay.calls import Call, Value
 from lcrp.attribution.replay.kernels import local_kernel, treats_elements_alone, treats_places_alone, within_map
 from lcrp.composites.windowed import Part, everywhere
 
@@ -22,7 +22,7 @@ LARGEST = 0.7  # of a map's area: for larger parts all of it is computed
 
 _aten = torch.ops.aten
 _MOVING = {  # elements, without a look at them
-    *(_aten.view, _aten._unsafe_view, _aten.reshape, _aten._reshape_alias, _aten.permute, _aten.transpose, _aten.t),
+    *(_aten.view, _aten._unsafe_view, _aten.reshape, _aten.permute, _aten.transpose, _aten.t),
     *(_aten.unsqueeze, _aten.squeeze, _aten.select, _aten.slice, _aten.expand, _aten.cat, _aten.stack),
     *(_aten.split, _aten.split_with_sizes, _aten.unbind, _aten.index),
 }
@@ -93,11 +93,11 @@ def _needed_by(
     """What is needed of the values that a call takes: [h, w] of maps, of others every element."""
     outputs = [number for number in call.results if number in needed and number is not None]
     local = local_kernel(call, shapes) if len(outputs) == 1 else None
-    is_moving = call.function.overloadpacket in _MOVING and bool(outputs)
-    if is_moving:
+    is_by_place = bool(outputs) and treats_places_alone(call, shapes)
+    if outputs and not is_by_place and _is_moving(call):
         yield from _moved(call, needed, shapes)
         return
-    is_alike = bool(outputs) and (treats_elements_alone(call))
+    is_alike = bool(outputs) and treats_elements_alone(call)
     for number in set(call.inputs()):
         shape = shapes[number]
         if local is not None:
@@ -105,7 +105,7 @@ def _needed_by(
             part = _around(needed[output], largest=math.inf) or everywhere(shapes[output][2:])
             mask = torch.zeros(shape[2:], dtype=torch.bool)
             mask[tuple(within_map(*local.seen(axis, own), shape[2 + axis]) for axis, own in enumerate(part))] = True
-        elif outputs and treats_places_alone(call, shapes) and len(shape) == 4:
+        elif is_by_place and len(shape) == 4:
             mask = torch.stack([needed[output] for output in outputs]).any(dim=0)
             mask = mask if mask.shape == shape[2:] else torch.ones(shape[2:], dtype=torch.bool)
         elif is_alike:
@@ -116,12 +116,26 @@ def _needed_by(
         yield number, mask
 
 
+def _is_moving(call: Call) -> bool:
+    """Whether a call only moves elements, to places that do not depend on values."""
+    packet = call.function.overloadpacket
+    return packet in _MOVING and not (packet is _aten.index and any(map(_is_value, tree_leaves(call.args[1:]))))
+
+
+def _is_value(leaf: object) -> bool:
+    return isinstance(leaf, Value)
+
+
 def _moved(
     call: Call, needed: Mapping[int, torch.Tensor], shapes: Sequence[torch.Size]
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """What is needed of values whose elements a call moves around: where moving ones has a derivative."""
+    constants = [leaf for leaf in tree_leaves((call.args, dict(call.kwargs))) if isinstance(leaf, torch.Tensor)]
+    device = constants[0].device if constants else torch.device("cpu")
     with torch.enable_grad():
-        taken = {number: torch.zeros(shapes[number], requires_grad=True) for number in set(call.inputs())}
+        taken = {
+            number: torch.zeros(shapes[number], device=device, requires_grad=True) for number in set(call.inputs())
+        }
         moved = tree_leaves(call.with_values(lambda number: taken[number]))
         pairs = [
             (leaf, _elements(needed[number], shapes[number]))
@@ -131,11 +145,11 @@ def _moved(
         derivatives = torch.autograd.grad(
             [leaf for leaf, _ in pairs],
             list(taken.values()),
-            [mask.to(leaf.dtype) for leaf, mask in pairs],
+            [mask.to(leaf) for leaf, mask in pairs],
             allow_unused=True,
         )
     for (number, values), derivative in zip(taken.items(), derivatives, strict=True):
-        yield number, _of_shape(torch.zeros_like(values) > 0 if derivative is None else derivative > 0)
+        yield number, _of_shape(torch.zeros_like(values) > 0 if derivative is None else derivative > 0).cpu()
 
 
 def _elements(mask: torch.Tensor, shape: torch.Size) -> torch.Tensor:

@@ -5,6 +5,7 @@ lie between the tensor and the result, and of maps to the places that the result
 altered runs again only from that layer on, and only as far, and as wide, as the one logit needs that is read out.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,9 +20,13 @@ from lcrp.attribution.replay.pieces import Piece, replayed
 
 TOLERANCE = 1e-5  # of the largest result: how far kernels may differ for maps of other sizes
 
+log = logging.getLogger(__name__)
+
 _aten = torch.ops.aten
-_READING = (  # values that become numbers, or sizes, of which a tape knows nothing
+_READING = (  # values that become numbers, sizes or places in memory, of which a tape knows nothing
     _aten._local_scalar_dense,
+    _aten._reshape_alias,
+    _aten.as_strided,
     _aten.equal,
     _aten.is_nonzero,
     _aten.masked_select,
@@ -57,11 +62,21 @@ class Replayed:
             return self._function(values)
         if self._is_checked:
             return self._tape.run(values)
-        result, again = self._function(values), self._tape.run(values)
-        scale = float(result.detach().abs().max()) if result.numel() else 0.0
-        self._is_checked = torch.allclose(again, result, rtol=0, atol=TOLERANCE * scale)
+        result = self._function(values)
+        self._is_checked = self._tells(result, values)
         self._tape = self._tape if self._is_checked else None
         return result
+
+    def _tells(self, result: torch.Tensor, values: torch.Tensor) -> bool:
+        """Whether the tape tells a result; what it cannot run, it does not."""
+        assert self._tape is not None
+        try:
+            again = self._tape.run(values)
+        except RuntimeError as error:  # a view of values that lie otherwise in memory
+            log.debug("%s", error)
+            return False
+        scale = float(result.detach().abs().max()) if result.numel() else 0.0
+        return again.shape == result.shape and torch.allclose(again, result, rtol=0, atol=TOLERANCE * scale)
 
     @property
     def is_cut(self) -> bool:
