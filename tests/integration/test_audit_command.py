@@ -22,7 +22,7 @@ def test_an_audit_of_a_segmenter(lcrp: CommandLine, tmp_path: Path) -> None:
     names = {path.stem for path in folder.glob("*.csv")}
     assert names == {  # no false alarms of a segmenter
         *("verdicts", "classes", "outcomes", "company", "decisions", "grounds"),
-        *("concepts", "surroundings", "shown"),
+        *("concepts", "carriers", "surroundings", "shown"),
     }
     assert any("smaller classes together" in line for line in outcome.out)
     assert any(

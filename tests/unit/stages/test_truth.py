@@ -471,14 +471,14 @@ def test_settings_that_make_no_sense_are_refused(override: str, message: str) ->
         composed(["stage=truth", override])
 
 
-def test_the_area_outside_a_detection_is_that_of_its_box_wherever_it_is_looked_at(subject: Subject) -> None:
-    """A background is replaced up to the object's outline, but relevance in its box does not lie outside."""
+def test_the_background_of_a_detection_is_what_its_context_score_means(subject: Subject) -> None:
+    """A background is replaced up to the object's outline, and so far relevance lies outside; else its box counts."""
     with subject.explainer.attributor([subject.explainer.layer]) as attributor:
         (prediction,) = attributor.task.predictions(attributor.forward(subject.dataset[0].image[None]).output)
         targets, _ = attributor.task.annotated_targets(prediction, subject.dataset[0])
         looking = Sensitivities(attributor, subject.dataset, [subject.explainer.layer], seed=0, min_pixels=1)
         columns = looking.unit([one.target for one in targets])
     regions = [attributor.task.region(prediction, one, subject.dataset[0]) for one in targets]
-    assert columns["outside_area"].tolist() == [region.outside_area for region in regions]
     exact = [attributor.task.region(prediction, one, subject.dataset[0], is_exact=True) for one in targets]
+    assert columns["outside_area"].tolist() == [region.outside_area for region in exact]
     assert all(region.outside_area < other.outside_area for region, other in zip(regions, exact, strict=True))
