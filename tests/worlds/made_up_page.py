@@ -291,7 +291,7 @@ def _audit(names: tuple[str, ...]) -> tuple[Table, ...]:
         }),
         Table(name="carriers", columns={
             "class": list(needing), "layer": [LAYER] * len(needing), "concepts": ["5 6"] * len(needing),
-            "usual_loss": [0.3] * len(needing), "unusual_loss": [-0.01] * len(needing),
+            "is_sure": [1] * len(needing), "usual_loss": [0.3] * len(needing), "unusual_loss": [-0.01] * len(needing),
             "decisions": [12] * len(needing), "cut": [0.31] * len(needing),
             "cut_low": [0.12] * len(needing), "cut_high": [0.44] * len(needing),
         }),

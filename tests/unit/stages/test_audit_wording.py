@@ -104,6 +104,7 @@ def test_carriers_are_chosen_at_some_decisions_and_proved_at_others() -> None:
     together = found.together.copy()
     together[1::2, 1] = found.scores[1::2]  # at the others the two change nothing
     assert replace(found, together=together).carriers == ()
+    assert replace(found, together=together).likely == (3, 4), "they are named, and said not to be sure"
     assert found.proved(found.together)[2].value == pytest.approx(0.08)
 
 
@@ -113,7 +114,10 @@ def test_carriers_surely_cut_the_fall_and_are_needed_in_usual_surroundings() -> 
     assert concepts(SINGLE, [lifted, [0, 0.15, 0.05], lifted]).carriers == (3, 4)
     assert concepts(SINGLE, [lifted] * 3).carriers == ()
     assert concepts(SINGLE, [unsure] * 3).carriers == ()
-    assert rows(carriers_table([concepts(SINGLE, [unsure] * 3)], ["boat"], "deep")) == []
+    assert rows(carriers_table([concepts(SINGLE, [lifted] * 3)], ["boat"], "deep")) == []
+    (doubted,) = rows(carriers_table([concepts(SINGLE, [unsure] * 3)], ["boat"], "deep"))
+    assert not doubted["is_sure"]
+    assert _carried(doubted).startswith("concept 3, of deep, most likely carries it, which is not sure: 0.00")
     together = rows(carriers_table([concepts(SINGLE, [SINGLE[0], [0, 0.15, 0.05], lifted])], ["boat"], "deep"))[0]
     assert _carried({**together, "cut_low": 0.09, "cut_high": 0.11}) == (
         "concepts 3, 4 together, of deep, carry 0.10 (0.09 to 0.11) of it at 6 decisions (set to zero, they cost the "

@@ -150,7 +150,7 @@ function carriers(name) {
   const shown = surely.length ? surely : rows.slice(0, 1);
   if (!shown.length) return null;
   const classId = index.classes.indexOf(name);
-  const [group] = ofClass("carriers", name);
+  const [group] = ofClass("carriers", name).filter((row) => row.is_sure);
   const several = group?.concepts.includes(" ");
   return h("div", { class: "carriers" },
     h("h3", {}, surely.length ? "What carries it" : "No concepts surely carry it; this one comes nearest"),

@@ -56,7 +56,7 @@ class Carrying:
         self._difference = dict(zip(verdicts["class_id"], verdicts["difference"], strict=True))
         self._concepts = [dict(zip(concepts.columns, row, strict=True)) for row in concepts.rows()]
         groups = [dict(zip(carriers.columns, row, strict=True)) for row in carriers.rows()]
-        self._groups = {row["class"]: row for row in groups if " " in row["concepts"]}
+        self._groups = {row["class"]: row for row in groups if row["is_sure"] and " " in row["concepts"]}
         self._subject, self._objects = work.subject, work.objects
         self._looking = ConceptWork(work.subject, work.objects, work.made)
 

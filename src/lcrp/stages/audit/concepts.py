@@ -84,21 +84,26 @@ class ClassConcepts:
         return is_odd
 
     @property
-    def carriers(self) -> tuple[int, ...]:
-        """The concepts that together carry the fall; none where that is not sure.
+    def likely(self) -> tuple[int, ...]:
+        """The concepts that together most likely carry the fall; none where no group makes it smaller.
 
         Of the groups, it is the one without which the fall is smallest at half of the decisions, among those that cost
-        the score over the placebo: what only lifts scores elsewhere carries nothing. The other half proves it: the
-        whole 95 % interval of its cut lies above 0.
+        the score over the placebo: what only lifts scores elsewhere carries nothing.
         """
         if self.together is None:
             return ()
         chooses = ~self.proves
         usual = self.losses(self.together)[chooses, :, 1].mean(axis=0)
         means = np.where(usual > 0, self.cuts(self.together)[chooses].mean(axis=0), -np.inf)
-        best = int(np.argmax(means))
-        is_sure = means[best] > 0 and self.proved(self.together)[best].low > 0
-        return first_groups(self.chosen)[best] if is_sure else ()
+        return first_groups(self.chosen)[int(np.argmax(means))] if means.max() > 0 else ()
+
+    @property
+    def carriers(self) -> tuple[int, ...]:
+        """The likely ones, where the other half of the decisions proves them: the cut's 95 % interval is above 0."""
+        if self.together is None or not self.likely:
+            return ()
+        place = first_groups(self.chosen).index(self.likely)
+        return self.likely if self.proved(self.together)[place].low > 0 else ()
 
     def cuts(self, without: Array) -> Array:
         """How much smaller the fall of the score is [N, K], by scores without something [N, K, V]."""
@@ -217,26 +222,27 @@ def concepts_table(found: Sequence[ClassConcepts], names: Sequence[str], layer: 
 
 
 def carriers_table(found: Sequence[ClassConcepts], names: Sequence[str], layer: str) -> Table:
-    """The concepts that together carry the fall of each class, where that is sure."""
+    """The concepts that together most likely carry the fall of each class, and whether that is sure."""
     lines: list[dict[str, Any]] = []
     for one in found:
-        carriers = one.carriers
-        if not carriers or one.together is None:
+        likely = one.likely
+        if not likely or one.together is None:
             continue
-        place = first_groups(one.chosen).index(carriers)
+        place = first_groups(one.chosen).index(likely)
         lost = one.losses(one.together)[:, place]
         lines.append(
             {
                 "class": names[one.class_id],
                 "layer": layer,
-                "concepts": " ".join(str(concept) for concept in carriers),
+                "concepts": " ".join(str(concept) for concept in likely),
+                "is_sure": int(bool(one.carriers)),
                 "usual_loss": float(lost[:, 1].mean()),
                 "unusual_loss": float(mean_of_known(lost[:, 2:]).mean()),
                 "decisions": int(one.proves.sum()),
                 "cut": one.proved(one.together)[place],
             }
         )
-    return _table("carriers", lines, ("class", "layer", "concepts"), LOSSES)
+    return _table("carriers", lines, ("class", "layer", "concepts"), ("is_sure", *LOSSES))
 
 
 def _table(name: str, lines: Sequence[dict[str, Any]], words: Sequence[str], numbers: Sequence[str]) -> Table:

@@ -60,6 +60,8 @@ def _carried(row: Mapping[str, Any]) -> str:
     concepts = row["concepts"].split()
     named = f"concept {concepts[0]}" if len(concepts) == 1 else f"concepts {', '.join(concepts)} together"
     carry, they, cost = ("carries", "it", "costs") if len(concepts) == 1 else ("carry", "they", "cost")
+    if not row["is_sure"]:
+        carry = f"most likely {carry} it, which is not sure:"
     return (
         f"{named}, of {row['layer']}, {carry} {_interval(row, 'cut')} of it at {row['decisions']} decisions (set to "
         f"zero, {they} {cost} the score {row['usual_loss']:.2f} in usual surroundings, {row['unusual_loss']:.2f} in "
