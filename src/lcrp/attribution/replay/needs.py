@@ -83,8 +83,11 @@ def parts_of(
 def _all_of(call: Call, shapes: Sequence[torch.Size]) -> Iterator[tuple[int, torch.Tensor]]:
     """All of the values that a call takes."""
     for number in set(call.inputs()):
-        shape = shapes[number]
-        yield number, torch.ones(shape[2:] if len(shape) == 4 else shape, dtype=torch.bool)
+        yield number, _everything(shapes[number])
+
+
+def _everything(shape: torch.Size) -> torch.Tensor:
+    return torch.ones(shape[2:] if len(shape) == 4 else shape, dtype=torch.bool)
 
 
 def _needed_by(
@@ -107,12 +110,12 @@ def _needed_by(
             mask[tuple(within_map(*local.seen(axis, own), shape[2 + axis]) for axis, own in enumerate(part))] = True
         elif is_by_place and len(shape) == 4:
             mask = torch.stack([needed[output] for output in outputs]).any(dim=0)
-            mask = mask if mask.shape == shape[2:] else torch.ones(shape[2:], dtype=torch.bool)
+            mask = mask if mask.shape == shape[2:] else _everything(shape)
         elif is_alike:
             elements = torch.stack([_elements(needed[output], shapes[output]) for output in outputs]).any(dim=0)
             mask = _of_shape(elements.float().sum_to_size(shape) > 0)
         else:
-            mask = torch.ones(shape[2:] if len(shape) == 4 else shape, dtype=torch.bool)
+            mask = _everything(shape)
         yield number, mask
 
 

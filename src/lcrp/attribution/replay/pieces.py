@@ -30,11 +30,11 @@ class Piece(NamedTuple):
 
     def whole(self) -> torch.Tensor:
         """All of it, zero outside the part."""
-        return self.values if self.part is None else self.within(everywhere(self.shape[2:]))
+        return self.values if self.part is None else self.within(everywhere(self.shape[-2:]))
 
     def within(self, part: Part) -> torch.Tensor:
         """Part of the map, zero where nothing is known."""
-        return cut(self.values, self.part or everywhere(self.shape[2:]), part)
+        return cut(self.values, self.part or everywhere(self.shape[-2:]), part)
 
 
 def replayed(
