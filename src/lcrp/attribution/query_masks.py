@@ -82,9 +82,7 @@ class QueryMaskTask(SegmentationTask):
         for image, one in enumerate(explained):
             if one is None:
                 continue
-            values = seed_values(self._score_map(output, image), one.target.class_id, self.seed_values)  # [H, W]
-            if one.within is not None:
-                values = values * centred_pixels(one.within, values).to(values)
+            values = self.pixels(output, image, one)
             if not values.sum() > 0:
                 raise TargetError(
                     f"nothing of '{self.class_names[one.target.class_id]}' in {one.key} lies within the box"
@@ -93,6 +91,17 @@ class QueryMaskTask(SegmentationTask):
             if self.instead is not None:
                 seed[image] = self._contrasted(logits.detach()[image], seed[image], one.target.class_id, self.instead)
         return logits, seed
+
+    def pixels(self, output: QueryMasks, image: int, explained: ExplainedTarget) -> torch.Tensor:
+        """How much each pixel [H, W] of an image counts for a target; 0 outside its region."""
+        values = seed_values(self._score_map(output, image), explained.target.class_id, self.seed_values)
+        return values if explained.within is None else values * centred_pixels(explained.within, values).to(values)
+
+    def seed_of_pixels(self, output: QueryMasks, class_id: int, values: torch.Tensor) -> torch.Tensor:
+        """Values of pixels [H, W], in every image on the logits of the queries that own them there; sum 1."""
+        return torch.stack(
+            [self._on_owners(output, image, class_id, values) for image in range(len(output.class_logits))]
+        )
 
     def logits(  # type: ignore[override]
         self, output: QueryMasks, explained: Sequence[ExplainedTarget], masks: torch.Tensor

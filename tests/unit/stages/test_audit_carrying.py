@@ -86,6 +86,14 @@ def test_a_concept_is_shown_with_the_numbers_of_its_table(made: Audited) -> None
     assert own.heatmap.shape == own.outline.shape == own.picture.shape[:2]
 
 
+def test_concepts_are_of_the_very_objects_that_were_audited(made: Audited) -> None:
+    (one,) = [one for one in made.concepts if one.class_id == made.kite]
+    objects = made.work.objects
+    np.testing.assert_array_equal(objects.sample[one.places], one.samples)
+    assert set(objects.class_id[one.places]) == {made.kite}
+    assert set(one.places) <= set(made.found.place)
+
+
 def test_references_are_audited_decisions_or_those_of_statistics_that_fit(made: Audited) -> None:
     (view,) = made.views()
     audited_samples = set(made.concepts[0].samples.tolist())

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lcrp.attribution.elsewhere import Elsewhere
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.pixels import content_mask
 from lcrp.decisions.rounds import few_images
@@ -49,21 +50,24 @@ def relevance_rows(
         `relevance` [1, V, C] of the concepts; `outside` [1, V] on what surrounds the object, of either sign; and
         `share` [1, V], how much of the positive relevance lies there.
     """
-    images = torch.stack([ground.image for ground in grounds])
     around = content_mask(sample) & ~grounds[0].cutout.mask
-    if attributor.takes_one:
-        parts = [_relevance(attributor, layer, image[None], explained, around) for image in images]
-        return {name: np.concatenate([part[name] for part in parts])[None] for name in parts[0]}
-    return {name: values[None] for name, values in _relevance(attributor, layer, images, explained, around).items()}
+    elsewhere = Elsewhere(attributor, explained)
+    parts = [_relevance(attributor, layer, images, elsewhere, around) for images in _parts(attributor, grounds)]
+    return {name: np.concatenate([part[name] for part in parts])[None] for name in parts[0]}
+
+
+def _parts(attributor: Attributor, grounds: Sequence[Ground]) -> tuple[torch.Tensor, ...]:
+    """Pictures [V, 3, H, W] that go through the network together; the object's own is the first of all."""
+    images = torch.stack([ground.image for ground in grounds])
+    return torch.split(images, 1 if attributor.takes_one else len(images))
 
 
 def _relevance(
-    attributor: Attributor, layer: str, images: torch.Tensor, explained: ExplainedTarget, around: torch.Tensor
+    attributor: Attributor, layer: str, images: torch.Tensor, elsewhere: Elsewhere, around: torch.Tensor
 ) -> dict[str, Array]:
     trace = attributor.forward(images)
-    output, seed = attributor.task.seed(trace.output, [explained, *[None] * (len(images) - 1)])
-    seeds = seed[:1] / seed[:1].sum() * output.detach()
-    attribution = trace.attribute(output, seeds)
+    output, weights = elsewhere.weights(trace)
+    attribution = trace.attribute(output, weights * output.detach())
     heatmaps = at_least_float32(attribution.heatmap).double().cpu()  # [V, H, W]
     positive, outside = heatmaps.clamp_min(0), heatmaps * around
     relevance = at_least_float32(attribution.relevance[layer]).double()
@@ -102,15 +106,14 @@ def taylor_rows(
         explained: the decision in the object's own picture, which is the first of the grounds.
         grounds: as `at_own_place` gives them.
     """
-    images = torch.stack([ground.image for ground in grounds])
-    parts = torch.split(images, 1 if attributor.takes_one else len(images))
-    return {"taylor": np.concatenate([_taylor(attributor, layer, part, explained) for part in parts])[None]}
+    elsewhere = Elsewhere(attributor, explained)
+    parts = [_taylor(attributor, layer, images, elsewhere) for images in _parts(attributor, grounds)]
+    return {"taylor": np.concatenate(parts)[None]}
 
 
-def _taylor(attributor: Attributor, layer: str, images: torch.Tensor, explained: ExplainedTarget) -> Array:
+def _taylor(attributor: Attributor, layer: str, images: torch.Tensor, elsewhere: Elsewhere) -> Array:
     trace = attributor.forward(images)
-    output, seed = attributor.task.seed(trace.output, [explained, *[None] * (len(images) - 1)])
-    weights = (seed[:1] / seed[:1].sum()).expand(len(images), *seed.shape[1:]).contiguous()
+    output, weights = elsewhere.weights(trace)
     lost = trace.seeded_relevance(layer, output, weights) * trace.activation[layer]
     return at_least_float32(lost).double().flatten(2).sum(dim=2).cpu().numpy()
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from lcrp.attribution.concepts import only_concept
+from lcrp.attribution.elsewhere import Elsewhere
 from lcrp.attribution.engine import Attributor
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.references import reference_samples, reference_source, seen_through
@@ -138,12 +139,12 @@ class Carrying:
         """Audited decisions of the class in which the concept counts most."""
         layer = self._subject.explainer.layer
         shares = one.relevance[:, 0, concept] / np.abs(one.relevance[:, 0]).sum(axis=1)
-        places = self._places(one)
         for number in np.argsort(-shares, kind="stable")[:NUM_REFERENCES].tolist():
-            if number >= len(places) or not shares[number] > 0:
+            if not shares[number] > 0:
                 continue
-            made = self._work.made(places[number])
-            explained = None if made is None else self._looking.decision(attributor, places[number], made[0])
+            place = int(one.places[number])
+            made = self._work.made(place)
+            explained = None if made is None else self._looking.decision(attributor, place, made[0])
             if made is None or explained is None:
                 continue
             trace = attributor.forward(made[0].image[None])
@@ -154,16 +155,15 @@ class Carrying:
     def _seen(self, attributor: Attributor, one: ClassConcepts, concept: int) -> tuple[GroundView, ...]:
         """The decision in which the concept's relevance falls most, in its own picture and in the worst other one."""
         falls = one.relevance[:, 1, concept] - mean_of_known(one.relevance[:, 2:, concept])
-        places = self._places(one)
-        number = int(np.argmax(falls))
-        made = self._work.made(places[number]) if number < len(places) else None
+        place = int(one.places[int(np.argmax(falls))])
+        made = self._work.made(place)
         if made is None:
             return ()
         sample, grounds = made
-        explained = self._looking.decision(attributor, places[number], sample)
+        explained = self._looking.decision(attributor, place, sample)
         if explained is None:
             return ()
-        said = np.flatnonzero(self._rows.place == places[number]).tolist()
+        said = np.flatnonzero(self._rows.place == place).tolist()
         row_of = {id(ground): row for ground, row in zip(grounds, said, strict=True)}
         near = at_own_place(grounds)
         others = [ground for ground in near if ground.kind is Kind.UNUSUAL]
@@ -180,25 +180,14 @@ class Carrying:
         self, attributor: Attributor, explained: ExplainedTarget, grounds: Sequence[Ground], concept: int
     ) -> Array:
         """[V, H, W] relevance through a concept, seeded with the logits at the same rows or pixels of every picture."""
-        layer, heatmaps, weights = self._subject.explainer.layer, [], None
+        layer, heatmaps, elsewhere = self._subject.explainer.layer, [], Elsewhere(attributor, explained)
         for ground in grounds:
             trace = attributor.forward(ground.image[None])
-            # the decision is of its own picture, the first one: in another there may be none
-            output, seed = attributor.task.seed(trace.output, [explained if weights is None else None])
-            weights = seed / seed.sum() if weights is None else weights
+            output, weights = elsewhere.weights(trace)
             relevance = trace.seeded_relevance(layer, output, weights * output.detach())
             kept = only_concept(relevance, torch.tensor([concept], device=relevance.device))
             heatmaps.append(trace.conditional(layer, kept)[0].double().cpu().numpy())
         return np.stack(heatmaps)
-
-    def _places(self, one: ClassConcepts) -> list[int]:
-        """Of the decisions that `one` is of, in its order."""
-        drawn, places = iter(self._work.drawn(one.class_id)), []
-        for sample in one.samples.tolist():
-            place = next((place for place in drawn if self._objects.sample[place] == sample), None)
-            if place is not None:
-                places.append(place)
-        return places
 
 
 def _loss(one: ClassConcepts, place: int, pictures: slice) -> Loss:

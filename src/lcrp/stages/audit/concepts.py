@@ -48,7 +48,8 @@ class ClassConcepts:
 
     Attributes:
         class_id: the class.
-        samples: [N] pictures of its decisions.
+        places: [N] of its decisions, among the objects.
+        samples: [N] their pictures.
         relevance: [N, V, C] in logits, in its own picture, the placebo, and pictures without the class.
         taylor: [N, V, C] what the logit would lose without each, to first order.
         outside: [N, V] of what surrounds the object.
@@ -60,6 +61,7 @@ class ClassConcepts:
     """
 
     class_id: int
+    places: Array
     samples: Array
     relevance: Array
     taylor: Array
@@ -136,7 +138,7 @@ class ConceptWork:
         self._explainer, self._objects, self._make = subject.explainer, objects, make
 
     def relevance(self, places: Sequence[int]) -> dict[str, Array]:
-        """A few decisions of one class: `samples`, `scores`, `relevance`, `taylor`, `outside` and `share`."""
+        """A few decisions of one class: `places`, `samples`, `scores`, `relevance`, `taylor`, `outside` and `share`."""
         layer = self._explainer.layer
         made = []
         with self._explainer.attributor([layer], composite=GRADIENT) as attributor:
@@ -146,15 +148,17 @@ class ConceptWork:
                     class_id = int(self._objects.class_id[place])
                     first = {"scores": scores_without(attributor, layer, [()], class_id, grounds)}
                     first |= taylor_rows(attributor, layer, explained, grounds)
-                    made.append((sample, explained, grounds, first))
-        samples, parts = [], []
+                    made.append((place, sample, explained, grounds, first))
+        parts = []
         with self._explainer.attributor([layer]) as attributor:
-            for sample, explained, grounds, first in made:
-                samples.append(sample.index)
+            for _, sample, explained, grounds, first in made:
                 parts.append({**relevance_rows(attributor, layer, sample, explained, grounds), **first})
-        if not parts:
-            return {"samples": np.zeros(0, dtype=np.int64)}
-        return {"samples": np.array(samples), **padded(parts, 2 + MOST_GROUNDS)}
+        own = np.array([place for place, *_ in made], dtype=np.int64)
+        return {
+            "places": own,
+            "samples": self._objects.sample[own],
+            **(padded(parts, 2 + MOST_GROUNDS) if parts else {}),
+        }
 
     def without(self, places: Sequence[int], concepts: Sequence[int]) -> dict[str, Array]:
         """Scores of a few decisions of one class `without` each concept, and `together` without the first ones."""

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 DECISIONS_PER_UNIT = 4
 BYTES_KEPT = 400e6  # of pictures that are grounds, in memory
-UNIT_VERSION = 5  # raised when kept results hold something else
+UNIT_VERSION = 6  # raised when kept results hold something else
 
 
 class AuditWork:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from lcrp.attribution.elsewhere import Elsewhere
 from lcrp.attribution.engine import Attributor
 from lcrp.stages.truth.interventions import TruthTarget
 from lcrp.values.prediction import at_least_float32
@@ -37,29 +38,16 @@ def context_fall(attributor: Attributor, target: TruthTarget) -> ContextFall:
         target: an object that stands in its own context.
     """
     pictures = torch.cat([target.planned.sample.image[None], target.others])  # [V, 3, H, W]
-    if attributor.takes_one:
-        return _one_by_one(attributor, target, pictures)
-    trace = attributor.forward(pictures)
-    explained_output, seed = attributor.task.seed(trace.output, [target.explained, *[None] * len(target.others)])
-    weights = seed[:1] / seed[:1].sum()  # where the decision was found
-    seeds = weights * explained_output.detach()
-    heatmaps = at_least_float32(trace.attribute(explained_output, seeds).heatmap).double().cpu()  # [V, H, W]
-    logits = at_least_float32(seeds).double().flatten(1).sum(dim=1).cpu()  # [V]
-    on_context = (heatmaps * torch.from_numpy(target.context)).sum(dim=(1, 2))  # [V]
-    return ContextFall(logit=_fall(logits), relevance=_fall(on_context))
-
-
-def _one_by_one(attributor: Attributor, target: TruthTarget, pictures: torch.Tensor) -> ContextFall:
-    """The same of a network that takes one picture at a time; its task finds the decision again in each."""
-    logits, on_context = [], []
-    for picture in torch.split(pictures, 1):
-        trace = attributor.forward(picture)
-        explained_output, seed = attributor.task.seed(trace.output, [target.explained])
-        seeds = seed / seed.sum() * explained_output.detach()
-        heatmap = at_least_float32(trace.attribute(explained_output, seeds).heatmap).double().cpu()  # [1, H, W]
-        logits.append(at_least_float32(seeds).double().sum().cpu())
-        on_context.append((heatmap * torch.from_numpy(target.context)).sum())
-    return ContextFall(logit=_fall(torch.stack(logits)), relevance=_fall(torch.stack(on_context)))
+    elsewhere, on_context = Elsewhere(attributor, target.explained), torch.from_numpy(target.context)
+    logits, relevance = [], []
+    for part in torch.split(pictures, 1 if attributor.takes_one else len(pictures)):
+        trace = attributor.forward(part)
+        explained_output, weights = elsewhere.weights(trace)
+        seeds = weights * explained_output.detach()
+        heatmaps = at_least_float32(trace.attribute(explained_output, seeds).heatmap).double().cpu()  # [V, H, W]
+        logits.append(at_least_float32(seeds).double().flatten(1).sum(dim=1).cpu())  # [V]
+        relevance.append((heatmaps * on_context).sum(dim=(1, 2)))  # [V]
+    return ContextFall(logit=_fall(torch.cat(logits)), relevance=_fall(torch.cat(relevance)))
 
 
 def _fall(values: torch.Tensor) -> float:
