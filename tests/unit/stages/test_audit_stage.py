@@ -206,6 +206,18 @@ def test_pictures_with_the_usual_company_are_left_out_if_others_are_enough() -> 
     assert usual_company(rare, 0) == [], "two pictures tell of no habit"
 
 
+def test_brief_grounds_are_those_at_the_own_place(detector: Subject, tmp_path: Path) -> None:
+    work = AuditWork(detector, STATISTICS, FEW, a_run(tmp_path))
+    place = int(np.flatnonzero(work.objects.is_found)[0])
+    every, brief = work.made(place), work.made(place, is_brief=True)
+    assert every is not None
+    assert brief is not None
+    wanted = at_own_place(every[1])
+    assert [(one.kind, one.source) for one in brief[1]] == [(one.kind, one.source) for one in wanted]
+    for one, other in zip(brief[1], wanted, strict=True):
+        assert torch.equal(one.image, other.image)
+
+
 def test_an_object_that_cannot_move_has_a_difference(detector: Subject, tmp_path: Path) -> None:
     """What fills the picture goes to others' places, too, if these are its own."""
     work = AuditWork(detector, STATISTICS, FEW, a_run(tmp_path))

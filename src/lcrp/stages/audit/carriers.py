@@ -44,7 +44,7 @@ def relevance_rows(
         layer: its name.
         sample: the object's own picture.
         explained: the decision there.
-        grounds: as `at_own_place` gives them.
+        grounds: its own picture, the placebo, and pictures without the class at its own place.
 
     Returns:
         `relevance` [1, V, C] of the concepts; `outside` [1, V] on what surrounds the object, of either sign; and
@@ -104,7 +104,7 @@ def taylor_rows(
         attributor: within its context and recording the layer; its rules are plain gradients.
         layer: its name.
         explained: the decision in the object's own picture, which is the first of the grounds.
-        grounds: as `at_own_place` gives them.
+        grounds: its own picture, the placebo, and pictures without the class at its own place.
     """
     elsewhere = Elsewhere(attributor, explained)
     parts = [_taylor(attributor, layer, images, elsewhere) for images in _parts(attributor, grounds)]
@@ -152,7 +152,7 @@ def scores_without(
         layer: name of the layer.
         groups: of its concepts; an empty one takes nothing away.
         class_id: of the object.
-        grounds: as `at_own_place` gives them.
+        grounds: its own picture, the placebo, and pictures without the class at its own place.
     """
     images = torch.stack([ground.image for ground in grounds])
     return np.array([_scores_without(attributor, layer, group, class_id, images, grounds) for group in groups])

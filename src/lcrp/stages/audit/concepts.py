@@ -17,7 +17,6 @@ from lcrp.decisions.subject import Subject
 from lcrp.evidence.crossed import expanded_interval
 from lcrp.evidence.intervals import Interval, mean_draws, mean_interval
 from lcrp.stages.audit.carriers import (
-    at_own_place,
     candidates,
     fall,
     first_groups,
@@ -131,7 +130,7 @@ class ConceptWork:
     Args:
         subject: network and pictures; concepts are those of its layer.
         objects: of the dataset.
-        make: an object's picture and its grounds, by its place among the objects.
+        make: an object's picture and its grounds at its own place, by its place among the objects.
     """
 
     def __init__(self, subject: Subject, objects: Objects, make: Make) -> None:
@@ -179,7 +178,7 @@ class ConceptWork:
         for place in places:
             made = self._make(place)
             if made is not None:
-                grounds = at_own_place(made[1])[: 2 + MOST_GROUNDS]
+                grounds = made[1][: 2 + MOST_GROUNDS]
                 if len(grounds) > 2:
                     yield place, made[0], grounds
 

@@ -141,7 +141,15 @@ class Grounds:
         self._objects, self._load, self._names = objects, load, tuple(names)
         self._num_synthetic, self._seed = num_synthetic, seed
 
-    def of(self, sample: Sample, annotation: Annotation, number: int, pairs: Sequence[tuple[int, int]]) -> list[Ground]:
+    def of(
+        self,
+        sample: Sample,
+        annotation: Annotation,
+        number: int,
+        pairs: Sequence[tuple[int, int]],
+        *,
+        is_brief: bool = False,
+    ) -> list[Ground]:
         """Object `number` of a picture before all its grounds; those that cannot be read are left out.
 
         Args:
@@ -149,33 +157,36 @@ class Grounds:
             annotation: its objects.
             number: of one.
             pairs: other objects of its class, and pictures without it, as `drawn_grounds` gives them.
+            is_brief: whether only its own picture, the placebo, and pictures without the class at its own place.
         """
-        return list(self._of(sample, annotation, number, pairs))
+        return list(self._of(sample, annotation, number, pairs, is_brief))
 
     def _of(
-        self, sample: Sample, annotation: Annotation, number: int, pairs: Sequence[tuple[int, int]]
+        self, sample: Sample, annotation: Annotation, number: int, pairs: Sequence[tuple[int, int]], is_brief: bool
     ) -> Iterator[Ground]:
         top, left, bottom, right = content = sample.geometry.content()
         size = (bottom - top, right - left)
         cutout, own = cutout_of(sample, annotation, number), Scenery.of(sample, annotation)
         yield _ground(Kind.OWN, sample.index, sample.image, cutout)
         yield _ground(Kind.PLACEBO, sample.index, _in_content(sample, own.cleared()), cutout)
-        for class_id in company(annotation, number):
+        for class_id in () if is_brief else company(annotation, number):
             yield _ground(Kind.COMPANY, class_id, bare(sample.image, annotation, class_id), cutout)
-        for name, mask in self._companions(annotation, number):
+        for name, mask in () if is_brief else self._companions(annotation, number):
             yield _ground(Kind.COMPANY, name, filled(sample.image, widened(mask)), cutout)
         for host, without in pairs:
             source = int(self._objects.sample[host])
             usual, unusual = (None if one is None else one.fitted(size) for one in map(self._load, (source, without)))
             if usual is None or unusual is None:
                 continue
+            yield _ground(Kind.UNUSUAL, without, _in_content(sample, unusual.cleared(own.hole)), cutout)
+            if is_brief:
+                continue
             moved = cutout.moved(*way_to(cutout.box, self._place(host, sample), content))
             around = widened(moved.mask[top:bottom, left:right])
-            yield _ground(Kind.UNUSUAL, without, _in_content(sample, unusual.cleared(own.hole)), cutout)
             at_host = usual.cleared(around), unusual.cleared(usual.hole, around)
             for kind, index, ground in zip((Kind.USUAL, Kind.UNUSUAL), (source, without), at_host, strict=True):
                 yield _ground(kind, index, _in_content(sample, ground), moved, is_own_place=False)
-        for step, image in enumerate(synthetic_grounds(size, self._num_synthetic, self._seed)):
+        for step, image in enumerate(synthetic_grounds(size, 0 if is_brief else self._num_synthetic, self._seed)):
             yield _ground(Kind.SYNTHETIC, step, _in_content(sample, image), cutout)
 
     def _companions(self, annotation: Annotation, number: int) -> Iterator[tuple[int, torch.Tensor]]:

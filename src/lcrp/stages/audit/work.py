@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -104,7 +104,7 @@ class AuditWork:
         told = dict(zip(verdicts.columns["class"], verdicts.columns["verdict"], strict=True))
         class_ids = [one for one in np.unique(found.class_id).tolist() if names[one] in told] if count else []
         units = self._units("audit_concepts", {**self._settings.identity(), "layer": self.subject.explainer.layer})
-        looking = ConceptWork(self.subject, self.objects, self.made)
+        looking = ConceptWork(self.subject, self.objects, partial(self.made, is_brief=True))
         drawn, kept = self._drawn(), set(found.place.tolist())
         known: list[ClassConcepts] = []
         with self._run.progress(len(class_ids), "concepts", "classes") as progress:
@@ -127,13 +127,13 @@ class AuditWork:
                 known.append(one)
         return known
 
-    def made(self, place: int) -> tuple[Sample, list[Ground]] | None:
-        """An object's picture, and it before all its grounds; None if the picture cannot be read."""
+    def made(self, place: int, *, is_brief: bool = False) -> tuple[Sample, list[Ground]] | None:
+        """An object's picture, and it before its grounds (`Grounds.of`); None if the picture cannot be read."""
         read = self._read(int(self.objects.sample[place]))
         if read is None:
             return None
         pairs = drawn_grounds(self.objects, place, self._settings.num_grounds, self._settings.seed)
-        return read[0], self._grounds.of(*read, int(self.objects.number[place]), pairs)
+        return read[0], self._grounds.of(*read, int(self.objects.number[place]), pairs, is_brief=is_brief)
 
     def drawn(self, class_id: int) -> list[int]:
         """Places of the decisions of a class that are looked at, in random order."""
