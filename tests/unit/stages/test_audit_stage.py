@@ -28,6 +28,8 @@ from lcrp.stages.audit.grounds import Ground, Grounds, Scenery, company, drawn_g
 from lcrp.stages.audit.objects import Objects, annotated, companions_in
 from lcrp.stages.audit.reading import Rows, _of_boxes, rows_of, scores
 from lcrp.stages.audit.settings import AuditSettings
+from lcrp.stages.audit.tables import POOLED
+from lcrp.stages.audit.views import shown_objects
 from lcrp.stages.audit.work import AuditWork
 from lcrp.storage.evidence import read_evidence
 from lcrp.values.audit import Kind, Outcome
@@ -204,6 +206,23 @@ def test_pictures_with_the_usual_company_are_left_out_if_others_are_enough() -> 
     assert not without & set(range(20))
     rare = objects_of({0: [0, 1], 1: [0, 1], **{index: [2] for index in range(2, 90)}})
     assert usual_company(rare, 0) == [], "two pictures tell of no habit"
+
+
+def test_of_classes_judged_together_objects_are_shown_too(detector: Subject, tmp_path: Path) -> None:
+    work = AuditWork(detector, replace(STATISTICS, num_samples=12), FEW, a_run(tmp_path))
+    known = work.rows()
+    assert known is not None
+    found, tables = work.tables(known)
+    verdicts = tables["verdicts"]
+    assert verdicts.columns["class"] == [POOLED]
+    shown = shown_objects(found, known, verdicts, work.made, work.names)
+    class_ids = dict(zip(found.place.tolist(), found.class_id.tolist(), strict=True))
+    assert [one.class_name for one in shown] == [work.names[class_ids[one.place]] for one in shown]
+    assert len({one.class_name for one in shown}) == len(shown) > 1
+    differences = dict(zip(found.place.tolist(), found.difference.tolist(), strict=True))
+    for one in shown:
+        own = [differences[place] for place in class_ids if work.names[class_ids[place]] == one.class_name]
+        assert differences[one.place] == sorted(value for value in own if value == value)[len(own) // 2]
 
 
 def test_brief_grounds_are_those_at_the_own_place(detector: Subject, tmp_path: Path) -> None:

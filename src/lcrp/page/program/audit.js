@@ -119,13 +119,15 @@ function lostWords(row) {
 
 /** One class. @param {any} one */
 function section(one, at) {
-  const objects = index.audit.objects.filter((/** @type {any} */ object) => object.class === one.class);
+  const isTogether = one.class_id < 0;
+  const single = (tableRows("audit", "verdicts") ?? []).map((row) => row.class);
+  const objects = index.audit.objects.filter((/** @type {any} */ object) => (isTogether ? !single.includes(object.class) : object.class === one.class));
   const outcomes = ofClass("outcomes", one.class);
   const id = `audit-${at}`;
   return h("section", { "aria-labelledby": id },
     h("h2", { id }, own(one.class), " ", h("span", { class: `badge ${VERDICTS[/** @type {keyof typeof VERDICTS} */ (one.verdict)]}` }, one.verdict)),
     one.sentence ? h("p", {}, one.sentence) : null,
-    objects.map(before),
+    objects.map((/** @type {any} */ object) => before(object, isTogether)),
     one.verdict === "needs its context" ? carriers(one.class) : null,
     h("div", { class: "columns even bare" },
       outcomes.length ? h("div", {}, h("h3", {}, "What became of its decisions"), h("table", { class: "plain" },
@@ -135,13 +137,13 @@ function section(one, at) {
       company(one.class)));
 }
 
-/** An object before its grounds. @param {any} object */
-const before = (object) => h("figure", { class: "swapped" },
+/** An object before its grounds. @param {any} object @param {boolean} isNamed whether its class is told */
+const before = (object, isNamed) => h("figure", { class: "swapped" },
   h("ul", {}, object.swapped.map((/** @type {any} */ one, /** @type {number} */ at) => h("li", { class: one.outcome === "kept" ? null : "lost" },
     swapped(object, at),
     h("span", { class: "label" }, own(one.label)),
     h("span", { class: "number" }, score(one.score), one.outcome === "kept" ? "" : h("span", { class: "outcome" }, ` ${one.outcome}`))))),
-  h("figcaption", { class: "faint small" }, "One of its objects, of median difference, and how sure the network is of it (", own(object.key), ")."));
+  h("figcaption", { class: "faint small" }, isNamed ? ["One object of the class ", h("strong", {}, own(object.class))] : "One of its objects", ", of median difference, and how sure the network is of it (", own(object.key), ")."));
 
 /** Concepts that carry a class's dependence. @param {string} name */
 function carriers(name) {

@@ -21,6 +21,7 @@ from lcrp.values.evidence import Table
 Array = npt.NDArray[Any]
 
 ALL, POOLED = "all", f"fewer than {FEWEST} pictures each"
+TOGETHER = -1  # class id of those that are judged together
 
 
 def groups(found: Decisions, names: Sequence[str]) -> list[tuple[str, Array]]:
@@ -43,7 +44,7 @@ def verdicts_table(found: Decisions, logits: Decisions, names: Sequence[str]) ->
         name="verdicts",
         columns={
             "class": [title for title, _ in parts],
-            "class_id": np.array([-1 if title == POOLED else found.class_id[own][0] for title, own in numbered]),
+            "class_id": np.array([TOGETHER if title == POOLED else found.class_id[own][0] for title, own in numbered]),
             "verdict": [str(one.verdict) for one in judged],
             **interval_columns("difference", [one.difference for one in judged], is_first=True),
             "objects": np.array([one.num_objects for one in judged], dtype=np.int64),

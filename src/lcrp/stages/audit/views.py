@@ -10,6 +10,7 @@ from lcrp.figures.content import in_proportion
 from lcrp.stages.audit.differences import Decisions
 from lcrp.stages.audit.grounds import Ground
 from lcrp.stages.audit.reading import OUTCOMES, Rows
+from lcrp.stages.audit.tables import TOGETHER
 from lcrp.values.audit import GroundView, Kind
 from lcrp.values.evidence import Table
 from lcrp.values.geometry import Geometry
@@ -57,21 +58,28 @@ def shown_objects(
         names: of the network's classes.
     """
     return tuple(
-        ShownObject(class_name=str(verdicts.columns["class"][row]), place=place, views=views)
-        for row, place in _typical(found, verdicts)
+        ShownObject(class_name=names[class_id], place=place, views=views)
+        for class_id, place in _typical(found, verdicts)
         if (views := _views(place, rows, make, names))
     )
 
 
 def _typical(found: Decisions, verdicts: Table) -> Iterator[tuple[int, int]]:
-    """Rows of verdicts, the largest differences first, each with the place of an object of median difference."""
-    values = np.asarray(verdicts.columns["difference"])
-    order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
-    for row in order[:MOST_CLASSES].tolist():
-        class_id = int(np.asarray(verdicts.columns["class_id"])[row])
-        own = np.flatnonzero((found.class_id == class_id) & ~np.isnan(found.difference))
+    """Classes, the largest differences first, each with the place of an object of median difference.
+
+    Of classes that are judged together there are as many as there is room for, those with most decisions.
+    """
+    known = ~np.isnan(found.difference)
+    values, told = np.asarray(verdicts.columns["difference"]), np.asarray(verdicts.columns["class_id"])
+    order = told[np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")].tolist()
+    small, counts = np.unique(found.class_id[known & ~np.isin(found.class_id, told)], return_counts=True)
+    together = small[np.argsort(-counts, kind="stable")].tolist() if TOGETHER in order else []
+    room = max(MOST_CLASSES - (len(order) - 1), 1)
+    classes = [own for one in order for own in (together[:room] if one == TOGETHER else [one])]
+    for class_id in classes[:MOST_CLASSES]:
+        own = np.flatnonzero((found.class_id == class_id) & known)
         if len(own):
-            yield row, int(found.place[own[np.argsort(found.difference[own], kind="stable")[len(own) // 2]]])
+            yield class_id, int(found.place[own[np.argsort(found.difference[own], kind="stable")[len(own) // 2]]])
 
 
 def _views(place: int, rows: Rows, make: Make, names: Sequence[str]) -> tuple[GroundView | None, ...]:
