@@ -55,6 +55,15 @@ def test_a_verdict_takes_ten_pictures() -> None:
     )
 
 
+def test_nobody_is_told_of_millions_of_objects() -> None:
+    row = {"class": "boat", "verdict": "cannot tell", "difference": 0.03, "low": -0.01, "high": 0.08, "objects": 20}
+    row |= {"pictures": 18, "needed": 2_209_847}
+    assert str(_verdict(row, None)).endswith(
+        "counts as a need; that is so near that even 10000 objects would hardly tell"
+    )
+    assert str(_verdict(row | {"needed": 52}, None)).endswith("counts as a need; about 52 would tell")
+
+
 def test_losses_are_told_beside_the_placebos() -> None:
     shares = {"kept": [0.8, 0.5], "below_threshold": [0.1, 0.2], "removed": [0.0, 0.1], "no_candidate": [0.1, 0.2]}
     columns = {name: np.array(values) for name, values in shares.items()}
@@ -72,6 +81,7 @@ def concepts(without: list[list[float]], together: list[list[float]]) -> ClassCo
     noise = 0.01 * np.resize([-1.0, -1.0, 1.0, 1.0], 12)[:, None, None] * np.array([0.0, 1.0, 0.0])
     return ClassConcepts(
         class_id=0,
+        places=np.arange(12),
         samples=np.arange(12),
         relevance=np.zeros((12, 3, 9)),
         taylor=np.zeros((12, 3, 9)),

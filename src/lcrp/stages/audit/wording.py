@@ -11,6 +11,7 @@ from lcrp.values.audit import Kind, Outcome, Verdict
 from lcrp.values.evidence import Table
 
 LISTED = 3  # of the other classes whose objects are needed
+MOST_NEEDED = 10_000  # objects; nobody annotates more of one class to learn this
 
 
 def sentences(tables: Mapping[str, Table]) -> Iterator[str]:
@@ -52,7 +53,11 @@ def _verdict(row: Mapping[str, Any], carrier: Mapping[str, Any] | None) -> str:
     if row["pictures"] < FEWEST:
         lie = f"in {row['pictures']} picture{'s' if row['pictures'] != 1 else ''}; a verdict takes {FEWEST}"
         return f"{name}: cannot tell, the score falls by {found}, of {counted} {lie}"
-    needed = f"; about {row['needed']} would tell" if row["needed"] > 0 else ""
+    needed = ""
+    if row["needed"] > MOST_NEEDED:
+        needed = f"; that is so near that even {MOST_NEEDED} objects would hardly tell"
+    elif row["needed"] > 0:
+        needed = f"; about {row['needed']} would tell"
     return f"{name}: cannot tell, the score falls by {found}, of {counted}, and {LEAST:g} counts as a need{needed}"
 
 
