@@ -27,6 +27,23 @@ _CUT = "relevance is cut in the network"
 Found = Mapping[str, Counter[str]]  # what is said of operations, and how many of each there are
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """A round that is over, before anybody has looked at it.
+
+    Attributes:
+        seeded: the output that was explained.
+        rows: [B, 6] seed, what reached the input, constants, cut, stabiliser, and the largest sum of |R|, in float64.
+        is_mixed: whether only totals are known, in one row.
+        tolerance: share of relevance that may be missing.
+    """
+
+    seeded: torch.Tensor
+    rows: torch.Tensor
+    is_mixed: bool
+    tolerance: float
+
+
 @dataclass(slots=True, kw_only=True)
 class Accounts:
     """Checks what rounds of a composite did with relevance.
@@ -91,29 +108,38 @@ class Accounts:
         self.told |= names | {losing}
         return _remarks(found) if is_new else []
 
-    def closed(
+    def closing(
         self, seeded: torch.Tensor, seed: torch.Tensor, heatmap: torch.Tensor, layers: Iterable[torch.Tensor]
-    ) -> tuple[Ledger, ...]:
-        """The ledgers of a round that is over, one per picture.
+    ) -> Closing:
+        """What is known of a round that is over, where the relevance lies.
 
         Args:
             seeded: the output that was explained, [B, ...].
             seed: its relevance.
             heatmap: [B, H, W] what reached the input.
             layers: relevance of recorded layers, [B, C, ...] each.
-
-        Raises:
-            LayerError: the composite conserves relevance, and it went astray.
         """
         self.num_rounds += 1
-        constants, cut, stabiliser = (column.cpu() for column in self.bookkeeper.totals())
-        columns = [_per_picture(seed), _per_picture(heatmap), constants, cut, stabiliser]
+        columns = [_per_picture(seed), _per_picture(heatmap), *self.bookkeeper.totals()]
         sizes = [_per_picture(maps.abs()) for maps in (heatmap, *layers)]
         is_mixed = self.bookkeeper.is_mixed or len({len(column) for column in (*columns, *sizes)}) > 1
         if is_mixed:  # only totals are known
             columns, sizes = ([one.sum(dim=0, keepdim=True) for one in found] for found in (columns, sizes))
-        largest = torch.stack(sizes).amax(dim=0)
-        rows = torch.stack([column.cpu() for column in (*columns, largest)], dim=1)
+        rows = torch.stack([*columns, torch.stack(sizes).amax(dim=0)], dim=1)
+        tolerance = _COARSE if self.bookkeeper.is_coarse else _TOLERANCE.get(seeded.dtype, _COARSE)
+        return Closing(seeded=seeded, rows=rows, is_mixed=is_mixed, tolerance=tolerance)
+
+    def closed(self, closing: Closing, rows: torch.Tensor) -> tuple[Ledger, ...]:
+        """The ledgers of a round, one per picture.
+
+        Args:
+            closing: the round.
+            rows: its `rows`, on the CPU.
+
+        Raises:
+            LayerError: the composite conserves relevance, and it went astray.
+        """
+        seeded = closing.seeded
         conserves = self.claims and not self._used(seeded)
         ledgers = tuple(
             Ledger(seed=a, reached=b, constants=c, cut=d, stabiliser=e, largest=f, conserves=conserves)
@@ -121,9 +147,8 @@ class Accounts:
         )
         self.audit(seeded, ledgers)
         if conserves and self.unaccounted == "error":
-            tolerance = _COARSE if self.bookkeeper.is_coarse else _TOLERANCE.get(seeded.dtype, _COARSE)
-            _check(ledgers, tolerance, seeded, self.cuts)
-        return () if is_mixed else ledgers
+            _check(ledgers, closing.tolerance, seeded, self.cuts)
+        return () if closing.is_mixed else ledgers
 
     def _used(self, seeded: torch.Tensor) -> tuple[str, ...]:
         """Those of the losing rules that explain operations on the way of a decision."""

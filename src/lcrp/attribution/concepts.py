@@ -5,6 +5,7 @@ Axes: B batch, T target, C concept, h w feature map.
 
 import torch
 
+from lcrp.values import devices
 from lcrp.values.attribution import ConceptScores
 from lcrp.values.prediction import at_least_float32
 
@@ -19,14 +20,17 @@ def relevance_scores(relevance: torch.Tensor, least: torch.Tensor | None = None)
 
     Args:
         relevance: [T, C, h, w] relevance at a layer's output.
-        least: [T, C] score from which on the neuron matters; where the score is lower, `peak` may be -1. None: always.
+        least: [T, C] score from which on the neuron matters; where the score is lower, `peak` may be -1. None: always,
+            as on all devices but CPUs.
 
     Returns:
         Scores in [-1, 1] and, per concept, the neuron with the most relevance.
     """
-    score = _shares(at_least_float32(relevance).sum(dim=(2, 3)))  # [T, C]
-    matters = torch.ones_like(score, dtype=torch.bool) if least is None else score >= least
-    rows, concepts = matters.nonzero(as_tuple=True)
+    precise = torch.promote_types(relevance.dtype, torch.float32)
+    score = _shares(relevance.sum(dim=(2, 3), dtype=precise))  # [T, C]
+    if least is None or devices.waits(relevance):
+        return ConceptScores(score=score, peak=_strongest(relevance)[1])
+    rows, concepts = (score >= least).nonzero(as_tuple=True)
     if len(rows) > GATHERED_SHARE * score.numel():
         return ConceptScores(score=score, peak=_strongest(relevance)[1])
     peak = torch.full_like(score, -1, dtype=torch.int64)
@@ -52,8 +56,11 @@ def activation_scores(activation: torch.Tensor) -> ConceptScores:
 def _strongest(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Largest value [T, C] of every concept of [T, C, h, w], and its neuron, the first of equal ones.
 
-    First its row, then its column: reductions without an index are an order of magnitude faster.
+    On CPUs first its row, then its column: reductions without an index are an order of magnitude faster there.
     """
+    if devices.waits(maps):
+        strongest = maps.flatten(2).max(dim=2)
+        return strongest.values, strongest.indices
     pixels = maps.permute(0, 2, 3, 1)  # [T, h, w, C], as it lies in memory in channels last
     row = pixels.amax(dim=2).max(dim=1).indices  # [T, C]
     width = pixels.shape[2]

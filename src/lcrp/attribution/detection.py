@@ -4,7 +4,7 @@ Axes: B batch, M box of the raw output, D detection, K class, H W picture.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, get_args
 
@@ -14,9 +14,11 @@ from lcrp.attribution.boxes import BoxDecisions, best_fit
 from lcrp.attribution.contrast import check_other, contrast, other_class
 from lcrp.attribution.instances import both_factors, mask_logits, mask_seed, predicted_masks
 from lcrp.attribution.nms import candidates_of, kept_detections
+from lcrp.attribution.nms_together import detections_together
 from lcrp.attribution.readout import box_readout
 from lcrp.attribution.sides import SIDES, is_linearised, side_sizes
 from lcrp.errors import ConfigError, at_least, one_of, refuse, within
+from lcrp.values import devices
 from lcrp.values.candidates import Candidates
 from lcrp.values.geometry import Box
 from lcrp.values.prediction import Detections, DetectorOutput
@@ -89,10 +91,12 @@ class DetectionTask(BoxDecisions):
             ConfigError: the class names do not fit the output, or it has no objectness where that is to be explained.
         """
         iou = None if output.is_one_to_one else self.iou
-        kept = [
-            kept_detections(*image, confidence=self.confidence, iou=iou, max_detections=self.max_detections)
-            for image in self._images(output)
-        ]
+        limits = {"confidence": self.confidence, "iou": iou, "max_detections": self.max_detections}
+        batch = self._batch(output)
+        if devices.waits(output.boxes):
+            kept = detections_together(*batch, **limits)  # type: ignore[arg-type]
+        else:
+            kept = [kept_detections(*image, **limits) for image in zip(*batch, strict=True)]  # type: ignore[arg-type]
         if output.masks is None:
             return kept
         masks = [predicted_masks(output.masks, image, one.rows, one.boxes) for image, one in enumerate(kept)]
@@ -114,13 +118,13 @@ class DetectionTask(BoxDecisions):
         """
         iou = None if output.is_one_to_one else self.iou
         limits = {"confidence": self.confidence, "max_detections": self.max_detections, "least": least}
-        return [candidates_of(*image, iou=iou, **limits) for image in self._images(output)]  # type: ignore[arg-type]
+        return [candidates_of(*image, iou=iou, **limits) for image in zip(*self._batch(output), strict=True)]  # type: ignore[arg-type]
 
     def best_at(
         self, output: DetectorOutput, class_id: int, box: Box, *, row: int | None = None, image: int = 0
     ) -> Detections | None:
         """As `BoxDecisions.best_at`; `output` has all rows."""
-        boxes, objectness, probabilities = list(self._images(output))[image]
+        boxes, objectness, probabilities = (values[image] for values in self._batch(output))
         scores = objectness * probabilities[:, class_id]
         place = best_fit(boxes, scores, box) if row is None else row
         if place is None:
@@ -134,13 +138,13 @@ class DetectionTask(BoxDecisions):
             objectness=objectness[[place]].cpu(),
         )
 
-    def _images(self, output: DetectorOutput) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """Boxes [M, 4], objectness [M] and class probabilities [M, K] of every image, from which boxes are selected."""
+    def _batch(self, output: DetectorOutput) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Boxes [B, M, 4], objectness [B, M] and class probabilities [B, M, K], from which boxes are selected."""
         self._check(output)
         probabilities, objectness = output.class_probabilities(), output.objectness()
         if not output.is_class_trained:
             self._tell()
-        return zip(output.boxes.detach().to(probabilities), objectness, probabilities, strict=True)
+        return output.boxes.detach().to(probabilities), objectness, probabilities
 
     def _explains_objectness(self, output: DetectorOutput) -> bool:
         if self.instead is not None:
@@ -212,7 +216,7 @@ class DetectionTask(BoxDecisions):
                 seed[place] = side_sizes(output.bins, place)
                 continue
             if self.instead is None:
-                seed[place] = 1
+                seed[place].fill_(1)
                 continue
             check_other(one.target.class_id, self.instead, self.class_names)
             other = (*place[:-1], self.instead + output.has_background)

@@ -264,6 +264,8 @@ class Attributor:
 
     def _run(self, images: torch.Tensor, *, is_for_few: bool = False) -> Trace:
         inputs, output = self._through(images, is_for_few=is_for_few)
+        if self._rules is not None:
+            self._rules.signs.look()
         recorded, arrivals = self._recorder.finish()
         for name in self._layers:
             if name not in recorded:

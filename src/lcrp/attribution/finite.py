@@ -8,16 +8,14 @@ import torch
 from lcrp.errors import ConfigError, LayerError
 
 
-def check_finite(sums: Sequence[tuple[str, torch.Tensor]]) -> None:
-    """One look at the sums of all layers, input first; names the one nearest to the output where relevance broke.
+def check_finite(names: Sequence[str], sums: torch.Tensor) -> None:
+    """One look at the sums [N] of all layers, input first; names the one nearest to the output where relevance broke.
 
     A sum tells of every value that is not finite, and costs far less than a look at each of them.
     """
-    if not sums:
-        return
-    finite = torch.stack([value for _, value in sums]).isfinite()
+    finite = sums.isfinite()
     if not finite.all():
-        name = [name for (name, _), fine in zip(sums, finite.tolist(), strict=True) if not fine][-1]
+        name = [name for name, fine in zip(names, finite.tolist(), strict=True) if not fine][-1]
         raise LayerError(f"relevance at '{name}' is NaN or infinite: weights, input or number format are to blame")
 
 

@@ -8,13 +8,22 @@ from typing import Literal, get_args
 
 import torch
 
-from lcrp.attribution.class_masks import Seed, class_areas, class_mask, explained_mask, seed_values
+from lcrp.attribution.class_masks import (
+    Seed,
+    area_and_seed,
+    class_areas,
+    class_mask,
+    explained_mask,
+    seed_values,
+    tallied,
+)
 from lcrp.attribution.contrast import beside, contrasted_mask, other_class
 from lcrp.attribution.pixels import centred_pixels, content_mask
 from lcrp.attribution.readout import mask_readout, mean_in_masks
 from lcrp.attribution.task import Box, Targets, annotation_of, check_class
 from lcrp.attribution.wording import corners, listed_classes
 from lcrp.errors import ConfigError, TargetError, at_least, one_of, refuse, within
+from lcrp.values import devices
 from lcrp.values.prediction import ClassMap, at_least_float32
 from lcrp.values.region import Region
 from lcrp.values.sample import VOID, Annotation, Sample
@@ -99,7 +108,8 @@ class SegmentationTask:
             )
         if found != known and not (self.threshold is not None and found == known - 1):
             raise ConfigError(f"the segmenter has {found} classes, but {known} class names are given")
-        return [self._class_map(logits) for logits in at_least_float32(output.detach())]
+        maps = [self._class_map(logits) for logits in at_least_float32(output.detach())]
+        return tallied(maps, self.seed_values) if devices.waits(output) else maps
 
     def _class_map(self, logits: torch.Tensor) -> ClassMap:
         return ClassMap.of(logits, self.threshold, has_bare_background=len(logits) < len(self.class_names))
@@ -252,9 +262,10 @@ class SegmentationTask:
             if one.within is not None:
                 values = values * centred_pixels(one.within, values).to(values)
             total = values.sum()
-            if not total > 0:
+            if (one.within is not None or not devices.waits(total)) and not total > 0:
                 raise TargetError(f"nothing of '{self.class_names[class_id]}' in {one.key} lies within the box")
-            seed[image, class_id - prediction.has_bare_background] = values / (total + NORM_STABILIZER)
+            share = torch.where(total > 0, total + NORM_STABILIZER, torch.nan)  # NaN is refused by the round
+            seed[image, class_id - prediction.has_bare_background] = values / share
         return output, seed
 
     def logits(self, output: torch.Tensor, explained: Sequence[ExplainedTarget], masks: torch.Tensor) -> torch.Tensor:
@@ -314,9 +325,9 @@ class SegmentationTask:
         """Why a class is no target; empty if it is one."""
         if not prediction.has_logit(class_id):
             return "it has no logit of its own that could be explained"
-        area = int(prediction.mask(class_id).sum())
+        area, seed = area_and_seed(prediction, class_id, self.seed_values)
         if area < self.min_area:
             return f"its mask has {area} pixels, at least {self.min_area} are needed"
-        if not seed_values(prediction, class_id, self.seed_values).sum() > 0:
+        if not seed > 0:
             return f"its mask of {area} pixels has no positive seed"
         return ""

@@ -12,9 +12,11 @@ from lcrp.attribution.finite import check_differentiable, check_finite, check_no
 from lcrp.attribution.records import Arrivals, ReadMaps, Record
 from lcrp.attribution.sides import LINEARISED, is_linearised
 from lcrp.attribution.task import NetworkOutput, Task
+from lcrp.attribution.unseen import UnseenRounds
 from lcrp.composites.operations.audit import follows_sign
 from lcrp.composites.windowed import whole
 from lcrp.errors import ConfigError, LayerError, nearest
+from lcrp.values import devices
 from lcrp.values.attribution import Attribution
 from lcrp.values.ledger import Ledger
 from lcrp.values.prediction import at_least_float32
@@ -51,6 +53,7 @@ class Trace:
         self._recorded = dict(recorded)
         self._arrivals = arrivals
         self._accounts = accounts
+        self._unseen = UnseenRounds()
         self._read: ReadMaps | None = None
         self._sums: dict[str, torch.Tensor] = {}
 
@@ -58,6 +61,11 @@ class Trace:
     def output(self) -> NetworkOutput:
         """What the network returned, differentiable."""
         return self._open()[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it was computed."""
+        return self._input.device
 
     @property
     def is_linearised(self) -> bool:
@@ -71,7 +79,7 @@ class Trace:
 
     def close(self) -> None:
         """Let go of everything but the activation."""
-        self._ends, self._recorded, self._arrivals = None, {}, ()
+        self._ends, self._recorded, self._arrivals, self._unseen = None, {}, (), UnseenRounds()
 
     def explain(self, explained: Sequence[ExplainedTarget | None]) -> Attribution:
         """One backward round for one target (or none) of every image, seeded by the task.
@@ -102,8 +110,8 @@ class Trace:
         """
         calls = [call for record in self._recorded.values() for call in record.calls]
         names = ["input", *(name for name, record in self._recorded.items() for _ in record.calls)]
-        heatmap, *relevance = self._backward(
-            [explained_output], [seed], names, [self._input, *calls], is_accounted=True
+        heatmap, *relevance = self._checked(
+            names, self._backward([explained_output], [seed], [self._input, *calls], is_accounted=True)
         )
         by_layer = {}
         for name, record in self._recorded.items():
@@ -112,7 +120,8 @@ class Trace:
         heatmap = at_least_float32(heatmap).sum(dim=1)
         ledgers = None
         if self._accounts is not None:
-            ledgers = self._accounts.closed(explained_output, seed, heatmap, by_layer.values())
+            closing = self._accounts.closing(explained_output, seed, heatmap, by_layer.values())
+            ledgers = self._accounts.closed(closing, *devices.fetched(closing.rows))
         return Attribution(
             heatmap=heatmap,
             relevance=by_layer,
@@ -136,7 +145,9 @@ class Trace:
         if self._accounts is None:
             return []
         explained_output, seed = self._seed(explained)
-        self._backward([explained_output], [seed], ["input"], [self._input], is_accounted=True, by_layer=True)
+        self._checked(
+            ["input"], self._backward([explained_output], [seed], [self._input], is_accounted=True, by_layer=True)
+        )
         whole_seed = float(seed.double().sum().abs())
         rows = self._accounts.bookkeeper.layers()
         return [(name, a / whole_seed, b / whole_seed, c / whole_seed, d / whole_seed) for name, a, b, c, d in rows]
@@ -165,38 +176,47 @@ class Trace:
             LayerError: the layer is not recorded, or its relevance is NaN or infinite.
         """
         record = self._at(layer)
-        return record.joined(self._backward([explained_output], [seed], [layer] * len(record.calls), record.calls))
+        parts = self._backward([explained_output], [seed], record.calls)
+        return record.joined(self._checked([layer] * len(parts), parts))
 
     def read_relevance(
         self, explained: Sequence[ExplainedTarget | None], read: ReadMaps, *, is_accounted: bool = False
-    ) -> tuple[Ledger, ...]:
+    ) -> None:
         """One backward round whose maps are read as they arise, so that they need not lie in memory side by side.
+
+        What broke in it is known once `ledgers` is called.
 
         Args:
             explained: B targets; images without one get zeros.
             read: called with the name of every layer that relevance reaches, and its relevance [B, C, h, w].
             is_accounted: whether the round is kept account of, which the first ones always are.
-
-        Returns:
-            The ledgers of the images, where they are known.
-
-        Raises:
-            LayerError: the relevance of a layer is NaN or infinite.
         """
         accounts = self._accounts
         is_accounted = accounts is not None and (is_accounted or accounts.num_rounds < ROUNDS_LOOKED_AT)
         self._read, self._sums = read, {}
         explained_output, seed = self._seed(explained)
         try:
-            heatmap = self._backward([explained_output], [seed], ["input"], [self._input], is_accounted=is_accounted)[0]
+            heatmap = self._backward([explained_output], [seed], [self._input], is_accounted=is_accounted)[0]
             for arrivals in self._arrivals:
                 arrivals.end()
         finally:
             self._read = None
-        check_finite(list(reversed(self._sums.items())))
-        if accounts is None or not is_accounted:
-            return ()
-        return accounts.closed(explained_output, seed, at_least_float32(heatmap).sum(dim=1), ())
+        sums = {"input": heatmap.sum(), **dict(reversed(self._sums.items()))}
+        closing = None
+        if accounts is not None and is_accounted:
+            closing = accounts.closing(explained_output, seed, at_least_float32(heatmap).sum(dim=1), ())
+        self._unseen.add(sums, closing)
+
+    def ledgers(self) -> list[tuple[Ledger, ...]]:
+        """Those of the rounds whose maps were read since this was asked before, where they are known.
+
+        Returns:
+            Of every round, a ledger per image, or nothing.
+
+        Raises:
+            LayerError: the relevance of a layer is NaN or infinite, or went astray.
+        """
+        return self._unseen.ledgers(self._accounts)
 
     def conditional(self, layer: str, relevance: torch.Tensor) -> torch.Tensor:
         """Heatmaps of relevance that restarts at one layer; every path around the layer is excluded.
@@ -212,10 +232,8 @@ class Trace:
             LayerError: the layer is not recorded, or the relevance of the input is NaN or infinite.
         """
         record = self._at(layer)
-        heatmap = self._backward(record.calls, record.split(relevance), ["input"], [self._input], is_from_output=False)[
-            0
-        ]
-        return at_least_float32(heatmap).sum(dim=1)
+        heatmaps = self._backward(record.calls, record.split(relevance), [self._input], is_from_output=False)
+        return at_least_float32(self._checked(["input"], heatmaps)[0]).sum(dim=1)
 
     def told(self, name: str, maps: torch.Tensor) -> None:
         """Called with the relevance of a layer whose activation was read, as soon as it is known."""
@@ -268,18 +286,17 @@ class Trace:
         self,
         starts: Sequence[torch.Tensor],
         seeds: Sequence[torch.Tensor],
-        names: Sequence[str],
         ends: Sequence[torch.Tensor],
         *,
         is_accounted: bool = False,
         by_layer: bool = False,
         is_from_output: bool = True,
     ) -> list[torch.Tensor]:
-        """Relevance of the named `ends`, in their shapes, from relevance `seeds` of `starts`."""
+        """Relevance of the `ends`, in their shapes, from relevance `seeds` of `starts`."""
         for start in starts:
             check_differentiable(start)
         if self._accounts is not None:
-            self._accounts.bookkeeper.begin(len(seeds[0]), is_open=is_accounted, by_layer=by_layer)
+            self._accounts.bookkeeper.begin(seeds[0], is_open=is_accounted, by_layer=by_layer)
             if is_from_output and not is_accounted:
                 self._accounts.audit(starts[0])
         placed = [seed.to(start) for start, seed in zip(starts, seeds, strict=True)]
@@ -288,11 +305,14 @@ class Trace:
         except RuntimeError as error:
             check_no_checkpoint(error)
             raise
-        relevance = [
+        return [
             torch.zeros_like(tensor) if gradient is None else whole(gradient)
             for tensor, gradient in zip(ends, gradients, strict=True)
         ]
-        check_finite([(name, tensor.sum()) for name, tensor in zip(names, relevance, strict=True)])
+
+    def _checked(self, names: Sequence[str], relevance: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Relevance of what is named, if all of it is finite."""
+        check_finite(names, *devices.fetched(torch.stack([one.sum() for one in relevance])))
         return relevance
 
 

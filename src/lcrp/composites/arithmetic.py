@@ -1,7 +1,7 @@
 """What all rules compute with: signs, and denominators that are not zero.
 
 Written for the operations that are fast on CPUs too: reductions and arithmetic take a fraction of the time of boolean
-masks, and give the same bits.
+masks, and give the same bits. Looks at values are for CPUs alone: elsewhere the program would wait for them.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ STABILIZER = 1e-6  # if no other is given: added to the absolute value of denomi
 def stabilised(denominator: torch.Tensor, stabilizer: float = STABILIZER) -> torch.Tensor:
     """Denominator + stabilizer with its sign, that of zero being positive."""
     without_sign = denominator + 0.0  # turns -0.0 into 0.0
-    return without_sign.add_(torch.copysign(denominator.new_tensor(stabilizer), without_sign))
+    return without_sign.add_(torch.copysign(denominator.new_full((), stabilizer), without_sign))
 
 
 def where_positive(values: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
@@ -44,9 +44,9 @@ def is_zero(values: torch.Tensor) -> bool:
 
 
 def _glance_first(values: torch.Tensor) -> Iterator[torch.Tensor]:
-    """On CPUs the row in the middle, which mostly settles a question; then everything; nothing of what is empty."""
+    """The row in the middle, which mostly settles a question; then everything; nothing of what is empty."""
     if values.numel() == 0:
         return
-    if values.ndim > 1 and not values.is_cuda:
+    if values.ndim > 1:
         yield values.select(-2, values.shape[-2] // 2)
     yield values

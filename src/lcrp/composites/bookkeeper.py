@@ -47,17 +47,17 @@ class Bookkeeper:
     """
 
     def __init__(self) -> None:
-        self.begin(1, is_open=False)
+        self.begin(torch.zeros(1), is_open=False)
 
-    def begin(self, num_pictures: int, *, is_open: bool = True, by_layer: bool = False) -> None:
-        """A backward round of so many pictures begins.
+    def begin(self, seed: torch.Tensor, *, is_open: bool = True, by_layer: bool = False) -> None:
+        """A backward round begins.
 
         Args:
-            num_pictures: that are explained together.
+            seed: [B, ...] its relevance, of the pictures that are explained together.
             is_open: whether the round is kept account of.
             by_layer: whether of every layer, too.
         """
-        self._num_pictures = num_pictures
+        self._num_pictures, self._device = len(seed), seed.device
         self._all, self._constants, self._cut = _Account(), _Account(), _Account()
         self._of_rows: list[tuple[int, torch.Tensor]] = []  # what constants took of single pictures
         self._by_layer: dict[str, _OfLayer] | None = {} if by_layer else None
@@ -105,10 +105,10 @@ class Bookkeeper:
             self._by_layer.setdefault(layer, _OfLayer()).constants += _total(taken)
 
     def totals(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What constants took, what was cut, and what stabilisers kept, [B] each in float64."""
+        """What constants took, what was cut, and what stabilisers kept, [B] each in float64, where relevance lies."""
         missing, constants, cut = map(self._balance, (self._all, self._constants, self._cut))
         for row, amount in self._of_rows:
-            constants[row] += amount.cpu().double()
+            constants[row] += amount.double()
         return constants, cut, missing - constants - cut
 
     def layers(self) -> list[tuple[str, float, float, float, float]]:
@@ -135,13 +135,13 @@ class Bookkeeper:
         return relevance.sum(dim=tuple(range(1, relevance.ndim))) if relevance.ndim > 1 else relevance
 
     def _added(self, amounts: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Sum of amounts [B] or [], which is put down to the first picture; on the CPU, in float64."""
-        total = torch.zeros(self._num_pictures, dtype=torch.float64)
+        """Sum of amounts [B] or [], which is put down to the first picture; in float64."""
+        total = torch.zeros(self._num_pictures, dtype=torch.float64, device=self._device)
         whole = [amount for amount in amounts if amount.ndim == 0]
         if whole:
-            total[0] += torch.stack(whole).cpu().double().sum()
+            total[0] += torch.stack(whole).double().sum()
         per_picture = [amount for amount in amounts if amount.ndim > 0]
-        return total + torch.stack(per_picture).cpu().double().sum(dim=0) if per_picture else total
+        return total + torch.stack(per_picture).double().sum(dim=0) if per_picture else total
 
 
 def _total(amounts: torch.Tensor) -> float:

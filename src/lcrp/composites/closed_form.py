@@ -17,12 +17,14 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
+from lcrp.composites.arithmetic import has_negative
 from lcrp.composites.bookkeeper import Bookkeeper, Keeper
 from lcrp.composites.families import EVERY, Family
 from lcrp.composites.operations.linear_map import LinearMap
 from lcrp.composites.operations.values import Operation
 from lcrp.composites.windowed import Part, cut, everywhere, joined, pieces_of, whole
 from lcrp.composites.windows import Window, can_have_windows, window_of
+from lcrp.values import devices
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -72,13 +74,17 @@ class Step(ABC):
         shares: what rounds multiply by, in the shape of the output; made by `prepare`.
         layer: in which the operation runs.
         in_windows: whether `prepare` and `lower` use nothing else of these shapes, so that they hold in windows too.
+        reads_signs: whether less is computed where no input is negative.
+        has_negative: whether one is; None where nobody has looked yet.
         dtype: to which relevance of the output is cast first, where it is another one.
         keeps: what relevance that does not reach the inputs is kept for, but for the shares of biases.
     """
 
     reads_input: ClassVar[bool] = True
     reads_output: ClassVar[bool] = False
+    reads_signs: ClassVar[bool] = False
     in_windows: ClassVar[bool] = False
+    has_negative: bool | None = None
     dtype: torch.dtype | None = None
     keeps: Literal["nothing", "for the stabiliser", "for constants"] = "for the stabiliser"
 
@@ -137,6 +143,12 @@ class Step(ABC):
         """Keep copies of them, but for what the operation holds."""
         self.inputs = tuple(x.clone() for x in self.inputs)
         self._y = None if self._y is None else self._y.clone()
+
+    def is_signed(self) -> bool:
+        """Whether the input may be negative somewhere; asked of devices after the pass (`Signs`), else right here."""
+        if self.has_negative is None and not devices.waits(self.x):
+            return has_negative(self.x)
+        return self.has_negative is not False
 
     @property
     def keeper(self) -> Keeper:

@@ -7,6 +7,7 @@ import torch
 from torch.utils._pytree import tree_map_only
 
 from lcrp.composites.arithmetic import is_zero
+from lcrp.values import devices
 
 Part = tuple[slice, slice]  # rows and columns of a map
 
@@ -57,8 +58,8 @@ def whole(maps: torch.Tensor) -> torch.Tensor:
 
 
 def is_nothing(upper: torch.Tensor) -> bool:
-    """Whether relevance [B, ...] is zero everywhere."""
-    return all(map(is_zero, upper.pieces if isinstance(upper, Windowed) else (upper,)))
+    """Whether relevance [B, ...] is zero everywhere, as far as a look is free."""
+    return not devices.waits(upper) and all(map(is_zero, upper.pieces if isinstance(upper, Windowed) else (upper,)))
 
 
 def pieces_of(upper: torch.Tensor) -> list[tuple[torch.Tensor, Part | None]]:

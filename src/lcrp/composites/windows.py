@@ -18,6 +18,7 @@ from lcrp.composites.arithmetic import is_zero
 from lcrp.composites.operations.linear_map import LinearMap
 from lcrp.composites.operations.values import Operation, Scaling, Sum
 from lcrp.composites.windowed import Part
+from lcrp.values import devices
 
 _SMALLEST = 1 << 16  # values of a sample's map: smaller ones are not worth a look
 _SIZES = tuple(sixteenths / 16 for sixteenths in range(1, 14))  # of a window, per side: a kernel is made for each size
@@ -62,7 +63,7 @@ def can_have_windows(operation: Operation, upper: torch.Tensor) -> bool:
             is_local = not broadcasts
         case _:
             is_local = isinstance(operation, Scaling)
-    return is_local and not upper.is_cuda and upper.ndim == 4 and math.prod(upper.shape[1:]) >= _SMALLEST
+    return is_local and not devices.waits(upper) and upper.ndim == 4 and math.prod(upper.shape[1:]) >= _SMALLEST
 
 
 def window_of(

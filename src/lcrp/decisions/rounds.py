@@ -14,6 +14,7 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.trace import Trace
 from lcrp.data.transforms import InputTransform
 from lcrp.ranking.accumulator import LayerShape
+from lcrp.values import devices
 from lcrp.values.attribution import ConceptScores
 from lcrp.values.ledger import Ledger
 from lcrp.values.sample import Batch, Sample
@@ -235,16 +236,17 @@ def explained_chunk(
     trace = chunk.trace
     for planned in planned_passes([len(queue) for queue in queues]):
         if planned.rounds.start > 0:
-            trace = attributor.forward(chunk.images[list(planned.images)], read=_leave)
+            trace = attributor.forward(chunk.images[_places(planned.images, chunk.images.device)], read=_leave)
+        accounted: list[Sequence[ExplainedTarget | None]] = []
         for number in planned.rounds:
             chosen = [queues[row][number] if number < len(queues[row]) else None for row in planned.images]
-            scores, ledgers = _round(trace, chosen, chunk.activations, least, is_accounted=number in kept)
-            rounds.append(scores)
-            if number in kept and ledgers:
-                pairs = zip(chosen, ledgers, strict=True)
-                found.ledgers.extend((one.target, ledger) for one, ledger in pairs if one is not None)
+            rounds.append(_round(trace, chosen, chunk.activations, least, is_accounted=number in kept))
+            accounted.append(chosen if number in kept else ())
             found.explained.extend(one for one in chosen if one is not None)
             found.images.extend(row for row, one in zip(planned.images, chosen, strict=True) if one is not None)
+        for looked, ledgers in zip(accounted, trace.ledgers(), strict=True):
+            pairs = zip(looked, ledgers, strict=True) if looked and ledgers else ()
+            found.ledgers.extend((one.target, ledger) for one, ledger in pairs if one is not None)
     for name in chunk.activations.shapes:
         parts = [one[name] for one in rounds]
         found.relevance[name] = ConceptScores(
@@ -260,22 +262,29 @@ def _round(
     least: LeastScores,
     *,
     is_accounted: bool,
-) -> tuple[dict[str, ConceptScores], tuple[Ledger, ...]]:
-    """Scores [T, C] of the targets of one round, zero for layers that do not lead to them; and ledgers [B]."""
+) -> dict[str, ConceptScores]:
+    """Scores [T, C] of the targets of one round, zero for layers that do not lead to them."""
     rows = [row for row, one in enumerate(chosen) if one is not None]
     bounds = least([one.target.class_id for one in chosen if one is not None])
     scores: dict[str, ConceptScores] = {}
 
+    places = None if len(rows) == len(chosen) else _places(rows, trace.device)
+
     def read(name: str, maps: torch.Tensor) -> None:
-        found = relevance_scores(maps if len(rows) == len(maps) else maps[rows], bounds[name])
+        found = relevance_scores(maps if places is None else maps[places], bounds[name])
         scores[name] = counted_on(found, maps, active.shapes[name])
 
-    ledgers = trace.read_relevance(chosen, read, is_accounted=is_accounted)
+    trace.read_relevance(chosen, read, is_accounted=is_accounted)
     for name, layer in active.scores.items():
         if name not in scores:
             nothing = layer.score.new_zeros(len(rows), layer.score.shape[1])
             scores[name] = ConceptScores(score=nothing, peak=nothing.long())
-    return scores, ledgers
+    return scores
+
+
+def _places(rows: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Numbers of rows, on a device."""
+    return devices.sent(torch.tensor(rows), device)
 
 
 def _leave(name: str, maps: torch.Tensor) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lcrp.errors import CheckpointError, ConfigError, nearest
 from lcrp.models.layers import L2Norm, corners, grid, initialise_convolutions, prior_logit, scaled_channels
 from lcrp.models.recognition import check_family, num_blocks
+from lcrp.values import devices
 from lcrp.values.prediction import DetectorOutput, at_least_float32
 
 VGG = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "ceil pool", 512, 512, 512, "pool", 512, 512, 512)
@@ -166,8 +167,9 @@ class SSD(nn.Module):
         priors = self.priors([(one.shape[-2], one.shape[-1]) for one in maps], (height, width), logits)
         centre = offsets[..., :2] * CENTRE_VARIANCE * priors[:, 2:] + priors[:, :2]
         size = (offsets[..., 2:] * SIZE_VARIANCE).exp() * priors[:, 2:]
+        pixels = devices.sent(torch.tensor([width, height] * 2, dtype=logits.dtype), logits.device)
         return DetectorOutput(
-            boxes=corners(centre, size) * logits.new_tensor([width, height, width, height]),
+            boxes=corners(centre, size) * pixels,
             class_logits=logits,
             objectness_logits=None,
             has_background=True,
@@ -182,14 +184,14 @@ class SSD(nn.Module):
                 keep their sides in pixels: the same object is seen with the same box.
             like: gives dtype and device.
         """
-        levels = []
+        levels, on_cpu = [], torch.zeros((), dtype=like.dtype)
         for (rows, columns), stride, shapes in zip(maps, self.layout.strides, self._shapes(), strict=True):
             step = (columns, rows) if picture != (self.size, self.size) else (self.size / stride, self.size / stride)
-            centres = (grid(rows, columns, like) + 0.5) / like.new_tensor(step)  # [h w, 2]
-            sizes = like.new_tensor(shapes) / like.new_tensor(picture[::-1])  # [A, 2]
+            centres = (grid(rows, columns, on_cpu) + 0.5) / on_cpu.new_tensor(step)  # [h w, 2]
+            sizes = on_cpu.new_tensor(shapes) / on_cpu.new_tensor(picture[::-1])  # [A, 2]
             cells = torch.cat((centres[:, None].expand(-1, len(sizes), -1), sizes.expand(len(centres), -1, -1)), dim=-1)
             levels.append(cells.reshape(-1, 4))
-        return torch.cat(levels).clamp(0, 1)
+        return devices.sent(torch.cat(levels).clamp(0, 1), like.device)
 
     def cell_centres(self, height: int, width: int) -> torch.Tensor:
         """Centre (x, y) of the prior of every output row, [M, 2] in pixels of an input of this size."""

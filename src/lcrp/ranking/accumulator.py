@@ -13,8 +13,9 @@ from itertools import accumulate, pairwise
 import torch
 
 from lcrp.errors import TargetError
-from lcrp.ranking.fixed_point import FixedPointSums, added, class_sums, moments, placed, sums
+from lcrp.ranking.fixed_point import FixedPointSums, added, check_shares, class_sums, moments, placed, sums
 from lcrp.ranking.top import Ranked, candidates, concatenated, entry_keys, insert, ranked, top_table
+from lcrp.values import devices
 from lcrp.values.attribution import ConceptScores
 from lcrp.values.statistics import LayerStatistics
 from lcrp.values.target import Target
@@ -122,15 +123,14 @@ class StatisticsAccumulator:
         by_class = {replace(target, item=-1): row for target, row in zip(targets, images, strict=True)}
         by_sample = {replace(target, class_id=-1): row for target, row in by_class.items()}
         relevant, active = self._side_by_side(relevance), self._side_by_side(activation)
-        self._check_finite("relevance", relevant.score, by_target)
-        self._check_finite("activation", active.score, by_sample)
+        self._check(relevant.score, by_target, active.score, by_sample)
         self._add_classes(target.class_id for target in targets)
         self._counts.update(target.class_id for target in targets)
         self._insert(self._relevance, relevant, by_target)
         self._insert(self._activation, active, by_sample)
         self._insert_by_class(self._relevance_by_class, relevant, by_target)
         self._insert_by_class(self._activation_by_class, active, by_class)
-        slots = torch.tensor([self._slots[target.class_id] for target in targets], device=self._device)
+        slots = self._tensor([self._slots[target.class_id] for target in targets])
         self._sums = added(self._sums, class_sums(relevant.score, slots, len(self._slots)))
 
     def least_relevance(self, class_ids: Sequence[int]) -> dict[str, torch.Tensor]:
@@ -226,17 +226,31 @@ class StatisticsAccumulator:
         return slots[:, None] * self._num_concepts + concepts
 
     def _tensor(self, numbers: Sequence[int]) -> torch.Tensor:
-        return torch.tensor(numbers, dtype=torch.int64, device=self._device)
+        return devices.sent(torch.tensor(numbers, dtype=torch.int64), self._device)
 
-    def _check_finite(self, what: str, score: torch.Tensor, row_of: Mapping[Target, int]) -> None:
-        targets = list(row_of)
-        is_finite = score[self._tensor([row_of[target] for target in targets])].isfinite()  # [M, C]
-        if bool(is_finite.all()):
-            return
+    def _check(
+        self,
+        relevance: torch.Tensor,
+        by_target: Mapping[Target, int],
+        activation: torch.Tensor,
+        by_sample: Mapping[Target, int],
+    ) -> None:
+        """One look at all scores of a chunk."""
+        active = activation[self._tensor(list(by_sample.values()))]
+        are_finite = [relevance.isfinite(), active.isfinite()]
+        *whether, largest = devices.fetched(*(one.all() for one in are_finite), relevance.abs().max())
+        for what, is_fine, each, row_of in zip(
+            ("relevance", "activation"), whether, are_finite, (by_target, by_sample), strict=True
+        ):
+            if not is_fine:
+                raise self._not_finite(what, each, list(row_of))
+        check_shares(largest)
+
+    def _not_finite(self, what: str, is_finite: torch.Tensor, targets: Sequence[Target]) -> TargetError:
         row, column = torch.nonzero(~is_finite)[0].tolist()
         layer = next(name for name, (_, end) in self._spans.items() if column < end)
         target = targets[row]
-        raise TargetError(
+        return TargetError(
             f"{what} of layer '{layer}' is not a finite number for sample {target.sample}, class {target.class_id}, "
             f"item {target.item} (-1: any). The weights or the input overflow, or the composite does not suit them."
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from lcrp.values import devices
 from lcrp.values.statistics import TopTable
 from lcrp.values.target import Target
 
@@ -84,7 +85,7 @@ def entry_keys(targets: Sequence[Target], device: torch.device) -> torch.Tensor:
     Raises:
         ValueError: a number does not fit: samples up to 2^31 - 2, classes and items up to 65534.
     """
-    return torch.tensor([_key(target) for target in targets], dtype=torch.int64, device=device)
+    return devices.sent(torch.tensor([_key(target) for target in targets], dtype=torch.int64), device)
 
 
 def _key(target: Target) -> int:
@@ -110,7 +111,8 @@ def candidates(score: torch.Tensor, peak: torch.Tensor, keys: torch.Tensor, grou
     num_rows, num_concepts = score.shape
     width = max(len(group) for group in groups)
     spare = num_rows  # number of a row of padding
-    index = torch.tensor([[*group, *[spare] * (width - len(group))] for group in groups], device=score.device)
+    rows = torch.tensor([[*group, *[spare] * (width - len(group))] for group in groups])
+    index = devices.sent(rows, score.device)
     padding = Ranked.empty(1, num_concepts, device=score.device)
 
     def grouped(values: torch.Tensor, spare_row: torch.Tensor) -> torch.Tensor:
@@ -126,16 +128,17 @@ def candidates(score: torch.Tensor, peak: torch.Tensor, keys: torch.Tensor, grou
 def insert(table: Ranked, rows: torch.Tensor, entries: Ranked) -> None:
     """Merge entries into some rows of a table, in place.
 
-    Rows that no entry can enter are left alone, which saves time only: the bits are those of `merge`.
+    On CPUs rows that no entry can enter are left alone, which saves time only: the bits are those of `merge`.
 
     Args:
         table: [R, N], sorted.
         rows: [R'] rows of the table, all different.
         entries: [R', M], as `merge` takes them.
     """
-    best = entries.score.amax(dim=-1)
-    is_open = (best >= table.score[rows, -1]) & (best > _PADDING_SCORE)
-    rows, entries = rows[is_open], entries[is_open]
+    if not devices.waits(rows):
+        best = entries.score.amax(dim=-1)
+        is_open = (best >= table.score[rows, -1]) & (best > _PADDING_SCORE)
+        rows, entries = rows[is_open], entries[is_open]
     if len(rows) > 0:
         table.write(rows, merge(table[rows], entries, table.score.shape[-1]))
 
@@ -162,9 +165,11 @@ def merge(first: Ranked, second: Ranked, size: int) -> Ranked:
 
 
 def _comes_after(second: Ranked, first: Ranked) -> bool:
-    """Whether every key of one table is higher than every key of another."""
+    """Whether every key of one table is known to be higher than every key of another."""
     if not first.key.numel() or not second.key.numel():
         return True
+    if devices.waits(first.key):
+        return False
     highest = first.key.masked_fill(first.key == _PADDING_KEY, -1).max()
     return bool(highest < second.key.min())
 

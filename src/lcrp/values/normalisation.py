@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from lcrp.values import devices
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Normalisation:
@@ -22,5 +24,6 @@ class Normalisation:
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Normalised images [B, 3, H, W], in their own dtype and on their device."""
-        mean, std = (images.new_tensor(values)[:, None, None] for values in (self.mean, self.std))  # [3, 1, 1]
+        both = devices.sent(torch.tensor((self.mean, self.std), dtype=images.dtype), images.device)
+        mean, std = both[:, :, None, None].unbind()  # [3, 1, 1]
         return (images - mean) / std

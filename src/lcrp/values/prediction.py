@@ -170,6 +170,23 @@ class KeptOutput:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassTally:
+    """What a segmenter says of the mask of every class of one image, on the CPU, by class id.
+
+    Attributes:
+        area: [K] pixels.
+        score: [K] mean logit over the mask; NaN where there is none.
+        confidence: [K] mean probability over the mask.
+        seed: [K] sum of what is seeded in the mask.
+    """
+
+    area: torch.Tensor
+    score: torch.Tensor
+    confidence: torch.Tensor
+    seed: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClassMap:
     """The classes of every pixel of one image.
 
@@ -181,12 +198,14 @@ class ClassMap:
         logits: [K, H, W], one for every class, or for every class but the first, the background.
         threshold: of the sigmoids; None for a softmax.
         has_bare_background: whether class 0 is a background without a logit.
+        tally: what is known of every class, where the map lies on a device that is better asked once.
     """
 
     labels: torch.Tensor
     logits: torch.Tensor
     threshold: float | None = None
     has_bare_background: bool = False
+    tally: "ClassTally | None" = None
 
     @classmethod
     def of(cls, logits: torch.Tensor, threshold: float | None, *, has_bare_background: bool) -> "ClassMap":
@@ -205,6 +224,13 @@ class ClassMap:
         if self.threshold is None or not self.has_logit(class_id):
             return self.labels == class_id
         return _is_above(self.logits[class_id - self.has_bare_background], self.threshold)
+
+    def masks(self) -> torch.Tensor:
+        """[K, H, W] bool, the pixels of every class."""
+        num_classes = len(self.logits) + self.has_bare_background
+        if self.threshold is None:
+            return self.labels == torch.arange(num_classes, device=self.labels.device)[:, None, None]
+        return torch.stack([self.mask(class_id) for class_id in range(num_classes)])
 
     def probabilities(self) -> torch.Tensor:
         """[K, H, W] of the classes; that of a background without a logit is that of no other class: 1 - max."""

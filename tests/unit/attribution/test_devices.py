@@ -4,46 +4,29 @@ Left out, since they need data or torch's own engine: what autograd does between
 the CPU), tables as numpy arrays, and windows, which are for CPUs alone.
 """
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from pretended_cuda import CUDA, is_possible, moved, pretended_cuda
+from small_networks import NAMES, NETWORKS, SIZE, attributor, decision, prepared, task_of
 from torch import Tensor, nn
 
 from lcrp.attribution.concepts import only_concept, only_neuron
-from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.attribution.readout import box_readout, mask_readout
 from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.composites import composites
 from lcrp.composites.node import _Relevance, passed_on
 from lcrp.composites.operations import mode
 from lcrp.decisions.rounds import Chunk, chunk_of, explained_chunk
-from lcrp.models.deeplabv3plus import DeepLabV3Plus
 from lcrp.models.layers import Concat, L2Norm
-from lcrp.models.ssd import SSD
-from lcrp.models.unet import UNet
-from lcrp.models.yolov5 import YOLOv5
-from lcrp.models.yolov6 import YOLOv6
 from lcrp.ranking.accumulator import StatisticsAccumulator
 from lcrp.values.geometry import Geometry
 from lcrp.values.sample import Sample
-from lcrp.values.target import ExplainedTarget, Target
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor"),  # weights are told by it
     pytest.mark.skipif(not is_possible(), reason=f"torch {torch.__version__} asks the driver of fake tensors, too"),
 ]
-NAMES, SIZE = ("boat", "car", "kite"), 256
-NETWORKS: dict[str, tuple[str, Callable[[], nn.Module]]] = {
-    "yolov5": ("epsilon_plus_flat", lambda: YOLOv5(num_classes=3, depth=0.33, width=0.125)),
-    "yolov6": ("epsilon_gamma_flat", lambda: YOLOv6(num_classes=3, depth=0.17, width=0.125)),
-    "ssd": ("epsilon_plus_flat", lambda: SSD(num_classes=3, size=SIZE, width=0.1875)),
-    "unet": ("epsilon_plus_flat", lambda: UNet(num_classes=3, width=0.125)),
-    "deeplabv3plus": ("epsilon_plus_flat", lambda: DeepLabV3Plus(num_classes=3, width=0.1875)),
-}
 RULES = {  # nodes of `EveryLayer`, by composite; a layer with a norm behind it has one for each
     "epsilon_plus_flat": 12,
     "epsilon_gamma_flat": 12,
@@ -52,7 +35,6 @@ RULES = {  # nodes of `EveryLayer`, by composite; a layer with a norm behind it 
     "all_flat": 13,  # the max pool, too
     "gradient": 1,
 }
-Task = DetectionTask | SegmentationTask
 
 
 class EveryLayer(nn.Module):
@@ -81,16 +63,6 @@ class EveryLayer(nn.Module):
         return self.linear(self.mean(self.join([both, both])).flatten(1))
 
 
-def prepared(network: nn.Module) -> nn.Module:
-    getattr(network, "prepare", lambda: None)()
-    return network.eval()
-
-
-def attributor(network: nn.Module, composite: str, task: Task) -> Attributor:
-    builder, layers = getattr(composites, composite), layer_names(network)
-    return Attributor(network, builder, task, layers=layers, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
-
-
 def check_rules(explaining: Attributor) -> int:
     """Run the backward function of every rule, and what it prepares; how many there were."""
     outputs: list[Tensor] = []
@@ -113,12 +85,6 @@ def check_device(*values: Tensor) -> None:
     assert {one.device for one in values} == {CUDA}
 
 
-def decision(sample: int) -> ExplainedTarget:
-    return ExplainedTarget(
-        target=Target(sample=sample, class_id=1), key="", score=1.0, confidence=1.0, row=3, box=(0.0, 0.0, 9.0, 9.0)
-    )
-
-
 def check_decisions(explaining: Attributor, chunk: Chunk) -> None:
     """What is read from an output, and seeded: all that a task does on the device."""
     task, output = explaining.task, chunk.trace.output
@@ -130,7 +96,7 @@ def check_decisions(explaining: Attributor, chunk: Chunk) -> None:
         sample = Sample(
             index=0, key="", image=chunk.images[0], annotation=None, geometry=Geometry.identity((SIZE, SIZE))
         )
-        assert len(task.predicted_targets(predictions[0], sample)[0]) == 1
+        assert len(task.predicted_targets(predictions[0], sample)[0]) == len(NAMES)
         assert task.match_box(predictions[0], sample, (0.0, 0.0, 9.0, 9.0)).target.class_id == 0
         check_device(
             task.object_mask(predictions[0], explained[0], (SIZE, SIZE)), mask_readout(output, masks, class_ids)
@@ -170,7 +136,7 @@ def test_every_rule_stays_on_the_device(composite: str, number: float) -> None:
 def test_every_network_stays_on_the_device(name: str) -> None:
     composite, build = NETWORKS[name]
     network = prepared(build())
-    task = SegmentationTask(NAMES) if name in ("unet", "deeplabv3plus") else DetectionTask(NAMES)
+    task = task_of(name)
     with pretended_cuda(1.0), attributor(moved(network), composite, task) as explaining:
         assert check_rules(explaining) > len(layer_names(network))
         chunk = chunk_of(explaining, torch.rand(2, 3, SIZE, SIZE))

@@ -331,6 +331,8 @@ def test_maps_of_a_layer_used_side_by_side_are_read_once(images):
             assert torch.equal(maps, kept_activation[name])
         read.clear()
         trace.read_relevance(chosen, lambda name, maps: read.append((name, maps)))
+        assert len(trace.ledgers()) == 1
+        assert not trace.ledgers()
     assert [name for name, _ in read] == ["head", "stem"]
     for name, maps in read:
         torch.testing.assert_close(maps, kept_relevance[name], rtol=1e-12, atol=1e-15)

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from lcrp.ranking.fixed_point import FixedPointSums, added, class_sums, fixed_point, moments, placed, squares, sums
+from lcrp.ranking.fixed_point import (
+    FixedPointSums,
+    added,
+    check_shares,
+    class_sums,
+    fixed_point,
+    moments,
+    placed,
+    squares,
+    sums,
+)
 
 CPU = torch.device("cpu")
 
@@ -17,7 +27,7 @@ def test_rounding_and_range() -> None:
 @pytest.mark.parametrize("value", [1.1, -2.0, float("nan"), float("inf")])
 def test_what_is_no_share_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match=r"must lie in \[-1, 1\]"):
-        fixed_point(torch.tensor([value]))
+        check_shares(torch.tensor([0.5, value]).abs().max())
 
 
 @pytest.mark.parametrize("number", [0, 1, -1, 2**16 - 1, 2**16, 2**31 + 12345, 2**32 - 1, -(2**32), 2**32])

@@ -44,6 +44,7 @@ from lcrp.composites.operations.unknown import contribution
 from lcrp.composites.operations.values import Local, Operation
 from lcrp.composites.operations.written import Written, into_others
 from lcrp.composites.rules import Epsilon
+from lcrp.composites.signs import Signs
 from lcrp.composites.table import RuleTable
 
 Function = Callable[..., Any]
@@ -72,6 +73,7 @@ class OperationRules(TorchFunctionMode):
         bookkeeper: what operations keep of relevance, in backward rounds.
         constants: what is made of parameters and buffers.
         kept: what rules keep of the forward pass.
+        signs: which of their inputs are negative somewhere.
         is_cut: whether the network has turned derivatives off.
         cuts: how often the network takes a value out of what depends on the picture, by how it does.
     """
@@ -122,7 +124,7 @@ class OperationRules(TorchFunctionMode):
         if copies or self.constants.have_changed():  # copies are of this pass alone
             self.constants.forget()
         self.end()
-        self.kept = Kept(copies=copies)
+        self.kept, self.signs = Kept(copies=copies), Signs()
         self.cuts.clear()
         self.is_cut = False
 
@@ -204,6 +206,7 @@ class OperationRules(TorchFunctionMode):
         step = out.grad_fn.step  # type: ignore[union-attr]
         step.layer = self.running.innermost
         self.kept.by(step)
+        self.signs.of(step)
         is_map = isinstance(operation, LinearMap)
         if isinstance(operation, Local):
             is_map = operation.is_map or bool(operation.name)

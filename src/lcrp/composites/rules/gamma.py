@@ -3,11 +3,12 @@
 import torch
 from typing_extensions import override
 
-from lcrp.composites.arithmetic import STABILIZER, has_negative, is_zero, positive_part
+from lcrp.composites.arithmetic import STABILIZER, is_zero, positive_part
 from lcrp.composites.closed_form import Rule, Step
 from lcrp.composites.families import LINEAR_MAPS
 from lcrp.composites.operations.values import Operation
 from lcrp.composites.settings import TYPICAL, positive
+from lcrp.values import devices
 
 
 class GeneralisedGamma(Rule):
@@ -48,13 +49,14 @@ class GeneralisedGamma(Rule):
 class _GeneralisedGammaStep(Step):
     rule: GeneralisedGamma
     reads_output = True
+    reads_signs = True
     in_windows = True
 
     def prepare(self) -> None:
         offset = self.map.offset()
         size = self.linear_map(self.x.abs(), self._by_size(), self._half * offset.abs() + STABILIZER)
         size = size.add_(self.y.abs(), alpha=1 + self._half)
-        self._is_signed = has_negative(self.x)
+        self._is_signed = self.is_signed()
         self._offsets = (1 + self._half) * offset, self._half * offset.abs()
         self.shares = (self.scale(size, with_sign_of=self.y),)
 
@@ -65,7 +67,7 @@ class _GeneralisedGammaStep(Step):
         if self._is_signed:
             lower = self.adjoint(scaled, self._by_sign()).mul_(self.x)
             return lower.addcmul_(self.adjoint(sizes, self._by_size()), self.x.abs())
-        if is_zero(scaled - sizes):  # behind a ReLU
+        if not devices.waits(scaled) and is_zero(scaled - sizes):  # behind a ReLU
             return self.adjoint(scaled, self.weight("W + g W+", self._emphasised)).mul_(self.x)
         return self.adjoint(scaled, self._by_sign()).add_(self.adjoint(sizes, self._by_size())).mul_(self.x)
 

@@ -3,7 +3,7 @@
 import torch
 from typing_extensions import override
 
-from lcrp.composites.arithmetic import STABILIZER, has_negative, negative_part, positive_part
+from lcrp.composites.arithmetic import STABILIZER, negative_part, positive_part
 from lcrp.composites.closed_form import Rule, Step
 from lcrp.composites.families import LINEAR_MAPS
 from lcrp.composites.operations.values import Operation
@@ -24,11 +24,12 @@ class ZPlus(Rule):
 
 
 class _ZPlusStep(Step):
+    reads_signs = True
     in_windows = True
 
     def prepare(self) -> None:
         self._above = self.weight("W+", positive_part)
-        self._below = self.weight("W-", negative_part) if has_negative(self.x) else None
+        self._below = self.weight("W-", negative_part) if self.is_signed() else None
         self._offset = positive_part(self.map.offset())
         offset = self._offset + STABILIZER
         if self._below is None:
