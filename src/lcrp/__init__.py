@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lcrp.api.missing import Missed, missed
     from lcrp.api.passing import statistics
     from lcrp.api.statistics import ConceptStatistics, Statistics
+    from lcrp.api.tuning import Tuned, tune
     from lcrp.decisions.explainer import Explainer
     from lcrp.errors import LcrpError
 
@@ -39,6 +40,7 @@ _HOMES = {
     "Missed": "lcrp.api.missing",
     "Result": "lcrp.api.measuring",
     "Statistics": "lcrp.api.statistics",
+    "Tuned": "lcrp.api.tuning",
     "audit": "lcrp.api.auditing",
     "context": "lcrp.api.measuring",
     "draw_explanation": "lcrp.api.drawing",
@@ -49,6 +51,7 @@ _HOMES = {
     "missed": "lcrp.api.missing",
     "read_explanation": "lcrp.api.drawing",
     "statistics": "lcrp.api.passing",
+    "tune": "lcrp.api.tuning",
 }
 
 __all__ = [
@@ -61,6 +64,7 @@ __all__ = [
     "Missed",
     "Result",
     "Statistics",
+    "Tuned",
     "__version__",
     "audit",
     "context",
@@ -72,6 +76,7 @@ __all__ = [
     "missed",
     "read_explanation",
     "statistics",
+    "tune",
 ]
 
 

@@ -1,25 +1,30 @@
 """Explainers as they stand, and with other settings than they were loaded with."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from lcrp.api.networks import architecture_of, placed_network, weights_sha256
 from lcrp.attribution.layers import AUTO, check_layers, layer_names, no_layer
+from lcrp.composites.spec import GRADIENT
 from lcrp.config.build import find_device
+from lcrp.config.commands import quoted
 from lcrp.config.compose import composed
-from lcrp.config.composite import build_composite
 from lcrp.config.root import Config
 from lcrp.config.samples import input_transform
 from lcrp.config.tasks import build_task
+from lcrp.config.tuned import with_composite_of
 from lcrp.decisions.explainer import Explainer
 from lcrp.errors import ConfigError, LayerError
 from lcrp.models.recognition import FAMILIES
 
+TUNED = "tuned"
 MODULE = "module"  # in place of a checkpoint's name
-Rules = str | Mapping[str, object]  # a composite by its name, or by its name and settings
+Rules = str | Mapping[str, object] | os.PathLike[str]  # a composite by its name, its name and settings, or a tuned one
 LIKE = {"detection": "yolov5", "segmentation": "unet"}  # whose thresholds a person's own network takes
 
 
@@ -58,7 +63,7 @@ def explainer_of_object(
         name=name,
         network=network,
         task=build_task(config, tuple(class_names)),
-        composite=build_composite(config.composite),
+        composite=GRADIENT,
         transform=input_transform(config.model),
         mean=tuple(config.model.mean),
         std=tuple(config.model.std),
@@ -68,7 +73,8 @@ def explainer_of_object(
         precision=config.precision,  # type: ignore[arg-type]
         unaccounted=config.unaccounted,  # type: ignore[arg-type]
     )
-    return with_layer(as_it_stands(explainer), layer)
+    explainer = with_composite_of(as_it_stands(explainer), config.composite, Path.cwd())
+    return with_layer(explainer, layer)
 
 
 def as_it_stands(explainer: Explainer) -> Explainer:
@@ -105,18 +111,21 @@ def with_composite(explainer: Explainer, composite: Rules) -> Explainer:
     """
     chosen = [f"{key}={value}" for key, value in composite_settings(composite).items()]
     config = composed([f"model={configured_like(explainer)}", "dataset=scenes", *chosen])
-    return replace(explainer, composite=build_composite(config.composite))
+    return with_composite_of(explainer, config.composite, Path.cwd())
 
 
 def composite_settings(composite: Rules | None) -> dict[str, object]:
     """Rules as settings of the command line.
 
     Args:
-        composite: its name; or its name and settings, {"name": "epsilon_plus_flat", "attention": "attn"}.
+        composite: its name; or its name and settings, {"name": "epsilon_plus_flat", "attention": "attn"}; or what
+            stage=tune wrote: the path of tuned.yaml.
 
     Raises:
         ConfigError: there is no name, or a setting is neither a word nor a number.
     """
+    if isinstance(composite, os.PathLike) or (isinstance(composite, str) and composite.endswith((".yaml", ".yml"))):
+        return {"composite": TUNED, "composite.file": quoted(os.fspath(composite))}
     if composite is None or isinstance(composite, str):
         return {"composite": composite} if composite else {}
     if not isinstance(composite, Mapping) or not isinstance(composite.get("name"), str):

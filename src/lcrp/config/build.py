@@ -12,14 +12,16 @@ import torch
 
 from lcrp.attribution.answers import check_answer
 from lcrp.attribution.layers import AUTO, check_layers, layer_names, no_layer
+from lcrp.composites.spec import GRADIENT
 from lcrp.config import other_family
-from lcrp.config.composite import build_composite
+from lcrp.config.composite import TUNED, build_composite
 from lcrp.config.model import Model
 from lcrp.config.network import TrainedNetwork, trained_network
 from lcrp.config.paths import absolute
 from lcrp.config.root import Config, Statistics
 from lcrp.config.samples import build_dataset, dataset_options, has_class_names, input_transform, joined_dataset
 from lcrp.config.tasks import build_task
+from lcrp.config.tuned import with_composite_of
 from lcrp.config.values import filled
 from lcrp.data.dataset import Dataset
 from lcrp.data.labelled.reading import tell
@@ -95,7 +97,8 @@ def build_explainer(
         LcrpError: as `build_subject`.
     """
     model = config.model
-    composite = build_composite(config.composite)
+    if config.composite["_target_"] != TUNED:
+        build_composite(config.composite)  # what is wrong with it is told before a checkpoint is read
     dtype = torch.bfloat16 if config.precision == "bfloat16" else torch.float32
     with other_family.told(model, origin):
         trained = trained_network(model, dataset_names, device, origin, dtype)
@@ -111,7 +114,7 @@ def build_explainer(
         name=model.name,
         network=trained.network,
         task=build_task(config, trained.class_names),
-        composite=composite,
+        composite=GRADIENT,
         transform=input_transform(model),
         mean=tuple(model.mean),
         std=tuple(model.std),
@@ -122,6 +125,7 @@ def build_explainer(
         precision=cast(Precision, config.precision),
         unaccounted=cast(Unaccounted, config.unaccounted),
     )
+    explainer = with_composite_of(explainer, config.composite, origin)
     return explainer if config.names is None else explainer.with_names(absolute(config.names, origin))
 
 

@@ -5,16 +5,24 @@ from typing import Any
 
 from lcrp.composites.spec import CompositeSpec
 from lcrp.config.targets import check_arguments, locate
+from lcrp.errors import ConfigError
 
+TUNED = "lcrp.composites.tuned.tuned"  # whose settings lie in a file of one network
 _OWN = ("_target_", "name", "is_lrp", "conserves")  # the other settings are the builder's
 
 
-def build_composite(settings: Mapping[str, Any]) -> CompositeSpec:
+def build_composite(settings: Mapping[str, Any], *, is_known: bool = False) -> CompositeSpec:
     """The composite with its settings.
 
+    Args:
+        settings: of the configuration.
+        is_known: whether the rules of a tuned one are among them.
+
     Raises:
-        ConfigError: its builder does not exist, or takes other settings.
+        ConfigError: its builder does not exist, or takes other settings; it is a tuned one, which belongs to a network.
     """
+    if settings["_target_"] == TUNED and not is_known:
+        raise ConfigError("composite 'tuned' belongs to one network: choose it as the composite, composite=tuned")
     name = str(settings["name"])
     build = locate(str(settings["_target_"]), f"composite '{name}': _target_")
     own = {key: value for key, value in settings.items() if key not in _OWN}

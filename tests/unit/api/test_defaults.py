@@ -17,6 +17,7 @@ ABSENT = object()
         (lcrp.explain, "render", "stage"),
         (lcrp.evaluate, "evaluate", "stage"),
         (lcrp.audit, "audit", "stage"),
+        (lcrp.tune, "tune", "stage"),
         (lcrp.context, "context", "stage"),
         (lcrp.statistics, "glocal", "statistics"),
         (lcrp.statistics, "glocal", "stage"),

@@ -19,6 +19,7 @@ from lcrp.config.stages.own import OwnStage
 from lcrp.config.stages.render import RenderStage
 from lcrp.config.stages.train import TrainStage
 from lcrp.config.stages.truth import TruthStage
+from lcrp.config.stages.tune import TuneStage
 from lcrp.config.stages.verify import VerifyStage
 
 STAGES: dict[str, type[Stage]] = {  # by the name of their schema
@@ -31,6 +32,7 @@ STAGES: dict[str, type[Stage]] = {  # by the name of their schema
     "missed": MissedStage,
     "audit": AuditStage,
     "truth": TruthStage,
+    "tune": TuneStage,
     "inspect": InspectStage,
     "clean": CleanStage,
     "verify": VerifyStage,

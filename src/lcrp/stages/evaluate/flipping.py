@@ -3,7 +3,7 @@
 Channels of a layer are taken away, or are all that is kept, in the order of a method, and the logit of the decision is
 read out.
 
-Axes: B image of a chunk, T target, S method, X step, C concept, V variant, H W picture, h w feature map.
+Axes: B image of a chunk, T target, S method, X step, C concept, H W picture, h w feature map.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lcrp.attribution.ablation import ablated_outputs, fills, flipping_masks
-from lcrp.attribution.engine import Attributor
+from lcrp.attribution.ablated_logits import AblatedLogits, LookedAt
+from lcrp.attribution.ablation import fills, flipping_masks
 from lcrp.attribution.methods import Method, by_composite, concept_vectors, noise_for, plays_part
-from lcrp.attribution.replay.replayed import Replayed
 from lcrp.attribution.task import Prediction
 from lcrp.composites.spec import GRADIENT
 from lcrp.data.loader import chunks, num_chunks
@@ -33,7 +32,6 @@ from lcrp.values.target import ExplainedTarget
 
 Array = npt.NDArray[Any]
 
-VARIANT_PIXELS = 1 << 21  # of variants; what they share is computed once for as many
 NEUTRAL = Method(name="gradient", reading="relevance", composite=GRADIENT)  # it leaves forward passes alone
 
 
@@ -230,43 +228,10 @@ class Flipping:
                         for vector in vectors[number]
                     ]
                     keep = torch.cat([torch.cat((mask, ~mask)) for mask in kept])  # [S * 2 * X, C]
-                    variants = _Variants(image=images[one.image], layer=layer, keep=keep, fill=fill[one.image])
-                    logits = self._logits(attributor, variants, one)
+                    decision = LookedAt(image=images[one.image], explained=one.explained, mask=one.mask)
+                    logits = AblatedLogits(attributor, layer, fill[one.image], decision)(keep)
                     curves[number, kind] = logits.reshape(len(kept), 2, len(counts)).numpy()
         return curves
-
-    def _logits(self, attributor: Attributor, variants: "_Variants", one: Drawn) -> torch.Tensor:
-        """Logits [V] of a target; variants that are the same are looked at once."""
-        task, image = self.subject.explainer.task, variants.image
-        distinct, place = torch.unique(variants.keep, dim=0, return_inverse=True)
-        size = min(len(distinct), max(1, VARIANT_PIXELS // image[0].numel()))
-
-        def read(keep: torch.Tensor) -> torch.Tensor:
-            output = ablated_outputs(attributor, image[None], variants.layer, keep, variants.fill[None])
-            return task.logits(output, [one.explained] * size, one.mask.expand(size, -1, -1)).double().cpu()
-
-        read_again, logits = Replayed(read), []
-        for keep in torch.split(distinct, size):
-            whole = torch.cat([keep, keep[-1:].expand(size - len(keep), -1)])  # a shape for all
-            logits.append(read_again(whole)[: len(keep)])
-        return torch.cat(logits)[place.cpu()]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Variants:
-    """One picture, seen with different channels of a layer.
-
-    Attributes:
-        image: [3, H, W].
-        layer: name.
-        keep: [V, C] bool, the channels that stay.
-        fill: what the others become, [C, h, w] or broadcast to it.
-    """
-
-    image: torch.Tensor
-    layer: str
-    keep: torch.Tensor
-    fill: torch.Tensor
 
 
 def _check_layers(layers: Sequence[str], attribution: Attribution) -> None:

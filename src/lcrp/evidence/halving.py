@@ -1,0 +1,115 @@
+"""Successive halving (Jamieson and Talwalkar 2016) by mean rank: many candidates on few decisions, few on many.
+
+Axes: N candidate, D decision, M measure.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lcrp.evidence.correlation import ranks
+
+Array = npt.NDArray[Any]
+
+LAST = 3  # candidates of the last rung, at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """So many candidates that are looked at on so many decisions, those of the rungs before included."""
+
+    num_candidates: int
+    num_decisions: int
+
+
+def rungs(num_candidates: int, num_decisions: int) -> tuple[Rung, ...]:
+    """Half of the candidates go on with twice the decisions, until three or less are left.
+
+    Args:
+        num_candidates: of the first rung.
+        num_decisions: of the last.
+    """
+    counts = [num_candidates]
+    while counts[-1] > LAST:
+        counts.append(counts[-1] // 2)
+    decisions = [max(1, num_decisions >> (len(counts) - 1 - place)) for place in range(len(counts))]
+    return tuple(Rung(num_candidates=a, num_decisions=b) for a, b in zip(counts, decisions, strict=True))
+
+
+def num_looks(plan: Sequence[Rung]) -> int:
+    """How often a candidate is looked at on a decision in all rungs."""
+    before, looks = 0, 0
+    for rung in plan:
+        looks += rung.num_candidates * (rung.num_decisions - before)
+        before = rung.num_decisions
+    return looks
+
+
+def mean_ranks(scores: Array) -> npt.NDArray[np.float64]:
+    """Rank of every candidate, from 1 for the best on, over decisions and measures, [N].
+
+    Args:
+        scores: [N, D, M], large where good; -inf where a candidate failed. What is NaN for one of them, which cannot be
+            told there, counts for none.
+    """
+    columns = scores.reshape(len(scores), -1)
+    known = columns[:, ~np.isnan(columns).any(axis=0)]
+    if not known.shape[1]:
+        return np.ones(len(scores))
+    found: npt.NDArray[np.float64] = np.stack([ranks(-column) for column in known.T], axis=1).mean(axis=1)
+    return found
+
+
+def survivors(candidates: Sequence[int], scores: Array, count: int) -> list[int]:
+    """The `count` candidates of the lowest mean rank, the best first; of equal ones that named first.
+
+    Args:
+        candidates: N numbers.
+        scores: [N, D, M] of these.
+        count: how many.
+    """
+    order = np.argsort(mean_ranks(scores), kind="stable")
+    return [candidates[place] for place in order.tolist()[:count]]
+
+
+class Halving:
+    """A search that asks for one score after the other, and is told each before it asks for the next.
+
+    Args:
+        plan: its rungs.
+
+    Attributes:
+        scores: what was told, [M] by candidate and decision.
+        order: candidates of the last rung that is done, the best first; all of them at the start.
+    """
+
+    def __init__(self, plan: Sequence[Rung]) -> None:
+        self._plan = plan
+        self.scores: dict[tuple[int, int], Array] = {}
+        self.order = list(range(plan[0].num_candidates))
+
+    def asked(self) -> Iterator[tuple[int, int]]:
+        """Pairs of a candidate and a decision, decision by decision."""
+        for rung in self._plan:
+            alive = self.order[: rung.num_candidates]
+            for decision in range(rung.num_decisions):
+                yield from ((one, decision) for one in alive if (one, decision) not in self.scores)
+            self.order = survivors(alive, self._table(alive, rung.num_decisions), len(alive))
+
+    def tell(self, candidate: int, decision: int, scores: Array) -> None:
+        """What a candidate scores on a decision, [M]."""
+        self.scores[candidate, decision] = scores
+
+    def num_decisions(self, candidate: int) -> int:
+        """On how many decisions a candidate was looked at."""
+        return sum(one == candidate for one, _ in self.scores)
+
+    def known(self, candidate: int) -> Array:
+        """What is known of a candidate, [D, M]."""
+        return np.array([self.scores[candidate, decision] for decision in range(self.num_decisions(candidate))])
+
+    def _table(self, candidates: Sequence[int], num_decisions: int) -> Array:
+        return np.array([self.known(one)[:num_decisions] for one in candidates])

@@ -1,0 +1,121 @@
+"""What is searched: the rule of linear maps by thirds of a network's depth, its start, and its attention."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lcrp.composites.closed_form import Rule
+from lcrp.composites.composites import epsilon_flat, epsilon_gamma_flat, epsilon_plus, epsilon_plus_flat, lrp
+from lcrp.composites.families import LINEAR_MAPS, Family
+from lcrp.composites.rules import Epsilon
+from lcrp.composites.settings import Attention
+from lcrp.composites.spec import CompositeSpec
+from lcrp.composites.table import RuleTable
+from lcrp.composites.tuned import tuned
+from lcrp.decisions.explainer import Explainer
+
+RULES = ("epsilon", "gamma 0.1", "gamma 0.25", "gamma 0.5", "gamma 1", "z_plus")
+FIRST = ("flat", None)
+NAME = "tuned"
+NAMED = {one.__name__: one for one in (epsilon_plus_flat, epsilon_gamma_flat, epsilon_flat, epsilon_plus)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """What of a network the space of candidates depends on.
+
+    Attributes:
+        thirds: names of the layers with linear maps, in the order in which they run, in three parts.
+        has_linear: whether there are others than convolutions.
+        has_attention: whether weights of attention are a softmax.
+    """
+
+    thirds: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+    has_linear: bool
+    has_attention: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A composite that may be chosen.
+
+    Attributes:
+        label: what it is, in few words.
+        composite: it.
+    """
+
+    label: str
+    composite: CompositeSpec
+
+
+def depth_of(explainer: Explainer, image: torch.Tensor) -> Depth:
+    """The linear maps of a network, in the order in which they run for a picture [3, H, W]."""
+    layers: dict[str, None] = {}
+    seen: set[Family] = set()
+
+    class Seen(RuleTable):
+        """The rules of epsilon, which note what they are asked for."""
+
+        def rule(self, family: Family, layer: str, *, is_first: bool = False) -> Rule | None:
+            seen.add(family)
+            if family in LINEAR_MAPS and layer:
+                layers[layer] = None
+            return RuleTable.rule(self, family, layer, is_first=is_first)
+
+    def build(network: nn.Module) -> RuleTable:  # noqa: ARG001
+        return Seen(families=lrp(Epsilon()).families)
+
+    with explainer.attributor((), composite=build) as attributor:
+        attributor.forward(image[None])
+    names = list(layers)
+    first, second = (round(len(names) * share / 3) for share in (1, 2))
+    return Depth(
+        thirds=(tuple(names[:first]), tuple(names[first:second]), tuple(names[second:])),
+        has_linear="linear" in seen,
+        has_attention={"softmax", "matrix_product"} <= seen,
+    )
+
+
+def candidates(default: CompositeSpec, depth: Depth, count: int, seed: int) -> list[Candidate]:
+    """The default, the other composites of L-CRP, and draws of all there are, `count` in all at most.
+
+    Args:
+        default: of the network.
+        depth: of the network.
+        count: of candidates; fewer ones are the first of these.
+        seed: of the draws.
+    """
+    named = [default, *(CompositeSpec(name=name, build=build) for name, build in NAMED.items() if name != default.name)]
+    found = [Candidate(label=one.title, composite=one) for one in named]
+    pool = list(_pool(depth))
+    order = np.random.default_rng(seed).permutation(len(pool))
+    return [*found, *(pool[place] for place in order.tolist())][:count]
+
+
+def _pool(depth: Depth) -> Iterator[Candidate]:
+    """All combinations that are none of the named composites."""
+    ways: tuple[Attention, ...] = ("cp", "attn") if depth.has_attention else ("cp",)
+    for words, first, attention in product(product(RULES, repeat=3), FIRST, ways):
+        is_named = (words[0], first) in _NAMED_RULES and len(set(words)) == 1 and attention == "cp"
+        if not is_named or depth.has_linear:
+            yield _candidate(words, first, attention, depth)
+
+
+_NAMED_RULES = (("z_plus", "flat"), ("gamma 0.25", "flat"), ("epsilon", "flat"), ("z_plus", None))
+
+
+def _candidate(words: Sequence[str], first: str | None, attention: Attention, depth: Depth) -> Candidate:
+    layers: dict[str, list[str]] = {}
+    for word, names in zip(words[1:], depth.thirds[1:], strict=True):
+        if word != words[0]:
+            layers.setdefault(word, []).extend(names)
+    settings: Mapping[str, Any] = {"rule": words[0], "layers": layers, "first": first, "attention": attention}
+    label = words[0] if len(set(words)) == 1 else " / ".join(words)
+    label += ", flat first" if first else ""
+    label += f", {attention}" if attention != "cp" else ""
+    return Candidate(label=label, composite=CompositeSpec(name=NAME, build=tuned, settings=settings))

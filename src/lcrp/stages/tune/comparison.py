@@ -1,0 +1,169 @@
+"""What a search and its confirmation tell: tables, whether the winner is kept, a verdict in words.
+
+Axes: S method, D decision, M measure.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lcrp.evidence.confirming import differences, is_better, rank_gain
+from lcrp.evidence.halving import Halving, mean_ranks
+from lcrp.evidence.intervals import Interval, mean_interval
+from lcrp.stages.tune.candidates import Candidate
+from lcrp.stages.tune.measures import MEASURES
+from lcrp.values.evidence import Table
+
+Array = npt.NDArray[Any]
+
+DEFAULT = 0  # number of the candidate
+COMPARED = ("gradient", "gradcam", "random")  # what a composite has to be ahead of
+WORDS = {
+    "channels": "in flipping and inserting concepts",
+    "pixels": "in deleting and inserting pixels",
+    "agreement": "in agreement with single concepts taken away",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """Methods on decisions that did not choose among them.
+
+    Attributes:
+        names: S of the methods: the winner of the search; the default, unless it is the winner; what both are compared
+            with.
+        default: number of the default.
+        scores: [S, D, M], large where good; -inf where a method failed.
+        images: [D] picture of every decision.
+    """
+
+    names: Sequence[str]
+    default: int
+    scores: Array
+    images: Array
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the winner is better than the default."""
+        return self.default != 0 and is_better(self.scores[0], self.scores[self.default], self.images)
+
+    @property
+    def chosen(self) -> int:
+        """Number of the method that is chosen."""
+        return 0 if self.is_kept else self.default
+
+    def leads(self, of: int, over: int) -> list[Interval]:
+        """How far one method is ahead of another one, by every measure."""
+        return differences(self.scores[of], self.scores[over], self.images)
+
+    def table(self) -> Table:
+        """`confirmation`: a row per method and measure: its mean, and how far the chosen method is ahead of it.
+
+        `rank_lead` is how much more often the chosen one is ahead than behind, over all measures, from -1 to 1.
+        """
+        rows = []
+        for number, name in enumerate(self.names):
+            finite = np.where(np.isfinite(self.scores[number]), self.scores[number], np.nan)
+            gain = rank_gain(self.scores[self.chosen], self.scores[number], self.images)
+            leads = self.leads(self.chosen, number)
+            for place, measure in enumerate(MEASURES):
+                mean = mean_interval(finite[:, place], self.images)
+                ends = [one for each in (mean, leads[place], gain) for one in (each.value, each.low, each.high)]
+                known = int((~np.isnan(finite[:, place])).sum())
+                rows.append((name, number == self.chosen, measure, *ends, known))
+        names = ("mean", "lead", "rank_lead")
+        columns = [part for name in names for part in (name, f"{name}_low", f"{name}_high")]
+        return _table("confirmation", ("method", "is_chosen", "measure", *columns, "decisions"), rows)
+
+    @property
+    def headline(self) -> str:
+        """What is chosen, in few words."""
+        name = self.names[self.chosen]
+        return f"'{name}' is more faithful than the default" if self.is_kept else f"The default '{name}' stays"
+
+    def sentences(self) -> list[str]:
+        """What is chosen, why, and what it is ahead of and behind."""
+        winner, default, count = self.names[0], self.names[self.default], len(self.images)
+        decisions = f"{count} decisions in {len(np.unique(self.images))} other pictures"
+        if self.is_kept:
+            first = f"chosen is '{winner}': on {decisions} it is ahead of the default '{default}' by "
+            told = [first + self._told(0, self.default)]
+        elif self.default == 0:
+            told = [f"no candidate was better than the default '{default}' in the search: it stays"]
+        else:
+            leads = self._told(0, self.default)
+            told = [
+                f"the default '{default}' stays: on {decisions} the winner of the search, '{winner}', is not better "
+                f"by its intervals: {leads}"
+            ]
+        others = [number for number, name in enumerate(self.names) if name in COMPARED]
+        return [*told, *(f"'{self.names[self.chosen]}' {self._beside(number)}" for number in others)]
+
+    def _told(self, of: int, over: int) -> str:
+        pairs = zip(MEASURES, self.leads(of, over), strict=True)
+        return ", ".join(f"{_number(lead)} {WORDS[measure]}" for measure, lead in pairs)
+
+    def _beside(self, other: int) -> str:
+        """Where the chosen method is ahead of another, and where behind."""
+        leads = dict(zip(MEASURES, self.leads(self.chosen, other), strict=True))
+        parts = {
+            "ahead of": [name for name, lead in leads.items() if lead.low > 0],
+            "behind": [name for name, lead in leads.items() if lead.high < 0],
+            "not told apart from": [name for name, lead in leads.items() if not (lead.low > 0 or lead.high < 0)],
+        }
+        told = [
+            f"{words} {self.names[other]} by " + ", ".join(f"{_number(leads[name])} {WORDS[name]}" for name in names)
+            for words, names in parts.items()
+            if names
+        ]
+        return "is " + "; ".join(told)
+
+
+def _number(lead: Interval) -> str:
+    return f"{lead.value:+.3f} ({lead.low:+.3f} to {lead.high:+.3f})" if not math.isnan(lead.low) else str(lead)
+
+
+def candidates_table(search: Halving, candidates: Sequence[Candidate]) -> Table:
+    """`candidates`: a row per candidate, the best first: on how many decisions, and its mean scores on these.
+
+    `rank` is the mean rank among the candidates of the last rung that it reached, on the decisions of that rung; a lead
+    is how far it is ahead of the default on decisions on which both were looked at.
+    """
+    rows = []
+    for number, rank in ranked(search):
+        own, other = (search.known(one) for one in (number, DEFAULT))
+        count = min(len(own), len(other))
+        leads = _means(own[:count]) - _means(other[:count])
+        failures = int(np.isneginf(own).any(axis=1).sum())
+        rows.append((candidates[number].label, rank, len(own), *_means(own).tolist(), *leads.tolist(), failures))
+    leads_of = [f"{measure}_lead" for measure in MEASURES]
+    return _table("candidates", ("candidate", "rank", "decisions", *MEASURES, *leads_of, "failures"), rows)
+
+
+def _means(scores: Array) -> Array:
+    """Mean of [D, M] by measure over what is known, [M]."""
+    known = np.isfinite(scores)
+    count, total = known.sum(axis=0), np.where(known, scores, 0.0).sum(axis=0)
+    found: Array = np.divide(total, count, out=np.full(scores.shape[1], np.nan), where=count > 0)
+    return found
+
+
+def ranked(search: Halving) -> list[tuple[int, float]]:
+    """Candidates and their mean ranks: those of the last rung first, then by the rung that they reached."""
+    known = sorted({one for one, _ in search.scores})
+    found = []
+    for number in known:
+        count = search.num_decisions(number)
+        rivals = [one for one in known if search.num_decisions(one) >= count]
+        scores = np.array([search.known(one)[:count] for one in rivals])
+        found.append((number, float(mean_ranks(scores)[rivals.index(number)])))
+    last = {number: place for place, number in enumerate(search.order)}
+    return sorted(found, key=lambda one: (last.get(one[0], len(known)), -search.num_decisions(one[0]), one[1]))
+
+
+def _table(name: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    return Table(name=name, columns=dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))

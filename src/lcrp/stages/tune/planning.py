@@ -1,0 +1,70 @@
+"""How much of a search, and of its confirmation, fits into the time."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lcrp.evidence.halving import Rung, num_looks, rungs
+from lcrp.stages.tune.measures import Steps
+from lcrp.stages.tune.settings import TuneSettings
+
+SEARCH, CONFIRMATION = Steps(channels=6, pixels=5), Steps(channels=15, pixels=20)
+COUNTS = (24, 12, 6, 3)  # candidates of the first rung
+SHARE = 0.4  # of the time, for the search
+LEAST = 4  # decisions that are confirmed on, whatever the time
+TRIED = 3  # candidates whose time is taken first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is done.
+
+    Attributes:
+        rungs: of the search.
+        num_confirmed: decisions on which the winner is compared.
+    """
+
+    rungs: tuple[Rung, ...]
+    num_confirmed: int
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The plan as it is kept, so that interrupted work goes on with it."""
+        pairs = [(rung.num_candidates, rung.num_decisions) for rung in self.rungs]
+        return {"rungs": np.array(pairs), "num_confirmed": np.array([self.num_confirmed])}
+
+    @classmethod
+    def of(cls, arrays: dict[str, npt.NDArray[Any]]) -> "Plan":
+        """From what is kept."""
+        found = tuple(Rung(num_candidates=a, num_decisions=b) for a, b in arrays["rungs"].tolist())
+        return cls(rungs=found, num_confirmed=int(arrays["num_confirmed"][0]))
+
+
+def planned(
+    settings: TuneSettings, shared: float, own: npt.NDArray[np.float64], available: tuple[int, int], num_methods: int
+) -> Plan:
+    """The broadest search, and as many confirmed decisions, as fit into the time.
+
+    Args:
+        settings: with the time.
+        shared: seconds of a decision that all candidates share.
+        own: [3] seconds of a candidate's attribution, channels and pixels on one decision of the search.
+        available: decisions there are for the search, and for the confirmation.
+        num_methods: that are confirmed.
+    """
+    num_targets, num_confirmed = available
+    choices = [rungs(count, num) for count in COUNTS for num in (num_targets, num_targets // 2) if num > 1]
+    if settings.minutes is None:
+        return Plan(rungs=choices[0], num_confirmed=num_confirmed)
+    seconds = 60 * settings.minutes
+    fitting = (one for one in choices if _cost(one, shared, float(own.sum())) <= SHARE * seconds)
+    chosen = next(fitting, choices[-1])
+    ratios = (1.0, CONFIRMATION.channels / SEARCH.channels, (CONFIRMATION.pixels - 1) / (SEARCH.pixels - 1))
+    each = shared + num_methods * float(own @ ratios)
+    count = min(num_confirmed, max(LEAST, int((1 - SHARE) * seconds / each)))
+    return Plan(rungs=chosen, num_confirmed=count)
+
+
+def _cost(plan: tuple[Rung, ...], shared: float, own: float) -> float:
+    return plan[-1].num_decisions * shared + num_looks(plan) * own

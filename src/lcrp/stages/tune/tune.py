@@ -1,0 +1,230 @@
+"""stage=tune: the composite that is most faithful to a network, chosen on few decisions and proved on others."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lcrp import __version__
+from lcrp.attribution.methods import Method
+from lcrp.composites.spec import GRADIENT
+from lcrp.decisions.auto import layers_of
+from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes
+from lcrp.errors import TargetError
+from lcrp.evidence.halving import Halving, num_looks
+from lcrp.figures.tuning import draw_tuning
+from lcrp.runs.run import Run
+from lcrp.stages.evaluate.evaluate import spread
+from lcrp.stages.evaluate.flipping import NEUTRAL, Flipping
+from lcrp.stages.evaluate.settings import EvaluateSettings
+from lcrp.stages.settled import settled
+from lcrp.stages.tune.candidates import NAMED, Candidate, candidates, depth_of
+from lcrp.stages.tune.comparison import COMPARED, Confirmation, candidates_table
+from lcrp.stages.tune.looks import Asked, Looks
+from lcrp.stages.tune.measures import Decision, measures
+from lcrp.stages.tune.planning import CONFIRMATION, COUNTS, SEARCH, TRIED, Plan, planned
+from lcrp.stages.tune.settings import TuneSettings
+from lcrp.storage.evidence import write_evidence
+from lcrp.storage.tuned import FILE, Tuned, network_hash, write_tuned
+from lcrp.storage.units import Units
+from lcrp.values.evidence import Table
+
+log = logging.getLogger(__name__)
+
+EVIDENCE_FILE, FIGURE_FILE = "tune.h5", "tune.png"
+UNIT_VERSION = 1  # raised when kept results hold something else
+
+
+def tune(subject: Subject, statistics: StatisticsSettings, settings: TuneSettings, run: Run) -> list[Path]:
+    """Choose the composite for a network by evidence.
+
+    Args:
+        subject: network and dataset; its composite is the default, which stays unless another one is better.
+        statistics: which targets and layers; `batch_size` and `num_samples` count too.
+        settings: how much is looked at.
+        run: where files go.
+
+    Returns:
+        tuned.yaml, the numbers as HDF5 and CSV, and the figure.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came; what was found so far is kept, and the same call goes on from there.
+        TargetError: the model decides too little in these pictures.
+        ConfigError: annotated targets are asked for, and the classes of model and dataset differ.
+    """
+    if statistics.targets == "annotated":
+        check_classes(subject)
+    subject = settled(subject, statistics, run, statistics.layers)
+    layers, decisions = _decisions(subject, statistics, settings)
+    identity = {
+        **subject.identity,
+        "layers": layers,
+        "targets": statistics.targets,
+        "batch_size": statistics.batch_size,
+        "num_samples": statistics.num_samples,
+        "seed": settings.seed,
+    }
+    name = f"tune_{subject.explainer.name}_{subject.dataset_name or subject.dataset.name}"
+    units = Units(run.output_root, name, identity, version=UNIT_VERSION)
+    num_search = min(settings.num_targets, len(decisions) // 2)
+    depth = depth_of(subject.explainer, subject.dataset[decisions[0].sample].image)
+    pool = candidates(subject.explainer.composite, depth, COUNTS[0], settings.seed)
+    with Looks(subject, units, layers, decisions, settings.seed) as looks:
+        plan = _plan(looks, pool, settings, (num_search, len(decisions) - num_search))
+        search = _search(looks, pool, plan, run)
+        first = num_search
+        confirmation = _confirmation(looks, pool, search.order[0], range(first, first + plan.num_confirmed), run)
+    told = confirmation.sentences()
+    for line in told:
+        log.info("%s", line)
+    tables = [
+        candidates_table(search, pool),
+        confirmation.table(),
+        Table(name="verdict", columns={"verdict": told}),
+    ]
+    title = f"{subject.explainer.name} on {subject.dataset.name}"
+    tuned = _tuned(subject, pool[search.order[0]], confirmation, tables, settings)
+    write_tuned(run.folder / FILE, tuned)
+    files = write_evidence(run.folder / EVIDENCE_FILE, tables, title=title, settings=identity)
+    draw_tuning(run.folder / FIGURE_FILE, *tables[:2], verdict=confirmation.headline, title=title)
+    log.info("use it: composite=tuned composite.file=%s", run.folder / FILE)
+    return [run.folder / FILE, *files, run.folder / FIGURE_FILE]
+
+
+def _decisions(
+    subject: Subject, statistics: StatisticsSettings, settings: TuneSettings
+) -> tuple[list[str], list[Decision]]:
+    """Layers that lead to decisions, and decisions for search and confirmation, one per picture, in random order.
+
+    Raises:
+        TargetError: there are not two of each.
+    """
+    drawing = EvaluateSettings(
+        methods=(NEUTRAL,),
+        num_targets=settings.num_targets,
+        num_layers=settings.num_layers,
+        num_steps=1,
+        ablations=("zero",),
+        seed=settings.seed,
+    )
+    every = layers_of(subject.explainer, statistics.layers)
+    flipping = Flipping(subject, statistics, drawing, every)
+    layers = spread(flipping.leading(), settings.num_layers)
+    wanted, found = settings.num_targets + settings.num_confirmed, list[Decision]()
+    for number in range(flipping.num_chunks):
+        _, drawn = flipping.chunk(number)
+        found += [
+            Decision(sample=one.explained.target.sample, explained=one.explained, mask=one.mask.cpu()) for one in drawn
+        ]
+        if len(found) >= wanted:
+            break
+    if len(found) < 4 or not layers:
+        raise TargetError(
+            f"{subject.explainer.name} decides {len(found)} times in {subject.dataset.name}, one per picture: too "
+            "little to choose a composite on some and to prove it on others; give more pictures, or other targets",
+            mend="Set statistics.targets=predicted, or a larger dataset.",
+        )
+    if len(found) < wanted:
+        log.info("%d decisions instead of %d: these pictures hold no more", len(found), wanted)
+    return layers, found[:wanted]
+
+
+def _plan(looks: Looks, pool: Sequence[Candidate], settings: TuneSettings, available: tuple[int, int]) -> Plan:
+    """What fits into the time, by the time of the first candidates; once made, it is kept to."""
+    asked = [_asked(pool[number], 0) for number in range(TRIED)]
+    found = [arrays for _, arrays in looks.found(asked)]
+    own = np.median([arrays["seconds"] for arrays in found], axis=0)
+    shared = float(found[0]["shared_seconds"][0])
+    name = f"plan_{settings.minutes}_{available[0]}_{available[1]}".replace(".", "-")
+    num_methods = 2 + len(COMPARED)
+    plan = Plan.of(looks.kept(name, lambda _: planned(settings, shared, own, available, num_methods).arrays()))
+    first, last = plan.rungs[0], plan.rungs[-1]
+    log.info(
+        "search: %d candidates on %d, the last %d on %d decisions; confirmation: %d other decisions",
+        *(first.num_candidates, first.num_decisions, last.num_candidates, last.num_decisions, plan.num_confirmed),
+    )
+    if plan.num_confirmed < available[1]:
+        log.info(
+            "more decisions (%d) were asked for, which take longer than minutes=%s", available[1], settings.minutes
+        )
+    return plan
+
+
+def _search(looks: Looks, pool: Sequence[Candidate], plan: Plan, run: Run) -> Halving:
+    """Successive halving of the candidates."""
+    search = Halving(plan.rungs)
+    pairs: list[tuple[int, int]] = []
+
+    def asked() -> Iterator[Asked]:
+        for candidate, decision in search.asked():
+            pairs[:] = [(candidate, decision)]
+            yield _asked(pool[candidate], decision)
+
+    with run.progress(num_looks(plan.rungs), "search", "looks") as progress:
+        for _, arrays in looks.found(asked()):
+            search.tell(*pairs[0], measures(arrays))
+            progress.advance()
+    return search
+
+
+def _confirmation(
+    looks: Looks, pool: Sequence[Candidate], winner: int, decisions: Sequence[int], run: Run
+) -> Confirmation:
+    """The winner, the default and what both are compared with, on decisions that chose none of them."""
+    chosen = [pool[number] for number in dict.fromkeys((winner, 0))]
+    methods = [*map(_method, chosen), *map(_compared, COMPARED)]
+    names = [*(one.label for one in chosen), *COMPARED]
+    own = [number for number, name in enumerate(names) if names.index(name) == number]  # the default may be gradient
+    methods, names = [methods[number] for number in own], [names[number] for number in own]
+    asked = [Asked(decision=one, method=method, steps=CONFIRMATION) for one in decisions for method in methods]
+    with run.progress(len(asked), "confirmation", "looks") as progress:
+        found = []
+        for _, arrays in looks.found(asked):
+            found.append(measures(arrays))
+            progress.advance()
+    scores = np.array(found).reshape(len(decisions), len(methods), -1).transpose(1, 0, 2)
+    return Confirmation(names=names, default=len(chosen) - 1, scores=scores, images=np.array(decisions))
+
+
+def _asked(candidate: Candidate, decision: int) -> Asked:
+    return Asked(decision=decision, method=_method(candidate), steps=SEARCH)
+
+
+def _method(candidate: Candidate) -> Method:
+    return Method(name=candidate.label, reading="relevance", composite=candidate.composite)
+
+
+def _compared(name: str) -> Method:
+    reading = "relevance" if name == "gradient" else name
+    return Method(name=name, reading=reading, composite=GRADIENT)  # type: ignore[arg-type]
+
+
+def _tuned(
+    subject: Subject, winner: Candidate, confirmation: Confirmation, tables: Sequence[Table], settings: TuneSettings
+) -> Tuned:
+    """What the file says."""
+    explainer = subject.explainer
+    chosen = winner.composite if confirmation.is_kept else explainer.composite
+    is_known = chosen.name == "tuned" or chosen.build is NAMED.get(chosen.name)
+    rows = [dict(zip(tables[1].columns, row, strict=True)) for row in tables[1].rows()]
+    evidence = {
+        "verdict": confirmation.sentences()[0],
+        "default": explainer.composite.title,
+        "search": {"candidates": len(list(tables[0].rows())), "decisions": max(tables[0].columns["decisions"])},
+        "confirmation": [{name: _plain(value) for name, value in row.items()} for row in rows],
+        "dataset": subject.dataset.name,
+        "seed": settings.seed,
+        "lcrp": __version__,
+    }
+    return Tuned(
+        composite=chosen.name if is_known else None,
+        settings=dict(chosen.settings) if is_known else {},
+        network_name=explainer.name,
+        network=network_hash(explainer.identity()["model"]),  # type: ignore[arg-type]
+        evidence=evidence,
+    )
+
+
+def _plain(value: object) -> object:
+    return round(value, 5) if isinstance(value, float) else value
