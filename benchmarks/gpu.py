@@ -1,11 +1,12 @@
 """What a GPU gives: networks at their published sizes in float32, tf32 and bfloat16: `make bench-gpu`.
 
 Told are images per second of a dataset pass (chunks, their detections and masks, all targets, all rankings) with
-batches doubled until the memory ends, seconds of a decision with its concepts and reference samples, and the peak of
-the memory that torch allocates. Weights are random. So that decisions exist all the same, the confidence from which
-detectors detect is that of the first picture's 300th box (more boxes, where some are equal); of the targets, detections
-or classes, three per image are explained. Pictures are a few embedded ones, stretched to the input and repeated. It
-ends when the time is over, and says what it left out.
+batches of 8 and then four times as many until the memory ends; how much of that time the plain network takes for two
+forward passes and three gradients of the same batch, as much as three targets need at least; seconds of a decision with
+its concepts and reference samples; and the peak of the memory that torch allocates. Weights are random. So that
+decisions exist all the same, the confidence from which detectors detect is that of the first picture's 300th box (more
+boxes, where some are equal); of the targets, detections or classes, three per image are explained. Pictures are a few
+embedded ones, stretched to the input and repeated. It ends when the time is over, and says what it left out.
 """
 
 import argparse
@@ -42,7 +43,9 @@ from timing import Report, timed
 PRECISIONS = ("float32", "tf32", "bfloat16")
 TARGETS, CANDIDATES, DRAWN = 3, 300, 8  # explained per image; boxes before NMS; pictures
 BELOW = 1 - 1e-6  # of a confidence: the box that has it is kept
-TURNS = 5  # of a measurement, unless its time is over
+TURNS = 3  # of a measurement, unless its time is over
+FIRST, TIMES = 8, 4  # batch, and how many times as many the next one has
+SHARES = {"glocal": 4, "render": 1}  # of the time
 QUICK_SCALE, QUICK_BATCH, QUICK_REFERENCES = 0.25, 2, 1
 GIB = 1 << 30
 
@@ -83,17 +86,18 @@ class Setting:
 
 
 class Clock:
-    """The time that is left, shared evenly by what is still to be measured."""
+    """The time that is left, shared by what is still to be measured."""
 
-    def __init__(self, seconds: float, num_cells: int) -> None:
+    def __init__(self, seconds: float, num_rows: int) -> None:
         self._end = time.monotonic() + seconds
-        self._num_cells = num_cells
+        self._num_shares = num_rows * sum(SHARES.values())
 
-    def next_end(self) -> float:
+    def next_end(self, what: str) -> float:
         """When the next measurement is to end."""
-        share = (self._end - time.monotonic()) / self._num_cells
-        self._num_cells -= 1
-        return time.monotonic() + share
+        left = self._end - time.monotonic()
+        ends = time.monotonic() + left * SHARES[what] / self._num_shares
+        self._num_shares -= SHARES[what]
+        return ends
 
 
 def main() -> None:
@@ -109,7 +113,7 @@ def main() -> None:
     device = torch.device(options.device)
     wanted = options.precisions or (PRECISIONS[:1] if options.quick else PRECISIONS)
     precisions = [one for one in wanted if one != "tf32" or device.type == "cuda"]
-    clock = Clock(60 * options.minutes - 10, 2 * len(options.models) * len(precisions))  # 10 s to build and to end
+    clock = Clock(60 * options.minutes - 10, len(options.models) * len(precisions))  # 10 s to build and to end
     report: Report = {
         "machine": {**machine(), "device": device_name(device), "cuda": torch.version.cuda},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -137,7 +141,7 @@ def measured(name: str, precision: str, device: torch.device, clock: Clock, *, i
     try:
         found: Report = {"model": name, "input": list(one.size), "precision": precision}
         for what, measure in (("glocal", dataset_pass), ("render", render)):
-            end = clock.next_end()
+            end = clock.next_end(what)
             found[what] = measure(setting, end) if end > time.monotonic() else {"ended": "no time was left"}
             release(device)
         return found
@@ -146,29 +150,51 @@ def measured(name: str, precision: str, device: torch.device, clock: Clock, *, i
 
 
 def dataset_pass(setting: Setting, end: float) -> Report:
-    """Images per second of a dataset pass, with batches doubled until memory or time end."""
+    """Images per second of a dataset pass, with larger batches until memory or time end."""
     batches: list[Report] = []
-    ended, size, last = "", 1, 0.0
+    ended, last, task = "", 0.0, task_with_decisions(setting)
+    size, times = (QUICK_BATCH, 1) if setting.is_quick else (FIRST, TIMES)
     while not ended:
-        if time.monotonic() + 4 * last > end:  # twice as many pictures, once to warm up
+        if time.monotonic() + 2 * times * last > end:  # once to warm up
             ended = f"no time for {size}"
-        elif setting.is_quick and size > QUICK_BATCH:
-            ended = "quick"
         else:
             try:
-                batches.append(chunk_speed(setting, size, end))
+                batches.append(chunk_speed(setting, task, size, end))
                 last = float(batches[-1]["seconds"])  # type: ignore[arg-type]
-                size *= 2
+                size *= times
+                if times < TIMES:
+                    ended = "quick" if setting.is_quick else f"memory ends at {size}"
             except torch.OutOfMemoryError:
-                ended = f"memory ends at {size}"
+                if times < TIMES or not batches:
+                    ended = f"memory ends at {size}"
+                size, times = size // 2, TIMES // 2  # half as many may fit
             release(setting.device)
     return {"batches": batches, "ended": ended}
 
 
-def chunk_speed(setting: Setting, size: int, end: float) -> Report:
+def plain_seconds(setting: Setting, images: torch.Tensor, end: float) -> float | None:
+    """Seconds of two forward passes and three gradients of the network as it is; None where the memory ends."""
+    network = setting.one.network
+    dtype = next(network.parameters()).dtype
+
+    def run() -> None:
+        x = images.to(dtype).requires_grad_()
+        with torch.no_grad():
+            network(x)
+        output = network(x)
+        logits = output.class_logits if isinstance(output, DetectorOutput) else output
+        for turn in range(TARGETS):
+            torch.autograd.grad(logits, x, torch.ones_like(logits), retain_graph=turn + 1 < TARGETS)
+
+    try:
+        return repeated(setting, run, end)[0]
+    except torch.OutOfMemoryError:
+        return None
+
+
+def chunk_speed(setting: Setting, task: DetectionTask | SegmentationTask, size: int, end: float) -> Report:
     """A pass in chunks of so many images."""
     images, counts = setting.batch(size), []
-    task = task_with_decisions(setting)
     with setting.attributor(layer_names(setting.one.network), task) as attributor:
         accumulator: StatisticsAccumulator | None = None
         first = 0
@@ -183,8 +209,11 @@ def chunk_speed(setting: Setting, size: int, end: float) -> Report:
             first += size
 
         seconds, peak = repeated(setting, chunk, end)
+    release(setting.device)
+    plain = plain_seconds(setting, images, end)
     return {
         "batch": size,
+        "plain seconds": plain,
         "images per second": size / seconds,
         "seconds": seconds,
         "peak bytes": peak,
@@ -270,7 +299,7 @@ def table(report: Report, rows: Sequence[Report]) -> str:
     found = report["machine"]
     assert isinstance(found, dict)
     quick = " Only tried, on narrow networks and small inputs: these numbers say nothing." if report["quick"] else ""
-    heads = ("network", "input", "precision", "images/s", "batch", "GiB", "ended", "render, s", "GiB")
+    heads = ("network", "input", "precision", "images/s", "plain", "batch", "GiB", "ended", "render, s", "GiB")
     lines = [
         f"{found['device']}, torch {found['torch']}, {report['date']}.{quick} {report['how']}",
         "",
@@ -288,7 +317,11 @@ def cells(row: Report) -> str:
     assert isinstance(drawn, dict)
     assert isinstance(size, list)
     best = max(glocal.get("batches", ()), key=lambda one: one["images per second"], default=None)
-    speed = (f"{best['images per second']:.1f}", str(best["batch"]), gib(best["peak bytes"])) if best else ("", "", "")
+    speed = ("", "", "", "")
+    if best:
+        plain = best["plain seconds"]
+        share = "" if plain is None else f"{plain / best['seconds']:.0%}"
+        speed = (f"{best['images per second']:.1f}", share, str(best["batch"]), gib(best["peak bytes"]))
     seconds = f"{drawn['seconds']:.2f}" if "seconds" in drawn else drawn["ended"]
     values = (row["model"], "x".join(map(str, size)), row["precision"], *speed, glocal["ended"], seconds)
     return f"| {' | '.join(map(str, values))} | {gib(drawn.get('peak bytes'))} |"

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +15,16 @@ from lcrp.attribution.concepts import relevance_scores
 from lcrp.attribution.methods import Method
 from lcrp.composites.composites import epsilon_plus_flat
 from lcrp.config.build import build_subject, set_precision
-from lcrp.config.compose import composed
+from lcrp.config.commands import Command
+from lcrp.config.compose import composed, composition
+from lcrp.config.jobs import build_job
+from lcrp.decisions.rounds import chunk_of, explained_chunk
 from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.ranking.accumulator import StatisticsAccumulator
+from lcrp.runs.run import Run
 from lcrp.stages.evaluate.flipping import Flipping
 from lcrp.stages.evaluate.settings import EvaluateSettings
+from lcrp.values import devices
 
 pytestmark = [
     pytest.mark.gpu,
@@ -47,10 +56,15 @@ def attributions(built: Subject, targets=None):
     return found
 
 
+@cache
+def of_the_cpu(model):
+    return attributions(subject(Path(), f"model={model}"))
+
+
 @pytest.mark.parametrize("precision", DEVIATION)
 @pytest.mark.parametrize("model", MODELS)
 def test_relevance_is_that_of_the_cpu(tmp_path, model, precision):
-    exact = attributions(subject(tmp_path, f"model={model}"))
+    exact = of_the_cpu(model)
     assert exact
     set_precision(precision)
     try:
@@ -93,6 +107,46 @@ def test_a_pass_gives_the_same_bits_twice(tmp_path):
         assert torch.equal(scores, scored)
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_a_chunk_waits_where_it_is_meant_alone(tmp_path, model, monkeypatch):
+    """Every other wait is an error: decisions, rounds and rankings of a second chunk, when all weights are made."""
+    fetch, meant = devices.fetched, []
+
+    def fetched(*tensors):
+        before = torch.cuda.get_sync_debug_mode()
+        torch.cuda.set_sync_debug_mode("default")
+        try:
+            meant.append(len(tensors))
+            return fetch(*tensors)
+        finally:
+            torch.cuda.set_sync_debug_mode(before)
+
+    monkeypatch.setattr(devices, "fetched", fetched)
+    built = subject(tmp_path, f"model={model}", "device=cuda")
+    explainer, samples = built.explainer, [built.dataset[index] for index in range(4)]
+    images = torch.stack([sample.image for sample in samples]).to(explainer.device)
+    accumulator = None
+    with explainer.attributor([explainer.layer]) as attributor:
+        for mode in ("default", "error"):
+            chunk = chunk_of(attributor, images)
+            torch.cuda.synchronize()
+            meant.clear()
+            torch.cuda.set_sync_debug_mode(mode)
+            try:
+                predictions = explainer.task.predictions(chunk.trace.output)
+                pairs = zip(predictions, samples, strict=True)
+                queues = [explainer.task.predicted_targets(*pair)[0][:3] for pair in pairs]
+                accumulator = accumulator or StatisticsAccumulator(chunk.activations.shapes, device=images.device)
+                scores = explained_chunk(attributor, chunk, queues, accumulator.least_relevance, looked_at="all")
+                targets = [one.target for one in scores.explained]
+                accumulator.update(targets, scores.relevance, chunk.activations.scores, scores.images)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+            count, samples = len(meant), [replace(sample, index=sample.index + 4) for sample in samples]
+    assert len(scores.ledgers) == len(targets) > 4
+    assert count <= 9  # decisions, scores, and of every forward pass its ledgers, weights and signs
+
+
 STAGES = {  # brief settings of everything that computes on the device
     "glocal": (),
     "render": ("stage.samples=[3]", "stage.n_references=3"),
@@ -102,12 +156,23 @@ STAGES = {  # brief settings of everything that computes on the device
 }
 
 
-@pytest.mark.parametrize("precision", DEVIATION)
-@pytest.mark.parametrize("model", ["yolov6", "unet"])
-def test_every_stage_runs_at_every_precision(tmp_path, model, precision):
+@pytest.mark.parametrize(("model", "precision"), [("yolov6", "tf32"), ("yolov6", "bfloat16"), ("unet", "bfloat16")])
+def test_every_stage_runs_at_other_precisions(tmp_path, model, precision):
     shared = (f"model={model}", "device=cuda", f"precision={precision}", "statistics.num_samples=12")
-    for stage, brief in STAGES.items():
-        command = [sys.executable, "-m", "lcrp", f"stage={stage}", *shared, *brief]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{stage}: {done.stderr}"
+    run = Run(folder=tmp_path, output_root=tmp_path / "outputs")
+    try:
+        for stage, brief in STAGES.items():
+            config = composed((f"stage={stage}", *shared, *brief))
+            with composition():
+                job = build_job(config, tmp_path, Command(program=("lcrp",)))
+            job.stage(run)
+    finally:
+        set_precision("float32")
     assert list(tmp_path.rglob("*.png"))
+
+
+def test_a_command_runs_on_the_device(tmp_path):
+    command = [sys.executable, "-m", "lcrp", "device=cuda", "statistics.num_samples=12"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.rglob("*.h5"))

@@ -50,8 +50,9 @@ def explained_mask(prediction: ClassMap, target: Target, key: str, part: Box | N
 
 def area_and_seed(prediction: ClassMap, class_id: int, kind: Seed) -> tuple[int, float]:
     """Pixels of a class, and the sum of its seed before it is normalised."""
-    if prediction.tally is not None:
-        return int(prediction.tally.area[class_id]), float(prediction.tally.seed[class_id])
+    tally = prediction.tally
+    if tally is not None and tally.kind == kind:
+        return int(tally.area[class_id]), float(tally.seed[class_id])
     area = int(prediction.mask(class_id).sum())
     return area, float(seed_values(prediction, class_id, kind).sum()) if area else 0.0
 
@@ -64,10 +65,11 @@ def tallied(maps: Sequence[ClassMap], kind: Seed) -> list[ClassMap]:
         kind: of the seed.
     """
     tables = devices.fetched(*(_table(one, kind) for one in maps))
-    return [
-        replace(one, tally=ClassTally(area=table[0].long(), score=table[1], confidence=table[2], seed=table[3]))
-        for one, table in zip(maps, tables, strict=True)
+    tallies = [
+        ClassTally(area=area.long(), score=score, confidence=confidence, seed=seed, kind=kind)
+        for area, score, confidence, seed in tables
     ]
+    return [replace(one, tally=tally) for one, tally in zip(maps, tallies, strict=True)]
 
 
 def _table(prediction: ClassMap, kind: Seed) -> torch.Tensor:
@@ -75,8 +77,8 @@ def _table(prediction: ClassMap, kind: Seed) -> torch.Tensor:
     first, logits, probabilities = prediction.has_bare_background, prediction.logits, prediction.probabilities()
     masks = prediction.masks()  # [K, H, W]
     area = masks.sum(dim=(1, 2), dtype=torch.float64)
-    confidence = probabilities.where(masks, 0).sum(dim=(1, 2), dtype=torch.float64) / area
-    score = logits.where(masks[first:], 0).sum(dim=(1, 2), dtype=torch.float64) / area[first:]
+    confidence = probabilities.masked_fill(~masks, 0).sum(dim=(1, 2), dtype=torch.float64) / area
+    score = logits.masked_fill(~masks[first:], 0).sum(dim=(1, 2), dtype=torch.float64) / area[first:]
     seed = (_values(logits, probabilities[first:], kind) * masks[first:]).sum(dim=(1, 2), dtype=torch.float64)
     nothing = score.new_full((int(first),), torch.nan)
     return torch.stack([area, torch.cat([nothing, score]), confidence, torch.cat([nothing, seed])])

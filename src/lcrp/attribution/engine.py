@@ -236,7 +236,8 @@ class Attributor:
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
         """Images [B, 3, H, W] in [0, 1] as the network takes them: normalised, on its device and in its dtype."""
         like = next(self.network.parameters())
-        images = images.to(like.device, torch.promote_types(like.dtype, torch.float32))
+        dtype, is_async = torch.promote_types(like.dtype, torch.float32), like.device.type == "cuda"
+        images = images.to(like.device, dtype, non_blocking=is_async)
         inputs = self._normalise(images).detach().to(like.dtype)
         return self._order.of(inputs)
 

@@ -37,7 +37,7 @@ def detections_together(
     best, labels = probabilities.max(dim=2)  # [B, M]
     product = objectness * best
     is_above = (objectness > confidence) & (product > confidence)
-    left = product.where(is_above, -torch.inf)
+    left = product.masked_fill(~is_above, -torch.inf)
     if left.shape[1] > MAX_CANDIDATES:
         order = left.argsort(dim=1, descending=True, stable=True)
         left = left.scatter(1, order[:, MAX_CANDIDATES:], -torch.inf)
@@ -67,14 +67,14 @@ def _survivors(left: torch.Tensor, boxes: torch.Tensor, iou: float | None, most:
     """
     if iou is None:
         score, rows = left.sort(dim=1, descending=True, stable=True)
-        return rows.where(score > -torch.inf, -1)[:, :most]
+        return rows.masked_fill(score == -torch.inf, -1)[:, :most]
     areas = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])  # [B, M]
     found = []
     for number in range(most):
         if number % _UNASKED == 0 and number and not devices.fetched(left.isfinite().any())[0]:
             break
         score, row = left.max(dim=1, keepdim=True)  # [B, 1], the first of equal ones
-        found.append(row.where(score > -torch.inf, -1))
+        found.append(row.masked_fill(score == -torch.inf, -1))
         box = boxes.gather(1, row[..., None].expand(-1, -1, 4))  # [B, 1, 4]
         sides = (torch.minimum(box[..., 2:], boxes[..., 2:]) - torch.maximum(box[..., :2], boxes[..., :2])).clamp(min=0)
         shared = sides[..., 0] * sides[..., 1]  # [B, M]

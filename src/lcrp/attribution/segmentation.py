@@ -264,7 +264,7 @@ class SegmentationTask:
             total = values.sum()
             if (one.within is not None or not devices.waits(total)) and not total > 0:
                 raise TargetError(f"nothing of '{self.class_names[class_id]}' in {one.key} lies within the box")
-            share = torch.where(total > 0, total + NORM_STABILIZER, torch.nan)  # NaN is refused by the round
+            share = (total + NORM_STABILIZER).masked_fill(~(total > 0), torch.nan)  # NaN is refused by the round
             seed[image, class_id - prediction.has_bare_background] = values / share
         return output, seed
 

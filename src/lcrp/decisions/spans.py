@@ -28,4 +28,5 @@ def batches(subject: Subject, statistics: StatisticsSettings, span: tuple[int, i
         indices=range(span[1]),
         first_chunk=span[0] // size,
         end_chunk=num_chunks(span[1], size),
+        pinned=subject.explainer.device.type == "cuda",
     )

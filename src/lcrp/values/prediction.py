@@ -178,12 +178,14 @@ class ClassTally:
         score: [K] mean logit over the mask; NaN where there is none.
         confidence: [K] mean probability over the mask.
         seed: [K] sum of what is seeded in the mask.
+        kind: of the seed.
     """
 
     area: torch.Tensor
     score: torch.Tensor
     confidence: torch.Tensor
     seed: torch.Tensor
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
