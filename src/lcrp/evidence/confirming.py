@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lcrp.evidence.intervals import LEVEL, Interval, mean_draws, mean_interval
+from lcrp.evidence.intervals import LEVEL, Interval, mean_interval
+from lcrp.evidence.student import student_quantile
 
 Array = npt.NDArray[Any]
+
+FEWEST = 8  # decisions: as many coins show the same side in one of 128 throws
 
 
 def differences(first: Array, second: Array, images: Array) -> list[Interval]:
@@ -27,13 +30,19 @@ def is_better(first: Array, second: Array, images: Array) -> bool:
     """Whether the first of two methods [D, M] is ahead by its interval, and behind in nothing.
 
     Ahead: in the mean of ranks, or in at least one measure; as there are several ways to be ahead, each is looked at
-    by an interval so much wider that all of them together are wrong as rarely as one 95 % interval (Bonferroni). A
-    method that fails at a decision is not better.
+    by an interval so much wider that all of them together are wrong as rarely as one 95 % interval (Bonferroni), and of
+    Student's kind, which knows that decisions are few. A method that fails at a decision is not better, nor is one that
+    was looked at on less than eight.
+
+    Args:
+        first: [D, M], large where good; -inf where it failed.
+        second: [D, M] on the same decisions.
+        images: [D] picture of every decision, one of each.
     """
-    if np.isneginf(first).any():
+    if len(first) < FEWEST or np.isneginf(first).any():
         return False
     columns = [_signs(first, second), *_known(first, second).T]
-    is_ahead = any(_lower_end(column, images, len(columns)) > 0 for column in columns)
+    is_ahead = any(_lower_end(column, len(columns)) > 0 for column in columns)
     is_behind = any(one.high < 0 for one in differences(first, second, images))
     return is_ahead and not is_behind
 
@@ -54,8 +63,10 @@ def _signs(first: Array, second: Array) -> Array:
     return found
 
 
-def _lower_end(values: Array, images: Array, num_looks: int) -> float:
+def _lower_end(values: Array, num_looks: int) -> float:
     """Lower end of the interval of a mean [D], as wide as several looks ask for; NaN where too little is known."""
-    known = ~np.isnan(values)
-    drawn = mean_draws(values[known], images[known])
-    return float(np.quantile(drawn, (1 - LEVEL) / 2 / num_looks)) if drawn.size else float("nan")
+    known = values[~np.isnan(values)]
+    if len(known) < FEWEST:
+        return float("nan")
+    reach = student_quantile((1 - LEVEL) / 2 / num_looks, len(known) - 1)
+    return float(known.mean() - reach * known.std(ddof=1) / np.sqrt(len(known)))

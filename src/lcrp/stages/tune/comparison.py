@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lcrp.evidence.confirming import differences, is_better, rank_gain
+from lcrp.evidence.confirming import FEWEST, differences, is_better, rank_gain
 from lcrp.evidence.halving import Halving, mean_ranks
 from lcrp.evidence.intervals import Interval, mean_interval
 from lcrp.stages.tune.candidates import Candidate
@@ -96,9 +96,10 @@ class Confirmation:
             told = [f"no candidate was better than the default '{default}' in the search: it stays"]
         else:
             leads = self._told(0, self.default)
+            told_by = "by its intervals" if count >= FEWEST else f"for certain, as it takes {FEWEST} decisions to tell"
             told = [
                 f"the default '{default}' stays: on {decisions} the winner of the search, '{winner}', is not better "
-                f"by its intervals: {leads}"
+                f"{told_by}: {leads}"
             ]
         others = [number for number, name in enumerate(self.names) if name in COMPARED]
         return [*told, *(f"'{self.names[self.chosen]}' {self._beside(number)}" for number in others)]

@@ -151,9 +151,9 @@ class Look:
         """What the logit loses without each channel alone, [c]."""
         if not len(channels):
             return np.zeros(0)
-        keep = torch.ones(len(channels) + 1, count, dtype=torch.bool, device=self._seen.image.device)
-        keep[torch.arange(1, len(channels) + 1), torch.from_numpy(channels).to(keep.device)] = False
-        logits = self._logits[layer](keep).numpy()
+        keep = torch.ones(len(channels) + 1, count, dtype=torch.bool)
+        keep[torch.arange(1, len(channels) + 1), torch.from_numpy(channels)] = False
+        logits = self._logits[layer](keep.to(self._seen.image.device)).numpy()
         lost: Array = logits[0] - logits[1:]
         return lost
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lcrp.evidence.confirming import FEWEST
 from lcrp.evidence.halving import Rung, num_looks, rungs
 from lcrp.stages.tune.measures import Steps
 from lcrp.stages.tune.settings import TuneSettings
@@ -13,7 +14,6 @@ from lcrp.stages.tune.settings import TuneSettings
 SEARCH, CONFIRMATION = Steps(channels=6, pixels=5), Steps(channels=15, pixels=20)
 COUNTS = (24, 12, 6, 3)  # candidates of the first rung
 SHARE = 0.4  # of the time, for the search
-LEAST = 4  # decisions that are confirmed on, whatever the time
 TRIED = 3  # candidates whose time is taken first
 
 
@@ -44,7 +44,7 @@ class Plan:
 def planned(
     settings: TuneSettings, shared: float, own: npt.NDArray[np.float64], available: tuple[int, int], num_methods: int
 ) -> Plan:
-    """The broadest search, and as many confirmed decisions, as fit into the time.
+    """The broadest search, and as many confirmed decisions, as fit into the time; the fewest that tell in any case.
 
     Args:
         settings: with the time.
@@ -57,13 +57,14 @@ def planned(
     choices = [rungs(count, num) for count in COUNTS for num in (num_targets, num_targets // 2) if num > 1]
     if settings.minutes is None:
         return Plan(rungs=choices[0], num_confirmed=num_confirmed)
-    seconds = 60 * settings.minutes
-    fitting = (one for one in choices if _cost(one, shared, float(own.sum())) <= SHARE * seconds)
-    chosen = next(fitting, choices[-1])
     ratios = (1.0, CONFIRMATION.channels / SEARCH.channels, (CONFIRMATION.pixels - 1) / (SEARCH.pixels - 1))
     each = shared + num_methods * float(own @ ratios)
-    count = min(num_confirmed, max(LEAST, int((1 - SHARE) * seconds / each)))
-    return Plan(rungs=chosen, num_confirmed=count)
+    seconds = 60 * settings.minutes
+    costs = [_cost(one, shared, float(own.sum())) for one in choices]
+    most = min(SHARE * seconds, seconds - FEWEST * each)
+    chosen = next((place for place, cost in enumerate(costs) if cost <= most), len(costs) - 1)
+    count = min(num_confirmed, max(FEWEST, int((seconds - costs[chosen]) / each)))
+    return Plan(rungs=choices[chosen], num_confirmed=count)
 
 
 def _cost(plan: tuple[Rung, ...], shared: float, own: float) -> float:

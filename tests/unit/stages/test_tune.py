@@ -1,0 +1,206 @@
+"""stage=tune on a network whose best rule is known: relevance must avoid a pair of channels that cancel each other.
+
+The class of a pixel is its colour. Behind the grey concept lie two channels that the logits add and subtract fifty
+times: taking grey away changes nothing. z+ and gamma see what is added alone and take grey for the reason; epsilon does
+not.
+"""
+
+import csv
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import colour_world
+import numpy as np
+import pytest
+import torch
+import toy
+from colour_world import CLASS_NAMES, SIDE, Squares
+from torch import nn
+
+from lcrp.composites.composites import epsilon_flat
+from lcrp.composites.rules import Epsilon
+from lcrp.composites.spec import CompositeSpec
+from lcrp.composites.table import RuleTable
+from lcrp.composites.tuned import tuned
+from lcrp.decisions.subject import Subject
+from lcrp.errors import ConfigError, Interrupted, TargetError
+from lcrp.stages.tune.candidates import candidates, depth_of
+from lcrp.stages.tune.measures import Look
+from lcrp.stages.tune.planning import planned
+from lcrp.stages.tune.settings import TuneSettings
+from lcrp.stages.tune.tune import tune
+from lcrp.storage.evidence import read_evidence
+from lcrp.storage.tuned import network_hash, read_tuned
+
+SETTINGS = TuneSettings(num_targets=4, num_confirmed=8, num_layers=1, minutes=None, seed=0)
+STATISTICS = replace(colour_world.statistics(), layers=("0",))
+TIMES_CANCELLED = 50.0
+
+
+def network() -> nn.Module:
+    """Colours, grey as often again, and a pair of copies of grey that cancel each other in every logit."""
+    first, middle, last = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 5, 1), nn.Conv2d(5, 3, 1)
+    with torch.no_grad():
+        for module in (first, middle, last):
+            module.weight.zero_()
+            module.bias.zero_()  # type: ignore[union-attr]
+        for colour in range(3):
+            first.weight[colour, colour] = 1.0
+            middle.weight[colour, colour] = 1.0
+        first.weight[3, :] = 0.5
+        middle.weight[3, 3] = middle.weight[4, 3] = 1.0
+        for class_id, colour in enumerate((2, 0, 1)):
+            last.weight[class_id, colour] = 1.0
+            last.weight[class_id, 3], last.weight[class_id, 4] = TIMES_CANCELLED, -TIMES_CANCELLED
+    return nn.Sequential(first, nn.ReLU(), middle, nn.ReLU(), last)
+
+
+def subject(default: CompositeSpec | None = None, length: int = 15) -> Subject:
+    """The network on squares, explained by epsilon_plus_flat if nothing else is asked for."""
+    explainer = toy.explainer(network(), CLASS_NAMES, SIDE, name="colours")
+    return toy.subject(explainer if default is None else replace(explainer, composite=default), Squares(length))
+
+
+def last_rule(path: Path) -> object:
+    """The rule of the last layer, of what a file holds."""
+    found = read_tuned(path)
+    assert found.composite == "tuned" or found.composite == "epsilon_flat"
+    build: Any = tuned if found.composite == "tuned" else epsilon_flat
+    table = CompositeSpec(name="own", build=build, settings=found.settings)(network())
+    assert isinstance(table, RuleTable)
+    return table.rule("convolution", "4")
+
+
+def rows(folder: Path, name: str) -> list[dict[str, str]]:
+    with (folder / "run" / f"{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_relevance_is_tuned_to_avoid_what_cancels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    files = tune(subject(), STATISTICS, SETTINGS, colour_world.run(tmp_path))
+    assert isinstance(last_rule(files[0]), Epsilon)
+    assert "it is ahead of the default 'epsilon_plus_flat'" in caplog.text
+    confirmed = {(row["method"], row["measure"]): row for row in rows(tmp_path, "confirmation")}
+    chosen = next(row["method"] for row in confirmed.values() if row["is_chosen"] == "True")
+    assert float(confirmed[chosen, "agreement"]["mean"]) > float(confirmed["epsilon_plus_flat", "agreement"]["mean"])
+    assert float(confirmed["epsilon_plus_flat", "channels"]["lead_low"]) > 0
+    assert {row["decisions"] for row in confirmed.values()} == {"8"}
+    assert rows(tmp_path, "candidates")[0]["decisions"] == "4"
+    found = read_tuned(files[0])
+    assert found.network == network_hash(subject().explainer.identity()["model"])  # type: ignore[arg-type]
+    assert found.evidence["seed"] == 0
+    assert (tmp_path / "run" / "tune.png").stat().st_size > 10_000
+
+
+def test_the_default_stays_where_nothing_beats_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    files = tune(subject(toy.composite(epsilon_flat)), STATISTICS, SETTINGS, colour_world.run(tmp_path))
+    found = read_tuned(files[0])
+    assert (found.composite, found.settings) == ("epsilon_flat", {})
+    assert "the default 'epsilon_flat' stays" in caplog.text or "'epsilon_flat' in the search: it stays" in caplog.text
+
+
+def test_an_own_default_that_stays_is_the_networks_default(tmp_path: Path) -> None:
+    """Nobody could find the builder again by a name."""
+
+    def own(network: nn.Module) -> RuleTable:
+        return epsilon_flat(network)
+
+    files = tune(subject(toy.composite(own)), STATISTICS, SETTINGS, colour_world.run(tmp_path))
+    assert read_tuned(files[0]).composite is None
+
+
+def test_a_stopped_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that was looked at is looked at again, and the outcome is that of a run in one go."""
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    expected = tune(subject(), STATISTICS, SETTINGS, colour_world.run(whole))
+    stopped = tmp_path / "stopped"
+    stopped.mkdir()
+    looked, scores = [], Look.scores
+
+    def counted(self: Look, *args: Any) -> Any:
+        looked.append(args[0].name)
+        if len(looked) == 30:
+            signal.raise_signal(signal.SIGINT)
+        return scores(self, *args)
+
+    monkeypatch.setattr(Look, "scores", counted)
+    with pytest.raises(Interrupted, match="what is done is kept"):
+        tune(subject(), STATISTICS, SETTINGS, colour_world.run(stopped))
+    assert len(looked) == 30
+    again = tune(subject(), STATISTICS, SETTINGS, colour_world.run(stopped))
+    num_looks = 24 + 6 + 2 * 3 + 8 * 5
+    assert len(looked) == num_looks
+    assert again[0].read_bytes() == expected[0].read_bytes()
+    first, second = (read_evidence(files[1]) for files in (expected, again))
+    for name, table in first.items():
+        assert list(table.rows()) == list(second[name].rows())
+
+
+def test_candidates_begin_with_the_default_and_are_drawn_by_the_seed() -> None:
+    explainer = subject().explainer
+    depth = depth_of(explainer, Squares()[1].image)
+    assert depth.thirds == (("0",), ("2",), ("4",))
+    assert (depth.has_linear, depth.has_attention) == (False, False)
+    found = candidates(toy.composite(epsilon_flat), depth, 24, 0)
+    assert [one.label for one in found[:4]] == [
+        "epsilon_flat",
+        "epsilon_plus_flat",
+        "epsilon_gamma_flat",
+        "epsilon_plus",
+    ]
+    assert found == candidates(toy.composite(epsilon_flat), depth, 24, 0)
+    assert found[:12] == candidates(toy.composite(epsilon_flat), depth, 12, 0)
+    assert found[4:] != candidates(toy.composite(epsilon_flat), depth, 24, 1)[4:]
+    every = candidates(toy.composite(epsilon_flat), depth, 10_000, 0)
+    assert len(every) == len({one.label for one in every}) == 4 + 6**3 * 2 - 4  # what is named is no draw
+
+
+def test_attention_is_searched_where_there_is_some() -> None:
+    class Attends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.keys, self.head = nn.Conv2d(3, 4, 1), nn.Linear(4, 4), nn.Conv2d(4, 3, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.stem(x)
+            tokens = x.flatten(2).transpose(1, 2)
+            weights = (self.keys(tokens) @ tokens.transpose(1, 2)).softmax(dim=-1)
+            return self.head((weights @ tokens).transpose(1, 2).reshape(x.shape))
+
+    explainer = toy.explainer(Attends(), CLASS_NAMES, 4)
+    depth = depth_of(explainer, torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(0)))
+    assert depth.thirds == (("stem",), ("keys",), ("head",))
+    assert (depth.has_linear, depth.has_attention) == (True, True)
+    labels = {one.label for one in candidates(explainer.composite, depth, 10_000, 0)}
+    assert {"z_plus / epsilon / z_plus, attn", "z_plus, flat first"} <= labels
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(None, (24, 16, 40)), (1000, (24, 16, 40)), (20, (6, 8, 8))])
+def test_what_does_not_fit_into_the_time_is_left_out(minutes: float | None, expected: tuple[int, int, int]) -> None:
+    own = np.array([0.5, 2.8, 2.4])
+    plan = planned(replace(SETTINGS, minutes=minutes), 13.0, own, (16, 40), 5)
+    assert (plan.rungs[0].num_candidates, plan.rungs[-1].num_decisions, plan.num_confirmed) == expected
+
+
+def test_too_few_decisions_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match="colours decides 3 times in squares, one per picture: too little"):
+        tune(subject(length=4), STATISTICS, SETTINGS, colour_world.run(tmp_path))
+
+
+def test_few_decisions_are_shared(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    tune(subject(length=6), STATISTICS, SETTINGS, colour_world.run(tmp_path))
+    assert "5 decisions instead of 12: these pictures hold no more" in caplog.text
+    assert "is not better for certain, as it takes 8 decisions to tell" in caplog.text
+    assert {row["decisions"] for row in rows(tmp_path, "confirmation")} == {"3"}
+
+
+@pytest.mark.parametrize("wrong", [{"minutes": 0.0}, {"num_targets": 1}, {"num_layers": 0}, {"seed": -1}])
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(wrong))}=.* is too (small|little)"):
+        replace(SETTINGS, **wrong)
