@@ -16,7 +16,8 @@ from lcrp.config.compose import composition
 from lcrp.config.composite import TUNED, build_composite
 from lcrp.config.paths import absolute
 from lcrp.decisions.explainer import Explainer
-from lcrp.errors import ConfigError, LcrpError, StoreError, nearest
+from lcrp.errors import ConfigError, LcrpError, StoreError, nearest, one_of, refuse
+from lcrp.stages.tune.candidates import NAME, NAMED
 from lcrp.storage.tuned import Tuned, network_hash, newest_tuned, read_tuned
 
 log = logging.getLogger(__name__)
@@ -67,8 +68,9 @@ def _composite(tuned: Tuned, path: Path, explainer: Explainer, default: Composit
     """The composite that a file names, if it can be built for this network."""
     if tuned.composite is None:
         return default
-    target = TUNED if tuned.composite == "tuned" else f"{_PACKAGE}.{tuned.composite}"
     try:
+        refuse(one_of("composite", tuned.composite, (NAME, *NAMED)))
+        target = TUNED if tuned.composite == NAME else f"{_PACKAGE}.{tuned.composite}"
         spec = build_composite({"_target_": target, "name": tuned.composite, **tuned.settings}, is_known=True)
         _check_layers(spec, explainer)
         spec(explainer.network)  # whose settings and rules are checked where they are born
