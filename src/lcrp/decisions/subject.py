@@ -76,9 +76,11 @@ def check_classes(subject: Subject) -> None:
     model, dataset = subject.explainer, subject.dataset
     if model.class_names == dataset.class_names:
         return
+    is_foreign = set(model.class_names).isdisjoint(dataset.class_names)
+    why = "no name is in both" if is_foreign else "these are not the same"
     raise ConfigError(
         f"{dataset.name} is annotated with {_listed(dataset.class_names)}, but {model.name} knows "
-        f"{_listed(model.class_names)}, and no name is in both: say which is which (class_map), explain what "
+        f"{_listed(model.class_names)}, and {why}: say which is which (class_map), explain what "
         "is predicted (targets=predicted), or choose a checkpoint that fits",
         mend="Set dataset.class_map={NAME_IN_DATA: NAME_IN_NETWORK}, or statistics.targets=predicted.",
     )

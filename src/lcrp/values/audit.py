@@ -91,7 +91,7 @@ class CarrierView:
         relevance_share: of its relevance in usual surroundings, how much is gone in others; NaN where it has none.
         usual: what its loss costs in usual surroundings.
         others: what it costs in pictures without the class.
-        num_decisions: over which all of this is averaged.
+        num_decisions: that had no part in the choice, over which losses and the cut are averaged.
         seen: one decision with the concept's heatmaps: in its own picture, and in one without the class.
         references: where it counts most.
     """

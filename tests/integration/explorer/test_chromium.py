@@ -304,6 +304,23 @@ def test_misses_are_filtered_shown_and_linked(browser: Browser, page_file: Path)
     page.close()
 
 
+def test_classes_that_are_judged_together_are_called_so(browser: Browser, tmp_path: Path) -> None:
+    content = made_up()
+    (audit,) = [one for one in content.findings if one.name == "audit"]
+    verdicts, *rest = audit.tables
+    together = replace(verdicts, columns={**verdicts.columns, "class_id": [0, -1, -1]})
+    finding = replace(audit, tables=(together, *rest))
+    path = tmp_path / "together.html"
+    path.write_bytes(b"".join(one_file(packed(replace(content, findings=(finding,))))))
+    page = browser.open(path, address="#/audit")
+    told = page.evaluate("document.querySelector('.lead').textContent")
+    assert told == (
+        "Smaller classes together need their context: without it their scores fall by 0.20. "
+        "Of smaller classes together this cannot be told."
+    )
+    page.close()
+
+
 def test_an_audit_tells_verdicts_concepts_and_what_became_of_decisions(browser: Browser, page_file: Path) -> None:
     """A verdict of another class, or pictures with the scores of others, would accuse the wrong one."""
     page = browser.open(page_file, height=3000, address="#/overview")

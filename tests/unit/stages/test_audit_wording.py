@@ -12,7 +12,7 @@ from lcrp.stages.audit.concepts import ClassConcepts, carriers_table, concepts_t
 from lcrp.stages.audit.differences import Decisions
 from lcrp.stages.audit.reading import KINDS, Rows
 from lcrp.stages.audit.tables import POOLED, company_table, verdicts_table
-from lcrp.stages.audit.wording import _carried, _company, _lost, _verdict
+from lcrp.stages.audit.wording import _carried, _company, _left_at_home, _lost, _verdict
 from lcrp.values.audit import Kind
 from lcrp.values.evidence import Table
 
@@ -75,6 +75,13 @@ def test_losses_are_told_beside_the_placebos() -> None:
     ]
 
 
+def test_objects_without_other_pictures_are_counted() -> None:
+    columns = {"difference": np.array([0.1, np.nan, 0.2])}
+    (told,) = _left_at_home(Table(name="decisions", columns=columns))
+    assert told.startswith("1 of 3 objects were put into no other picture")
+    assert not list(_left_at_home(Table(name="decisions", columns={"difference": np.array([0.1, 0.2])})))
+
+
 def concepts(without: list[list[float]], together: list[list[float]]) -> ClassConcepts:
     """Twelve decisions that score 0.9, 0.8 over the placebo and 0.4 elsewhere; less these without each concept."""
     scores = np.tile([0.9, 0.8, 0.4], (12, 1))
@@ -116,6 +123,26 @@ def test_carriers_are_chosen_at_some_decisions_and_proved_at_others() -> None:
     assert replace(found, together=together).carriers == ()
     assert replace(found, together=together).likely == (3, 4), "they are named, and said not to be sure"
     assert found.proved(found.together)[2].value == pytest.approx(0.08)
+
+
+def test_all_that_is_told_of_a_cut_is_of_the_decisions_that_prove_it() -> None:
+    """Those that chose a group lose most without it, for they chose it for that."""
+    found = concepts(SINGLE, [SINGLE[0], [0, 0.15, 0.05], [0, 0.16, 0.08]])
+    assert found.together is not None
+    together, without = found.together.copy(), None if found.without is None else found.without.copy()
+    assert without is not None
+    together[::2, 1, 1] -= 0.3
+    without[::2, 0, 1] -= 0.3
+    found = replace(found, together=together, without=without)
+    (carrier,) = rows(carriers_table([found], ["boat"], "deep"))
+    first = next(row for row in rows(concepts_table([found], ["boat"], "deep")) if row["concept"] == 3)
+    for row, usual, others in ((carrier, 0.15, 0.05), (first, 0.10, 0.05)):
+        assert (row["usual_loss"], row["unusual_loss"], row["decisions"]) == (
+            pytest.approx(usual),
+            pytest.approx(others),
+            6,
+        )
+        assert row["cut"] == pytest.approx(usual - others)
 
 
 def test_carriers_surely_cut_the_fall_and_are_needed_in_usual_surroundings() -> None:

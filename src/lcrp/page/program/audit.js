@@ -10,6 +10,7 @@ import { conceptLink, filterChip, saving, score, swapped } from "./parts.js";
 const VERDICTS = { "needs its context": "needs", "does not": "not", "cannot tell": "unknown" };
 const OUTCOMES = [["kept", "kept"], ["below_threshold", "below the threshold"], ["removed", "removed by NMS or as too many"], ["no_candidate", "no candidate left"]];
 const GROUNDS = [["placebo", "its own surroundings, put back (placebo)"], ["usual", "other pictures with its class"], ["unusual", "pictures without its class"], ["synthetic", "colours and noises"]];
+const TOGETHER = "smaller classes together"; // those that have too few pictures for a verdict of their own
 const COMPANIONS = 4; // listed
 const LEAST_SHOWN = 0.005; // fall: less is 0.00
 
@@ -46,14 +47,21 @@ export function auditView() {
   };
 }
 
+/** @param {string} text */
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
 /** @param {any[]} needing @param {any[]} all */
 function lead(needing, all) {
-  const names = (/** @type {any[]} */ some) => some.slice(0, 4).map((one, at) => [at ? (at === Math.min(some.length, 4) - 1 && some.length <= 4 ? " and " : ", ") : "", h("strong", {}, own(one.class))]);
-  const untold = all.filter((one) => one.verdict === "cannot tell").length;
+  const named = (/** @type {any} */ one, /** @type {number} */ at) => (one.class_id < 0 ? (at ? TOGETHER : capital(TOGETHER)) : own(one.class));
+  const names = (/** @type {any[]} */ some) => some.slice(0, 4).map((one, at) => [at ? (at === Math.min(some.length, 4) - 1 && some.length <= 4 ? " and " : ", ") : "", h("strong", {}, named(one, at))]);
+  const isSeveral = needing.length > 1 || needing.some((one) => one.class_id < 0);
+  const unknown = all.filter((one) => one.verdict === "cannot tell");
+  const alone = unknown.filter((one) => !(one.class_id < 0)).length;
+  const untold = [alone ? counted(alone, "class", "classes") : "", alone < unknown.length ? TOGETHER : ""].filter((text) => text).join(" and of ");
   const first = needing.length
-    ? [names(needing), needing.length > 4 ? ` and ${needing.length - 4} more` : "", needing.length > 1 ? " need their context: without it their scores fall by " : " needs its context: without it its score falls by ", needing.length > 1 ? `${score(needing[needing.length - 1].difference)} to ` : "", h("strong", {}, score(needing[0].difference)), "."]
+    ? [names(needing), needing.length > 4 ? ` and ${needing.length - 4} more` : "", isSeveral ? " need their context: without it their scores fall by " : " needs its context: without it its score falls by ", needing.length > 1 ? `${score(needing[needing.length - 1].difference)} to ` : "", h("strong", {}, score(needing[0].difference)), "."]
     : ["No class surely needs its context."];
-  return h("p", { class: "lead" }, first, untold ? ` Of ${counted(untold, "class", "classes")} this cannot be told.` : "");
+  return h("p", { class: "lead" }, first, untold ? ` Of ${untold} this cannot be told.` : "");
 }
 
 /** Difference with its interval, what counts as a need, and what the placebo costs. @param {any} row @param {[number, number]} range */

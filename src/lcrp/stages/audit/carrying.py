@@ -112,7 +112,7 @@ class Carrying:
             relevance_share=float((usual - others) / usual) if usual > 0 else math.nan,
             usual=_loss(one, place, slice(1, 2)),
             others=_loss(one, place, slice(2, None)),
-            num_decisions=len(one.samples),
+            num_decisions=int(one.proves.sum()),
             seen=self._seen(attributor, one, concept),
             references=tuple(known) or tuple(self._own_references(attributor, one, concept)),
         )
@@ -191,9 +191,11 @@ class Carrying:
 
 
 def _loss(one: ClassConcepts, place: int, pictures: slice) -> Loss:
+    """Of the decisions that prove, as everything that is told of taking a concept away."""
     assert one.without is not None
-    lost = mean_interval(mean_of_known(one.losses(one.without)[:, place, pictures]), one.samples)
-    score = float(mean_of_known(one.scores[:, pictures]).mean())
+    own = one.proves
+    lost = mean_interval(mean_of_known(one.losses(one.without)[own, place, pictures]), one.samples[own])
+    score = mean_interval(mean_of_known(one.scores[own, pictures]), one.samples[own]).value
     return Loss(score=score, value=lost.value, low=lost.low, high=lost.high)
 
 

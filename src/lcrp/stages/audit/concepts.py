@@ -115,6 +115,15 @@ class ClassConcepts:
         lost: Array = self.scores[:, None] - without
         return lost
 
+    def proving_losses(self, without: Array) -> Array:
+        """What the score loses at the decisions that did not choose, [K, 2]: usual surroundings, others."""
+        lost = self.losses(without)[self.proves]
+        if not len(lost):
+            return np.full((without.shape[1], 2), np.nan)
+        others = mean_of_known(np.moveaxis(lost[:, :, 2:], 1, 2))
+        means: Array = np.stack([lost[:, :, 1], others], axis=2).mean(axis=0)
+        return means
+
     def proved(self, without: Array) -> list[Interval]:
         """How much is cut at the decisions that did not choose, likewise, K intervals."""
         cuts, samples = self.cuts(without)[self.proves], self.samples[self.proves]
@@ -195,12 +204,12 @@ class ConceptWork:
 
 
 def concepts_table(found: Sequence[ClassConcepts], names: Sequence[str], layer: str) -> Table:
-    """What concepts lose, and what the score loses without them, in usual surroundings and in others."""
+    """What concepts lose, and what the score loses without them, at the decisions that did not choose."""
     lines: list[dict[str, Any]] = []
     for one in found:
         if one.without is None:
             continue
-        lost, proved, carriers = one.losses(one.without), one.proved(one.without), one.carriers
+        lost, proved, carriers = one.proving_losses(one.without), one.proved(one.without), one.carriers
         falls = fall(one.relevance)
         order = np.argsort(-one.cuts(one.without).mean(axis=0), kind="stable").tolist()
         for place in order:
@@ -214,8 +223,8 @@ def concepts_table(found: Sequence[ClassConcepts], names: Sequence[str], layer: 
                     "relevance": float(one.relevance[:, 0, concept].mean()),
                     "relevance_fall": float(falls[:, concept].mean()),
                     "taylor_fall": float(fall(one.taylor)[:, concept].mean()),
-                    "usual_loss": float(lost[:, place, 1].mean()),
-                    "unusual_loss": float(mean_of_known(lost[:, place, 2:]).mean()),
+                    "usual_loss": float(lost[place, 0]),
+                    "unusual_loss": float(lost[place, 1]),
                     "decisions": int(one.proves.sum()),
                     "cut": proved[place],
                 }
@@ -232,15 +241,15 @@ def carriers_table(found: Sequence[ClassConcepts], names: Sequence[str], layer: 
         if not likely or one.together is None:
             continue
         place = first_groups(one.chosen).index(likely)
-        lost = one.losses(one.together)[:, place]
+        usual, others = one.proving_losses(one.together)[place].tolist()
         lines.append(
             {
                 "class": names[one.class_id],
                 "layer": layer,
                 "concepts": " ".join(str(concept) for concept in likely),
                 "is_sure": int(bool(one.carriers)),
-                "usual_loss": float(lost[:, 1].mean()),
-                "unusual_loss": float(mean_of_known(lost[:, 2:]).mean()),
+                "usual_loss": usual,
+                "unusual_loss": others,
                 "decisions": int(one.proves.sum()),
                 "cut": one.proved(one.together)[place],
             }

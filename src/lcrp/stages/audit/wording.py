@@ -25,13 +25,14 @@ def sentences(tables: Mapping[str, Table]) -> Iterator[str]:
         f"{_interval(whole, 'placebo_fall')} of its score {whole['score']:.2f}; pictures without its class "
         f"{_interval(whole, 'unusual_fall')}"
     )
+    yield from _left_at_home(tables["decisions"])
     yield from _lost(tables["outcomes"])
     yield from _company(tables["company"])
     is_boxed = [not value for value in tables["decisions"].columns["has_outline"]]
     if any(is_boxed):
         yield (
-            f"{sum(is_boxed)} of {len(is_boxed)} objects have no outline: their boxes were cut, and what of their "
-            "surroundings lies within stayed with them, so that less is found than there is"
+            f"{sum(is_boxed)} of {len(is_boxed)} objects have no outline but their box: the boxes were cut, and what "
+            "of their surroundings lies within stayed with them, so that less is found than there is"
         )
 
 
@@ -72,6 +73,16 @@ def _carried(row: Mapping[str, Any]) -> str:
         f"zero, {they} {cost} the score {row['usual_loss']:.2f} in usual surroundings, {row['unusual_loss']:.2f} in "
         "others)"
     )
+
+
+def _left_at_home(decisions: Table) -> Iterator[str]:
+    """How many decisions no difference is known of."""
+    is_left = [math.isnan(value) for value in decisions.columns["difference"]]
+    if any(is_left) and not all(is_left):
+        yield (
+            f"{sum(is_left)} of {len(is_left)} objects were put into no other picture, for want of pictures with their "
+            "class and without it: verdicts are of the others, the placebo's numbers of all"
+        )
 
 
 def _lost(outcomes: Table) -> Iterator[str]:
