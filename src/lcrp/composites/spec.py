@@ -40,11 +40,12 @@ class CompositeSpec:
 
     @property
     def title(self) -> str:
-        """Name, and the settings that are not the usual ones, such as ``epsilon_plus_flat (attention=attn)``."""
+        """Name, and the plain settings that are not the usual ones, such as ``epsilon_plus_flat (attention=attn)``."""
         if not self.settings:
             return self.name
         usual = {name: one.default for name, one in signature(self.build).parameters.items()}
-        others = [f"{name}={value}" for name, value in self.settings.items() if value != usual.get(name, value)]
+        told = {name: value for name, value in self.settings.items() if not isinstance(value, Mapping)}
+        others = [f"{name}={value}" for name, value in told.items() if value != usual.get(name, value)]
         return f"{self.name} ({', '.join(others)})" if others else self.name
 
     def identity(self) -> dict[str, object]:
