@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,15 @@ def explainer_of(name: str, given: argparse.Namespace) -> Explainer:
     if name in COCO:
         side = None if given.side is None else (given.side, given.side)
         return lcrp.load(given.checkpoints / COCO[name], input=side, device=given.device)
-    explainer = lcrp.load(f"embedded:{'yolo' if name == 'shuffled' else name}_scenes", device=given.device)
-    if name == "shuffled":
+    if name != "shuffled":
+        return lcrp.load(f"embedded:{name}_scenes", device=given.device)
+    explainer = lcrp.load("embedded:yolo_scenes", device=given.device, confidence=0.0)
+    with torch.no_grad():
         generator = torch.Generator().manual_seed(0)
         for parameter in explainer.network.parameters():
             order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
-            parameter.data = parameter.data.flatten()[order].view(parameter.shape)
-    return explainer
+            parameter.copy_(parameter.flatten()[order].view(parameter.shape))
+    return replace(explainer, checkpoint_sha256="shuffled", unaccounted="accept")
 
 
 def measured(name: str, given: argparse.Namespace) -> Row:

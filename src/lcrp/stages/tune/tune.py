@@ -21,7 +21,7 @@ from lcrp.stages.evaluate.settings import EvaluateSettings
 from lcrp.stages.settled import settled
 from lcrp.stages.tune.candidates import NAMED, Candidate, candidates, depth_of
 from lcrp.stages.tune.comparison import COMPARED, Confirmation, candidates_table
-from lcrp.stages.tune.looks import Asked, Looks
+from lcrp.stages.tune.looks import Asked, Found, Looks
 from lcrp.stages.tune.measures import Decision, measures
 from lcrp.stages.tune.planning import CONFIRMATION, COUNTS, SEARCH, TRIED, Plan, planned
 from lcrp.stages.tune.settings import TuneSettings
@@ -71,10 +71,11 @@ def tune(subject: Subject, statistics: StatisticsSettings, settings: TuneSetting
     depth = depth_of(subject.explainer, subject.dataset[decisions[0].sample].image)
     pool = candidates(subject.explainer.composite, depth, COUNTS[0], settings.seed)
     with Looks(subject, units, layers, decisions, settings.seed) as looks:
-        plan = _plan(looks, pool, settings, (num_search, len(decisions) - num_search))
-        search = _search(looks, pool, plan, run)
-        first = num_search
-        confirmation = _confirmation(looks, pool, search.order[0], range(first, first + plan.num_confirmed), run)
+        tried = [arrays for _, arrays in looks.found([_asked(one, 0) for one in pool[:TRIED]])]
+        plan = _plan(looks, tried, settings, (num_search, len(decisions) - num_search))
+        search = _search(looks, pool, plan, tried, run)
+        others = range(num_search, num_search + plan.num_confirmed)
+        confirmation = _confirmation(looks, pool, search.order[0], others, run)
     told = confirmation.sentences()
     for line in told:
         log.info("%s", line)
@@ -130,12 +131,10 @@ def _decisions(
     return layers, found[:wanted]
 
 
-def _plan(looks: Looks, pool: Sequence[Candidate], settings: TuneSettings, available: tuple[int, int]) -> Plan:
-    """What fits into the time, by the time of the first candidates; once made, it is kept to."""
-    asked = [_asked(pool[number], 0) for number in range(TRIED)]
-    found = [arrays for _, arrays in looks.found(asked)]
-    own = np.median([arrays["seconds"] for arrays in found], axis=0)
-    shared = float(found[0]["shared_seconds"][0])
+def _plan(looks: Looks, tried: Sequence[Found], settings: TuneSettings, available: tuple[int, int]) -> Plan:
+    """What fits into the time, by that of the first candidates; once made, it is kept to."""
+    own = np.median([arrays["seconds"] for arrays in tried], axis=0)
+    shared = float(tried[0]["shared_seconds"][0])
     name = f"plan_{settings.minutes}_{available[0]}_{available[1]}".replace(".", "-")
     num_methods = 2 + len(COMPARED)
     plan = Plan.of(looks.kept(name, lambda _: planned(settings, shared, own, available, num_methods).arrays()))
@@ -151,9 +150,11 @@ def _plan(looks: Looks, pool: Sequence[Candidate], settings: TuneSettings, avail
     return plan
 
 
-def _search(looks: Looks, pool: Sequence[Candidate], plan: Plan, run: Run) -> Halving:
-    """Successive halving of the candidates."""
+def _search(looks: Looks, pool: Sequence[Candidate], plan: Plan, tried: Sequence[Found], run: Run) -> Halving:
+    """Successive halving of the candidates, of which the first were tried on the first decision."""
     search = Halving(plan.rungs)
+    for number, arrays in enumerate(tried):
+        search.tell(number, 0, measures(arrays))
     pairs: list[tuple[int, int]] = []
 
     def asked() -> Iterator[Asked]:
@@ -161,7 +162,7 @@ def _search(looks: Looks, pool: Sequence[Candidate], plan: Plan, run: Run) -> Ha
             pairs[:] = [(candidate, decision)]
             yield _asked(pool[candidate], decision)
 
-    with run.progress(num_looks(plan.rungs), "search", "looks") as progress:
+    with run.progress(num_looks(plan.rungs), "search", "looks", done=len(tried)) as progress:
         for _, arrays in looks.found(asked()):
             search.tell(*pairs[0], measures(arrays))
             progress.advance()
