@@ -3,13 +3,13 @@
 Axes: B batch, C concept, H W picture, h w feature map.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
 from lcrp.attribution.accounts import Accounts
 from lcrp.attribution.finite import check_differentiable, check_finite, check_no_checkpoint
-from lcrp.attribution.records import Arrivals, ReadMaps, Record
+from lcrp.attribution.records import Arrivals, Record
 from lcrp.attribution.sides import LINEARISED, is_linearised
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.attribution.unseen import UnseenRounds
@@ -21,6 +21,8 @@ from lcrp.values.attribution import Attribution
 from lcrp.values.ledger import Ledger
 from lcrp.values.prediction import at_least_float32
 from lcrp.values.target import ExplainedTarget
+
+ReadRelevance = Callable[[str, torch.Tensor], torch.Tensor | None]
 
 ROUNDS_LOOKED_AT = 16  # of those that are read as they arise: what has no rule shows in the first
 
@@ -54,7 +56,7 @@ class Trace:
         self._arrivals = arrivals
         self._accounts = accounts
         self._unseen = UnseenRounds()
-        self._read: ReadMaps | None = None
+        self._read: ReadRelevance | None = None
         self._sums: dict[str, torch.Tensor] = {}
 
     @property
@@ -180,7 +182,7 @@ class Trace:
         return record.joined(self._checked([layer] * len(parts), parts))
 
     def read_relevance(
-        self, explained: Sequence[ExplainedTarget | None], read: ReadMaps, *, is_accounted: bool = False
+        self, explained: Sequence[ExplainedTarget | None], read: ReadRelevance, *, is_accounted: bool = False
     ) -> None:
         """One backward round whose maps are read as they arise, so that they need not lie in memory side by side.
 
@@ -188,7 +190,8 @@ class Trace:
 
         Args:
             explained: B targets; images without one get zeros.
-            read: called with the name of every layer that relevance reaches, and its relevance [B, C, h, w].
+            read: called with the name of every layer that relevance reaches, and its relevance [B, C, h, w]; may return
+                what is not finite where the relevance is not, which then need not be looked at itself.
             is_accounted: whether the round is kept account of, which the first ones always are.
         """
         accounts = self._accounts
@@ -238,8 +241,8 @@ class Trace:
     def told(self, name: str, maps: torch.Tensor) -> None:
         """Called with the relevance of a layer whose activation was read, as soon as it is known."""
         if self._read is not None:
-            self._sums[name] = maps.sum()
-            self._read(name, maps)
+            found = self._read(name, maps)
+            self._sums[name] = (maps if found is None else found).sum()
 
     def _seed(self, explained: Sequence[ExplainedTarget | None]) -> tuple[torch.Tensor, torch.Tensor]:
         """What is explained and its relevance, as the task puts it; positive relevance speaks for the target.

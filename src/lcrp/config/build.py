@@ -28,6 +28,7 @@ from lcrp.data.labelled.reading import tell
 from lcrp.decisions.explainer import Explainer, Precision
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import ConfigError, LayerError
+from lcrp.stages.glocal.batch_size import DEFAULT
 from lcrp.values.ledger import Unaccounted
 
 WORKERS_OF_A_GPU = 4
@@ -139,8 +140,9 @@ def _check_size(model: Model, trained: TrainedNetwork) -> None:
 
 
 def statistics_settings(statistics: Statistics) -> StatisticsSettings:
-    """What changes concept statistics, as a value."""
-    return filled(StatisticsSettings, statistics, Path())
+    """What changes concept statistics, as a value; a batch size that is still to be found is that of CPUs."""
+    given = {"batch_size": DEFAULT} if statistics.batch_size == AUTO else None
+    return filled(StatisticsSettings, statistics, Path(), given)
 
 
 def num_workers(config: Config) -> int:

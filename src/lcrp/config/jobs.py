@@ -14,7 +14,7 @@ from lcrp.config.compose import composed_node
 from lcrp.config.dataset import ScenesDataset
 from lcrp.config.network import fresh_network
 from lcrp.config.other_family import OtherFamilyError, with_command
-from lcrp.config.root import Config
+from lcrp.config.root import AUTO, Config
 from lcrp.config.samples import build_dataset, inspected_dataset
 from lcrp.config.stages.inspect import InspectStage
 from lcrp.config.stages.own import OwnStage
@@ -22,10 +22,11 @@ from lcrp.config.stages.train import TrainStage
 from lcrp.config.targets import call, check_arguments, is_own, locate, takes
 from lcrp.config.tasks import TASKS
 from lcrp.data.dataset import Dataset
-from lcrp.decisions.subject import Subject
+from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import ConfigError
 from lcrp.runs.provenance import read_provenance
 from lcrp.runs.run import Run
+from lcrp.stages.glocal.batch_size import batch_size
 from lcrp.stages.settled import settled
 from lcrp.stages.train import Pupil, TrainSubject
 from lcrp.values.normalisation import Normalisation
@@ -79,7 +80,20 @@ def build_job(config: Config, origin: Path, command: Command) -> Job:
         assert isinstance(settings, Path)
         return _verification(config, stage, settings, origin, command)
     subject = _subject(config, origin, command)
-    return Job(stage=partial(stage, subject, statistics_settings(config.statistics), settings), facts=subject.identity)
+
+    def work(run: Run) -> Written:
+        written: Written = stage(subject, _statistics(config, subject, run), settings, run)
+        return written
+
+    return Job(stage=work, facts=subject.identity)
+
+
+def _statistics(config: Config, subject: Subject, run: Run) -> StatisticsSettings:
+    """How statistics are made, the batch size found if it is asked for."""
+    found = statistics_settings(config.statistics)
+    if config.statistics.batch_size != AUTO:
+        return found
+    return replace(found, batch_size=batch_size(subject, found, run))
 
 
 def _subject(config: Config, origin: Path, command: Command) -> Subject:
@@ -94,18 +108,19 @@ def _own(config: Config, stage: Callable[..., Written], origin: Path, command: C
     """A function of a person's own: its settings by name, and whatever else it has parameters for."""
     assert isinstance(config.stage, OwnStage)
     subject = _subject(config, origin, command)
-    statistics = statistics_settings(config.statistics)
     settings = config.stage.settings(config, origin)
 
-    def arguments(known: Subject, run: Run | None) -> dict[str, object]:
+    def arguments(known: Subject, statistics: StatisticsSettings, run: Run | None) -> dict[str, object]:
         given = {"subject": known, "explainer": known.explainer, "statistics": statistics, "run": run}
         return settings | {name: value for name, value in given.items() if takes(stage, name)}
 
-    check_arguments(stage, arguments(subject, None), "stage")
+    without = statistics_settings(config.statistics)  # a batch size that is to be found
+    check_arguments(stage, arguments(subject, without, None), "stage")
 
     def work(run: Run) -> Written:
+        statistics = _statistics(config, subject, run) if takes(stage, "statistics") else without
         known = settled(subject, statistics, run, [None, *statistics.layers])
-        written: Written = call(stage, arguments(known, run), "stage")
+        written: Written = call(stage, arguments(known, statistics, run), "stage")
         return written
 
     return Job(stage=work, facts=subject.identity)

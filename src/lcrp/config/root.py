@@ -8,7 +8,7 @@ values are checked: ``--help``, completion and misspelt settings need not wait f
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, Union, get_args
 
 from omegaconf import MISSING
 
@@ -20,6 +20,7 @@ from lcrp.values.ledger import Unaccounted
 
 Takes = Literal["subject", "pupil", "dataset", "run", "nothing"]
 
+AUTO = "auto"  # statistics.batch_size: by the memory of the device
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
@@ -32,7 +33,7 @@ class Statistics:
     top_n: int = MISSING
     top_n_per_class: int = MISSING
     seed: str = MISSING
-    batch_size: int = MISSING
+    batch_size: Union[int, str] = MISSING  # noqa: UP007 - OmegaConf knows no other way; a number, or AUTO
     num_samples: int | None = None
     record: bool = MISSING
 
@@ -40,7 +41,12 @@ class Statistics:
         """What is wrong with them."""
         from lcrp.decisions.subject import StatisticsSettings
 
-        yield from told("statistics.", lambda: filled(StatisticsSettings, self, Path()))
+        given = {}
+        if isinstance(self.batch_size, str):
+            given = {"batch_size": 1}
+            if self.batch_size != AUTO:
+                yield f"'statistics.batch_size' must be a whole number, or auto, not '{self.batch_size}'"
+        yield from told("statistics.", lambda: filled(StatisticsSettings, self, Path(), given))
 
 
 @dataclass

@@ -270,9 +270,10 @@ def _round(
 
     places = None if len(rows) == len(chosen) else _places(rows, trace.device)
 
-    def read(name: str, maps: torch.Tensor) -> None:
+    def read(name: str, maps: torch.Tensor) -> torch.Tensor:
         found = relevance_scores(maps if places is None else maps[places], bounds[name])
         scores[name] = counted_on(found, maps, active.shapes[name])
+        return found.score
 
     trace.read_relevance(chosen, read, is_accounted=is_accounted)
     for name, layer in active.scores.items():

@@ -22,6 +22,7 @@ from lcrp.values.paths import shown
 from lcrp.values.statistics import StatisticsHeader
 
 SETTINGS_NODE = "statistics"  # of the configuration that a file carries: how the statistics were made
+BATCH_SIZE = "batch_size"  # among these settings
 ORIGIN = "origin"  # among the settings of statistics that another program made: its name
 IMPORTED = "zennit-crp"
 _CHECKPOINT = ".checkpoint"
@@ -174,6 +175,27 @@ def chosen_layer(root: Path, key: StatisticsKey, *, is_exact: bool) -> ChosenLay
             chosen: ChosenLayer = header.chosen
             return chosen
     return None
+
+
+def known_batch_size(root: Path, key: StatisticsKey) -> int | None:
+    """The batch size of earlier statistics that differ in nothing else; parts and checkpoints tell, too.
+
+    Args:
+        root: folder of what runs share.
+        key: what is asked for, of whatever batch size.
+
+    Returns:
+        That of complete statistics if there are any; the largest of several. None if there are none.
+    """
+    found = []
+    for header in _readable(_folder(root, key))[0].values():
+        settings = header.config.get(SETTINGS_NODE)
+        size = settings.get(BATCH_SIZE) if isinstance(settings, Mapping) else None
+        if isinstance(size, int):
+            of_size = replace(key, settings={**key.settings, BATCH_SIZE: size})
+            if header.config_hash == content_hash(of_size.config()):
+                found.append((header.complete, size))
+    return max(found)[1] if found else None
 
 
 def differences_from(header: StatisticsHeader, key: StatisticsKey) -> str:

@@ -95,6 +95,8 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
     kinds = get_args(hint)
     if hint is Any:  # a mapping or null, which OmegaConf cannot say
         return dict, True
+    if kinds == (int, str):  # a number, or a word for one
+        return int, False
     if NoneType in kinds:
         return next(kind for kind in kinds if kind is not NoneType), True
     return hint, False

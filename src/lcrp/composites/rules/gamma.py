@@ -54,14 +54,16 @@ class _GeneralisedGammaStep(Step):
 
     def prepare(self) -> None:
         offset = self.map.offset()
-        size = self.linear_map(self.x.abs(), self._by_size(), self._half * offset.abs() + STABILIZER)
-        size = size.add_(self.y.abs(), alpha=1 + self._half)
         self._is_signed = self.is_signed()
+        x = self.x.abs() if self._is_signed else self.x
+        size = self.linear_map(x, self._by_size(), self._half * offset.abs() + STABILIZER)
+        size = size.add_(self.y.abs(), alpha=1 + self._half)
         self._offsets = (1 + self._half) * offset, self._half * offset.abs()
         self.shares = (self.scale(size, with_sign_of=self.y),)
 
     def lower(self, upper: torch.Tensor) -> torch.Tensor:
-        scaled, sizes = upper * self.shares[0], upper * self.shares[0].abs()  # s, t
+        scaled = upper * self.shares[0]  # s
+        sizes = torch.copysign(scaled, upper)  # t
         for one, offset in zip((scaled, sizes), self._offsets, strict=True):
             self.bias_takes(one, offset)
         if self._is_signed:
