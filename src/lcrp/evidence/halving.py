@@ -1,5 +1,7 @@
 """Successive halving (Jamieson and Talwalkar 2016) by mean rank: many candidates on few decisions, few on many.
 
+Candidates that are behind the default in one measure come after all others.
+
 Axes: N candidate, D decision, M measure.
 """
 
@@ -63,16 +65,36 @@ def mean_ranks(scores: Array) -> npt.NDArray[np.float64]:
     return found
 
 
-def survivors(candidates: Sequence[int], scores: Array, count: int) -> list[int]:
-    """The `count` candidates of the lowest mean rank, the best first; of equal ones that named first.
+def is_behind(own: Array, default: Array) -> bool:
+    """Whether a candidate [D, M] is behind the default in a measure, by more than the standard error of the difference.
+
+    One decision tells nothing of that; a candidate that failed is behind.
+    """
+    if np.isneginf(own).any():
+        return True
+    for column in (own - np.where(np.isneginf(default), np.nan, default)).T:
+        known = column[~np.isnan(column)]
+        if len(known) > 1 and known.mean() < -known.std(ddof=1) / np.sqrt(len(known)):
+            return True
+    return False
+
+
+def survivors(candidates: Sequence[int], scores: Array, count: int, default: int) -> list[int]:
+    """The `count` candidates that go on, the best first, the default in any case.
+
+    Those come first that are not behind the default in any measure, by mean rank; of equal ones that named first.
 
     Args:
-        candidates: N numbers.
+        candidates: N numbers, that of the default among them.
         scores: [N, D, M] of these.
         count: how many.
+        default: its number.
     """
-    order = np.argsort(mean_ranks(scores), kind="stable")
-    return [candidates[place] for place in order.tolist()[:count]]
+    ranked, usual = mean_ranks(scores), scores[candidates.index(default)]
+    behind = [is_behind(own, usual) for own in scores]
+    order = sorted(range(len(candidates)), key=lambda place: (behind[place], ranked[place]))
+    chosen = [candidates[place] for place in order[:count]]
+    return chosen if default in chosen else [*chosen[:-1], default]
 
 
 class Halving:
@@ -80,24 +102,26 @@ class Halving:
 
     Args:
         plan: its rungs.
+        default: number of the candidate that none may be behind, which stays to the end.
 
     Attributes:
         scores: what was told, [M] by candidate and decision.
-        order: candidates of the last rung that is done, the best first; all of them at the start.
+        order: candidates that are left, the best first; all of them at the start.
     """
 
-    def __init__(self, plan: Sequence[Rung]) -> None:
-        self._plan = plan
+    def __init__(self, plan: Sequence[Rung], default: int = 0) -> None:
+        self._plan, self._default = plan, default
         self.scores: dict[tuple[int, int], Array] = {}
         self.order = list(range(plan[0].num_candidates))
 
     def asked(self) -> Iterator[tuple[int, int]]:
         """Pairs of a candidate and a decision, decision by decision."""
-        for rung in self._plan:
-            alive = self.order[: rung.num_candidates]
+        for rung, after in zip(self._plan, [*self._plan[1:], self._plan[-1]], strict=True):
+            alive = self.order
             for decision in range(rung.num_decisions):
                 yield from ((one, decision) for one in alive if (one, decision) not in self.scores)
-            self.order = survivors(alive, self._table(alive, rung.num_decisions), len(alive))
+            table = self._table(alive, rung.num_decisions)
+            self.order = survivors(alive, table, after.num_candidates, self._default)
 
     def tell(self, candidate: int, decision: int, scores: Array) -> None:
         """What a candidate scores on a decision, [M]."""

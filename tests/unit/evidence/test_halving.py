@@ -30,17 +30,38 @@ def literal_ranks(scores: npt.NDArray[np.float64]) -> list[float]:
 def literal_search(scores: npt.NDArray[np.float64], counts: list[int], decisions: list[int]) -> tuple[list[int], int]:
     """The order of the last candidates, and how many pairs were looked at."""
     alive, seen = list(range(counts[0])), set()
-    for count, num in zip(counts, decisions, strict=True):
-        alive = alive[:count]
+    for count, num in zip([*counts[1:], counts[-1]], decisions, strict=True):
         seen |= {(one, decision) for one in alive for decision in range(num)}
         ranks = literal_ranks(scores[alive][:, :num])
-        alive = [alive[place] for place in sorted(range(len(alive)), key=lambda place: (ranks[place], place))]
+        behind = [literal_behind(scores[one, :num], scores[0, :num]) for one in alive]
+        places = sorted(range(len(alive)), key=lambda place: (behind[place], ranks[place], place))
+        alive = [alive[place] for place in places][:count]
+        if 0 not in alive:
+            alive[-1] = 0
     return alive, len(seen)
+
+
+def literal_behind(own: npt.NDArray[np.float64], default: npt.NDArray[np.float64]) -> bool:
+    """Behind the default in one measure by more than a standard error, or failed."""
+    for measure in range(own.shape[1]):
+        lost = []
+        for one, other in zip(own[:, measure], default[:, measure], strict=True):
+            if one == -np.inf:
+                return True
+            if not np.isnan(one) and not np.isnan(other) and other != -np.inf:
+                lost.append(other - one)
+        if len(lost) > 1:
+            mean = sum(lost) / len(lost)
+            error = (sum((one - mean) ** 2 for one in lost) / (len(lost) - 1) / len(lost)) ** 0.5
+            if mean > error:
+                return True
+    return False
 
 
 def drawn(seed: int, num_candidates: int = 24, num_decisions: int = 16) -> npt.NDArray[np.float64]:
     generated = np.random.default_rng(seed)
     scores = generated.integers(0, 6, (num_candidates, num_decisions, NUM_MEASURES)).astype(float)  # with ties
+    scores[0] += generated.normal(size=scores[0].shape)  # so that nothing is behind by exactly its error
     scores[:, generated.integers(num_decisions), 1] = np.nan
     scores[generated.integers(num_candidates), 0] = -np.inf
     return scores
@@ -70,8 +91,18 @@ def test_half_go_on_with_twice_the_decisions() -> None:
 def test_ranks_are_the_literal_ones() -> None:
     scores = drawn(9, 7, 4)
     np.testing.assert_allclose(mean_ranks(scores), literal_ranks(scores))
-    assert survivors([4, 2], np.zeros((2, 1, 1)), 1) == [4]  # of equal ones the first
+    assert survivors([4, 2], np.zeros((2, 1, 1)), 1, 4) == [4]  # of equal ones the first
     assert mean_ranks(np.full((2, 1, 1), np.nan)).tolist() == [1.0, 1.0]
+
+
+def test_what_is_behind_in_one_measure_comes_last_and_the_default_stays() -> None:
+    """It was chosen by two measures, and refused for the third."""
+    default, best, other = np.zeros((4, 3)), np.array([9.0, 9.0, -1.0]) + np.zeros((4, 3)), np.full((4, 3), 0.1)
+    scores = np.stack([default, best, other, other - 1])
+    assert survivors([0, 1, 2, 3], scores, 4, 0) == [2, 0, 1, 3]
+    assert survivors([3, 1, 0], scores[[3, 1, 0]], 2, 0) == [0, 1]
+    assert survivors([1, 0], scores[[1, 0]][:, :1], 2, 0) == [1, 0]  # one decision tells nothing of that
+    assert survivors([0, 1, 2], np.stack([default, default + 2, default + 1]), 2, 0) == [1, 0]
 
 
 def searched(generated: np.random.Generator, gain: float, *, is_permuted: bool) -> bool:

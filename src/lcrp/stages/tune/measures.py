@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 Array = npt.NDArray[Any]
 
 MOST_CHANNELS = 128  # of a layer that are taken away one by one; of more of them, so many drawn at random
+DECIMALS = 6  # that count: what differs by less differs by rounding
 MEASURES = ("channels", "pixels", "agreement")
 
 
@@ -220,13 +221,12 @@ def measures(found: Mapping[str, Array]) -> Array:
     """
     if found["has_failed"][0]:
         return np.full(len(MEASURES), -np.inf)
-    return np.array(
-        [
-            _mean(found["flipping"] + found["insertion"]),
-            _mean(found["pixel_insertion"] - found["deletion"]),
-            _mean(found["agreement"]),
-        ]
+    told = (
+        _mean(found["flipping"] + found["insertion"]),
+        _mean(found["pixel_insertion"] - found["deletion"]),
+        _mean(found["agreement"]),
     )
+    return np.round(told, DECIMALS)
 
 
 def _mean(values: Array) -> float:
