@@ -39,9 +39,12 @@ def rows(table: Table) -> list[dict[str, object]]:
 
 
 def test_a_verdict_takes_ten_pictures() -> None:
-    """Many objects of few pictures are pooled, and together still few."""
+    """Many objects of few pictures are pooled, and together still few; a single class keeps its name."""
     few = of_pictures(np.arange(40) % (FEWEST - 1))
     (row,) = rows(verdicts_table(few, few, ["boat"]))
+    assert (row["class"], row["class_id"], row["verdict"]) == ("boat", 0, "cannot tell")
+    few = replace(few, class_id=np.arange(40) % 2)
+    (row,) = rows(verdicts_table(few, few, ["boat", "car"]))
     assert (row["class"], row["verdict"], row["objects"], row["pictures"]) == (POOLED, "cannot tell", 40, 9)
     assert _verdict(row, None) == (
         "smaller classes together: cannot tell, the score falls by 0.20 (0.20 to 0.20), of 40 objects in 9 pictures; "

@@ -25,9 +25,14 @@ TOGETHER = -1  # class id of those that are judged together
 
 
 def groups(found: Decisions, names: Sequence[str]) -> list[tuple[str, Array]]:
-    """Classes with enough pictures, then all smaller ones together: what they are called, and which they are [N]."""
+    """Classes with enough pictures, then all smaller ones together: what they are called, and which they are [N].
+
+    A single smaller one has nothing to be joined with, and keeps its name.
+    """
     own = {class_id: found.class_id == class_id for class_id in np.unique(found.class_id).tolist()}
     large = {class_id: one for class_id, one in own.items() if len(np.unique(found.sample[one])) >= FEWEST}
+    if len(large) == len(own) - 1:
+        large = own
     small = ~np.isin(found.class_id, list(large))
     told = [(names[class_id], one) for class_id, one in large.items()]
     return [*told, (POOLED, small)] if small.any() else told
