@@ -24,10 +24,12 @@ import torch
 
 from bench import machine
 from contests import CONCEPTS, REFERENCES, reference_table, render_of_lcrp
+from gpu_table import cells, speed, table
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.attribution.segmentation import SegmentationTask
+from lcrp.attribution.trace import ROUNDS_LOOKED_AT
 from lcrp.config.build import set_precision
 from lcrp.data.scenes.dataset import ScenesDataset
 from lcrp.data.transforms import InputTransform
@@ -47,7 +49,6 @@ TURNS = 3  # of a measurement, unless its time is over
 FIRST, TIMES = 8, 4  # batch, and how many times as many the next one has
 SHARES = {"glocal": 4, "render": 1}  # of the time
 QUICK_SCALE, QUICK_BATCH, QUICK_REFERENCES = 0.25, 2, 1
-GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +155,15 @@ def dataset_pass(setting: Setting, end: float) -> Report:
     batches: list[Report] = []
     ended, last, task = "", 0.0, task_with_decisions(setting)
     size, times = (QUICK_BATCH, 1) if setting.is_quick else (FIRST, TIMES)
-    while not ended:
-        if time.monotonic() + 2 * times * last > end:  # once to warm up
-            ended = f"no time for {size}"
-        else:
+    with setting.attributor(layer_names(setting.one.network), task) as attributor:
+        for _ in range(0 if setting.is_quick else -(-ROUNDS_LOOKED_AT // TARGETS)):
+            Chunks(attributor, task, setting.batch(1)).explain()
+        while not ended:
+            if time.monotonic() + 2 * times * last > end:  # once to warm up
+                ended = f"no time for {size}"
+                continue
             try:
-                batches.append(chunk_speed(setting, task, size, end))
+                batches.append(chunk_speed(setting, Chunks(attributor, task, setting.batch(size)), end))
                 last = float(batches[-1]["seconds"])  # type: ignore[arg-type]
                 size *= times
                 if times < TIMES:
@@ -168,8 +172,34 @@ def dataset_pass(setting: Setting, end: float) -> Report:
                 if times < TIMES or not batches:
                     ended = f"memory ends at {size}"
                 size, times = size // 2, TIMES // 2  # half as many may fit
+            attributor.forward(setting.batch(1))  # lets the pass before go
             release(setting.device)
+    for best in sorted(batches, key=speed)[-1:]:
+        best["plain seconds"] = plain_seconds(setting, setting.batch(int(best["batch"])), end)  # type: ignore[call-overload]
     return {"batches": batches, "ended": ended}
+
+
+class Chunks:
+    """The same images again and again, explained and ranked as those of a pass.
+
+    Attributes:
+        counts: targets per image of every chunk.
+    """
+
+    def __init__(self, attributor: Attributor, task: DetectionTask | SegmentationTask, images: torch.Tensor) -> None:
+        self.images = images
+        self.counts: list[float] = []
+        self._attributor, self._task = attributor, task
+        self._accumulator: StatisticsAccumulator | None = None
+
+    def explain(self) -> None:
+        """One chunk."""
+        size, made = len(self.images), chunk_of(self._attributor, self.images)
+        queues = decisions(self._task, made, len(self.counts) * size)
+        shapes = made.activations.shapes
+        self._accumulator = self._accumulator or StatisticsAccumulator(shapes, device=self.images.device)
+        gather(self._attributor, made, queues, self._accumulator)
+        self.counts.append(sum(map(len, queues)) / size)
 
 
 def plain_seconds(setting: Setting, images: torch.Tensor, end: float) -> float | None:
@@ -192,32 +222,16 @@ def plain_seconds(setting: Setting, images: torch.Tensor, end: float) -> float |
         return None
 
 
-def chunk_speed(setting: Setting, task: DetectionTask | SegmentationTask, size: int, end: float) -> Report:
+def chunk_speed(setting: Setting, chunks: Chunks, end: float) -> Report:
     """A pass in chunks of so many images."""
-    images, counts = setting.batch(size), []
-    with setting.attributor(layer_names(setting.one.network), task) as attributor:
-        accumulator: StatisticsAccumulator | None = None
-        first = 0
-
-        def chunk() -> None:
-            nonlocal accumulator, first
-            made = chunk_of(attributor, images)
-            queues = decisions(task, made, first)
-            accumulator = accumulator or StatisticsAccumulator(made.activations.shapes, device=images.device)
-            gather(attributor, made, queues, accumulator)
-            counts.append(sum(map(len, queues)) / size)
-            first += size
-
-        seconds, peak = repeated(setting, chunk, end)
-    release(setting.device)
-    plain = plain_seconds(setting, images, end)
+    size = len(chunks.images)
+    seconds, peak = repeated(setting, chunks.explain, end)
     return {
         "batch": size,
-        "plain seconds": plain,
         "images per second": size / seconds,
         "seconds": seconds,
         "peak bytes": peak,
-        "targets per image": sum(counts) / len(counts),
+        "targets per image": sum(chunks.counts) / len(chunks.counts),
     }
 
 
@@ -292,44 +306,6 @@ def release(device: torch.device) -> None:
 def device_name(device: torch.device) -> str:
     """The card, or the kind of device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def table(report: Report, rows: Sequence[Report]) -> str:
-    """Markdown: what was measured where, and a row per network and precision."""
-    found = report["machine"]
-    assert isinstance(found, dict)
-    quick = " Only tried, on narrow networks and small inputs: these numbers say nothing." if report["quick"] else ""
-    heads = ("network", "input", "precision", "images/s", "plain", "batch", "GiB", "ended", "render, s", "GiB")
-    lines = [
-        f"{found['device']}, torch {found['torch']}, {report['date']}.{quick} {report['how']}",
-        "",
-        f"| {' | '.join(heads)} |",
-        f"|{' --- |' * len(heads)}",
-        *map(cells, rows),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def cells(row: Report) -> str:
-    """A row of the table: the fastest batch of the pass, and the render."""
-    glocal, drawn, size = row["glocal"], row["render"], row["input"]
-    assert isinstance(glocal, dict)
-    assert isinstance(drawn, dict)
-    assert isinstance(size, list)
-    best = max(glocal.get("batches", ()), key=lambda one: one["images per second"], default=None)
-    speed = ("", "", "", "")
-    if best:
-        plain = best["plain seconds"]
-        share = "" if plain is None else f"{plain / best['seconds']:.0%}"
-        speed = (f"{best['images per second']:.1f}", share, str(best["batch"]), gib(best["peak bytes"]))
-    seconds = f"{drawn['seconds']:.2f}" if "seconds" in drawn else drawn["ended"]
-    values = (row["model"], "x".join(map(str, size)), row["precision"], *speed, glocal["ended"], seconds)
-    return f"| {' | '.join(map(str, values))} | {gib(drawn.get('peak bytes'))} |"
-
-
-def gib(value: int | None) -> str:
-    """Bytes in GiB, or nothing where they were not measured."""
-    return "" if value is None else f"{value / GIB:.2f}"
 
 
 if __name__ == "__main__":
