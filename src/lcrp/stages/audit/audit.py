@@ -39,7 +39,7 @@ def audit(subject: Subject, statistics: StatisticsSettings, settings: AuditSetti
         TargetError: the network finds none of the objects.
     """
     check_classes(subject)
-    subject = settled(subject, statistics, run, [None])
+    subject = settled(subject, statistics, run, [None] if settings.n_concepts else [])
     work = AuditWork(subject, statistics, settings, run)
     rows = work.rows()
     if rows is None:
