@@ -13,6 +13,8 @@ from toy import composite
 
 from lcrp.attribution.concepts import relevance_scores
 from lcrp.attribution.methods import Method
+from lcrp.attribution.nms import kept_detections
+from lcrp.attribution.nms_together import detections_together
 from lcrp.composites.composites import epsilon_plus_flat
 from lcrp.config.build import build_subject, set_precision
 from lcrp.config.commands import Command
@@ -145,6 +147,22 @@ def test_a_chunk_waits_where_it_is_meant_alone(tmp_path, model, monkeypatch):
             count, samples = len(meant), [replace(sample, index=sample.index + 4) for sample in samples]
     assert len(scores.ledgers) == len(targets) > 4
     assert count <= 9  # decisions, scores, and of every forward pass its ledgers, weights and signs
+
+
+@pytest.mark.parametrize("iou", [0.45, None])
+def test_boxes_are_those_of_the_cpu(iou):
+    """Equal scores and boxes among them: the first is the first on either."""
+    generator = torch.Generator().manual_seed(2)
+    corners = torch.randint(0, 40, (8, 3000, 2), generator=generator) * 8.0
+    boxes = torch.cat([corners, corners + 16 + 8 * torch.randint(0, 3, (8, 3000, 2), generator=generator)], dim=2)
+    objectness = torch.randint(1, 9, (8, 3000), generator=generator) / 8
+    batch = boxes, objectness, torch.randint(0, 9, (8, 3000, 3), generator=generator) / 8
+    settings = {"confidence": 0.25, "iou": iou, "max_detections": 40}
+    found = detections_together(*(values.cuda() for values in batch), **settings)
+    for one, *image in zip(found, *batch, strict=True):
+        exact = kept_detections(*image, **settings)
+        for column in ("rows", "boxes", "confidence", "labels", "probabilities", "objectness"):
+            assert torch.equal(getattr(one, column), getattr(exact, column)), column
 
 
 STAGES = {  # brief settings of everything that computes on the device

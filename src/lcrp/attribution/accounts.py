@@ -120,7 +120,7 @@ class Accounts:
             layers: relevance of recorded layers, [B, C, ...] each.
         """
         self.num_rounds += 1
-        columns = [_per_picture(seed), _per_picture(heatmap), *self.bookkeeper.totals()]
+        columns = [_per_picture(seed.to(heatmap.device)), _per_picture(heatmap), *self.bookkeeper.totals()]
         sizes = [_per_picture(maps.abs()) for maps in (heatmap, *layers)]
         is_mixed = self.bookkeeper.is_mixed or len({len(column) for column in (*columns, *sizes)}) > 1
         if is_mixed:  # only totals are known

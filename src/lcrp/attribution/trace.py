@@ -298,11 +298,11 @@ class Trace:
         """Relevance of the `ends`, in their shapes, from relevance `seeds` of `starts`."""
         for start in starts:
             check_differentiable(start)
+        placed = [seed.to(start) for start, seed in zip(starts, seeds, strict=True)]
         if self._accounts is not None:
-            self._accounts.bookkeeper.begin(seeds[0], is_open=is_accounted, by_layer=by_layer)
+            self._accounts.bookkeeper.begin(placed[0], is_open=is_accounted, by_layer=by_layer)
             if is_from_output and not is_accounted:
                 self._accounts.audit(starts[0])
-        placed = [seed.to(start) for start, seed in zip(starts, seeds, strict=True)]
         try:
             gradients = torch.autograd.grad(starts, ends, placed, retain_graph=True, allow_unused=True)
         except RuntimeError as error:

@@ -25,12 +25,12 @@ class Signs:
         self._steps = []
         if not steps:
             return
-        lowest: dict[tuple[object, ...], torch.Tensor] = {}  # inputs are shared
+        any_below: dict[tuple[object, ...], torch.Tensor] = {}  # inputs are shared
         keys = [(step.x.data_ptr(), step.x.dtype, step.x.shape, step.x.stride()) for step in steps]
         for key, step in zip(keys, steps, strict=True):
-            if key not in lowest:
-                lowest[key] = step.x.amin()
-        (found,) = devices.fetched(torch.stack([one.double() for one in lowest.values()]))
-        is_negative = dict(zip(lowest, (found < 0).tolist(), strict=True))
+            if key not in any_below:
+                any_below[key] = step.x.amin() < 0
+        (found,) = devices.fetched(torch.stack(list(any_below.values())))
+        is_negative = dict(zip(any_below, found.tolist(), strict=True))
         for key, step in zip(keys, steps, strict=True):
             step.has_negative = is_negative[key]

@@ -23,6 +23,8 @@ def fetched(*tensors: torch.Tensor) -> list[torch.Tensor]:
     """
     if not any(map(waits, tensors)):
         return list(tensors)
+    if tensors[0].device.type == "mps":  # without float64
+        return [one.cpu() for one in tensors]
     together = torch.cat([one.detach().double().flatten() for one in tensors]).cpu()
     parts = torch.split(together, [one.numel() for one in tensors])
     return [part.view(one.shape).to(one.dtype) for part, one in zip(parts, tensors, strict=True)]
@@ -30,6 +32,6 @@ def fetched(*tensors: torch.Tensor) -> list[torch.Tensor]:
 
 def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A tensor of the CPU on a device, which fetches it without a wait."""
-    if device.type != "cuda":
+    if device.type != "cuda" or not values.numel():
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)

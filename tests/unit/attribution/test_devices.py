@@ -9,6 +9,7 @@ import torch
 from pretended_cuda import CUDA, is_possible, moved, pretended_cuda
 from small_networks import NAMES, NETWORKS, SIZE, attributor, decision, prepared, task_of
 from torch import Tensor, nn
+from waiting import counted_waits
 
 from lcrp.attribution.concepts import only_concept, only_neuron
 from lcrp.attribution.engine import Attributor
@@ -64,7 +65,7 @@ class EveryLayer(nn.Module):
 
 
 def check_rules(explaining: Attributor) -> int:
-    """Run the backward function of every rule, and what it prepares; how many there were."""
+    """Run the backward function of every rule, and what it prepares, which sends nothing; how many there were."""
     outputs: list[Tensor] = []
 
     def watched(*arguments: object, **options: object) -> Tensor:
@@ -74,9 +75,11 @@ def check_rules(explaining: Attributor) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mode, "passed_on", watched)
         explaining.forward(torch.rand(2, 3, SIZE, SIZE))
-    for output in outputs:
-        found = _Relevance.backward(output.grad_fn, torch.ones_like(output))
-        check_device(output, *(one for one in found if one is not None))
+    with counted_waits(as_on_a_gpu=False) as waits:
+        for output in outputs:
+            found = _Relevance.backward(output.grad_fn, torch.ones_like(output))
+            check_device(output, *(one for one in found if one is not None))
+    assert not waits.found
     return len(outputs)
 
 
