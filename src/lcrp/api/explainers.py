@@ -111,7 +111,7 @@ def with_composite(explainer: Explainer, composite: Rules) -> Explainer:
     """
     chosen = [f"{key}={value}" for key, value in composite_settings(composite).items()]
     config = composed([f"model={configured_like(explainer)}", "dataset=scenes", *chosen])
-    return with_composite_of(explainer, config.composite, Path.cwd())
+    return with_composite_of(as_it_stands(explainer), config.composite, Path.cwd())
 
 
 def composite_settings(composite: Rules | None) -> dict[str, object]:
