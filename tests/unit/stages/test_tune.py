@@ -26,9 +26,10 @@ from lcrp.composites.table import RuleTable
 from lcrp.composites.tuned import tuned
 from lcrp.decisions.subject import Subject
 from lcrp.errors import ConfigError, Interrupted, TargetError
+from lcrp.evidence.halving import rungs
 from lcrp.stages.tune.candidates import candidates, depth_of
 from lcrp.stages.tune.measures import Look
-from lcrp.stages.tune.planning import planned
+from lcrp.stages.tune.planning import Plan, planned
 from lcrp.stages.tune.settings import TuneSettings
 from lcrp.stages.tune.tune import tune
 from lcrp.storage.evidence import read_evidence
@@ -185,6 +186,19 @@ def test_what_does_not_fit_into_the_time_is_left_out(minutes: float | None, expe
     own = np.array([0.5, 2.8, 2.4])
     plan = planned(replace(SETTINGS, minutes=minutes), 13.0, own, (16, 40), 5)
     assert (plan.rungs[0].num_candidates, plan.rungs[-1].num_decisions, plan.num_confirmed) == expected
+
+
+def test_no_decision_is_begun_when_the_time_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Machines become slower than they were when the plan was made; the fewest that tell are looked at all the same."""
+    caplog.set_level("INFO")
+    plan = Plan(rungs=rungs(3, 2), num_confirmed=10)
+    monkeypatch.setattr("lcrp.stages.tune.tune.planned", lambda *_: plan)
+    settings = replace(SETTINGS, minutes=1e-9, num_confirmed=10)
+    tune(subject(), STATISTICS, settings, colour_world.run(tmp_path))
+    assert "the time is over: 8 decisions instead of 10" in caplog.text
+    assert {row["decisions"] for row in rows(tmp_path, "confirmation")} == {"8"}
 
 
 def test_too_few_decisions_are_refused(tmp_path: Path) -> None:

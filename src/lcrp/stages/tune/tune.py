@@ -1,6 +1,8 @@
 """stage=tune: the composite that is most faithful to a network, chosen on few decisions and proved on others."""
 
 import logging
+import math
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from lcrp.composites.spec import GRADIENT
 from lcrp.decisions.auto import layers_of
 from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes
 from lcrp.errors import TargetError
+from lcrp.evidence.confirming import FEWEST
 from lcrp.evidence.halving import Halving, num_looks
 from lcrp.figures.tuning import draw_tuning
 from lcrp.runs.run import Run
@@ -53,6 +56,7 @@ def tune(subject: Subject, statistics: StatisticsSettings, settings: TuneSetting
         TargetError: the model decides too little in these pictures.
         ConfigError: annotated targets are asked for, and the classes of model and dataset differ.
     """
+    began = time.monotonic()
     if statistics.targets == "annotated":
         check_classes(subject)
     subject = settled(subject, statistics, run, statistics.layers)
@@ -75,7 +79,8 @@ def tune(subject: Subject, statistics: StatisticsSettings, settings: TuneSetting
         plan = _plan(looks, tried, settings, (num_search, len(decisions) - num_search))
         search = _search(looks, pool, plan, tried, run)
         others = range(num_search, num_search + plan.num_confirmed)
-        confirmation = _confirmation(looks, pool, search.order[0], others, run)
+        end = math.inf if settings.minutes is None else began + 60 * settings.minutes
+        confirmation = _confirmation(looks, pool, search.order[0], others, end, run)
     told = confirmation.sentences()
     for line in told:
         log.info("%s", line)
@@ -170,22 +175,40 @@ def _search(looks: Looks, pool: Sequence[Candidate], plan: Plan, tried: Sequence
 
 
 def _confirmation(
-    looks: Looks, pool: Sequence[Candidate], winner: int, decisions: Sequence[int], run: Run
+    looks: Looks, pool: Sequence[Candidate], winner: int, decisions: Sequence[int], end: float, run: Run
 ) -> Confirmation:
-    """The winner, the default and what both are compared with, on decisions that chose none of them."""
+    """The winner, the default and what both are compared with, on decisions that chose none of them.
+
+    Args:
+        looks: at methods.
+        pool: of candidates.
+        winner: number of the one that the search has first.
+        decisions: their numbers; all, or as many as can be looked at in time, but the fewest that tell.
+        end: of the time, by the monotonic clock.
+        run: shows the progress.
+    """
     chosen = [pool[number] for number in dict.fromkeys((winner, 0))]
     methods = [*map(_method, chosen), *map(_compared, COMPARED)]
     names = [*(one.label for one in chosen), *COMPARED]
     own = [number for number, name in enumerate(names) if names.index(name) == number]  # the default may be gradient
     methods, names = [methods[number] for number in own], [names[number] for number in own]
-    asked = [Asked(decision=one, method=method, steps=CONFIRMATION) for one in decisions for method in methods]
-    with run.progress(len(asked), "confirmation", "looks") as progress:
+    taken: list[int] = []
+
+    def asked() -> Iterator[Asked]:
+        for one in decisions:
+            if len(taken) >= FEWEST and time.monotonic() >= end:
+                log.info("the time is over: %d decisions instead of %d", len(taken), len(decisions))
+                return
+            taken.append(one)
+            yield from (Asked(decision=one, method=method, steps=CONFIRMATION) for method in methods)
+
+    with run.progress(len(decisions) * len(methods), "confirmation", "looks") as progress:
         found = []
-        for _, arrays in looks.found(asked):
+        for _, arrays in looks.found(asked()):
             found.append(measures(arrays))
             progress.advance()
-    scores = np.array(found).reshape(len(decisions), len(methods), -1).transpose(1, 0, 2)
-    return Confirmation(names=names, default=len(chosen) - 1, scores=scores, images=np.array(decisions))
+    scores = np.array(found).reshape(len(taken), len(methods), -1).transpose(1, 0, 2)
+    return Confirmation(names=names, default=len(chosen) - 1, scores=scores, images=np.array(taken))
 
 
 def _asked(candidate: Candidate, decision: int) -> Asked:
