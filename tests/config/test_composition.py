@@ -9,6 +9,7 @@ import pytest
 from hydra import compose
 from omegaconf import DictConfig
 
+from lcrp.config.build import statistics_settings
 from lcrp.config.check import checked
 from lcrp.config.checkpoints import OFFICIAL_FILES, official_class_names
 from lcrp.config.compose import composed_node, composition
@@ -407,3 +408,12 @@ def test_samples_keep_their_type() -> None:
     stage = composed("stage=render", "stage.samples=[3,val-00007]").stage
     assert isinstance(stage, RenderStage)
     assert stage.samples == [3, "val-00007"]
+
+
+def test_a_batch_size_is_a_number_or_auto() -> None:
+    assert composed("statistics.batch_size=16").statistics.batch_size == 16
+    config = composed("statistics.batch_size=auto")
+    assert config.statistics.batch_size == "auto"
+    assert statistics_settings(config.statistics).batch_size == 8
+    with pytest.raises(ConfigError, match=r"^'statistics\.batch_size' must be a whole number, or auto, not 'most'"):
+        composed("statistics.batch_size=most")
