@@ -109,6 +109,7 @@ def test_a_pass_gives_the_same_bits_twice(tmp_path):
         assert torch.equal(scores, scored)
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")  # a prototype, torch says
 @pytest.mark.parametrize("model", MODELS)
 def test_a_chunk_waits_where_it_is_meant_alone(tmp_path, model, monkeypatch):
     """Every other wait is an error: decisions, rounds and rankings of a second chunk, when all weights are made."""
