@@ -96,7 +96,8 @@ def rows_of(table: Any) -> list[Row]:
 def lines(found: Sequence[Row]) -> Iterator[str]:
     """What was measured, as tables in Markdown: means with intervals, then wins and losses of what was chosen.
 
-    A comparison is won (+) or lost (-) where the 95 % interval of the paired difference lies on one side of zero.
+    A comparison is won (+) or lost (-) where the 95 % interval of the paired difference lies on one side of zero, which
+    less than eight decisions never tell.
     """
     for measure in MEASURES:
         yield f"\n{measure}\n"

@@ -3,6 +3,7 @@
 Axes: D decision, M measure.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,16 @@ FEWEST = 8  # decisions: as many coins show the same side in one of 128 throws
 
 
 def differences(first: Array, second: Array, images: Array) -> list[Interval]:
-    """Mean of the paired difference of [D, M] and [D, M] by every measure; above zero where the first is better."""
-    return [mean_interval(column, images) for column in _known(first, second).T]
+    """Mean of the paired difference of [D, M] and [D, M] by every measure; above zero where the first is better.
+
+    Less than eight decisions tell nothing of others: there the ends of the interval are NaN.
+    """
+    return [_interval(column, images) for column in _known(first, second).T]
 
 
 def rank_gain(first: Array, second: Array, images: Array) -> Interval:
-    """How much more often the first is ahead than behind, over measures, from -1 to 1."""
-    return mean_interval(_signs(first, second), images)
+    """How much more often the first is ahead than behind, over measures, from -1 to 1; ends as of `differences`."""
+    return _interval(_signs(first, second), images)
 
 
 def is_better(first: Array, second: Array, images: Array) -> bool:
@@ -45,6 +49,12 @@ def is_better(first: Array, second: Array, images: Array) -> bool:
     is_ahead = any(_lower_end(column, len(columns)) > 0 for column in columns)
     is_behind = any(one.high < 0 for one in differences(first, second, images))
     return is_ahead and not is_behind
+
+
+def _interval(values: Array, images: Array) -> Interval:
+    found = mean_interval(values, images)
+    is_enough = (~np.isnan(values)).sum() >= FEWEST
+    return found if is_enough else replace(found, low=float("nan"), high=float("nan"))
 
 
 def _known(first: Array, second: Array) -> Array:

@@ -151,4 +151,7 @@ def test_leads_are_paired_and_failures_do_not_count_as_numbers() -> None:
     )
     images = np.arange(3)
     assert [one.value for one in differences(first, second, images)] == [1.0, 1.0]
+    assert np.isnan(differences(first, second, images)[0].low)  # three decisions tell nothing of others
+    lead = differences(np.arange(8.0)[:, None] + 1, np.arange(8.0)[:, None], np.arange(8))
+    assert (lead[0].low, lead[0].high) == (1.0, 1.0)
     assert rank_gain(first, second, images).value == pytest.approx((1 + 0 + 1) / 3)
