@@ -111,13 +111,16 @@ class Confirmation:
     def _beside(self, other: int) -> str:
         """Where the chosen method is ahead of another, and where behind."""
         leads = dict(zip(MEASURES, self.leads(self.chosen, other), strict=True))
+        rival = self.names[other]
         parts = {
-            "ahead of": [name for name, lead in leads.items() if lead.low > 0],
-            "behind": [name for name, lead in leads.items() if lead.high < 0],
-            "not told apart from": [name for name, lead in leads.items() if not (lead.low > 0 or lead.high < 0)],
+            f"ahead of {rival} by ": [name for name, lead in leads.items() if lead.low > 0],
+            f"behind {rival} by ": [name for name, lead in leads.items() if lead.high < 0],
+            f"not told apart from {rival}: ": [
+                name for name, lead in leads.items() if not (lead.low > 0 or lead.high < 0)
+            ],
         }
         told = [
-            f"{words} {self.names[other]} by " + ", ".join(f"{_number(leads[name])} {WORDS[name]}" for name in names)
+            words + ", ".join(f"{_number(leads[name])} {WORDS[name]}" for name in names)
             for words, names in parts.items()
             if names
         ]
