@@ -171,6 +171,7 @@ STAGES = {  # brief settings of everything that computes on the device
     "render": ("stage.samples=[3]", "stage.n_references=3"),
     "context": ("stage.num_samples_per_class=2", "stage.num_flipped=1", "stage.n_references=3", "stage.n_concepts=3"),
     "evaluate": ("stage.num_targets=2", "stage.num_layers=1", "stage.num_steps=2", "stage.checks=true"),
+    "tune": ("stage.num_targets=2", "stage.num_confirmed=2", "stage.num_layers=1", "stage.minutes=0.01"),
     "truth": ("stage.num_targets=2", "stage.methods=[epsilon_plus_flat,gradcam,random]"),
 }
 

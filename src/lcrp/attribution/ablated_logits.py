@@ -60,15 +60,15 @@ class AblatedLogits:
         Args:
             keep: [V, C] bool, the channels that stay.
         """
-        distinct, place = torch.unique(keep, dim=0, return_inverse=True)
+        distinct, place = torch.unique(keep.cpu(), dim=0, return_inverse=True)
         if not self._size:
             most = VARIANT_PIXELS if self._is_cpu else MANY_PIXELS
             self._size = min(len(distinct), max(1, most // self._pixels))
         logits = []
         for part in torch.split(distinct, self._size):
             whole = torch.cat([part, part[-1:].expand(self._size - len(part), -1)])  # a shape for all
-            logits.append(self._read(whole)[: len(part)])
-        return torch.cat(logits)[place.cpu()]
+            logits.append(self._read(whole.to(keep.device))[: len(part)])
+        return torch.cat(logits)[place]
 
     def curves(self, vector: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
         """Logits [2, X] while channels are taken away, the most relevant first, and while they are all that is kept.
