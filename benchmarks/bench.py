@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 import contests
+from lcrp.runs.provenance import versions
 from memory import memory
 from subjects import NAMES, subject
 from timing import Report
@@ -109,12 +110,7 @@ def cell(found: object, name: str) -> str:
 
 def machine() -> dict[str, object]:
     """What the numbers depend on."""
-    packages = ("lcrp", "torch", "torchvision", "zennit", "zennit-crp")
-    return {
-        "python": platform.python_version(),
-        "processor": platform.processor() or platform.machine(),
-        **{name: version(name) for name in packages},
-    }
+    return {**versions(), "zennit-crp": version("zennit-crp"), "processor": platform.processor() or platform.machine()}
 
 
 if __name__ == "__main__":

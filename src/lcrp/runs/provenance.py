@@ -10,11 +10,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import cast
 
+from lcrp import __version__
 from lcrp.errors import StoreError
 from lcrp.runs.machine import peak_memory
 
 PROVENANCE_FILE = "provenance.json"
-_PACKAGES = ("lcrp", "torch", "torchvision", "zennit", "numpy", "h5py")
+_PACKAGES = ("torch", "torchvision", "zennit", "numpy", "h5py")
 
 
 def write_provenance(folder: Path, facts: Mapping[str, object], *, seconds: float) -> Path:
@@ -75,8 +76,17 @@ def _is_provenance(found: object) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can alter numbers."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
+    """Versions of Python and of the packages that can alter numbers, lcrp among them."""
+    known = {"python": platform.python_version(), "lcrp": __version__}
+    return known | {name: _version(name) for name in _PACKAGES}
+
+
+def _version(name: str) -> str:
+    """Of an installed package; 'unknown' of one that is only on the path, as copied sources are."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def commit() -> str | None:
