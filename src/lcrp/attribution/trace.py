@@ -10,12 +10,12 @@ import torch
 from lcrp.attribution.accounts import Accounts
 from lcrp.attribution.finite import check_differentiable, check_finite, check_no_checkpoint
 from lcrp.attribution.records import Arrivals, Record
-from lcrp.attribution.sides import LINEARISED, is_linearised
+from lcrp.attribution.seeding import Seeding
+from lcrp.attribution.sides import LINEARISED
 from lcrp.attribution.task import NetworkOutput, Task
 from lcrp.attribution.unseen import UnseenRounds
-from lcrp.composites.operations.audit import follows_sign
 from lcrp.composites.windowed import whole
-from lcrp.errors import ConfigError, LayerError, nearest
+from lcrp.errors import LayerError, nearest
 from lcrp.values import devices
 from lcrp.values.attribution import Attribution
 from lcrp.values.ledger import Ledger
@@ -50,8 +50,7 @@ class Trace:
         self.activation = {
             name: record.joined([call.detach() for call in record.calls]) for name, record in recorded.items()
         }
-        self._task = task
-        self._is_signed: bool | None = None
+        self._seeding = Seeding(task)
         self._recorded = dict(recorded)
         self._arrivals = arrivals
         self._accounts = accounts
@@ -72,12 +71,12 @@ class Trace:
     @property
     def is_linearised(self) -> bool:
         """Whether what is explained is no sum of logits, so that no relevance adds up to it."""
-        return is_linearised(self._task, self.output)
+        return self._seeding.is_linearised(self.output)
 
     @property
     def is_contrast(self) -> bool:
         """Whether logits are set against each other, those of two classes or of a side's bins."""
-        return getattr(self._task, "instead", None) is not None or self.is_linearised
+        return self._seeding.is_contrast(self.output)
 
     def close(self) -> None:
         """Let go of everything but the activation."""
@@ -245,29 +244,10 @@ class Trace:
             self._sums[name] = (maps if found is None else found).sum()
 
     def _seed(self, explained: Sequence[ExplainedTarget | None]) -> tuple[torch.Tensor, torch.Tensor]:
-        """What is explained and its relevance, as the task puts it; positive relevance speaks for the target.
-
-        Shares of a negative logit have the other sign than what they add to it: where rules take such shares, as
-        epsilon and gamma do, the seed is -1.
-
-        Raises:
-            ConfigError: logits are set against each other, and the rules take no such shares.
-        """
-        explained_output, seed = self._task.seed(self.output, explained)
+        """What is explained and its relevance, as the task puts it; positive relevance speaks for the target."""
         if self.is_linearised and self._accounts is not None:
             self._accounts.tell(LINEARISED)
-        if self._is_signed is None:
-            self._is_signed = self._task.seeds_logits and follows_sign(explained_output)
-        if self.is_contrast and not self._is_signed:
-            raise ConfigError(
-                "differences of logits (two classes, bins of a side) are shared out by rules that look at their signs, "
-                "and those of this composite (z+, gradients) do not; epsilon_gamma_flat and epsilon_flat do",
-                mend="Set composite=epsilon_gamma_flat.",
-            )
-        if self._is_signed:
-            is_size = seed != 0 if self.is_contrast else seed > 0
-            seed = torch.where((explained_output.detach() < 0) & is_size, -seed, seed)
-        return explained_output, seed
+        return self._seeding.put(self.output, explained)
 
     @property
     def _input(self) -> torch.Tensor:
