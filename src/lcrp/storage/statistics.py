@@ -13,6 +13,7 @@ import yaml  # type: ignore[import-untyped]
 from lcrp.errors import StoreError, nearest
 from lcrp.storage import schema
 from lcrp.storage.hdf5 import open_file, read_array, read_texts, reading
+from lcrp.storage.nesting import num_values
 from lcrp.storage.new_file import NewGroup, new_file
 from lcrp.storage.target_log import KnownLog, Records, StoredLogs, read_log, write_log, write_records
 from lcrp.values.chosen_layer import ChosenLayer
@@ -207,7 +208,7 @@ def _header(file: h5py.File, path: Path) -> StatisticsHeader:
             config = yaml.safe_load(attributes["config"])
         except yaml.YAMLError as error:
             raise ValueError(f"its config is no YAML ({error})") from error
-        if not isinstance(config, dict) or _num_values(config, _MAX_SETTINGS) >= _MAX_SETTINGS:
+        if not isinstance(config, dict) or num_values(config, _MAX_SETTINGS) >= _MAX_SETTINGS:
             raise ValueError(f"its config is no mapping of less than {_MAX_SETTINGS} values")
         header = StatisticsHeader(
             config=config,
@@ -234,14 +235,3 @@ def _chosen(attributes: Mapping[str, Any]) -> ChosenLayer | None:
         share=float(attributes["auto_share"]),
         num_decisions=int(attributes["auto_decisions"]),
     )
-
-
-def _num_values(value: object, limit: int) -> int:
-    """How many values are nested in a value, itself included, counted up to a limit: YAML can repeat them cheaply."""
-    count = 1
-    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for member in members:
-        if count >= limit:
-            break
-        count += _num_values(member, limit - count)
-    return count

@@ -16,6 +16,7 @@ import yaml  # type: ignore[import-untyped]
 from lcrp.errors import MissingError, StoreError, VersionError
 from lcrp.storage.atomic import replacing
 from lcrp.storage.location import content_hash
+from lcrp.storage.nesting import num_values
 
 FORMAT: Final = "lcrp-tuned"
 VERSION: Final = 1
@@ -23,7 +24,8 @@ FILE = "tuned.yaml"
 _HEAD = """# What lcrp stage=tune chose for this network, with the evidence.
 #   lcrp stage=glocal composite=tuned composite.file=tuned.yaml
 """
-_LARGEST = 10_000_000  # bytes
+_LARGEST = 1_000_000  # bytes
+_MOST = 100_000  # values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +87,11 @@ def read_tuned(path: Path) -> Tuned:
         if path.stat().st_size > _LARGEST:
             raise StoreError(f"'{path}' is no file of stage=tune: it is too large")
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if num_values(content, _MOST) >= _MOST:
+            raise StoreError(f"'{path}' is no file of stage=tune: it holds too many values")
     except FileNotFoundError as error:
         raise MissingError(f"'{path}' is not there; stage=tune writes such files") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise StoreError(f"'{path}' cannot be read as YAML: {' '.join(str(error).split())[:200]}") from error
     if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         raise StoreError(f"'{path}' is no file of stage=tune: it does not begin with format: {FORMAT}")

@@ -137,7 +137,16 @@ def test_damaged_files_are_told(network: str, change: dict[str, Any], words: str
         lcrp.load(UNET, composite=path)
 
 
-@pytest.mark.parametrize("text", ["{", "a: [", "\tx", "- a\n- b", "", "x" * 100, "!!python/object:os.system {}"])
+TIMES_TEN = [f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 10)}]" for number in range(1, 7)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "a: [", "\tx", "- a\n- b", "", "x" * 100, "!!python/object:os.system {}", "a: 2026-02-31"),
+        *("&a [*a]", "\n".join(["format: lcrp-tuned", "a0: &a0 [x]", *TIMES_TEN, "version: *a6"])),
+    ],
+)
 def test_broken_yaml_is_told_and_runs_nothing(text: str) -> None:
     Path("mine.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(LcrpError, match=r"mine.yaml' (cannot be read as YAML|is no file of stage=tune)"):

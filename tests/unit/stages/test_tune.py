@@ -214,7 +214,10 @@ def test_few_decisions_are_shared(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert {row["decisions"] for row in rows(tmp_path, "confirmation")} == {"3"}
 
 
-@pytest.mark.parametrize("wrong", [{"minutes": 0.0}, {"num_targets": 1}, {"num_layers": 0}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"minutes": 0.0}, {"minutes": np.inf}, {"minutes": "1"}, {"num_targets": 1}, {"num_layers": 0}, {"seed": -1}],
+)
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"{next(iter(wrong))}=.* is too (small|little)"):
+    with pytest.raises(ConfigError, match=f"{next(iter(wrong))}=.* is (too small|no time)"):
         replace(SETTINGS, **wrong)

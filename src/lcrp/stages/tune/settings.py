@@ -1,7 +1,9 @@
 """What stage=tune is asked."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
 
 from lcrp.errors import at_least, refuse
 
@@ -32,5 +34,5 @@ class TuneSettings:
             if getattr(self, count) is None:
                 yield f"{count}=None is no whole number; the least is {least}"
             yield from at_least(count, getattr(self, count), least)
-        if self.minutes is not None and not self.minutes > 0:
-            yield f"minutes={self.minutes} is too little; write a positive number, or null for no end"
+        if self.minutes is not None and not (isinstance(self.minutes, Real) and 0 < self.minutes < math.inf):
+            yield f"minutes={self.minutes!r} is no time; write a positive number, or null for no end"
