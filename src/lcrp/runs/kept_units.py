@@ -29,17 +29,15 @@ def kept_units(
     Raises:
         Interrupted: somebody asked to stop; started again, it goes on from there.
     """
-    num_kept = 0
     with stop_request() as stop:
         for name in names:
             found = units.read(name)
             if found is None:
                 found = {key: np.asarray(values) for key, values in work(name).items()}
                 units.write(name, found)
-            else:
-                num_kept += 1
-                if num_kept == 1:
-                    log.info("going on with what is kept in '%s' (delete it to begin anew)", units.folder)
+            elif not units.is_told:
+                units.is_told = True
+                log.info("going on with what is kept in '%s' (delete it to begin anew)", units.folder)
             yield found
             if stop.signal is not None:
                 raise Interrupted(

@@ -38,6 +38,7 @@ class Units:
         safe = re.sub(r"[^\w.-]", "_", name)
         known = content_hash({"identity": identity, "version": version})
         self.folder = root / "evidence" / f"{safe}_{known[:_HASH_DIGITS]}"
+        self.is_told = False  # that there are kept ones
 
     def read(self, unit: str) -> dict[str, npt.NDArray[Any]] | None:
         """The results of a unit; None if they are not there, or damaged."""

@@ -28,6 +28,7 @@ from lcrp.decisions.subject import Subject
 from lcrp.errors import ConfigError, Interrupted, TargetError
 from lcrp.evidence.halving import rungs
 from lcrp.stages.tune.candidates import candidates, depth_of
+from lcrp.stages.tune.comparison import Confirmation
 from lcrp.stages.tune.measures import Look
 from lcrp.stages.tune.planning import Plan, planned
 from lcrp.stages.tune.settings import TuneSettings
@@ -114,8 +115,11 @@ def test_an_own_default_that_stays_is_the_networks_default(tmp_path: Path) -> No
     assert read_tuned(files[0]).composite is None
 
 
-def test_a_stopped_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Nothing that was looked at is looked at again, and the outcome is that of a run in one go."""
+    caplog.set_level("INFO")
     whole = tmp_path / "whole"
     whole.mkdir()
     expected = tune(subject(), STATISTICS, SETTINGS, colour_world.run(whole))
@@ -134,6 +138,7 @@ def test_a_stopped_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         tune(subject(), STATISTICS, SETTINGS, colour_world.run(stopped))
     assert len(looked) == 30
     again = tune(subject(), STATISTICS, SETTINGS, colour_world.run(stopped))
+    assert caplog.text.count("going on with what is kept") == 1
     num_looks = 24 + 6 + 2 * 3 + 8 * 5
     assert len(looked) == num_looks
     assert again[0].read_bytes() == expected[0].read_bytes()
@@ -212,6 +217,17 @@ def test_few_decisions_are_shared(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "5 decisions instead of 12: these pictures hold no more" in caplog.text
     assert "is not better for certain, as it takes 8 decisions to tell" in caplog.text
     assert {row["decisions"] for row in rows(tmp_path, "confirmation")} == {"3"}
+
+
+def test_a_lead_that_is_no_proof_is_told_as_such() -> None:
+    """Its 95 % interval lies above zero, but it is one of four ways to be ahead."""
+    winner = np.zeros((8, 3))
+    winner[::2, 1] = 0.4
+    found = Confirmation(names=["a", "b"], default=1, scores=np.stack((winner, 0 * winner)), images=np.arange(8))
+    assert found.leads(0, 1)[1].low > 0
+    assert not found.is_kept
+    assert found.headline == "The default 'b' stays: 'a' is not better for certain"
+    assert "for certain, as it takes wider intervals than these to tell, with 4 ways to be" in found.sentences()[0]
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,10 @@ class Confirmation:
     def headline(self) -> str:
         """What is chosen, in few words."""
         name = self.names[self.chosen]
-        return f"'{name}' is more faithful than the default" if self.is_kept else f"The default '{name}' stays"
+        if self.is_kept:
+            return f"'{name}' is more faithful than the default"
+        is_beside = self.default != 0
+        return f"The default '{name}' stays" + (f": '{self.names[0]}' is not better for certain" if is_beside else "")
 
     def sentences(self) -> list[str]:
         """What is chosen, why, and what it is ahead of and behind."""
@@ -95,14 +98,22 @@ class Confirmation:
         elif self.default == 0:
             told = [f"no candidate was better than the default '{default}' in the search: it stays"]
         else:
-            leads = self._told(0, self.default)
-            told_by = "by its intervals" if count >= FEWEST else f"for certain, as it takes {FEWEST} decisions to tell"
             told = [
                 f"the default '{default}' stays: on {decisions} the winner of the search, '{winner}', is not better "
-                f"{told_by}: {leads}"
+                f"{self._doubt()}: {self._told(0, self.default)}"
             ]
         others = [number for number, name in enumerate(self.names) if name in COMPARED]
         return [*told, *(f"'{self.names[self.chosen]}' {self._beside(number)}" for number in others)]
+
+    def _doubt(self) -> str:
+        """Why the winner of the search is not kept, as the intervals that are told may all be fine."""
+        leads = self.leads(0, self.default)
+        if len(self.images) < FEWEST:
+            return f"for certain, as it takes {FEWEST} decisions to tell"
+        if any(one.low > 0 for one in leads) and not any(one.high < 0 for one in leads):
+            ways = len(MEASURES) + 1
+            return f"for certain, as it takes wider intervals than these to tell, with {ways} ways to be ahead"
+        return "by its intervals"
 
     def _told(self, of: int, over: int) -> str:
         pairs = zip(MEASURES, self.leads(of, over), strict=True)
