@@ -34,7 +34,7 @@ def test_what_cannot_be_used_is_one_line(lcrp: CommandLine, tmp_path: Path) -> N
     for arguments, message in (
         (("composite=tuned", "composite.file=broken.yaml"), "broken.yaml' cannot be read as YAML"),
         (("composite=tuned", "+composite.rule=z_plus"), "composite.rule says nothing to composite=tuned"),
-        (("stage=tune", "stage.minutes=-1"), "stage.minutes=-1.0 is too little"),
+        (("stage=tune", "stage.minutes=-1"), "stage.minutes=-1.0 is no time"),
         (("stage=tune", "shard.count=2"), "shard.count=2 says nothing to stage=tune"),
     ):
         outcome = lcrp("model=unet", *arguments)
