@@ -105,7 +105,7 @@ def test_the_default_stays_where_nothing_beats_it(tmp_path: Path, caplog: pytest
     assert "the default 'epsilon_flat' stays" in caplog.text or "'epsilon_flat' in the search: it stays" in caplog.text
 
 
-def test_an_own_default_that_stays_is_the_networks_default(tmp_path: Path) -> None:
+def test_an_own_default_that_stays_is_the_networks_default(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody could find the builder again by a name."""
 
     def own(network: nn.Module) -> RuleTable:
@@ -113,6 +113,7 @@ def test_an_own_default_that_stays_is_the_networks_default(tmp_path: Path) -> No
 
     files = tune(subject(toy.composite(own)), STATISTICS, SETTINGS, colour_world.run(tmp_path))
     assert read_tuned(files[0]).composite is None
+    assert "'own' is nothing that a file can name" in caplog.text
 
 
 def test_a_stopped_search_goes_on(
@@ -227,6 +228,8 @@ def test_a_lead_that_is_no_proof_is_told_as_such() -> None:
     assert found.leads(0, 1)[1].low > 0
     assert not found.is_kept
     assert found.headline == "The default 'b' stays: 'a' is not better for certain"
+    gradient = replace(found, names=["gradient", "random"], default=0)
+    assert len(gradient.sentences()) == 2  # nothing is compared with itself
     assert "for certain, as it takes wider intervals than these to tell, with 4 ways to be" in found.sentences()[0]
 
 

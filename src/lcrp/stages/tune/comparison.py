@@ -102,7 +102,7 @@ class Confirmation:
                 f"the default '{default}' stays: on {decisions} the winner of the search, '{winner}', is not better "
                 f"{self._doubt()}: {self._told(0, self.default)}"
             ]
-        others = [number for number, name in enumerate(self.names) if name in COMPARED]
+        others = [number for number, name in enumerate(self.names) if name in COMPARED and number != self.chosen]
         return [*told, *(f"'{self.names[self.chosen]}' {self._beside(number)}" for number in others)]
 
     def _doubt(self) -> str:

@@ -95,6 +95,11 @@ def tune(subject: Subject, statistics: StatisticsSettings, settings: TuneSetting
     files = write_evidence(run.folder / EVIDENCE_FILE, tables, title=title, settings=identity)
     draw_tuning(run.folder / FIGURE_FILE, *tables[:2], verdict=confirmation.headline, title=title)
     log.info("use it: composite=tuned composite.file=%s", run.folder / FILE)
+    if tuned.composite is None:
+        log.warning(
+            "'%s' is nothing that a file can name: with composite=tuned the model's default is taken instead",
+            subject.explainer.composite.title,
+        )
     return [run.folder / FILE, *files, run.folder / FIGURE_FILE]
 
 
