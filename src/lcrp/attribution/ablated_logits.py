@@ -40,12 +40,16 @@ class AblatedLogits:
         layer: name.
         fill: what channels become that do not stay, [C, h, w] or broadcast to it.
         decision: whose logit is read out.
+        num_variants: that go through the network together, if they fit; as many as the first call has by default.
+            Logits of other numbers differ by rounding.
     """
 
-    def __init__(self, attributor: Attributor, layer: str, fill: torch.Tensor, decision: LookedAt) -> None:
-        self._pixels = decision.image[0].numel()
-        self._is_cpu = attributor.device.type == "cpu"
-        self._size = 0
+    def __init__(
+        self, attributor: Attributor, layer: str, fill: torch.Tensor, decision: LookedAt, num_variants: int = 0
+    ) -> None:
+        pixels = VARIANT_PIXELS if attributor.device.type == "cpu" else MANY_PIXELS
+        self._most = max(1, pixels // decision.image[0].numel())
+        self._size = min(num_variants, self._most)
 
         def read(keep: torch.Tensor) -> torch.Tensor:
             output = ablated_outputs(attributor, decision.image[None], layer, keep, fill[None])
@@ -62,8 +66,7 @@ class AblatedLogits:
         """
         distinct, place = torch.unique(keep.cpu(), dim=0, return_inverse=True)
         if not self._size:
-            most = VARIANT_PIXELS if self._is_cpu else MANY_PIXELS
-            self._size = min(len(distinct), max(1, most // self._pixels))
+            self._size = min(len(distinct), self._most)
         logits = []
         for part in torch.split(distinct, self._size):
             whole = torch.cat([part, part[-1:].expand(self._size - len(part), -1)])  # a shape for all

@@ -97,7 +97,11 @@ class Look:
         self._read: Read = sureness(reader, self._seen)
         self._fills = fillings(image)
         zero = image.new_zeros(1, 1, 1)
-        self._logits = {layer: AblatedLogits(reader, layer, zero, self._seen) for layer in layers}
+        first = [0 if known is None else len(known[f"channels_{number}"]) + 1 for number in range(len(layers))]
+        self._logits = {
+            layer: AblatedLogits(reader, layer, zero, self._seen, num_variants)
+            for layer, num_variants in zip(layers, first, strict=True)
+        }
         self._gradient: Attribution | None = None
         self.shared: Arrays = self._shared(began) if known is None else known
 
