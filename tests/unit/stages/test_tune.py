@@ -163,15 +163,18 @@ def test_candidates_begin_with_the_default_and_are_drawn_by_the_seed() -> None:
     assert depth.thirds == (("0",), ("2",), ("4",))
     assert (depth.has_linear, depth.has_attention) == (False, False)
     found = candidates(toy.composite(epsilon_flat), depth, 24, 0)
-    assert [one.label for one in found[:4]] == [
+    assert [one.label for one in found[:7]] == [
         "epsilon_flat",
+        "gamma 0.25 / epsilon / epsilon, flat first",
+        "z_plus / gamma 0.25 / epsilon, flat first",
+        "gamma 0.25 / gamma 0.25 / epsilon, flat first",
         "epsilon_plus_flat",
         "epsilon_gamma_flat",
         "epsilon_plus",
     ]
     assert found == candidates(toy.composite(epsilon_flat), depth, 24, 0)
     assert found[:12] == candidates(toy.composite(epsilon_flat), depth, 12, 0)
-    assert found[4:] != candidates(toy.composite(epsilon_flat), depth, 24, 1)[4:]
+    assert found[7:] != candidates(toy.composite(epsilon_flat), depth, 24, 1)[7:]
     every = candidates(toy.composite(epsilon_flat), depth, 10_000, 0)
     assert len(every) == len({one.label for one in every}) == 4 + 6**3 * 2 - 4  # what is named is no draw
 

@@ -20,6 +20,11 @@ from lcrp.composites.tuned import tuned
 from lcrp.decisions.explainer import Explainer
 
 RULES = ("epsilon", "gamma 0.1", "gamma 0.25", "gamma 0.5", "gamma 1", "z_plus")
+ADVISED = (  # Montavon et al. 2019: gamma near the picture, epsilon in the middle and near the output
+    ("gamma 0.25", "epsilon", "epsilon"),
+    ("z_plus", "gamma 0.25", "epsilon"),
+    ("gamma 0.25", "gamma 0.25", "epsilon"),
+)
 FIRST = ("flat", None)
 NAME = "tuned"
 NAMED = {one.__name__: one for one in (epsilon_plus_flat, epsilon_gamma_flat, epsilon_flat, epsilon_plus)}
@@ -82,7 +87,7 @@ def depth_of(explainer: Explainer, image: torch.Tensor) -> Depth:
 
 
 def candidates(default: CompositeSpec, depth: Depth, count: int, seed: int) -> list[Candidate]:
-    """The default, the other composites of L-CRP, and draws of all there are, `count` in all at most.
+    """The default, what is advised, the other composites of L-CRP, and draws of all there are, `count` in all at most.
 
     Args:
         default: of the network.
@@ -90,17 +95,20 @@ def candidates(default: CompositeSpec, depth: Depth, count: int, seed: int) -> l
         count: of candidates; fewer ones are the first of these.
         seed: of the draws.
     """
-    named = [default, *(CompositeSpec(name=name, build=build) for name, build in NAMED.items() if name != default.name)]
-    found = [Candidate(label=one.title, composite=one) for one in named]
+    named = [CompositeSpec(name=name, build=build) for name, build in NAMED.items() if name != default.name]
+    first, *others = (Candidate(label=one.title, composite=one) for one in (default, *named))
+    advised = [_candidate(words, "flat", "cp", depth) for words in ADVISED]
     pool = list(_pool(depth))
     order = np.random.default_rng(seed).permutation(len(pool))
-    return [*found, *(pool[place] for place in order.tolist())][:count]
+    return [first, *advised, *others, *(pool[place] for place in order.tolist())][:count]
 
 
 def _pool(depth: Depth) -> Iterator[Candidate]:
-    """All combinations that are none of the named composites."""
+    """All combinations that are neither advised nor among the named composites."""
     ways: tuple[Attention, ...] = ("cp", "attn") if depth.has_attention else ("cp",)
     for words, first, attention in product(product(RULES, repeat=3), FIRST, ways):
+        if words in ADVISED and first == "flat" and attention == "cp":
+            continue
         is_named = (words[0], first) in _NAMED_RULES and len(set(words)) == 1 and attention == "cp"
         if not is_named or depth.has_linear:
             yield _candidate(words, first, attention, depth)
