@@ -40,11 +40,18 @@ class CompositeSpec:
 
     @property
     def title(self) -> str:
-        """Name, and the plain settings that are not the usual ones, such as ``epsilon_plus_flat (attention=attn)``."""
+        """Name, and the settings that are not the usual ones, such as ``epsilon_plus_flat (attention=attn)``.
+
+        Of a mapping, such as layers by their rule, its keys.
+        """
         if not self.settings:
             return self.name
         usual = {name: one.default for name, one in signature(self.build).parameters.items()}
-        told = {name: value for name, value in self.settings.items() if not isinstance(value, Mapping)}
+        told = {
+            name: " / ".join(map(str, value)) if isinstance(value, Mapping) else value
+            for name, value in self.settings.items()
+            if value != {}
+        }
         others = [f"{name}={value}" for name, value in told.items() if value != usual.get(name, value)]
         return f"{self.name} ({', '.join(others)})" if others else self.name
 

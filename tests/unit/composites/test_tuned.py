@@ -35,4 +35,4 @@ def test_rules_are_part_of_the_identity() -> None:
         for name in ("a", "b")
     )
     assert first.identity() != second.identity()
-    assert first.title == "tuned (rule=z_plus)"
+    assert first.title == "tuned (rule=z_plus, layers=epsilon)"
