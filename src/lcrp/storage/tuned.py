@@ -119,7 +119,8 @@ def newest_tuned(folder: Path, network: str) -> Path | None:
         folder: where commands are given.
         network: its hash.
     """
-    found = [*folder.glob(f"outputs/runs/*/{FILE}"), *folder.glob(f"multirun/*/*/{FILE}")]
+    places = (f"outputs/runs/*/{FILE}", f"multirun/*/*/{FILE}")
+    found = [path for place in places for path in folder.glob(place) if path.is_file()]
     for path in sorted(found, key=lambda one: (one.stat().st_mtime_ns, str(one)), reverse=True):
         try:
             if read_tuned(path).network == network:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 Array = npt.NDArray[Any]
 
 MOST_CHANNELS = 128  # of a layer that are taken away one by one; of more of them, so many drawn at random
-DECIMALS = 6  # that count: what differs by less differs by rounding
+DECIMALS = 5  # that count: what differs by less differs by rounding
 MEASURES = ("channels", "pixels", "agreement")
 
 
