@@ -35,7 +35,7 @@ from lcrp.storage.evidence import read_evidence
 from lcrp.values.audit import Kind, Outcome
 from lcrp.values.candidates import Candidates, Fate
 from lcrp.values.evidence import Table
-from lcrp.values.sample import Annotation
+from lcrp.values.sample import Annotation, Sample
 
 STATISTICS = StatisticsSettings(
     targets="annotated", layers=(), top_n=1, top_n_per_class=1, batch_size=8, num_samples=24, record=False
@@ -223,6 +223,19 @@ def test_of_classes_judged_together_objects_are_shown_too(detector: Subject, tmp
     for one in shown:
         own = [differences[place] for place in class_ids if work.names[class_ids[place]] == one.class_name]
         assert differences[one.place] == sorted(value for value in own if value == value)[len(own) // 2]
+
+
+def test_an_object_one_of_whose_grounds_is_gone_since_is_not_shown(detector: Subject, tmp_path: Path) -> None:
+    work = AuditWork(detector, replace(STATISTICS, num_samples=12), FEW, a_run(tmp_path))
+    known = work.rows()
+    assert known is not None
+    found, tables = work.tables(known)
+
+    def fewer(place: int) -> tuple[Sample, list[Ground]] | None:
+        made = work.made(place)
+        return None if made is None else (made[0], made[1][:-1])
+
+    assert shown_objects(found, known, tables["verdicts"], fewer, work.names) == ()
 
 
 def test_brief_grounds_are_those_at_the_own_place(detector: Subject, tmp_path: Path) -> None:

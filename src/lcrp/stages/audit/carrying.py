@@ -161,9 +161,9 @@ class Carrying:
             return ()
         sample, grounds = made
         explained = self._looking.decision(attributor, place, sample)
-        if explained is None:
-            return ()
         said = np.flatnonzero(self._rows.place == place).tolist()
+        if explained is None or len(said) != len(grounds):  # a picture could be read then, and cannot now
+            return ()
         row_of = {id(ground): row for ground, row in zip(grounds, said, strict=True)}
         near = at_own_place(grounds)
         others = [ground for ground in near if ground.kind is Kind.UNUSUAL]

@@ -87,7 +87,10 @@ def _views(place: int, rows: Rows, make: Make, names: Sequence[str]) -> tuple[Gr
     if made is None:
         return ()
     sample, grounds = made
-    pairs = list(zip(grounds, np.flatnonzero(rows.place == place).tolist(), strict=True))
+    said = np.flatnonzero(rows.place == place).tolist()
+    if len(said) != len(grounds):  # a picture could be read then, and cannot now
+        return ()
+    pairs = list(zip(grounds, said, strict=True))
     views: list[GroundView | None] = []
     for kind, most in SHOWN:
         own = [pair for pair in pairs if pair[0].kind is kind]
