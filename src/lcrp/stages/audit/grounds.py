@@ -10,6 +10,7 @@ Axes: N object, V picture, H W picture.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -139,7 +140,7 @@ class Grounds:
         self, objects: Objects, load: Load, names: Sequence[str] = (), *, num_synthetic: int, seed: int
     ) -> None:
         self._objects, self._load, self._names = objects, load, tuple(names)
-        self._num_synthetic, self._seed = num_synthetic, seed
+        self._synthetic = lru_cache(maxsize=2)(partial(synthetic_grounds, count=num_synthetic, seed=seed))  # by size
 
     def of(
         self,
@@ -186,7 +187,7 @@ class Grounds:
             at_host = usual.cleared(around), unusual.cleared(usual.hole, around)
             for kind, index, ground in zip((Kind.USUAL, Kind.UNUSUAL), (source, without), at_host, strict=True):
                 yield _ground(kind, index, _in_content(sample, ground), moved, is_own_place=False)
-        for step, image in enumerate(synthetic_grounds(size, 0 if is_brief else self._num_synthetic, self._seed)):
+        for step, image in enumerate(() if is_brief else self._synthetic(size)):
             yield _ground(Kind.SYNTHETIC, step, _in_content(sample, image), cutout)
 
     def _companions(self, annotation: Annotation, number: int) -> Iterator[tuple[int, torch.Tensor]]:

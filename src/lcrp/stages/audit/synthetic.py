@@ -3,8 +3,6 @@
 Axes: S ground, H W picture.
 """
 
-from functools import lru_cache
-
 import torch
 from torch.nn.functional import interpolate
 
@@ -19,7 +17,6 @@ CELLS = (2, 3, 4, 6, 8)  # along the picture's side, of the noises
 NUM_SYNTHETIC = 2 * len(COLOURS) + len(CELLS)
 
 
-@lru_cache(maxsize=2)  # decisions of one picture size share them
 def synthetic_grounds(size: tuple[int, int], count: int, seed: int) -> torch.Tensor:
     """The first `count` grounds of `size` (height, width), [S, 3, H, W] in [0, 1]: a colour, a gradient, a noise, ...
 
