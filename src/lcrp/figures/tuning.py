@@ -20,13 +20,13 @@ SMALL = 7.5  # points
 AHEAD, BEHIND, NEITHER = colours.HIT, colours.ALARM, "#8a94a3"
 RUNGS = ("#cfd6de", "#9db4cc", "#5f8fbf", "#1f5f9f", "#0b3c6f")  # from few decisions to many
 TITLES = {
-    "channels": "concepts: insertion less flipping (logits)",
-    "pixels": "pixels: insertion less deletion",
-    "agreement": "agreement with single ablations",
+    "channels": "concepts: insertion less flipping\n(logits)",
+    "pixels": "pixels: insertion less deletion\n({unit})",
+    "agreement": "agreement with single ablations\n(rank correlation)",
 }
 
 
-def draw_tuning(path: Path, candidates: Table, confirmation: Table, *, verdict: str, title: str) -> None:
+def draw_tuning(path: Path, candidates: Table, confirmation: Table, *, verdict: str, title: str, unit: str) -> None:
     """Draw the search above its confirmation.
 
     Args:
@@ -35,6 +35,7 @@ def draw_tuning(path: Path, candidates: Table, confirmation: Table, *, verdict: 
         confirmation: a row per method and measure.
         verdict: in words.
         title: network and dataset in words.
+        unit: of what pixels cost.
     """
     found = {name: np.asarray(values) for name, values in candidates.columns.items()}
     rows = [dict(zip(confirmation.columns, row, strict=True)) for row in confirmation.rows()]
@@ -47,7 +48,7 @@ def draw_tuning(path: Path, candidates: Table, confirmation: Table, *, verdict: 
         add_head(sheet, verdict, title)
         axes = sheet.figure.subplots(2, len(TITLES), sharey="row", squeeze=False, height_ratios=heights)
         for column, (measure, words) in enumerate(TITLES.items()):
-            _draw_search(axes[0, column], found, measure, words)
+            _draw_search(axes[0, column], found, measure, words.format(unit=unit.removeprefix("of ")))
             _draw_leads(axes[1, column], [row for row in rows if row["measure"] == measure], others)
         _name_rows(axes[0, 0], [str(name) for name in found["candidate"]], chosen)
         _name_rows(axes[1, 0], others, "")

@@ -236,13 +236,16 @@ def test_a_lead_that_is_no_proof_is_told_as_such() -> None:
     """Its 95 % interval lies above zero, but it is one of four ways to be ahead."""
     winner = np.zeros((8, 3))
     winner[::2, 1] = 0.4
-    found = Confirmation(names=["a", "b"], default=1, scores=np.stack((winner, 0 * winner)), images=np.arange(8))
+    scores, images = np.stack((winner, 0 * winner)), np.arange(8)
+    found = Confirmation(names=["a", "b"], default=1, scores=scores, images=images, unit="of IoU times score")
     assert found.leads(0, 1)[1].low > 0
     assert not found.is_kept
     assert found.headline == "The default 'b' stays: 'a' is not better for certain"
     gradient = replace(found, names=["gradient", "random"], default=0)
     assert len(gradient.sentences()) == 2  # nothing is compared with itself
     assert "for certain, as it takes wider intervals than these to tell, with 4 ways to be" in found.sentences()[0]
+    assert ") logits in flipping" in found.sentences()[0]
+    assert ") of IoU times score in deleting" in found.sentences()[0]
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,11 @@ Array = npt.NDArray[Any]
 DEFAULT = 0  # number of the candidate
 COMPARED = ("gradient", "gradcam", "random")  # what a composite has to be ahead of
 WORDS = {
-    "channels": "in flipping and inserting concepts",
-    "pixels": "in deleting and inserting pixels",
-    "agreement": "in agreement with single concepts taken away",
+    "channels": "logits in flipping and inserting concepts",
+    "pixels": "{unit} in deleting and inserting pixels",
+    "agreement": "of rank correlation in agreement with single concepts taken away",
 }
+BOXES, MASKS = "of IoU times score", "logits"  # what pixels are measured in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +40,14 @@ class Confirmation:
         default: number of the default.
         scores: [S, D, M], large where good; -inf where a method failed.
         images: [D] picture of every decision.
+        unit: of what pixels cost, `BOXES` or `MASKS`.
     """
 
     names: Sequence[str]
     default: int
     scores: Array
     images: Array
+    unit: str
 
     @property
     def is_kept(self) -> bool:
@@ -115,9 +118,12 @@ class Confirmation:
             return f"for certain, as it takes wider intervals than these to tell, with {ways} ways to be ahead"
         return "by its intervals"
 
+    def _words(self, measure: str) -> str:
+        return WORDS[measure].format(unit=self.unit)
+
     def _told(self, of: int, over: int) -> str:
         pairs = zip(MEASURES, self.leads(of, over), strict=True)
-        return ", ".join(f"{_number(lead)} {WORDS[measure]}" for measure, lead in pairs)
+        return ", ".join(f"{_number(lead)} {self._words(measure)}" for measure, lead in pairs)
 
     def _beside(self, other: int) -> str:
         """Where the chosen method is ahead of another, and where behind."""
@@ -131,7 +137,7 @@ class Confirmation:
             ],
         }
         told = [
-            words + ", ".join(f"{_number(leads[name])} {WORDS[name]}" for name in names)
+            words + ", ".join(f"{_number(leads[name])} {self._words(name)}" for name in names)
             for words, names in parts.items()
             if names
         ]

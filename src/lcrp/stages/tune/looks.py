@@ -70,6 +70,11 @@ class Looks(AbstractContextManager["Looks"]):
         if self._reader is not None:
             self._reader.__exit__(kind, error, traceback)
 
+    @property
+    def has_boxes(self) -> bool:
+        """Whether decisions are boxes, and not masks."""
+        return self._decisions[0].explained.box is not None
+
     def found(self, asked: Iterable[Asked]) -> Iterator[tuple[Asked, Found]]:
         """What every look tells; they are asked for one by one.
 

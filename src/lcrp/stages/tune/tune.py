@@ -23,7 +23,7 @@ from lcrp.stages.evaluate.flipping import NEUTRAL, Flipping
 from lcrp.stages.evaluate.settings import EvaluateSettings
 from lcrp.stages.settled import settled
 from lcrp.stages.tune.candidates import NAMED, Candidate, candidates, depth_of
-from lcrp.stages.tune.comparison import COMPARED, Confirmation, candidates_table
+from lcrp.stages.tune.comparison import BOXES, COMPARED, MASKS, Confirmation, candidates_table
 from lcrp.stages.tune.looks import Asked, Found, Looks
 from lcrp.stages.tune.measures import Decision, measures
 from lcrp.stages.tune.planning import CONFIRMATION, COUNTS, SEARCH, TRIED, Plan, planned
@@ -93,7 +93,9 @@ def tune(subject: Subject, statistics: StatisticsSettings, settings: TuneSetting
     tuned = _tuned(subject, pool[search.order[0]], confirmation, tables, settings)
     write_tuned(run.folder / FILE, tuned)
     files = write_evidence(run.folder / EVIDENCE_FILE, tables, title=title, settings=identity)
-    draw_tuning(run.folder / FIGURE_FILE, *tables[:2], verdict=confirmation.headline, title=title)
+    draw_tuning(
+        run.folder / FIGURE_FILE, *tables[:2], verdict=confirmation.headline, title=title, unit=confirmation.unit
+    )
     log.info("use it: composite=tuned composite.file=%s", run.folder / FILE)
     if tuned.composite is None:
         log.warning(
@@ -213,7 +215,8 @@ def _confirmation(
             found.append(measures(arrays))
             progress.advance()
     scores = np.array(found).reshape(len(taken), len(methods), -1).transpose(1, 0, 2)
-    return Confirmation(names=names, default=len(chosen) - 1, scores=scores, images=np.array(taken))
+    unit = BOXES if looks.has_boxes else MASKS
+    return Confirmation(names=names, default=len(chosen) - 1, scores=scores, images=np.array(taken), unit=unit)
 
 
 def _asked(candidate: Candidate, decision: int) -> Asked:
