@@ -42,6 +42,9 @@ class AblatedLogits:
         decision: whose logit is read out.
         num_variants: that go through the network together, if they fit; as many as the first call has by default.
             Logits of other numbers differ by rounding.
+
+    A tape of the network behind the layer (`Replayed`) is compared with the whole network for two batches of variants
+    of the layer's first decision, and for one of every further decision.
     """
 
     def __init__(
@@ -56,7 +59,8 @@ class AblatedLogits:
             explained, masks = [decision.explained] * len(keep), decision.mask.expand(len(keep), -1, -1)
             return attributor.task.logits(output, explained, masks).double().cpu()
 
-        self._read = Replayed(read)
+        self._checked, self._kind = attributor.checked, (layer, decision.image.shape, fill.shape)
+        self._read = Replayed(read, is_like_checked=self._kind in self._checked)
 
     def __call__(self, keep: torch.Tensor) -> torch.Tensor:
         """Logits [V]; variants that are the same are looked at once.
@@ -71,6 +75,8 @@ class AblatedLogits:
         for part in torch.split(distinct, self._size):
             whole = torch.cat([part, part[-1:].expand(self._size - len(part), -1)])  # a shape for all
             logits.append(self._read(whole.to(keep.device))[: len(part)])
+        if self._read.is_checked:
+            self._checked.add(self._kind)
         return torch.cat(logits)[place]
 
     def curves(self, vector: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:

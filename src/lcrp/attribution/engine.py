@@ -46,6 +46,9 @@ class Attributor:
         unaccounted: what happens where relevance went astray though the composite conserves it.
         told: what the log has said of the network's operations, which it says once; kept from context to context.
 
+    Attributes:
+        checked: which parts of the network were seen to run again from a tape as they do (`AblatedLogits`).
+
     Raises:
         LayerError: a layer is not in the network.
         ConfigError: it has no parameters.
@@ -78,6 +81,7 @@ class Attributor:
         self._copies = False  # whether rules keep copies, since the network overwrites what they would keep
         self._unaccounted = unaccounted
         self._told_of: set[str] = set() if told is None else told
+        self.checked: set[object] = set()
         self._trace: Trace | None = None
         self._undo = ExitStack()
 

@@ -4,7 +4,7 @@ Written for the operations that are fast on CPUs too: reductions and arithmetic 
 masks, and give the same bits. Looks at values are for CPUs alone: elsewhere the program would wait for them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -50,3 +50,33 @@ def _glance_first(values: torch.Tensor) -> Iterator[torch.Tensor]:
     if values.ndim > 1:
         yield values.select(-2, values.shape[-2] // 2)
     yield values
+
+
+def convolved(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    offset: torch.Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+) -> torch.Tensor:
+    """`torch.convolution` without derivatives; pixel by pixel with one thread, by oneDNN, as torch has it with several.
+
+    On one thread torch takes another way for kernels of one pixel, which takes two to three times as long.
+    """
+    if _is_slow(x, weight, transposed) and list(stride) == [1, 1]:
+        return torch.mkldnn_convolution(x, weight, offset, list(padding), list(stride), list(dilation), groups)
+    arguments = stride, padding, dilation, transposed, output_padding, groups
+    out: torch.Tensor = torch.ops.aten.convolution(x, weight, offset, *arguments)
+    return out
+
+
+def _is_slow(x: torch.Tensor, weight: torch.Tensor, transposed: bool) -> bool:
+    """Whether torch leaves a convolution to its own kernel though oneDNN knows it."""
+    is_known = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
+    is_by_pixel = weight.shape[2:] == (1, 1) and not transposed and x.numel() > 0
+    is_free = torch.get_num_threads() == 1 and torch.backends.mkldnn.enabled and torch.backends.mkldnn.is_available()
+    return is_known and is_by_pixel and is_free and not (torch.is_grad_enabled() and x.requires_grad)

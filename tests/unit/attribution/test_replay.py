@@ -243,3 +243,20 @@ def taken_away(attributor: Attributor, image: torch.Tensor, layer: str, read: Fu
         expected = function(keep)
         torch.testing.assert_close(again(keep), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
     assert again.is_cut
+
+
+def test_a_tape_like_a_checked_one_is_compared_for_its_first_tensor():
+    again, calls = Replayed(lambda values: calls.append(values) or values.sin() * 2, is_like_checked=True), []
+    first, second = drawn(3, seed=0), drawn(3, seed=1)
+    assert torch.equal(again(first), first.sin() * 2)
+    assert torch.equal(again(second), second.sin() * 2)
+    assert again.is_checked
+    assert len(calls) == 1
+
+
+def test_a_tape_that_is_wrong_for_its_first_tensor_runs_nothing(monkeypatch):
+    monkeypatch.setattr("lcrp.attribution.replay.replayed._Tape.run", lambda _, values: values)
+    again = Replayed(torch.sin, is_like_checked=True)
+    for seed in range(3):
+        assert torch.equal(again(drawn(3, seed=seed)), drawn(3, seed=seed).sin())
+    assert not again.is_checked

@@ -11,6 +11,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from lcrp.attribution.replay.calls import Call, Value
+from lcrp.composites.arithmetic import convolved
 from lcrp.composites.windowed import Part
 
 _aten = torch.ops.aten
@@ -57,7 +58,7 @@ def _convolution(_: Value, weight: torch.Tensor, bias: torch.Tensor | None, *geo
         return None
 
     def run(values: torch.Tensor, part: Part) -> torch.Tensor:  # noqa: ARG001
-        return torch.convolution(values, weight, bias, stride, [0, 0], dilation, False, [0, 0], groups)
+        return convolved(values, weight, bias, stride, [0, 0], dilation, False, [0, 0], groups)
 
     return Local(seen=_seeing(weight.shape[2:], stride, margin, dilation), run=run)
 
@@ -81,10 +82,11 @@ def _enlargement(large: Sequence[int], small: Sequence[int]) -> Local | None:
         return part.start // factors[axis], -(-part.stop // factors[axis])
 
     def run(values: torch.Tensor, part: Part) -> torch.Tensor:
-        for axis, (factor, own) in enumerate(zip(factors, part, strict=True)):
+        places = values.movedim(1, -1)  # in memory as convolutions are fast: channels last
+        for axis, (factor, own) in enumerate(zip(factors, part, strict=True), start=1):
             start = own.start % factor
-            values = values.repeat_interleave(factor, dim=2 + axis).narrow(2 + axis, start, own.stop - own.start)
-        return values
+            places = places.repeat_interleave(factor, dim=axis).narrow(axis, start, own.stop - own.start)
+        return places.movedim(-1, 1)
 
     return Local(seen=seen, run=run)
 

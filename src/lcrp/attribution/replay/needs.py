@@ -26,6 +26,10 @@ _MOVING = {  # elements, without a look at them
     *(_aten.unsqueeze, _aten.squeeze, _aten.select, _aten.slice, _aten.expand, _aten.cat, _aten.stack),
     *(_aten.split, _aten.split_with_sizes, _aten.unbind, _aten.index),
 }
+_VIEWS = {  # of other values' memory, in which every element lies once
+    *(_aten.view, _aten.permute, _aten.transpose, _aten.t, _aten.unsqueeze, _aten.squeeze),
+    *(_aten.select, _aten.slice, _aten.split, _aten.split_with_sizes, _aten.unbind),
+}
 
 
 def needed_places(
@@ -132,7 +136,16 @@ def _is_value(leaf: object) -> bool:
 def _moved(
     call: Call, needed: Mapping[int, torch.Tensor], shapes: Sequence[torch.Size]
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """What is needed of values whose elements a call moves around: where moving ones has a derivative."""
+    """What is needed of values whose elements a call moves around: where a view of them, or their derivative, is."""
+    (first, *others) = set(call.inputs())
+    if not others and call.function.overloadpacket in _VIEWS:
+        mask = torch.zeros(shapes[first], dtype=torch.bool)
+        views = tree_leaves(call.with_values(lambda _: mask))
+        for number, view in zip(call.results, views, strict=True):
+            if number in needed and number is not None:
+                view |= _elements(needed[number], shapes[number])
+        yield first, _of_shape(mask)
+        return
     constants = [leaf for leaf in tree_leaves((call.args, dict(call.kwargs))) if isinstance(leaf, torch.Tensor)]
     device = constants[0].device if constants else torch.device("cpu")
     with torch.enable_grad():

@@ -42,10 +42,12 @@ class Replayed:
 
     Args:
         function: of a tensor. Its result is a tensor; everything else that it looks at must stay as it is.
+        is_like_checked: whether the tape of such a function, with other constants, was right for a second tensor: then
+            this one is compared for the first tensor alone.
     """
 
-    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        self._function = function
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor], *, is_like_checked: bool = False) -> None:
+        self._function, self._is_like_checked = function, is_like_checked
         self._tape: _Tape | None = None
         self._shape: torch.Size | None = None
         self._is_checked = False
@@ -57,15 +59,21 @@ class Replayed:
             with torch.no_grad(), _Recording(values) as recording:
                 result = self._function(values)
             self._tape = recording.tape(result)
+            if self._is_like_checked:
+                self._check(result, values)
             return result
         if self._tape is None or values.shape != self._shape:
             return self._function(values)
         if self._is_checked:
             return self._tape.run(values)
         result = self._function(values)
-        self._is_checked = self._tells(result, values)
-        self._tape = self._tape if self._is_checked else None
+        self._check(result, values)
         return result
+
+    def _check(self, result: torch.Tensor, values: torch.Tensor) -> None:
+        """Keep the tape only if it tells the result."""
+        self._is_checked = self._tape is not None and self._tells(result, values)
+        self._tape = self._tape if self._is_checked else None
 
     def _tells(self, result: torch.Tensor, values: torch.Tensor) -> bool:
         """Whether the tape tells a result; what it cannot run, it does not."""
@@ -82,6 +90,11 @@ class Replayed:
     def is_cut(self) -> bool:
         """Whether not all of the function runs again."""
         return self._tape is not None
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether its tape was right."""
+        return self._is_checked
 
 
 class _Tape:

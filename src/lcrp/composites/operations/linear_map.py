@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from lcrp.composites.arithmetic import convolved
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Geometry:
@@ -102,8 +104,7 @@ class LinearMap:
         """
         if self.geometry is None:
             return nn.functional.linear(x, weight, offset)
-        out: torch.Tensor = torch.ops.aten.convolution(x, weight, offset, *self._arguments(groups, padded=padded))
-        return out
+        return convolved(x, weight, offset, *self._arguments(groups, padded=padded))
 
     def adjoint(
         self,
@@ -117,12 +118,13 @@ class LinearMap:
         """Gradient of <upper, forward(x, weight, ...)> with respect to x, in the shape of x."""
         if self.geometry is None:
             return upper @ weight
-        if self._skips_pixels():
-            return _spread(nn.functional.conv2d(upper, weight.transpose(0, 1)), x, self.geometry.stride)
+        if self._is_by_pixel():
+            lower = convolved(upper, weight.transpose(0, 1), None, (1, 1), (0, 0), (1, 1), False, (0, 0), 1)
+            return lower if self.geometry.stride == (1, 1) else _spread(lower, x, self.geometry.stride)
         backward = torch.ops.aten.convolution_backward
         arguments = self._arguments(groups, padded=padded)
-        lower: torch.Tensor = backward(upper, x, weight, None, *arguments, [True, False, False])[0]
-        return lower
+        found: torch.Tensor = backward(upper, x, weight, None, *arguments, [True, False, False])[0]
+        return found
 
     def _by_output(self) -> torch.Tensor:
         """W: the weight, every output's multiplied by its scale."""
@@ -142,16 +144,15 @@ class LinearMap:
         groups = own.groups if groups is None else groups
         return own.stride, own.padding, own.dilation, own.transposed, own.output_padding, groups
 
-    def _skips_pixels(self) -> bool:
-        """Whether the map sees single pixels and not all of them.
+    def _is_by_pixel(self) -> bool:
+        """Whether the map sees single pixels, so that its adjoint is a map of the same kind.
 
-        oneDNN, as torch 2.15 has it, corrupts memory in the backward pass of such a one in channels last if it has
-        less than 16 channels.
+        oneDNN, as torch 2.15 has it, corrupts memory in the backward pass of one that skips pixels, in channels last,
+        with less than 16 channels.
         """
         own = self.geometry
         assert own is not None
-        sees_pixels = self.kernel_size == (1, 1) and own.padding == (0, 0) and not own.transposed
-        return sees_pixels and own.stride != (1, 1) and own.groups == 1
+        return self.kernel_size == (1, 1) and own.padding == (0, 0) and not own.transposed and own.groups == 1
 
 
 def _spread(values: torch.Tensor, like: torch.Tensor, stride: Sequence[int]) -> torch.Tensor:
