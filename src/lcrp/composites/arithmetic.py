@@ -78,5 +78,6 @@ def _is_slow(x: torch.Tensor, weight: torch.Tensor, transposed: bool) -> bool:
     """Whether torch leaves a convolution to its own kernel though oneDNN knows it."""
     is_known = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
     is_by_pixel = weight.shape[2:] == (1, 1) and not transposed and x.numel() > 0
-    is_free = torch.get_num_threads() == 1 and torch.backends.mkldnn.enabled and torch.backends.mkldnn.is_available()
-    return is_known and is_by_pixel and is_free and not (torch.is_grad_enabled() and x.requires_grad)
+    has_onednn = bool(torch.backends.mkldnn.enabled) and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    is_plain = not (torch.is_grad_enabled() and x.requires_grad)
+    return is_known and is_by_pixel and is_plain and torch.get_num_threads() == 1 and has_onednn
