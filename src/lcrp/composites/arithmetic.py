@@ -67,17 +67,17 @@ def convolved(
 
     On one thread torch takes another way for kernels of one pixel, which takes two to three times as long.
     """
-    if _is_slow(x, weight, transposed) and list(stride) == [1, 1]:
+    if not transposed and list(stride) == [1, 1] and is_left_out(x, weight):
         return torch.mkldnn_convolution(x, weight, offset, list(padding), list(stride), list(dilation), groups)
     arguments = stride, padding, dilation, transposed, output_padding, groups
     out: torch.Tensor = torch.ops.aten.convolution(x, weight, offset, *arguments)
     return out
 
 
-def _is_slow(x: torch.Tensor, weight: torch.Tensor, transposed: bool) -> bool:
-    """Whether torch leaves a convolution to its own kernel though oneDNN knows it."""
+def is_left_out(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether torch does not hand a convolution of single pixels to oneDNN, which knows it: it has one thread."""
     is_known = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
-    is_by_pixel = weight.shape[2:] == (1, 1) and not transposed and x.numel() > 0
-    has_onednn = bool(torch.backends.mkldnn.enabled) and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    is_by_pixel = weight.shape[2:] == (1, 1) and x.numel() > 0
     is_plain = not (torch.is_grad_enabled() and x.requires_grad)
+    has_onednn = bool(torch.backends.mkldnn.enabled) and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return is_known and is_by_pixel and is_plain and torch.get_num_threads() == 1 and has_onednn

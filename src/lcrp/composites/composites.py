@@ -24,7 +24,7 @@ from lcrp.composites.rules import (
     PositiveGradient,
     ZPlus,
 )
-from lcrp.composites.settings import Attention, Resize, attention_by, resize_by
+from lcrp.composites.settings import Attention, Gate, Resize, attention_by, gate_by, resize_by
 from lcrp.composites.table import RuleTable
 
 
@@ -111,6 +111,7 @@ def lrp(
     first: Rule | None = None,
     attention: Attention = "cp",
     resize: Resize = "gradient",
+    gate: Gate = "constant",
 ) -> RuleTable:
     """The rules of every composite of L-CRP.
 
@@ -123,6 +124,8 @@ def lrp(
             take half, and softmax passes it on by its first-order expansion, which makes or loses some.
         resize: 'gradient' for interpolations as zennit passes them, 'contribution' for the share that every value has
             in what it is interpolated to.
+        gate: 'constant' where a signal that is multiplied by a sigmoid, tanh or softmax takes all relevance (Arras et
+            al. 2017), 'half' where both take half (AttnLRP).
 
     Raises:
         ConfigError: a setting makes no sense.
@@ -132,6 +135,8 @@ def lrp(
         chosen["softmax"] = AttentionSoftmax()
     if resize_by(resize) == "contribution":
         chosen["resize"] = Norm()
+    if gate_by(gate) == "constant":
+        chosen["gate"] = Pass()  # without a rule of its own, it is a product
     return RuleTable(
         families={
             "convolution": convolution,
@@ -145,7 +150,6 @@ def lrp(
             "unknown": Norm(),
             "activation": Pass(),
             "scale": Pass(),
-            "gate": Pass(),
             "quotient": Pass(),
             "l2_norm": Pass(),
             "product": Halves(),

@@ -7,8 +7,9 @@ from lcrp.errors import ConfigError
 
 Attention = Literal["cp", "attn"]  # CP-LRP (Ali et al. 2022), AttnLRP (Achtibat et al. 2024)
 Resize = Literal["gradient", "contribution"]  # of every value that is interpolated
+Gate = Literal["constant", "half"]  # all to the signal (Arras et al. 2017), half to each (Achtibat et al. 2024)
 
-Choice = TypeVar("Choice", Attention, Resize)
+Choice = TypeVar("Choice", Attention, Resize, Gate)
 
 TYPICAL = {"gamma": 0.25, "epsilon": STABILIZER}
 
@@ -43,6 +44,15 @@ def resize_by(value: Resize) -> Resize:
         ConfigError: there is not.
     """
     return _chosen("resize", value, get_args(Resize))
+
+
+def gate_by(value: Gate) -> Gate:
+    """How relevance passes gates, if there is such a way.
+
+    Raises:
+        ConfigError: there is not.
+    """
+    return _chosen("gate", value, get_args(Gate))
 
 
 def _chosen(name: str, value: Choice, choices: tuple[Choice, ...]) -> Choice:

@@ -8,7 +8,7 @@ from torch import nn
 from lcrp.composites.closed_form import Rule
 from lcrp.composites.composites import lrp
 from lcrp.composites.rules import Epsilon, Flat, GeneralisedGamma, ZPlus
-from lcrp.composites.settings import Attention
+from lcrp.composites.settings import Attention, Gate
 from lcrp.composites.table import RuleTable
 from lcrp.errors import ConfigError, nearest
 
@@ -22,6 +22,7 @@ def tuned(
     layers: Mapping[str, Sequence[str]],
     first: str | None = "flat",
     attention: Attention = "cp",
+    gate: Gate = "constant",
 ) -> RuleTable:
     """Rules of linear maps (convolutions, and linear layers too) by layer; the rest as every composite of L-CRP.
 
@@ -31,12 +32,13 @@ def tuned(
         layers: names of layers, or shell patterns, by the rule of their linear maps.
         first: the rule of those that the picture reaches first; None for that of their place.
         attention: as of `lrp`.
+        gate: as of `lrp`.
 
     Raises:
         ConfigError: there is no such rule.
     """
     usual = rule_of(rule)
-    table = lrp(usual, first=None if first is None else rule_of(first), attention=attention)
+    table = lrp(usual, first=None if first is None else rule_of(first), attention=attention, gate=gate)
     deeper = {pattern: rule_of(word) for word, patterns in layers.items() for pattern in patterns}
     return replace(table, families={**table.families, "linear": usual}, layers=deeper)
 

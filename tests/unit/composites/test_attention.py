@@ -1,6 +1,7 @@
 """Attention and resizes by choice: what the settings of composites alter, and what is said of it."""
 
 import logging
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.segmentation import SegmentationTask
 from lcrp.composites import composites
 from lcrp.composites.arithmetic import stabilised
-from lcrp.composites.rules import AttentionSoftmax, Norm
+from lcrp.composites.rules import AttentionSoftmax, Epsilon, Norm
 from lcrp.composites.spec import CompositeSpec
 from lcrp.config.compose import composed
 from lcrp.config.composite import build_composite
@@ -143,3 +144,20 @@ def test_ledgers_say_whether_attention_conserves(way: str, caplog: pytest.LogCap
     assert abs(ledger.stabiliser) < 1e-3 * abs(ledger.seed)  # what softmax lost is not put down to it
     told = "AttentionSoftmax makes or loses relevance: ledgers say how much is missing, none is refused"
     assert (told in caplog.messages) == (way == "attn")
+
+
+@pytest.mark.parametrize(("gate", "expected"), [("constant", [6.0, 0.0]), ("half", [3.0, 3.0])])
+@pytest.mark.parametrize("is_glu", [False, True])
+def test_gates_take_nothing_or_half(gate: Any, expected: list[float], is_glu: bool) -> None:
+    class Gated(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return functional.glu(x, dim=-1) if is_glu else x[:, :1] * x[:, 1:].sigmoid()
+
+    x = torch.tensor([[2.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    table = composites.lrp(Epsilon(), gate=gate)
+    assert relevance(Gated(), table, x, torch.tensor([[6.0]], dtype=torch.float64)).tolist() == [expected]
+
+
+def test_an_unknown_way_of_gates_is_refused() -> None:
+    with pytest.raises(ConfigError, match="gate='all' of the composite is unknown; write gate=constant or gate=half"):
+        composites.lrp(Epsilon(), gate="all")  # type: ignore[arg-type]

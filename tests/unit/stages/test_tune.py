@@ -161,7 +161,7 @@ def test_candidates_begin_with_the_default_and_are_drawn_by_the_seed() -> None:
     explainer = subject().explainer
     depth = depth_of(explainer, Squares()[1].image)
     assert depth.thirds == (("0",), ("2",), ("4",))
-    assert (depth.has_linear, depth.has_attention) == (False, False)
+    assert (depth.has_linear, depth.has_attention, depth.has_gates) == (False, False, False)
     found = candidates(toy.composite(epsilon_flat), depth, 24, 0)
     assert [one.label for one in found[:7]] == [
         "epsilon_flat",
@@ -197,6 +197,24 @@ def test_attention_is_searched_where_there_is_some() -> None:
     assert (depth.has_linear, depth.has_attention) == (True, True)
     labels = {one.label for one in candidates(explainer.composite, depth, 10_000, 0)}
     assert {"z_plus / epsilon / z_plus, attn", "z_plus, flat first"} <= labels
+
+
+def test_gates_are_searched_where_there_are_some() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.head = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 3, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.stem(x)
+            return self.head(x * x.sigmoid())
+
+    explainer = toy.explainer(Gated(), CLASS_NAMES, 4)
+    depth = depth_of(explainer, torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(0)))
+    assert (depth.has_attention, depth.has_gates) == (False, True)
+    every = {one.label: one.composite.settings for one in candidates(explainer.composite, depth, 10_000, 0)}
+    assert every["z_plus / epsilon / z_plus, gates half"]["gate"] == "half"
+    assert every["z_plus / epsilon / z_plus"]["gate"] == "constant"
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(None, (24, 16, 40)), (1000, (24, 16, 40)), (20, (6, 8, 8))])

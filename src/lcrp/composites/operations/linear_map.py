@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lcrp.composites.arithmetic import convolved
+from lcrp.composites.arithmetic import convolved, is_left_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ class LinearMap:
         """Gradient of <upper, forward(x, weight, ...)> with respect to x, in the shape of x."""
         if self.geometry is None:
             return upper @ weight
-        if self._is_by_pixel():
+        if self._is_by_pixel() and (self.geometry.stride != (1, 1) or is_left_out(upper, weight)):
             lower = convolved(upper, weight.transpose(0, 1), None, (1, 1), (0, 0), (1, 1), False, (0, 0), 1)
             return lower if self.geometry.stride == (1, 1) else _spread(lower, x, self.geometry.stride)
         backward = torch.ops.aten.convolution_backward
@@ -147,8 +147,8 @@ class LinearMap:
     def _is_by_pixel(self) -> bool:
         """Whether the map sees single pixels, so that its adjoint is a map of the same kind.
 
-        oneDNN, as torch 2.15 has it, corrupts memory in the backward pass of one that skips pixels, in channels last,
-        with less than 16 channels.
+        Torch's own backward pass is as fast but with one thread; and oneDNN, as torch 2.15 has it, corrupts memory in
+        that of a map that skips pixels, in channels last, with less than 16 channels.
         """
         own = self.geometry
         assert own is not None

@@ -66,7 +66,7 @@ def gated(mode: "OperationRules", func: Function, args: Arguments, kwargs: Optio
     """Gated linear unit: half of the values times a sigmoid of the other half."""
     x = args[0]
     dim = args[1] if len(args) > 1 else kwargs.get("dim", -1)
-    if not is_signal(x) or mode.rule("gate") is None:
+    if not is_signal(x) or mode.rule("gate") is mode.rule("product") is None:
         return mode.native(func, args, kwargs)
     with mode:
         values, gates = x.chunk(2, dim)

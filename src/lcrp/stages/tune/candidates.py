@@ -1,4 +1,4 @@
-"""What is searched: the rule of linear maps by thirds of a network's depth, its start, and its attention."""
+"""What is searched: the rule of linear maps by thirds of a network's depth, its start, attention and gates."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from lcrp.composites.closed_form import Rule
 from lcrp.composites.composites import epsilon_flat, epsilon_gamma_flat, epsilon_plus, epsilon_plus_flat, lrp
 from lcrp.composites.families import LINEAR_MAPS, Family
 from lcrp.composites.rules import Epsilon
-from lcrp.composites.settings import Attention
+from lcrp.composites.settings import Attention, Gate
 from lcrp.composites.spec import CompositeSpec
 from lcrp.composites.table import RuleTable
 from lcrp.composites.tuned import tuned
@@ -38,11 +38,13 @@ class Depth:
         thirds: names of the layers with linear maps, in the order in which they run, in three parts.
         has_linear: whether there are others than convolutions.
         has_attention: whether weights of attention are a softmax.
+        has_gates: whether signals are multiplied by gates.
     """
 
     thirds: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
     has_linear: bool
     has_attention: bool
+    has_gates: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ def depth_of(explainer: Explainer, image: torch.Tensor) -> Depth:
         thirds=(tuple(names[:first]), tuple(names[first:second]), tuple(names[second:])),
         has_linear="linear" in seen,
         has_attention={"softmax", "matrix_product"} <= seen,
+        has_gates="gate" in seen,
     )
 
 
@@ -97,7 +100,7 @@ def candidates(default: CompositeSpec, depth: Depth, count: int, seed: int) -> l
     """
     named = [CompositeSpec(name=name, build=build) for name, build in NAMED.items() if name != default.name]
     first, *others = (Candidate(label=one.title, composite=one) for one in (default, *named))
-    advised = [_candidate(words, "flat", "cp", depth) for words in ADVISED]
+    advised = [_candidate(words, "flat", depth) for words in ADVISED]
     pool = list(_pool(depth))
     order = np.random.default_rng(seed).permutation(len(pool))
     return [first, *advised, *others, *(pool[place] for place in order.tolist())][:count]
@@ -105,25 +108,35 @@ def candidates(default: CompositeSpec, depth: Depth, count: int, seed: int) -> l
 
 def _pool(depth: Depth) -> Iterator[Candidate]:
     """All combinations that are neither advised nor among the named composites."""
-    ways: tuple[Attention, ...] = ("cp", "attn") if depth.has_attention else ("cp",)
-    for words, first, attention in product(product(RULES, repeat=3), FIRST, ways):
-        if words in ADVISED and first == "flat" and attention == "cp":
-            continue
-        is_named = (words[0], first) in _NAMED_RULES and len(set(words)) == 1 and attention == "cp"
-        if not is_named or depth.has_linear:
-            yield _candidate(words, first, attention, depth)
+    attentions: tuple[Attention, ...] = ("cp", "attn") if depth.has_attention else ("cp",)
+    gates: tuple[Gate, ...] = ("constant", "half") if depth.has_gates else ("constant",)
+    for words, first, attention, gate in product(product(RULES, repeat=3), FIRST, attentions, gates):
+        is_usual = attention == "cp" and gate == "constant"
+        is_advised = words in ADVISED and first == "flat"
+        is_named = (words[0], first) in _NAMED_RULES and len(set(words)) == 1 and not depth.has_linear
+        if not (is_usual and (is_advised or is_named)):
+            yield _candidate(words, first, depth, attention, gate)
 
 
 _NAMED_RULES = (("z_plus", "flat"), ("gamma 0.25", "flat"), ("epsilon", "flat"), ("z_plus", None))
 
 
-def _candidate(words: Sequence[str], first: str | None, attention: Attention, depth: Depth) -> Candidate:
+def _candidate(
+    words: Sequence[str], first: str | None, depth: Depth, attention: Attention = "cp", gate: Gate = "constant"
+) -> Candidate:
     layers: dict[str, list[str]] = {}
     for word, names in zip(words[1:], depth.thirds[1:], strict=True):
         if word != words[0]:
             layers.setdefault(word, []).extend(names)
-    settings: Mapping[str, Any] = {"rule": words[0], "layers": layers, "first": first, "attention": attention}
+    settings: Mapping[str, Any] = {
+        "rule": words[0],
+        "layers": layers,
+        "first": first,
+        "attention": attention,
+        **({"gate": gate} if depth.has_gates else {}),
+    }
     label = words[0] if len(set(words)) == 1 else " / ".join(words)
     label += ", flat first" if first else ""
     label += f", {attention}" if attention != "cp" else ""
+    label += f", gates {gate}" if gate != "constant" else ""
     return Candidate(label=label, composite=CompositeSpec(name=NAME, build=tuned, settings=settings))
