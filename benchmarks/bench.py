@@ -15,12 +15,14 @@ from pathlib import Path
 import torch
 
 import contests
+import families
 from lcrp.runs.provenance import versions
 from memory import memory
 from subjects import NAMES, subject
 from timing import Report
 from trained import growth, precision
 
+EVERY = (*NAMES, *families.FAMILIES)
 WHAT = ("attribution", "glocal", "render", "memory", "growth", "precision")
 ROWS = {  # of the table: what is measured, which of its ratios
     "one target, lcrp / plain gradient": ("attribution", "lcrp / plain"),
@@ -39,7 +41,7 @@ ROWS = {  # of the table: what is measured, which of its ratios
 def main() -> None:
     """Measure what is asked for, write all numbers, print a table of the ratios."""
     parser = argparse.ArgumentParser(description="lcrp beside the plain network, zennit and zennit-crp")
-    parser.add_argument("--models", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--models", nargs="+", choices=EVERY, default=list(EVERY))
     parser.add_argument("--what", nargs="+", choices=WHAT, default=list(WHAT))
     parser.add_argument("--targets", nargs="+", type=int, default=[1, 3, 8], help="per image, for glocal")
     parser.add_argument("--images", type=int, default=1, help="of a chunk, for glocal and memory")
@@ -64,7 +66,12 @@ def main() -> None:
 
 def measurements(name: str, options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Report]]]:
     """Titles of what is asked for of one model, and how each is measured."""
-    one, turns = subject(name), options.turns
+    turns = options.turns
+    if name in families.FAMILIES:
+        if "attribution" in options.what:
+            yield "attribution", partial(families.attribution, name, turns)
+        return
+    one = subject(name)
     if "attribution" in options.what:
         yield "attribution", partial(contests.attribution, one, turns)
     for count in options.targets if "glocal" in options.what else ():
