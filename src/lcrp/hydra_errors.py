@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from traceback import walk_tb
 from typing import NoReturn
 
@@ -12,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from lcrp.errors import ConfigError, LcrpError
+from lcrp.storage.atomic import unwritable
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 _USERS_MISTAKES = (LcrpError, OSError, HydraException, OmegaConfBaseException)
@@ -24,11 +26,20 @@ def wants_traceback() -> bool:
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Hydra raises its own errors within the block."""
+    """Hydra raises its own errors within the block.
+
+    Raises:
+        StoreError: the folder of a run cannot be made.
+    """
     before = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"
     try:
         yield
+    except OSError as error:
+        path = None if error.filename is None else Path(error.filename)
+        if path is None or path.is_file():  # a file that cannot be read
+            raise
+        raise unwritable(path, error) from error
     finally:
         if before is None:
             del os.environ[FULL_ERROR]

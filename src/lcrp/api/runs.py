@@ -12,6 +12,7 @@ from lcrp.decisions.subject import Subject
 from lcrp.runs.progress import OnProgress
 from lcrp.runs.provenance import PROVENANCE_FILE, write_provenance
 from lcrp.runs.run import OUTPUTS, Run
+from lcrp.storage.atomic import unwritable
 from lcrp.storage.lock import in_use
 from lcrp.values.names import safe_name
 
@@ -32,12 +33,18 @@ def own_run(name: str, subject: Subject, on_progress: OnProgress | None) -> Iter
         name: of what is done.
         subject: what it is done to.
         on_progress: is told how far it is.
+
+    Raises:
+        StoreError: the folder cannot be made.
     """
     root = Path.cwd() / OUTPUTS
     model, dataset = subject.explainer.name, subject.dataset_name or subject.dataset.name
     names = "_".join(map(safe_name, (name, model, dataset)))
     folder = root / "runs" / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}_{names}"
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
     began = time.monotonic()
     shared = root if subject.dataset.fingerprint() else folder
     run = Run(folder=folder, output_root=shared, on_progress=on_progress)

@@ -32,7 +32,17 @@ def replacing(path: Path) -> Iterator[Path]:
         if hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
             _sync(path.parent, os.O_RDONLY)
     except OSError as error:
-        raise StoreError(f"cannot write '{path}': {error.strerror or error}") from error
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> StoreError:
+    """What to say of a file, or of a folder, that cannot be made."""
+    is_in_the_way = isinstance(error, NotADirectoryError | FileExistsError)
+    places = (place for place in (*reversed(path.parents), path) if place.is_symlink() or place.exists())
+    obstacle = next((place for place in places if not place.is_dir()), None) if is_in_the_way else None
+    if obstacle is None:
+        return StoreError(f"cannot write '{path}': {error.strerror or error}")
+    return StoreError(f"cannot write '{path}': '{obstacle}' is no folder; rename it, or work in another folder")
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

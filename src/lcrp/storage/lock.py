@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lcrp.errors import StoreError
+from lcrp.storage.atomic import unwritable
 
 try:
     import fcntl
@@ -36,7 +37,7 @@ def sole_writer(path: Path) -> Iterator[None]:
         lock.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _held(lock)
     except OSError as error:
-        raise StoreError(f"cannot write '{path}': {error.strerror or error}") from error
+        raise unwritable(path, error) from error
     if descriptor is None:
         raise StoreError(f"'{path}' is being written by {_holder(lock)}; wait for it, or stop it")
     try:

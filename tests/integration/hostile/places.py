@@ -13,6 +13,8 @@ UNWRITABLE = "|".join(
     )
 )
 
+NO_FOLDER = "'outputs' is no folder; rename it, or work in another folder"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullDisk:
@@ -73,10 +75,10 @@ def unwritable() -> list[Command]:
     }
     return [
         *(_command(name, place, "stage.output") for name, place in outputs.items()),
-        _outputs("a file called outputs", lambda path: path.write_text("")),
-        _outputs("a link to nowhere called outputs", lambda path: path.symlink_to("nowhere/at/all")),
-        _outputs("a link to itself called outputs", lambda path: path.symlink_to(path)),
-        _outputs("a folder of the kernel called outputs", lambda path: path.symlink_to("/proc")),
+        _outputs("a file called outputs", lambda path: path.write_text(""), NO_FOLDER),
+        _outputs("a link to nowhere called outputs", lambda path: path.symlink_to("nowhere/at/all"), NO_FOLDER),
+        _outputs("a link to itself called outputs", lambda path: path.symlink_to(path), "cannot write 'outputs/runs"),
+        _outputs("a folder of the kernel called outputs", lambda path: path.symlink_to("/proc"), "cannot write 'outp"),
     ]
 
 
@@ -87,12 +89,12 @@ def _command(name: str, place: Callable[[Path], str], setting: str) -> Command:
     return Command(name=f"place: {setting} is {name}", prepare=prepare, error=UNWRITABLE)
 
 
-def _outputs(name: str, write: Callable[[Path], object]) -> Command:
+def _outputs(name: str, write: Callable[[Path], object], error: str) -> Command:
     def prepare(folder: Path) -> list[str]:
         write(folder / "outputs")
         return ["stage=glocal"]
 
-    return Command(name=f"place: {name}", prepare=prepare, error=UNWRITABLE)
+    return Command(name=f"place: {name}", prepare=prepare, error=error)
 
 
 def _file(folder: Path) -> str:

@@ -43,6 +43,14 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         write_json(tmp_path / "file" / "x.json", {})
 
 
+@pytest.mark.parametrize("name", ["x.json", "deep/x.json"])
+def test_a_file_where_a_folder_is_to_be_is_named(tmp_path: Path, name: str) -> None:
+    """A file `outputs` in the folder where commands are given is easily made by a redirection."""
+    (tmp_path / "outputs").write_text("in the way")
+    with pytest.raises(StoreError, match=r"x\.json': '.*outputs' is no folder; rename it, or work in another folder$"):
+        write_json(tmp_path / "outputs" / name, {})
+
+
 def test_json_keeps_the_order_and_refuses_nan(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     write_json(path, {"b": 1, "a": [1.5]})
