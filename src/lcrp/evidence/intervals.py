@@ -34,12 +34,12 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        """For example ``0.52 (0.47 to 0.58)``; the number alone where one picture tells of no others."""
+        """For example ``0.52 (0.47 to 0.58)``, never ``-0.00``; the number alone if one picture tells of no others."""
         if math.isnan(self.value):
             return "not known"
         if math.isnan(self.low):
-            return f"{self.value:.2f}"
-        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+            return f"{self.value:z.2f}"
+        return f"{self.value:z.2f} ({self.low:z.2f} to {self.high:z.2f})"
 
     def is_above(self, other: "Interval | float") -> bool:
         """Whether all of it lies above all of another interval, or above a number."""

@@ -6,7 +6,7 @@ from math import isnan
 
 from lcrp.values.explanation import ConceptExplanation, Explanation
 from lcrp.values.missed import Lacking, Mechanism, Returned
-from lcrp.values.shares import MINUS, percent
+from lcrp.values.shares import MINUS, percent, with_sign
 
 FEW = 2  # found objects, which tell little of what is usual
 LEAST_FALL = 0.05  # share of relevance that lies on something where objects are found, and not here
@@ -153,7 +153,7 @@ def one_of(class_name: str) -> str:
 
 def signed(value: float) -> str:
     """A change of a logit."""
-    return f"{value:+.2f}".replace("-", MINUS)
+    return with_sign(value).replace("-", MINUS)
 
 
 def _outcome(one: Returned, threshold: float) -> str:

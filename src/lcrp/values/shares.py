@@ -1,4 +1,4 @@
-"""Shares in words, for figures and logs alike (no torch)."""
+"""Shares and differences in words, for figures and logs alike (no torch)."""
 
 MINUS = "\N{MINUS SIGN}"
 CANCEL = "relevance for and against cancels: shares are of their sum"
@@ -12,6 +12,12 @@ def percent(share: float) -> str:
     if 0.995 <= share < 1.0:
         return ">99 %"
     return f"{100.0 * share:.0f} %".replace("-", MINUS)
+
+
+def with_sign(value: float, digits: int = 2) -> str:
+    """A difference with its sign; what rounds to zero has none."""
+    told = f"{value:+z.{digits}f}"
+    return told if float(told) else told.removeprefix("+")
 
 
 def cancels(*shares: float) -> bool:

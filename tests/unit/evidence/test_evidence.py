@@ -145,6 +145,8 @@ def test_an_interval_is_written_only_where_it_is_known():
     assert str(Interval(value=0.0, low=np.nan, high=np.nan)) == "0.00"
     assert str(Interval(value=np.nan, low=np.nan, high=np.nan)) == "not known"
     assert str(Interval(value=0.5, low=0.25, high=0.75)) == "0.50 (0.25 to 0.75)"
+    assert str(Interval(value=-0.001, low=-0.004, high=0.001)) == "0.00 (0.00 to 0.00)", "nothing is -0.00"
+    assert str(Interval(value=-0.001, low=np.nan, high=np.nan)) == "0.00"
 
 
 def test_none_of_a_few_is_no_certainty():

@@ -6,6 +6,7 @@ import pytest
 
 from lcrp.values.chosen_layer import ChosenLayer
 from lcrp.values.paths import shown, without_current_folder
+from lcrp.values.shares import with_sign
 from lcrp.values.sizes import size_text
 
 
@@ -23,6 +24,14 @@ from lcrp.values.sizes import size_text
 )
 def test_sizes(size: float, text: str) -> None:
     assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(0.256, 2, "+0.26"), (-0.256, 2, "-0.26"), (-0.004, 2, "0.00"), (0.004, 2, "0.00"), (0.004, 3, "+0.004")],
+)
+def test_a_difference_that_rounds_to_zero_has_no_sign(value: float, digits: int, text: str) -> None:
+    assert with_sign(value, digits) == text
 
 
 def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

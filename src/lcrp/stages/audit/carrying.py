@@ -205,6 +205,6 @@ def _group_words(row: Mapping[str, Any] | None) -> str:
     cut = Interval(value=row["cut"], low=row["cut_low"], high=row["cut_high"])
     listed = row["concepts"].replace(" ", ", ")
     return (
-        f"concepts {listed} together carry {cut} of it: without them the score is less by {row['usual_loss']:.2f} in "
-        f"usual surroundings, and by {row['unusual_loss']:.2f} in pictures without the class".replace("-", MINUS)
+        f"concepts {listed} together carry {cut} of it: without them the score is less by {row['usual_loss']:z.2f} in "
+        f"usual surroundings, and by {row['unusual_loss']:z.2f} in pictures without the class".replace("-", MINUS)
     )

@@ -70,7 +70,7 @@ def _carried(row: Mapping[str, Any]) -> str:
         carry = f"most likely {carry} it, which is not sure:"
     return (
         f"{named}, of {row['layer']}, {carry} {_interval(row, 'cut')} of it at {row['decisions']} decisions (set to "
-        f"zero, {they} {cost} the score {row['usual_loss']:.2f} in usual surroundings, {row['unusual_loss']:.2f} in "
+        f"zero, {they} {cost} the score {row['usual_loss']:z.2f} in usual surroundings, {row['unusual_loss']:z.2f} in "
         "others)"
     )
 

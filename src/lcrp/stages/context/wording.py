@@ -61,7 +61,7 @@ def _class_line(one: ClassSummary) -> str:
 
 
 def _number(value: float) -> str:
-    return "not known" if math.isnan(value) else f"{value:.2f}"
+    return "not known" if math.isnan(value) else f"{value:z.2f}"
 
 
 def _log_layer(layer: LayerFindings, names: Sequence[str]) -> None:

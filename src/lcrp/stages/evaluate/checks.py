@@ -77,8 +77,8 @@ def ledger_table(explainer: Explainer, images: torch.Tensor, found: Sequence[Dra
     rows = [(name or ITSELF, a, b, c, d) for name, a, b, c, d in found_there]
     for name, _, constants, cut, stabiliser in sorted(rows, key=lambda row: -sum(map(abs, row[2:5])))[:MOST_TAKEN]:
         log.info(
-            "of the relevance %s keeps %.1f%% by constants, %.1f%% by cuts, %.1f%% by stabilisers",
-            *(name, 100 * constants, 100 * cut, 100 * stabiliser),
+            "of the relevance %s keeps %s by constants, %s by cuts, %s by stabilisers",
+            *(name, *(f"{100 * share:z.1f}%" for share in (constants, cut, stabiliser))),
         )
     if cancels(*(share for _, *shares in found_there for share in shares)):
         log.info("in this ledger %s", CANCEL)

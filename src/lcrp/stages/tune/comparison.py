@@ -17,6 +17,7 @@ from lcrp.evidence.intervals import Interval, mean_interval
 from lcrp.stages.tune.candidates import Candidate
 from lcrp.stages.tune.measures import MEASURES
 from lcrp.values.evidence import Table
+from lcrp.values.shares import with_sign
 
 Array = npt.NDArray[Any]
 
@@ -145,7 +146,10 @@ class Confirmation:
 
 
 def _number(lead: Interval) -> str:
-    return f"{lead.value:+.3f} ({lead.low:+.3f} to {lead.high:+.3f})" if not math.isnan(lead.low) else str(lead)
+    if math.isnan(lead.low):
+        return str(lead)
+    value, low, high = (with_sign(one, 3) for one in (lead.value, lead.low, lead.high))
+    return f"{value} ({low} to {high})"
 
 
 def candidates_table(search: Halving, candidates: Sequence[Candidate]) -> Table:
