@@ -18,12 +18,14 @@ from lcrp.config.paths import absolute
 from lcrp.decisions.explainer import Explainer
 from lcrp.errors import ConfigError, LcrpError, StoreError, nearest, one_of, refuse
 from lcrp.stages.tune.candidates import NAME, NAMED
-from lcrp.storage.tuned import Tuned, network_hash, newest_tuned, read_tuned
+from lcrp.storage.tuned import Tuned, network_hash, read_tuned, tuned_files
+from lcrp.values.paths import shown
 
 log = logging.getLogger(__name__)
 
 _PACKAGE = "lcrp.composites.composites"  # where named composites are built
 _USUAL = "epsilon_plus_flat"
+_LONGEST = 500  # letters of a verdict
 
 
 def with_composite_of(explainer: Explainer, settings: Mapping[str, Any], origin: Path) -> Explainer:
@@ -45,14 +47,15 @@ def with_composite_of(explainer: Explainer, settings: Mapping[str, Any], origin:
         raise ConfigError(f"composite.{unknown[0]} says nothing to composite=tuned, which takes a file alone")
     file = settings.get("file")
     network = network_hash(cast(Mapping[str, Any], explainer.identity()["model"]))
-    path = newest_tuned(origin, network) if file is None else absolute(str(file), origin)
+    paths = tuned_files(origin, network) if file is None else [absolute(str(file), origin)]
     default = _default(explainer.name)
-    if path is None:
+    if not paths:
         log.info(
             "composite=tuned: no run of stage=tune below '%s' was for this network: the default %s is taken",
             *(origin, default.name),
         )
         return replace(explainer, composite=default)
+    path, *older = paths
     tuned = read_tuned(path)
     if tuned.network != network:
         raise StoreError(
@@ -60,7 +63,7 @@ def with_composite_of(explainer: Explainer, settings: Mapping[str, Any], origin:
             "one, or leave the file out"
         )
     composite = _composite(tuned, path, explainer, default)
-    log.info("composite=tuned: %s, from '%s'", composite.title, path)
+    log.info("composite=tuned: %s, from '%s'%s", composite.title, shown(path), _told(tuned, len(older)))
     return replace(explainer, composite=composite)
 
 
@@ -77,6 +80,14 @@ def _composite(tuned: Tuned, path: Path, explainer: Explainer, default: Composit
     except (LcrpError, TypeError, AttributeError) as error:
         raise StoreError(f"'{path}' cannot be used: {' '.join(str(error).split())}") from error
     return spec
+
+
+def _told(tuned: Tuned, num_older: int) -> str:
+    """What a file says, and that there are others."""
+    verdict = tuned.evidence.get("verdict")
+    says = f", which says: {' '.join(verdict.split())[:_LONGEST]}" if isinstance(verdict, str) else ""
+    others = f" ({num_older} older for this network; composite.file=FILE takes another)" if num_older else ""
+    return f"{others}{says}"
 
 
 def _check_layers(spec: CompositeSpec, explainer: Explainer) -> None:

@@ -112,8 +112,8 @@ def read_tuned(path: Path) -> Tuned:
     )
 
 
-def newest_tuned(folder: Path, network: str) -> Path | None:
-    """The newest file for a network that a run wrote; None if there is none. Damaged ones are passed over.
+def tuned_files(folder: Path, network: str) -> list[Path]:
+    """The files for a network that runs wrote, the newest first. Damaged ones are passed over.
 
     Args:
         folder: where commands are given.
@@ -121,10 +121,12 @@ def newest_tuned(folder: Path, network: str) -> Path | None:
     """
     places = (f"outputs/runs/*/{FILE}", f"multirun/*/*/{FILE}")
     found = [path for place in places for path in folder.glob(place) if path.is_file()]
-    for path in sorted(found, key=lambda one: (one.stat().st_mtime_ns, str(one)), reverse=True):
-        try:
-            if read_tuned(path).network == network:
-                return path
-        except StoreError:
-            continue
-    return None
+    newest_first = sorted(found, key=lambda one: (one.stat().st_mtime_ns, str(one)), reverse=True)
+    return [path for path in newest_first if _network_of(path) == network]
+
+
+def _network_of(path: Path) -> str | None:
+    try:
+        return read_tuned(path).network
+    except StoreError:
+        return None

@@ -73,9 +73,15 @@ def test_the_newest_of_this_network_is_taken(network: str, caplog: pytest.LogCap
     for second, place in enumerate(places):
         os.utime(place, (second, second))
     assert lcrp.load(UNET, composite="tuned").composite.settings == SETTINGS
-    assert "second/tuned.yaml" in caplog.text
-    written(network, "multirun/today/0_tune/tuned.yaml", settings=SETTINGS | {"rule": "z_plus"})
-    assert lcrp.load(UNET, composite="tuned").composite.settings["rule"] == "z_plus"
+    assert "second/tuned.yaml' (1 older for this network; composite.file=FILE takes another)" in caplog.text
+    newest = {"composite": None, "settings": {}, "evidence": {"verdict": "the default 'own'\nstays: on 8"}}
+    written(network, "multirun/today/0_tune/tuned.yaml", **newest)
+    assert lcrp.load(UNET, composite="tuned").composite == lcrp.load(UNET).composite
+    told = "0_tune/tuned.yaml' (2 older for this network; composite.file=FILE takes another), which says: the default"
+    assert f"{told} 'own' stays: on 8" in caplog.text
+    caplog.clear()
+    lcrp.load(UNET, composite=places[0])
+    assert caplog.messages[-1].endswith("first/tuned.yaml'")  # what was chosen has no others
 
 
 @pytest.mark.parametrize(("model", "name"), [(UNET, "epsilon_plus_flat"), (YOLO, "epsilon_gamma_flat")])
