@@ -70,7 +70,7 @@ def test_changes_of_inputs_are_named(lcrp: CommandLine, made: Path) -> None:
         (["shard.count=2", "shard.index=2"], "shard.index=2 is out of range; write a value from 0 to 1"),
         (
             ["stage=render", "shard.count=2"],
-            "shard.count=2 says nothing to stage=render; it cuts glocal, missed and audit",
+            "shard.count=2 says nothing to stage=render; it cuts glocal, missed, audit and tune",
         ),
         (["stage.checkpoint_minutes=-1"], "stage.checkpoint_minutes=-1.0 is too small; the least is 0"),
     ],

@@ -41,6 +41,11 @@ class Tuned(os.PathLike[str]):
     tables: Mapping[str, Table]
     sentences: tuple[str, ...]
 
+    @property
+    def folder(self) -> Path:
+        """Where the files lie."""
+        return self.path.parent
+
     def __fspath__(self) -> str:
         return str(self.path)
 
@@ -50,7 +55,7 @@ class Tuned(os.PathLike[str]):
         Raises:
             ConfigError: there is no such table, or pandas is not installed.
         """
-        return Result(folder=self.path.parent, files=self.files, tables=self.tables).to_dataframe(table)
+        return Result(folder=self.folder, files=self.files, tables=self.tables).to_dataframe(table)
 
     def __repr__(self) -> str:
         return "\n".join((*self.sentences, str(self.path)))
@@ -84,7 +89,8 @@ def tune(
         data: as for `statistics`.
         num_targets: decisions of the search, one per picture, in pictures drawn at random.
         num_confirmed: others, in other pictures, on which the winner is compared.
-        num_layers: whose concepts are ranked, spread evenly over `layers`.
+        num_layers: whose concepts are ranked, spread evenly over those of `layers` that lead to decisions; the same for
+            every seed.
         minutes: that it may take, about: fewer candidates, then fewer decisions are looked at; None for no end.
         seed: of the draws of pictures and candidates.
         targets: as for `statistics`.
@@ -98,7 +104,8 @@ def tune(
         call, unless the data cannot be recognised (see `statistics`).
 
     Raises:
-        LcrpError: a setting makes no sense, or the network decides too little in these data.
+        LcrpError: a setting makes no sense, the network decides too little in these data, or no layer leads to a
+            decision.
 
     Example:
         >>> found = lcrp.tune(explainer, "scenes", num_targets=2, num_confirmed=2, num_layers=1, minutes=0.01)

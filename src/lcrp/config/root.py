@@ -175,7 +175,7 @@ class Config:
         if self.stage.takes == "pupil" and self.precision != "float32":
             yield f"stage={name} learns in float32, not in precision={self.precision}"
         if self.shard.count > 1 and not self.stage.is_cut:
-            yield f"shard.count={self.shard.count} says nothing to stage={name}; it cuts glocal, missed and audit"
+            yield f"shard.count={self.shard.count} says nothing to stage={name}; it cuts glocal, missed, audit and tune"
         if self.stage.takes == "run" and self.run is None:
             yield f"stage={name} needs the folder of an earlier run; write run=outputs/runs/..."
         if self.stage.takes != "run" and self.run is not None:

@@ -43,11 +43,13 @@ def rungs(num_candidates: int, num_decisions: int) -> tuple[Rung, ...]:
 
 def num_looks(plan: Sequence[Rung]) -> int:
     """How often a candidate is looked at on a decision in all rungs."""
-    before, looks = 0, 0
-    for rung in plan:
-        looks += rung.num_candidates * (rung.num_decisions - before)
-        before = rung.num_decisions
-    return looks
+    return sum(looks_by_rung(plan))
+
+
+def looks_by_rung(plan: Sequence[Rung]) -> list[int]:
+    """How often a candidate is looked at on a decision in each rung, without what rungs before looked at."""
+    before = [0, *(rung.num_decisions for rung in plan)]
+    return [rung.num_candidates * (rung.num_decisions - known) for rung, known in zip(plan, before[:-1], strict=True)]
 
 
 def mean_ranks(scores: Array) -> npt.NDArray[np.float64]:
@@ -116,10 +118,14 @@ class Halving:
 
     def asked(self) -> Iterator[tuple[int, int]]:
         """Pairs of a candidate and a decision, decision by decision."""
+        for pairs in self.asked_by_rung():
+            yield from pairs
+
+    def asked_by_rung(self) -> Iterator[list[tuple[int, int]]]:
+        """The same pairs, all of a rung at once; they are told before those of the next one are asked for."""
         for rung, after in zip(self._plan, [*self._plan[1:], self._plan[-1]], strict=True):
-            alive = self.order
-            for decision in range(rung.num_decisions):
-                yield from ((one, decision) for one in alive if (one, decision) not in self.scores)
+            alive, decisions = self.order, range(rung.num_decisions)
+            yield [(one, decision) for decision in decisions for one in alive if (one, decision) not in self.scores]
             table = self._table(alive, rung.num_decisions)
             self.order = survivors(alive, table, after.num_candidates, self._default)
 

@@ -25,8 +25,9 @@ def test_what_was_found_is_a_composite_of_this_module_as_it_was(
         minutes=0.001,
         progress=lambda *told: shown.append(told[2]),
     )
-    assert {"search", "confirmation"} <= set(shown)
+    assert {"trial", "search", "confirmation"} <= set(shown)
     assert Path(os.fspath(found)) == found.path == found.files[0]
+    assert set(found.folder.glob("tune*")) <= set(found.files)
     assert found.sentences[0] in repr(found)
     assert len(list(found.tables["candidates"].rows())) == 3
     chosen = lcrp.explain(explainer, squares[1], class_name="boat", composite=found)
@@ -36,6 +37,12 @@ def test_what_was_found_is_a_composite_of_this_module_as_it_was(
         module.get_parameter("4.weight").mul_(2.0)
     with pytest.raises(StoreError, match=r"was tuned for another network or other weights"):
         lcrp.load(module, task="segmentation", class_names=explainer.class_names, composite=found)
+
+
+def test_a_file_where_runs_are_to_lie_is_named(explainer: lcrp.Explainer, squares: list[np.ndarray]) -> None:
+    Path("outputs").write_text("in the way")
+    with pytest.raises(StoreError, match=r"^cannot write '.*tune_.*': '.*outputs' is no folder"):
+        lcrp.tune(explainer, squares)
 
 
 def test_settings_are_named_as_keywords(explainer: lcrp.Explainer, squares: list[np.ndarray]) -> None:

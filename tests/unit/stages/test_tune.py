@@ -25,12 +25,13 @@ from lcrp.composites.rules import Epsilon
 from lcrp.composites.spec import CompositeSpec
 from lcrp.composites.table import RuleTable
 from lcrp.composites.tuned import tuned
+from lcrp.data.loader import Shard
 from lcrp.decisions.subject import Subject
-from lcrp.errors import ConfigError, Interrupted, TargetError
+from lcrp.errors import ConfigError, Interrupted, LayerError, TargetError
 from lcrp.evidence.halving import rungs
 from lcrp.stages.tune.candidates import candidates, depth_of
 from lcrp.stages.tune.comparison import Confirmation
-from lcrp.stages.tune.measures import Look
+from lcrp.stages.tune.measures import Decision, Look
 from lcrp.stages.tune.planning import Plan, planned
 from lcrp.stages.tune.settings import TuneSettings
 from lcrp.stages.tune.tune import tune
@@ -64,6 +65,25 @@ def subject(default: CompositeSpec | None = None, length: int = 15) -> Subject:
     """The network on squares, explained by epsilon_plus_flat if nothing else is asked for."""
     explainer = toy.explainer(network(), CLASS_NAMES, SIDE, name="colours")
     return toy.subject(explainer if default is None else replace(explainer, composite=default), Squares(length))
+
+
+class Branches(nn.Module):
+    """A layer of its own for every colour."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blue, self.red, self.green = (nn.Conv2d(3, 1, 1, bias=False) for _ in range(3))
+        with torch.no_grad():
+            for colour, branch in ((2, self.blue), (0, self.red), (1, self.green)):
+                branch.weight.copy_(torch.eye(3)[colour].view(1, 3, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat((self.blue(x), self.red(x), self.green(x)), dim=1)
+
+
+def branches() -> Subject:
+    """These, on squares."""
+    return toy.subject(toy.explainer(Branches(), CLASS_NAMES, SIDE, name="branches"), Squares(15))
 
 
 def last_rule(path: Path) -> object:
@@ -157,6 +177,71 @@ def test_a_stopped_search_goes_on(
         assert list(table.rows()) == list(second[name].rows())
 
 
+@pytest.mark.parametrize("num_rounds", [1, 3])
+def test_parts_find_what_one_run_finds(
+    num_rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They share what is known to be needed, none of it twice; the last run does the rest and writes the result."""
+    caplog.set_level("INFO")
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    expected = tune(subject(), STATISTICS, SETTINGS, colour_world.run(tmp_path / "whole"))
+    looked, scores = [], Look.scores
+
+    def counted(self: Look, *args: Any) -> Any:
+        looked.append(args[0].name)
+        return scores(self, *args)
+
+    monkeypatch.setattr(Look, "scores", counted)
+    run, counts = colour_world.run(tmp_path / "parts"), []
+    for index in [0, 1, 2] * num_rounds:
+        part = replace(SETTINGS, shard=Shard(index=index, count=3))
+        assert tune(subject(), STATISTICS, part, run) == []
+        counts.append(len(looked))
+    # rungs of 24, 0, 6 and 6 looks; four methods at 2, 3 and 3 of 8 decisions
+    assert counts[:3] == [8 + 4 * 2, 8 + 4 * 2 + 8 + 4 * 3, 8 + 4 * 2 + 2 * (8 + 4 * 3) + 2]
+    assert "part 1 of 3 is done as far as the search goes, which waits for 16 looks of other parts" in caplog.text
+    assert not (run.folder / "tuned.yaml").exists()
+    is_done = "part 3 of 3 is done; when all are, the same command without shard writes tuned.yaml" in caplog.text
+    assert is_done == (num_rounds == 3)
+    again = tune(subject(), STATISTICS, SETTINGS, run)
+    assert len(looked) == 24 + 6 + 2 * 3 + 8 * 5
+    assert (counts[-1] == len(looked)) == (num_rounds == 3)
+    assert again[0].read_bytes() == expected[0].read_bytes()
+    first, second = (read_evidence(files[1]) for files in (expected, again))
+    for name, table in first.items():
+        assert list(table.rows()) == list(second[name].rows())
+
+
+def test_parts_need_a_plan_that_does_not_depend_on_time() -> None:
+    with pytest.raises(ConfigError, match=r"^minutes=20 plans by the time .*; write stage\.minutes=null"):
+        replace(SETTINGS, minutes=20, shard=Shard(index=0, count=2))
+
+
+def test_layers_are_the_same_for_all_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other pictures come first, whose decisions other layers lead to."""
+
+    seen: list[tuple[list[str], int]] = []
+
+    def looks(_: object, __: object, layers: list[str], decisions: list[Decision], ___: object) -> None:
+        seen.append((layers, decisions[0].explained.target.class_id))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lcrp.stages.tune.tune.Looks", looks)
+    statistics = replace(STATISTICS, layers=("red", "green"), batch_size=1)
+    for seed in range(4):
+        with pytest.raises(KeyboardInterrupt):
+            tune(branches(), statistics, replace(SETTINGS, seed=seed), colour_world.run(tmp_path))
+    assert len({class_id for _, class_id in seen}) == 2
+    assert len({tuple(layers) for layers, _ in seen}) == 1
+
+
+def test_layers_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+    statistics = replace(STATISTICS, layers=("blue",))  # decisions are red or green
+    with pytest.raises(LayerError, match="none of the layers leads to a decision of branches; choose others"):
+        tune(branches(), statistics, SETTINGS, colour_world.run(tmp_path))
+
+
 def test_candidates_begin_with_the_default_and_are_drawn_by_the_seed() -> None:
     explainer = subject().explainer
     depth = depth_of(explainer, Squares()[1].image)
@@ -217,10 +302,10 @@ def test_gates_are_searched_where_there_are_some() -> None:
     assert every["z_plus / epsilon / z_plus"]["gate"] == "constant"
 
 
-@pytest.mark.parametrize(("minutes", "expected"), [(None, (24, 16, 40)), (1000, (24, 16, 40)), (20, (6, 8, 8))])
-def test_what_does_not_fit_into_the_time_is_left_out(minutes: float | None, expected: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(("minutes", "expected"), [(1000, (24, 16, 40)), (20, (6, 8, 8))])
+def test_what_does_not_fit_into_the_time_is_left_out(minutes: float, expected: tuple[int, int, int]) -> None:
     own = np.array([0.5, 2.8, 2.4])
-    plan = planned(replace(SETTINGS, minutes=minutes), 13.0, own, (16, 40), 5)
+    plan = planned(minutes, 13.0, own, (16, 40), 5)
     assert (plan.rungs[0].num_candidates, plan.rungs[-1].num_decisions, plan.num_confirmed) == expected
 
 
@@ -237,9 +322,14 @@ def test_no_decision_is_begun_when_the_time_is_over(
     assert {row["decisions"] for row in rows(tmp_path, "confirmation")} == {"8"}
 
 
-def test_too_few_decisions_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TargetError, match="colours decides 3 times in squares, one per picture: too little"):
-        tune(subject(length=4), STATISTICS, SETTINGS, colour_world.run(tmp_path))
+@pytest.mark.parametrize(("length", "num_samples", "mend"), [(4, None, ""), (9, 4, "Set statistics.num_samples=null.")])
+def test_too_few_decisions_are_refused(tmp_path: Path, length: int, num_samples: int | None, mend: str) -> None:
+    """What is told to be set is not set yet."""
+    told = "colours decides . times in squares, one per picture: too little .*; give more pictures$"
+    statistics = replace(STATISTICS, num_samples=num_samples)
+    with pytest.raises(TargetError, match=told) as error:
+        tune(subject(length=length), statistics, SETTINGS, colour_world.run(tmp_path))
+    assert error.value.mend == mend
 
 
 def test_few_decisions_are_shared(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -264,6 +354,7 @@ def test_a_lead_that_is_no_proof_is_told_as_such() -> None:
     assert "for certain, as it takes wider intervals than these to tell, with 4 ways to be" in found.sentences()[0]
     assert ") logits in flipping" in found.sentences()[0]
     assert ") of IoU times score in deleting" in found.sentences()[0]
+    assert "0.000 (0.000 to 0.000) of rank correlation" in found.sentences()[0]  # neither +0.000 nor -0.000
 
 
 @pytest.mark.parametrize(

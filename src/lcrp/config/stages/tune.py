@@ -15,6 +15,7 @@ class TuneStage(Stage):
     """The composite that is most faithful to a network."""
 
     explains: ClassVar[bool] = True
+    is_cut: ClassVar[bool] = True
 
     num_targets: int = MISSING
     num_confirmed: int = MISSING
@@ -22,8 +23,10 @@ class TuneStage(Stage):
     minutes: float | None = None
     seed: int = MISSING
 
-    def settings(self, config: Config, origin: Path) -> object:  # noqa: ARG002
+    def settings(self, config: Config, origin: Path) -> object:
         """The settings as the stage's function takes them."""
+        from lcrp.data.loader import Shard
         from lcrp.stages.tune.settings import TuneSettings
 
-        return filled(TuneSettings, self, origin)
+        shard = Shard(index=config.shard.index, count=config.shard.count)
+        return filled(TuneSettings, self, origin, {"shard": shard})

@@ -91,6 +91,10 @@ class Looks(AbstractContextManager["Looks"]):
         for arrays in kept_units(self._units, names(), lambda _: self._work(current[0])):
             yield current[0], arrays
 
+    def known(self, asked: Asked) -> Found | None:
+        """What a look told that was made before; None if it was not."""
+        return self._units.read(asked.unit)
+
     def kept(self, name: str, work: Any) -> Found:
         """Something else that is kept beside the looks."""
         return next(iter(kept_units(self._units, [name], work)))

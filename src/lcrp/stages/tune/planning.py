@@ -9,7 +9,6 @@ import numpy.typing as npt
 from lcrp.evidence.confirming import FEWEST
 from lcrp.evidence.halving import Rung, num_looks, rungs
 from lcrp.stages.tune.measures import Steps
-from lcrp.stages.tune.settings import TuneSettings
 
 SEARCH, CONFIRMATION = Steps(channels=6, pixels=5), Steps(channels=15, pixels=20)
 COUNTS = (24, 12, 6, 3)  # candidates of the first rung
@@ -41,13 +40,18 @@ class Plan:
         return cls(rungs=found, num_confirmed=int(arrays["num_confirmed"][0]))
 
 
+def whole_plan(available: tuple[int, int]) -> Plan:
+    """All candidates and all decisions that there are for the search, and for the confirmation."""
+    return Plan(rungs=rungs(COUNTS[0], available[0]), num_confirmed=available[1])
+
+
 def planned(
-    settings: TuneSettings, shared: float, own: npt.NDArray[np.float64], available: tuple[int, int], num_methods: int
+    minutes: float, shared: float, own: npt.NDArray[np.float64], available: tuple[int, int], num_methods: int
 ) -> Plan:
     """The broadest search, and as many confirmed decisions, as fit into the time; the fewest that tell in any case.
 
     Args:
-        settings: with the time.
+        minutes: that all of it may take, about.
         shared: seconds of a decision that all candidates share.
         own: [3] seconds of a candidate's attribution, channels and pixels on one decision of the search.
         available: decisions there are for the search, and for the confirmation.
@@ -55,11 +59,9 @@ def planned(
     """
     num_targets, num_confirmed = available
     choices = [rungs(count, num) for count in COUNTS for num in (num_targets, num_targets // 2) if num > 1]
-    if settings.minutes is None:
-        return Plan(rungs=choices[0], num_confirmed=num_confirmed)
     ratios = (1.0, CONFIRMATION.channels / SEARCH.channels, (CONFIRMATION.pixels - 1) / (SEARCH.pixels - 1))
     each = shared + num_methods * float(own @ ratios)
-    seconds = 60 * settings.minutes
+    seconds = 60 * minutes
     costs = [_cost(one, shared, float(own.sum())) for one in choices]
     most = min(SHARE * seconds, seconds - FEWEST * each)
     chosen = next((place for place, cost in enumerate(costs) if cost <= most), len(costs) - 1)

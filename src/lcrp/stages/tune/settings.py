@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 
+from lcrp.data.loader import Shard
 from lcrp.errors import at_least, refuse
 
 
@@ -15,9 +16,10 @@ class TuneSettings:
     Attributes:
         num_targets: decisions of the search, on which the last candidates are compared; one per picture.
         num_confirmed: other decisions, in other pictures, on which the winner is.
-        num_layers: whose concepts are ranked, spread evenly over the selected ones.
+        num_layers: whose concepts are ranked, spread evenly over those that lead to decisions.
         minutes: that all of it may take, about; what does not fit is left out. None for no end.
         seed: of the draws of pictures and of candidates.
+        shard: the part of the looks that is done.
     """
 
     num_targets: int
@@ -25,6 +27,7 @@ class TuneSettings:
     num_layers: int
     minutes: float | None
     seed: int
+    shard: Shard = field(default_factory=Shard)
 
     def __post_init__(self) -> None:
         refuse(self._problems())
@@ -36,3 +39,8 @@ class TuneSettings:
             yield from at_least(count, getattr(self, count), least)
         if self.minutes is not None and not (isinstance(self.minutes, Real) and 0 < self.minutes < math.inf):
             yield f"minutes={self.minutes!r} is no time; write a positive number, or null for no end"
+        elif self.minutes is not None and self.shard.count > 1:
+            yield (
+                f"minutes={self.minutes:g} plans by the time that one process takes, and shards need one plan for all; "
+                "write stage.minutes=null, in the last run without shard, too"
+            )

@@ -3,19 +3,16 @@
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from lcrp import __version__
-from lcrp.attribution.methods import Method
-from lcrp.composites.spec import GRADIENT
 from lcrp.decisions.auto import layers_of
 from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes
-from lcrp.errors import TargetError
-from lcrp.evidence.confirming import FEWEST
-from lcrp.evidence.halving import Halving, num_looks
+from lcrp.errors import LayerError, TargetError
 from lcrp.figures.tuning import draw_tuning
 from lcrp.runs.run import Run
 from lcrp.stages.evaluate.evaluate import spread
@@ -23,19 +20,23 @@ from lcrp.stages.evaluate.flipping import NEUTRAL, Flipping
 from lcrp.stages.evaluate.settings import EvaluateSettings
 from lcrp.stages.settled import settled
 from lcrp.stages.tune.candidates import NAMED, Candidate, candidates, depth_of
-from lcrp.stages.tune.comparison import BOXES, COMPARED, MASKS, Confirmation, candidates_table
-from lcrp.stages.tune.looks import Asked, Found, Looks
-from lcrp.stages.tune.measures import Decision, measures
-from lcrp.stages.tune.planning import CONFIRMATION, COUNTS, SEARCH, TRIED, Plan, planned
+from lcrp.stages.tune.comparison import COMPARED, Confirmation, candidates_table
+from lcrp.stages.tune.looks import Found, Looks
+from lcrp.stages.tune.measures import Decision
+from lcrp.stages.tune.planning import COUNTS, TRIED, Plan, planned, whole_plan
 from lcrp.stages.tune.settings import TuneSettings
+from lcrp.stages.tune.shares import look_at_share
+from lcrp.stages.tune.work import asked_of, confirmed, searched
 from lcrp.storage.evidence import write_evidence
 from lcrp.storage.tuned import FILE, Tuned, network_hash, write_tuned
 from lcrp.storage.units import Units
 from lcrp.values.evidence import Table
+from lcrp.values.paths import shown
 
 log = logging.getLogger(__name__)
 
 EVIDENCE_FILE, FIGURE_FILE = "tune.h5", "tune.png"
+LAYERS_SEED = 0  # of the order of pictures that tell which layers lead to decisions: all seeds look at the same layers
 UNIT_VERSION = 1  # raised when kept results hold something else
 
 
@@ -49,11 +50,12 @@ def tune(subject: Subject, statistics: StatisticsSettings, settings: TuneSetting
         run: where files go.
 
     Returns:
-        tuned.yaml, the numbers as HDF5 and CSV, and the figure.
+        tuned.yaml, the numbers as HDF5 and CSV, and the figure; nothing where only a part was to be looked at.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; what was found so far is kept, and the same call goes on from there.
         TargetError: the model decides too little in these pictures.
+        LayerError: none of the layers leads to a decision.
         ConfigError: annotated targets are asked for, and the classes of model and dataset differ.
     """
     began = time.monotonic()
@@ -75,12 +77,15 @@ def tune(subject: Subject, statistics: StatisticsSettings, settings: TuneSetting
     depth = depth_of(subject.explainer, subject.dataset[decisions[0].sample].image)
     pool = candidates(subject.explainer.composite, depth, COUNTS[0], settings.seed)
     with Looks(subject, units, layers, decisions, settings.seed) as looks:
-        tried = [arrays for _, arrays in looks.found([_asked(one, 0) for one in pool[:TRIED]])]
+        tried = [] if settings.minutes is None else _tried(looks, pool, run)
         plan = _plan(looks, tried, settings, (num_search, len(decisions) - num_search))
-        search = _search(looks, pool, plan, tried, run)
         others = range(num_search, num_search + plan.num_confirmed)
+        if settings.shard.count > 1:
+            look_at_share(looks, pool, plan, others, settings.shard, run)
+            return []
+        search = searched(looks, pool, plan, tried, run)
         end = math.inf if settings.minutes is None else began + 60 * settings.minutes
-        confirmation = _confirmation(looks, pool, search.order[0], others, end, run)
+        confirmation = confirmed(looks, pool, search.order[0], others, run, end=end)
     told = confirmation.sentences()
     for line in told:
         log.info("%s", line)
@@ -96,7 +101,7 @@ def tune(subject: Subject, statistics: StatisticsSettings, settings: TuneSetting
     draw_tuning(
         run.folder / FIGURE_FILE, *tables[:2], verdict=confirmation.headline, title=title, unit=confirmation.unit
     )
-    log.info("use it: composite=tuned composite.file=%s", run.folder / FILE)
+    log.info("use it: composite=tuned composite.file=%s", shown(run.folder / FILE))
     if tuned.composite is None:
         log.warning(
             "'%s' is nothing that a file can name: with composite=tuned the model's default is taken instead",
@@ -112,6 +117,7 @@ def _decisions(
 
     Raises:
         TargetError: there are not two of each.
+        LayerError: none of the layers leads to any.
     """
     drawing = EvaluateSettings(
         methods=(NEUTRAL,),
@@ -123,7 +129,8 @@ def _decisions(
     )
     every = layers_of(subject.explainer, statistics.layers)
     flipping = Flipping(subject, statistics, drawing, every)
-    layers = spread(flipping.leading(), settings.num_layers)
+    telling = Flipping(subject, statistics, replace(drawing, seed=LAYERS_SEED), every)
+    layers = spread(telling.leading(), settings.num_layers)
     wanted, found = settings.num_targets + settings.num_confirmed, list[Decision]()
     for number in range(flipping.num_chunks):
         _, drawn = flipping.chunk(number)
@@ -132,104 +139,59 @@ def _decisions(
         ]
         if len(found) >= wanted:
             break
-    if len(found) < 4 or not layers:
-        raise TargetError(
-            f"{subject.explainer.name} decides {len(found)} times in {subject.dataset.name}, one per picture: too "
-            "little to choose a composite on some and to prove it on others; give more pictures, or other targets",
-            mend="Set statistics.targets=predicted, or a larger dataset.",
+    if found and not layers:
+        raise LayerError(
+            f"none of the layers leads to a decision of {subject.explainer.name}; choose others",
+            mend="Set statistics.layers.",
         )
+    if len(found) < 4:
+        raise _too_little(subject, statistics, len(found))
     if len(found) < wanted:
         log.info("%d decisions instead of %d: these pictures hold no more", len(found), wanted)
     return layers, found[:wanted]
 
 
+def _tried(looks: Looks, pool: Sequence[Candidate], run: Run) -> list[Found]:
+    """The first looks, whose time tells how many others fit."""
+    with run.progress(TRIED, "trial", "looks") as progress:
+        found = looks.found([asked_of(one, 0) for one in pool[:TRIED]])
+        return [arrays for _, arrays in progress.counted(found)]
+
+
+def _too_little(subject: Subject, statistics: StatisticsSettings, num_found: int) -> TargetError:
+    """What to say of too few decisions, with what may be done still."""
+    others, mends = "", []
+    if statistics.targets == "annotated":
+        others = ", or take predicted targets"
+        mends.append("statistics.targets=predicted")
+    if statistics.num_samples is not None and statistics.num_samples < len(subject.dataset):
+        mends.append("statistics.num_samples=null")
+    return TargetError(
+        f"{subject.explainer.name} decides {num_found} times in {subject.dataset.name}, one per picture: too little to "
+        f"choose a composite on some and to prove it on others; give more pictures{others}",
+        mend=f"Set {' or '.join(mends)}." if mends else "",
+    )
+
+
 def _plan(looks: Looks, tried: Sequence[Found], settings: TuneSettings, available: tuple[int, int]) -> Plan:
     """What fits into the time, by that of the first candidates; once made, it is kept to."""
-    own = np.median([arrays["seconds"] for arrays in tried], axis=0)
-    shared = float(tried[0]["shared_seconds"][0])
-    name = f"plan_{settings.minutes}_{available[0]}_{available[1]}".replace(".", "-")
-    num_methods = 2 + len(COMPARED)
-    plan = Plan.of(looks.kept(name, lambda _: planned(settings, shared, own, available, num_methods).arrays()))
+    minutes = settings.minutes
+    if minutes is None:
+        plan = whole_plan(available)
+    else:
+        own = np.median([arrays["seconds"] for arrays in tried], axis=0)
+        shared = float(tried[0]["shared_seconds"][0])
+        name = f"plan_{minutes}_{available[0]}_{available[1]}".replace(".", "-")
+        num_methods = 2 + len(COMPARED)
+        plan = Plan.of(looks.kept(name, lambda _: planned(minutes, shared, own, available, num_methods).arrays()))
     first, last = plan.rungs[0], plan.rungs[-1]
     log.info(
         "search: %d candidates on %d, the last %d on %d decisions; confirmation: %d other decisions",
         *(first.num_candidates, first.num_decisions, last.num_candidates, last.num_decisions, plan.num_confirmed),
     )
     if plan.num_confirmed < available[1]:
-        log.info(
-            "more decisions (%d) were asked for, which take longer than minutes=%s", available[1], settings.minutes
-        )
+        log.info("more decisions (%d) were asked for, which take longer than minutes=%s", available[1], minutes)
     return plan
-
-
-def _search(looks: Looks, pool: Sequence[Candidate], plan: Plan, tried: Sequence[Found], run: Run) -> Halving:
-    """Successive halving of the candidates, of which the first were tried on the first decision."""
-    search = Halving(plan.rungs)
-    for number, arrays in enumerate(tried):
-        search.tell(number, 0, measures(arrays))
-    pairs: list[tuple[int, int]] = []
-
-    def asked() -> Iterator[Asked]:
-        for candidate, decision in search.asked():
-            pairs[:] = [(candidate, decision)]
-            yield _asked(pool[candidate], decision)
-
-    with run.progress(num_looks(plan.rungs), "search", "looks", done=len(tried)) as progress:
-        for _, arrays in looks.found(asked()):
-            search.tell(*pairs[0], measures(arrays))
-            progress.advance()
-    return search
-
-
-def _confirmation(
-    looks: Looks, pool: Sequence[Candidate], winner: int, decisions: Sequence[int], end: float, run: Run
-) -> Confirmation:
-    """The winner, the default and what both are compared with, on decisions that chose none of them.
-
-    Args:
-        looks: at methods.
-        pool: of candidates.
-        winner: number of the one that the search has first.
-        decisions: their numbers; all, or as many as can be looked at in time, but the fewest that tell.
-        end: of the time, by the monotonic clock.
-        run: shows the progress.
-    """
-    chosen = [pool[number] for number in dict.fromkeys((winner, 0))]
-    methods = [*map(_method, chosen), *map(_compared, COMPARED)]
-    names = [*(one.label for one in chosen), *COMPARED]
-    own = [number for number, name in enumerate(names) if names.index(name) == number]  # the default may be gradient
-    methods, names = [methods[number] for number in own], [names[number] for number in own]
-    taken: list[int] = []
-
-    def asked() -> Iterator[Asked]:
-        for one in decisions:
-            if len(taken) >= FEWEST and time.monotonic() >= end:
-                log.info("the time is over: %d decisions instead of %d", len(taken), len(decisions))
-                return
-            taken.append(one)
-            yield from (Asked(decision=one, method=method, steps=CONFIRMATION) for method in methods)
-
-    with run.progress(len(decisions) * len(methods), "confirmation", "looks") as progress:
-        found = []
-        for _, arrays in looks.found(asked()):
-            found.append(measures(arrays))
-            progress.advance()
-    scores = np.array(found).reshape(len(taken), len(methods), -1).transpose(1, 0, 2)
-    unit = BOXES if looks.has_boxes else MASKS
-    return Confirmation(names=names, default=len(chosen) - 1, scores=scores, images=np.array(taken), unit=unit)
-
-
-def _asked(candidate: Candidate, decision: int) -> Asked:
-    return Asked(decision=decision, method=_method(candidate), steps=SEARCH)
-
-
-def _method(candidate: Candidate) -> Method:
-    return Method(name=candidate.label, reading="relevance", composite=candidate.composite)
-
-
-def _compared(name: str) -> Method:
-    reading = "relevance" if name == "gradient" else name
-    return Method(name=name, reading=reading, composite=GRADIENT)  # type: ignore[arg-type]
 
 
 def _tuned(
@@ -259,4 +221,4 @@ def _tuned(
 
 
 def _plain(value: object) -> object:
-    return round(value, 5) if isinstance(value, float) else value
+    return round(value, 5) + 0.0 if isinstance(value, float) else value  # + 0.0: no -0.0
