@@ -29,7 +29,7 @@ from lcrp.data.loader import Shard
 from lcrp.decisions.subject import Subject
 from lcrp.errors import ConfigError, Interrupted, LayerError, TargetError
 from lcrp.evidence.halving import rungs
-from lcrp.stages.tune.candidates import candidates, depth_of
+from lcrp.stages.tune.candidates import Depth, candidates, depth_of
 from lcrp.stages.tune.comparison import Confirmation
 from lcrp.stages.tune.measures import Decision, Look
 from lcrp.stages.tune.planning import Plan, planned
@@ -242,24 +242,34 @@ def test_layers_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
         tune(branches(), statistics, SETTINGS, colour_world.run(tmp_path))
 
 
+def usual(depth: Depth) -> set[str]:
+    """Candidates with a flat start and rules ever closer to the gradient."""
+    every = candidates(toy.composite(epsilon_flat), depth, 10_000, 0)
+    return {one.label for one in every if one.is_usual}
+
+
 def test_candidates_begin_with_the_default_and_are_drawn_by_the_seed() -> None:
     explainer = subject().explainer
     depth = depth_of(explainer, Squares()[1].image)
     assert depth.thirds == (("0",), ("2",), ("4",))
     assert (depth.has_linear, depth.has_attention, depth.has_gates) == (False, False, False)
     found = candidates(toy.composite(epsilon_flat), depth, 24, 0)
-    assert [one.label for one in found[:7]] == [
+    assert [one.label for one in found[:8]] == [
         "epsilon_flat",
         "gamma 0.25 / epsilon / epsilon, flat first",
         "z_plus / gamma 0.25 / epsilon, flat first",
         "gamma 0.25 / gamma 0.25 / epsilon, flat first",
+        "z_plus / z_plus / epsilon, flat first",
         "epsilon_plus_flat",
         "epsilon_gamma_flat",
         "epsilon_plus",
     ]
     assert found == candidates(toy.composite(epsilon_flat), depth, 24, 0)
     assert found[:12] == candidates(toy.composite(epsilon_flat), depth, 12, 0)
-    assert found[7:] != candidates(toy.composite(epsilon_flat), depth, 24, 1)[7:]
+    assert found[8:] != candidates(toy.composite(epsilon_flat), depth, 24, 1)[8:]
+    assert all(one.is_usual for one in found[8:])
+    assert {"z_plus / gamma 1 / gamma 0.1, flat first", "gamma 0.5, flat first"} <= usual(depth)
+    assert not {"epsilon / gamma 0.1 / epsilon, flat first", "z_plus / gamma 1 / gamma 0.1"} & usual(depth)
     every = candidates(toy.composite(epsilon_flat), depth, 10_000, 0)
     assert len(every) == len({one.label for one in every}) == 4 + 6**3 * 2 - 4  # what is named is no draw
 

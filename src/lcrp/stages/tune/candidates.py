@@ -19,11 +19,12 @@ from lcrp.composites.table import RuleTable
 from lcrp.composites.tuned import tuned
 from lcrp.decisions.explainer import Explainer
 
-RULES = ("epsilon", "gamma 0.1", "gamma 0.25", "gamma 0.5", "gamma 1", "z_plus")
-ADVISED = (  # Montavon et al. 2019: gamma near the picture, epsilon in the middle and near the output
+RULES = ("z_plus", "gamma 1", "gamma 0.5", "gamma 0.25", "gamma 0.1", "epsilon")  # ever closer to the gradient
+ADVISED = (  # Montavon et al. 2019: z+ or gamma near the picture, epsilon near the output
     ("gamma 0.25", "epsilon", "epsilon"),
     ("z_plus", "gamma 0.25", "epsilon"),
     ("gamma 0.25", "gamma 0.25", "epsilon"),
+    ("z_plus", "z_plus", "epsilon"),
 )
 FIRST = ("flat", None)
 NAME = "tuned"
@@ -54,10 +55,12 @@ class Candidate:
     Attributes:
         label: what it is, in few words.
         composite: it.
+        is_usual: whether it starts flat and its rules come closer to the gradient towards the output.
     """
 
     label: str
     composite: CompositeSpec
+    is_usual: bool = False
 
 
 def depth_of(explainer: Explainer, image: torch.Tensor) -> Depth:
@@ -92,6 +95,8 @@ def depth_of(explainer: Explainer, image: torch.Tensor) -> Depth:
 def candidates(default: CompositeSpec, depth: Depth, count: int, seed: int) -> list[Candidate]:
     """The default, what is advised, the other composites of L-CRP, and draws of all there are, `count` in all at most.
 
+    Drawn are first those with a flat start whose rules come closer to the gradient towards the output, as is advised.
+
     Args:
         default: of the network.
         depth: of the network.
@@ -102,8 +107,9 @@ def candidates(default: CompositeSpec, depth: Depth, count: int, seed: int) -> l
     first, *others = (Candidate(label=one.title, composite=one) for one in (default, *named))
     advised = [_candidate(words, "flat", depth) for words in ADVISED]
     pool = list(_pool(depth))
-    order = np.random.default_rng(seed).permutation(len(pool))
-    return [first, *advised, *others, *(pool[place] for place in order.tolist())][:count]
+    drawn = [pool[place] for place in np.random.default_rng(seed).permutation(len(pool)).tolist()]
+    usual_first = sorted(drawn, key=lambda one: not one.is_usual)
+    return [first, *advised, *others, *usual_first][:count]
 
 
 def _pool(depth: Depth) -> Iterator[Candidate]:
@@ -111,10 +117,10 @@ def _pool(depth: Depth) -> Iterator[Candidate]:
     attentions: tuple[Attention, ...] = ("cp", "attn") if depth.has_attention else ("cp",)
     gates: tuple[Gate, ...] = ("constant", "half") if depth.has_gates else ("constant",)
     for words, first, attention, gate in product(product(RULES, repeat=3), FIRST, attentions, gates):
-        is_usual = attention == "cp" and gate == "constant"
+        is_default = attention == "cp" and gate == "constant"
         is_advised = words in ADVISED and first == "flat"
         is_named = (words[0], first) in _NAMED_RULES and len(set(words)) == 1 and not depth.has_linear
-        if not (is_usual and (is_advised or is_named)):
+        if not (is_default and (is_advised or is_named)):
             yield _candidate(words, first, depth, attention, gate)
 
 
@@ -139,4 +145,6 @@ def _candidate(
     label += ", flat first" if first else ""
     label += f", {attention}" if attention != "cp" else ""
     label += f", gates {gate}" if gate != "constant" else ""
-    return Candidate(label=label, composite=CompositeSpec(name=NAME, build=tuned, settings=settings))
+    places = [RULES.index(word) for word in words]
+    spec = CompositeSpec(name=NAME, build=tuned, settings=settings)
+    return Candidate(label=label, composite=spec, is_usual=first == "flat" and places == sorted(places))
