@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 EVIDENCE_FILE = "evaluate.h5"
 FIGURE_FILE = "curves.png"
 UNIT_VERSION = 1  # raised when kept results hold something else
+LAYERS_SEED = 0  # of the order of pictures that tell which layers lead to decisions: all seeds look at the same layers
 
 
 def evaluate(subject: Subject, statistics: StatisticsSettings, settings: EvaluateSettings, run: Run) -> list[Path]:
@@ -52,9 +54,7 @@ def evaluate(subject: Subject, statistics: StatisticsSettings, settings: Evaluat
     if statistics.targets == "annotated":
         check_classes(subject)
     subject = settled(subject, statistics, run, [*statistics.layers, *([None] if settings.checks else [])])
-    layers = layers_of(subject.explainer, statistics.layers)
-    if settings.num_layers is not None:
-        layers = spread(Flipping(subject, statistics, settings, layers).leading(), settings.num_layers)
+    layers = compared_layers(subject, statistics, settings)
     flipping = Flipping(subject, statistics, settings, layers)
     checks = _checked(flipping) if settings.checks else []
     parts = [part for part in _parts(flipping, run) if len(part["sample"])]
@@ -91,6 +91,15 @@ def _checked(flipping: Flipping) -> list[Table]:
             checks = sanity_checks(flipping.subject.explainer, images, found)
             return [checks_table(checks), ledger_table(flipping.subject.explainer, images, found)]
     return []
+
+
+def compared_layers(subject: Subject, statistics: StatisticsSettings, settings: EvaluateSettings) -> list[str]:
+    """All layers that are asked for, or so many of those that lead to decisions, which no seed alters."""
+    layers = layers_of(subject.explainer, statistics.layers)
+    if settings.num_layers is None:
+        return layers
+    leading = Flipping(subject, statistics, replace(settings, seed=LAYERS_SEED), layers).leading()
+    return spread(leading, settings.num_layers)
 
 
 def spread(names: Sequence[str], count: int) -> list[str]:

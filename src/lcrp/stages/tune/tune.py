@@ -4,18 +4,16 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from lcrp import __version__
-from lcrp.decisions.auto import layers_of
 from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes
 from lcrp.errors import LayerError, TargetError
 from lcrp.figures.tuning import draw_tuning
 from lcrp.runs.run import Run
-from lcrp.stages.evaluate.evaluate import spread
+from lcrp.stages.evaluate.evaluate import compared_layers
 from lcrp.stages.evaluate.flipping import NEUTRAL, Flipping
 from lcrp.stages.evaluate.settings import EvaluateSettings
 from lcrp.stages.settled import settled
@@ -36,7 +34,6 @@ from lcrp.values.paths import shown
 log = logging.getLogger(__name__)
 
 EVIDENCE_FILE, FIGURE_FILE = "tune.h5", "tune.png"
-LAYERS_SEED = 0  # of the order of pictures that tell which layers lead to decisions: all seeds look at the same layers
 UNIT_VERSION = 1  # raised when kept results hold something else
 
 
@@ -127,10 +124,8 @@ def _decisions(
         ablations=("zero",),
         seed=settings.seed,
     )
-    every = layers_of(subject.explainer, statistics.layers)
-    flipping = Flipping(subject, statistics, drawing, every)
-    telling = Flipping(subject, statistics, replace(drawing, seed=LAYERS_SEED), every)
-    layers = spread(telling.leading(), settings.num_layers)
+    layers = compared_layers(subject, statistics, drawing)
+    flipping = Flipping(subject, statistics, drawing, layers)
     wanted, found = settings.num_targets + settings.num_confirmed, list[Decision]()
     for number in range(flipping.num_chunks):
         _, drawn = flipping.chunk(number)
