@@ -12,6 +12,7 @@ from zennit import rules as zennit_rules
 
 from lcrp.composites import closed_form, windowed, windows
 from lcrp.composites.operations.linear_map import Geometry, LinearMap
+from lcrp.composites.operations.values import Scaling
 from lcrp.composites.rules import Epsilon, GeneralisedGamma, Norm, ZPlus
 from lcrp.composites.table import RuleTable
 
@@ -197,7 +198,36 @@ def test_windowed_maps_stand_for_whole_ones(one, other, seed):
         assert torch.equal(found, whole + other_whole)
     assert torch.equal(torch.cat([part, other_whole]), torch.cat([whole, other_whole]))
     assert torch.equal(torch.add(part, other_part, alpha=2), torch.add(whole, other_whole, alpha=2))
-    assert torch.equal(part[:, 1:], whole[:, 1:])
+    assert isinstance(part[:, 1:], windowed.Windowed)
+    assert torch.equal(windowed.whole(part[:, 1:]), whole[:, 1:])
+    assert torch.equal(part[:, :, 1:], whole[:, :, 1:])
+
+
+@MANY
+@given(
+    drawn=boxes(),
+    size=st.tuples(st.integers(4, 40), st.integers(4, 40)),
+    channels=st.sampled_from([1, 3, 40]),
+    order=st.sampled_from([torch.contiguous_format, torch.channels_last]),
+    is_slice=st.booleans(),
+)
+def test_a_window_is_found_wherever_one_is_worth_it(drawn, size, channels, order, is_slice):
+    """Looked at are few lines first, and channels by several ways: compared with a look at every value."""
+    values = boxed(-torch.ones(1, 2 * channels, *size), drawn).contiguous(memory_format=order)
+    values = values[:, :channels] if is_slice else values
+    found = windows.window_of(Scaling(factor=torch.ones(1)), values, None, size, size)
+    places = (values != 0).any(dim=1)[0].nonzero()
+    ends = zip(places.amin(dim=0).tolist(), places.amax(dim=0).tolist(), size, strict=True)
+    rows, columns = (windows._rounded(*of_axis) for of_axis in ends)
+    area = (rows.stop - rows.start) * (columns.stop - columns.start)
+    if area > windows._LARGEST * size[0] * size[1]:
+        assert found is None
+        return
+    assert found is not None
+    assert found.upper == (rows, columns)
+    part = (slice(max(0, rows.start - 1), rows.stop), slice(0, size[1]))
+    again = windows.window_of(Scaling(factor=torch.ones(1)), values[:, :, *part], part, size, size)
+    assert again == found
 
 
 def test_windowed_maps_cannot_be_written_to():

@@ -167,7 +167,8 @@ class Step(ABC):
 
     def adjoint(self, upper: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Gradient of <upper, x * weight> with respect to the input x."""
-        return self.map.adjoint(upper, self.x, weight, padded=not self._is_window)
+        x = _of_one_piece(self.x) if self._is_window else self.x
+        return self.map.adjoint(upper, x, weight, padded=not self._is_window)
 
     def _where_reached(
         self, upper: torch.Tensor, part: Part | None, extent: Sequence[int]
@@ -266,3 +267,9 @@ class Step(ABC):
 def several(lower: torch.Tensor | Tensors) -> Tensors:
     """Relevance of the inputs, one or several."""
     return lower if isinstance(lower, tuple) else (lower,)
+
+
+def _of_one_piece(x: torch.Tensor) -> torch.Tensor:
+    """A tensor in the shape and order of a part of maps; its values mean nothing, so that nothing is copied."""
+    order = torch.channels_last if x.stride(1) == 1 else torch.contiguous_format
+    return x if x.is_contiguous(memory_format=order) else torch.empty_like(x, memory_format=order)

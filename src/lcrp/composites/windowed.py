@@ -15,8 +15,8 @@ Part = tuple[slice, slice]  # rows and columns of a map
 class Windowed(torch.Tensor):
     """Maps [B, C, h, w] that are zero outside one part per sample.
 
-    They pass through autograd as what they stand for. Where branches meet, two are added part by part; every other
-    operation takes the whole maps.
+    They pass through autograd as what they stand for. Where branches meet, two are added part by part, and where
+    concatenated channels part again, so do the pieces; every other operation takes the whole maps.
 
     Attributes:
         pieces: B times [1, C, h', w'], what lies in the part.
@@ -43,6 +43,8 @@ class Windowed(torch.Tensor):
             return args[0]
         if function is torch.ops.aten.add.Tensor and not kwargs and all(isinstance(maps, cls) for maps in args):
             return _added(*args)
+        if function is torch.ops.aten.slice.Tensor and not kwargs and args[1] == 1:
+            return Windowed([function(piece, *args[1:]) for piece in args[0].pieces], args[0].parts, args[0].shape[2:])
         if function._schema.is_mutable and isinstance(args[0], cls):
             raise TypeError(f"windowed relevance cannot be written to ({function}); take whole(relevance)")
         return function(*tree_map_only(cls, whole, args), **tree_map_only(cls, whole, dict(kwargs or {})))

@@ -17,12 +17,14 @@ from torch import nn
 from lcrp.composites.arithmetic import is_zero
 from lcrp.composites.operations.linear_map import LinearMap
 from lcrp.composites.operations.values import Operation, Scaling, Sum
-from lcrp.composites.windowed import Part
+from lcrp.composites.windowed import Part, everywhere
 from lcrp.values import devices
 
 _SMALLEST = 1 << 16  # values of a sample's map: smaller ones are not worth a look
 _SIZES = tuple(sixteenths / 16 for sixteenths in range(1, 14))  # of a window, per side: a kernel is made for each size
 _LARGEST = 0.6  # of a map's area: larger ones are not worth a window
+_MANY_CHANNELS = 32  # from which on reductions over channels are fast
+_MARGIN = (1 - math.sqrt(_LARGEST)) / 2  # of a side: what lies further in on both sides of both axes is larger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ def window_of(
     Returns:
         The window, which depends on the values alone; None if it is (almost) everything.
     """
-    reached = _reached(upper) if part is None else _reached_within(upper, part)
+    reached = _reached(upper, part or everywhere(extent), extent)
     if reached is None:
         return None
     parts = [_rounded(*ends, length) for ends, length in zip(reached, extent, strict=True)]
@@ -110,21 +112,42 @@ def _geometry(operation: Operation, axis: int) -> tuple[int, int, int]:
     return own.stride[axis], reach, own.padding[axis]
 
 
-def _reached(values: torch.Tensor) -> list[tuple[int, int]] | None:
-    """First and last row, and column, that are not zero in [1, C, h, w]; None if all four edges have relevance."""
-    edges = (values[:, :, 0], values[:, :, -1], values[..., 0], values[..., -1])
-    return _reached_within(values) if any(map(is_zero, edges)) else None
+def _reached(values: torch.Tensor, part: Part, extent: Sequence[int]) -> list[tuple[int, int]] | None:
+    """First and last row, and column, of a map that are not zero in its part [1, C, h, w]; its begin if all are.
 
-
-def _reached_within(values: torch.Tensor, part: Part | None = None) -> list[tuple[int, int]]:
-    """First and last row, and column, that are not zero in the part [1, C, h, w] of a map; its begin if all are."""
-    is_reached = (values.amax(dim=(0, 1)) != 0) | (values.amin(dim=(0, 1)) != 0)  # [h, w]
+    None if they are too far apart for a window: so they are where the row and the column that lie `_MARGIN` from each
+    edge of the map have relevance.
+    """
+    if not any(_is_zero(values, part, axis, place) for axis in (0, 1) for place in _near_edges(extent[axis])):
+        return None
     ends = []
-    for axis in (0, 1):
-        places = is_reached.any(dim=1 - axis).nonzero()
-        start = 0 if part is None else part[axis].start
+    for axis, lines in enumerate(_lines(values)):
+        places = lines.nonzero()
+        start = part[axis].start
         ends.append((start + int(places[0]), start + int(places[-1])) if len(places) else (start, start))
     return ends
+
+
+def _near_edges(length: int) -> tuple[int, int]:
+    """Of a side: places that lie `_MARGIN` from its ends."""
+    margin = int(_MARGIN * length)
+    return margin, length - 1 - margin
+
+
+def _is_zero(values: torch.Tensor, part: Part, axis: int, place: int) -> bool:
+    """Whether a row, or a column, of a map of which a part [1, C, h, w] is not zero, is zero."""
+    own = part[axis]
+    return not own.start <= place < own.stop or is_zero(values.select(2 + axis, place - own.start))
+
+
+def _lines(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which rows [h], and which columns [w], of [1, C, h, w] are not zero everywhere."""
+    if values.shape[1] >= _MANY_CHANNELS or values.stride()[1::2] != (1, values.shape[1]):
+        is_reached = (values.amax(dim=(0, 1)) != 0) | (values.amin(dim=(0, 1)) != 0)  # [h, w]
+        return is_reached.any(dim=1), is_reached.any(dim=0)
+    rows = values[0].permute(1, 2, 0).flatten(1)  # [h, w * C]; reductions over few channels take five times as long
+    columns = (rows.amax(dim=0) != 0) | (rows.amin(dim=0) != 0)
+    return (rows.amax(dim=1) != 0) | (rows.amin(dim=1) != 0), columns.view(values.shape[3], -1).any(dim=1)
 
 
 def _rounded(first: int, last: int, extent: int) -> slice:

@@ -15,6 +15,9 @@ import pytest
 import torch
 from colour_world import Squares
 
+from lcrp.attribution.engine import Attributor
+from lcrp.attribution.trace import Trace
+from lcrp.composites import windows
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.decision import explained_decisions
 from lcrp.decisions.selection import Selection
@@ -198,6 +201,29 @@ def test_context_scores_are_those_of_concepts_explained_one_by_one(tmp_path: Pat
         seen += 1
     assert seen >= 4
     assert max(column(concepts, "context")) > 0.05
+
+
+def test_one_round_of_a_variant_prepares_no_more_than_it_reaches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers are those of layers that are prepared everywhere, as for many rounds."""
+    monkeypatch.setattr(windows, "_SMALLEST", 1)
+    forward, asked = Attributor.forward, []
+
+    def everywhere(self: Attributor, *given: Any, is_for_few: bool = False) -> Trace:
+        asked.append(is_for_few)
+        return forward(self, *given)
+
+    changes = {"num_samples_per_class": 4, "min_pixels": 1}
+    for name in ("few", "slow"):
+        (tmp_path / name).mkdir()
+    few = tables(tmp_path / "few", colour_world.subject(), **changes)["sensitivity_terms"]
+    monkeypatch.setattr(Attributor, "forward", everywhere)
+    slow = tables(tmp_path / "slow", colour_world.subject(), **changes)["sensitivity_terms"]
+    assert any(asked)
+    assert len(column(slow, "value")) > 4
+    for name in ("value", "weight"):
+        assert column(few, name) == pytest.approx(column(slow, name), abs=1e-6)
 
 
 def test_everything_is_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -59,7 +59,7 @@ class _FlatConvolutionStep(Step):
         scaled, groups = upper * self._scale, self._groups
         shared = scaled.view(len(scaled), groups, -1, *scaled.shape[2:]).sum(dim=2).flatten(0, 1)[:, None]
         sizes = self.x.shape[2:]
-        one = self.x[:, :1].expand(-1, groups, *sizes).flatten(0, 1)[:, None]
+        one = shared.new_empty(len(shared), 1, *sizes)
         lower = self.map.adjoint(shared, one, self._ones, groups=1)  # [B * G, 1, h, w], as the two before
         spread = lower.view(len(scaled), groups, 1, *sizes).expand(-1, -1, self._channels, *sizes)
         return spread.flatten(1, 2)

@@ -116,7 +116,7 @@ class Sensitivities:
         sample = read(self._dataset, target.sample)
         if sample is None:
             return None
-        trace = self._attributor.forward(sample.image[None])
+        trace = self._attributor.forward(sample.image[None], is_for_few=True)
         prediction = self._attributor.task.predictions(trace.output)[0]
         found = found_target(self._attributor.task, prediction, sample, target)
         if found is None or found.region.num_pixels < self._min_pixels:
@@ -130,7 +130,7 @@ class Sensitivities:
         images = variants(found, self._seed)
         parts: list[list[Array]] = [[] for _ in self._layers]
         for part in few_images(images, self._attributor):
-            trace = self._attributor.forward(part)
+            trace = self._attributor.forward(part, is_for_few=True)
             predictions = self._attributor.task.predictions(trace.output)
             explained = [self._attributor.task.again(prediction, found.explained) for prediction in predictions]
             for number, layer in enumerate(self._layers):
