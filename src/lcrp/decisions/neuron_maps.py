@@ -19,6 +19,7 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Task
 from lcrp.attribution.trace import Trace
 from lcrp.data.dataset import Dataset
+from lcrp.data.recalled import Recalled
 from lcrp.decisions.counting import GrowingCount
 from lcrp.decisions.rounds import few_samples
 from lcrp.errors import DataError
@@ -60,7 +61,7 @@ class NeuronMaps:
     def __init__(
         self,
         attributor: Attributor,
-        dataset: Dataset,
+        dataset: Dataset | Recalled,
         *,
         layer: str,
         mode: Mode,

@@ -16,6 +16,7 @@ from lcrp.attribution.concepts import only_neuron, relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.trace import Trace
 from lcrp.data.dataset import Dataset
+from lcrp.data.recalled import Recalled
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.counting import GrowingCount, StartCounting
 from lcrp.decisions.neuron_maps import Heatmap, Mode, NeuronMaps, RankedNeuron
@@ -49,7 +50,7 @@ class ReferenceSource:
         boxes: of decisions, (left, top, right, bottom) in input pixels, by sample, class and item.
     """
 
-    dataset: Dataset
+    dataset: Dataset | Recalled
     table: TopTable
     layer: str
     mode: Mode
@@ -88,7 +89,7 @@ def reference_source(
         ranking, config_hash = file.layer(choice.layer), file.header.config_hash
     folder = path.parent / CACHE_FOLDER
     return ReferenceSource(
-        dataset=dataset,
+        dataset=Recalled(dataset),
         table=ranking.activation if choice.mode == "activation" else ranking.relevance,
         layer=choice.layer,
         mode=choice.mode,
