@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
-from lcrp.composites.arithmetic import convolved
 from lcrp.composites.operations.attention import matrices
 from lcrp.composites.operations.linear_map import Geometry
 from lcrp.composites.operations.signals import Arguments, Function, Options, is_signal
@@ -42,13 +41,7 @@ def _convolution(
         paddings = _each(padding, axes)
     geometry = Geometry(stride=strides, padding=paddings, dilation=dilations, output_padding=(0,) * axes, groups=groups)
     call = (input, weight, bias, strides, paddings, dilations, groups)
-
-    def run() -> torch.Tensor:
-        if axes == 2 and not torch.is_autocast_enabled(input.device.type):
-            return convolved(input, weight, bias, strides, paddings, dilations, False, geometry.output_padding, groups)
-        return func(*call)  # type: ignore[no-any-return]
-
-    return mode.linear("convolution", input, weight, bias, geometry, run)
+    return mode.linear("convolution", input, weight, bias, geometry, lambda: func(*call))
 
 
 def transposed_convolution(mode: "OperationRules", func: Function, args: Arguments, kwargs: Options) -> Any:
