@@ -4,9 +4,8 @@ Axes: B batch, C concept, H W picture, h w feature map.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from operator import itemgetter
 from typing import Literal
 
@@ -90,12 +89,12 @@ class NeuronMaps:
         self._cached = cached
         self._count = count or GrowingCount(None, "", "")
         self._known: dict[int, dict[NeuronKey, Heatmap]] = {}
-        self._read: Callable[[int], Sample] = cache(lambda index: dataset[index])
+        self._samples = dataset if isinstance(dataset, Recalled) else Recalled(dataset)
 
     def sample(self, ranked: RankedNeuron) -> Sample | None:
         """The neuron's sample; None if its picture cannot be read."""
         try:
-            return self._read(ranked.neuron.sample)
+            return self._samples[ranked.neuron.sample]
         except DataError as error:
             log.debug("%s", error)
             return None

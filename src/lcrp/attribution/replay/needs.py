@@ -21,14 +21,12 @@ from lcrp.composites.windowed import Part, everywhere
 LARGEST = 0.7  # of a map's area: for larger parts all of it is computed
 
 _aten = torch.ops.aten
-_MOVING = {  # elements, without a look at them
-    *(_aten.view, _aten._unsafe_view, _aten.reshape, _aten.permute, _aten.transpose, _aten.t),
-    *(_aten.unsqueeze, _aten.squeeze, _aten.select, _aten.slice, _aten.expand, _aten.cat, _aten.stack),
-    *(_aten.split, _aten.split_with_sizes, _aten.unbind, _aten.index),
-}
 _VIEWS = {  # of other values' memory, in which every element lies once
     *(_aten.view, _aten.permute, _aten.transpose, _aten.t, _aten.unsqueeze, _aten.squeeze),
     *(_aten.select, _aten.slice, _aten.split, _aten.split_with_sizes, _aten.unbind),
+}
+_MOVING = {  # elements, without a look at them
+    *(*_VIEWS, _aten._unsafe_view, _aten.reshape, _aten.expand, _aten.cat, _aten.stack, _aten.index),
 }
 
 

@@ -6,9 +6,8 @@ crop lies around the place of the neuron, which the ranking names.
 Axes: H W picture, h w crop.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lcrp.data.dataset import Dataset
+from lcrp.data.recalled import Recalled
 from lcrp.decisions.references import CACHE_FOLDER
 from lcrp.errors import DataError
 from lcrp.figures.content import in_proportion
@@ -32,7 +32,6 @@ Array = npt.NDArray[Any]
 
 SHOWN = 3  # references of a concept
 AROUND = 0.4  # of the picture's shorter side: a crop around a neuron
-HELD = 64  # pictures
 
 
 def with_references(
@@ -53,8 +52,7 @@ def with_references(
     cache = ReferenceCache(
         folder=path.parent / CACHE_FOLDER, config_hash=config_hash, layer=found.layer, mode="relevance"
     )
-    read = lru_cache(maxsize=HELD)(lambda index: dataset[index])
-    source = _Source(layer=layer, dataset=dataset, cache=cache, read=read)
+    source = _Source(layer=layer, dataset=dataset, cache=cache, samples=Recalled(dataset))
     wanted = [int(found.match[concept]) for concept in concepts if found.match[concept] >= 0]
     references: dict[int, tuple[ReferenceContent, ...]] = {}
     strips: dict[int, bytes] = {}
@@ -77,7 +75,7 @@ class _Source:
     layer: LayerStatistics
     dataset: Dataset
     cache: ReferenceCache
-    read: Callable[[int], Sample]
+    samples: Recalled
 
     def ranks(self, concept: int) -> list[int]:
         """The first ranks of a concept, each of another picture if there are enough."""
@@ -106,7 +104,7 @@ class _Source:
                 *(int(column[concept, rank]) for column in (table.sample, table.class_id, table.item, table.peak))
             )
             try:
-                sample = self.read(key.sample)
+                sample = self.samples[key.sample]
             except DataError:
                 continue
             heatmap = known.get(key)
