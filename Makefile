@@ -43,7 +43,7 @@ test-fast: dev-environment ## tests of single parts
 	@$(PYTEST) -q -m "not slow" tests/unit tests/property tests/config
 
 lint: types ## style, types, and who may import whom
-	@$(BIN)/ruff check src tests benchmarks docs
+	@$(BIN)/ruff check --no-cache src tests benchmarks docs
 	@$(BIN)/ruff format --check src tests benchmarks docs
 	@$(BIN)/lint-imports
 

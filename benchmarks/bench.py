@@ -15,14 +15,14 @@ from pathlib import Path
 import torch
 
 import contests
-import families
+import libraries
 from lcrp.runs.provenance import versions
 from memory import memory
 from subjects import NAMES, subject
 from timing import Report
 from trained import growth, precision
 
-EVERY = (*NAMES, *families.FAMILIES)
+EVERY = (*NAMES, *libraries.NETWORKS)
 WHAT = ("attribution", "glocal", "render", "memory", "growth", "precision")
 ROWS = {  # of the table: what is measured, which of its ratios
     "one target, lcrp / plain gradient": ("attribution", "lcrp / plain"),
@@ -67,9 +67,9 @@ def main() -> None:
 def measurements(name: str, options: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Report]]]:
     """Titles of what is asked for of one model, and how each is measured."""
     turns = options.turns
-    if name in families.FAMILIES:
+    if name in libraries.NETWORKS:
         if "attribution" in options.what:
-            yield "attribution", partial(families.attribution, name, turns)
+            yield "attribution", partial(libraries.attribution, name, turns)
         return
     one = subject(name)
     if "attribution" in options.what:

@@ -30,7 +30,7 @@ def _transformers(name: str, **settings: int) -> nn.Module:
     return network
 
 
-FAMILIES: Mapping[str, Callable[[], nn.Module]] = {
+NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
     "fasterrcnn": partial(_torchvision, "fasterrcnn_resnet50_fpn"),
     "retinanet": partial(_torchvision, "retinanet_resnet50_fpn"),
     "segformer": partial(_transformers, "SegformerForSemanticSegmentation", num_labels=150),
@@ -72,7 +72,7 @@ def attribution(name: str, turns: int) -> Report:
 
 def _explainer(name: str) -> Explainer:
     torch.manual_seed(0)
-    network = FAMILIES[name]().eval().requires_grad_(False)
+    network = NETWORKS[name]().eval().requires_grad_(False)
     is_detector = not hasattr(network, "decode_head")
     return lcrp.load(network, confidence=0.0 if is_detector else None, unaccounted="accept")
 
