@@ -23,11 +23,12 @@ from timing import Report
 from trained import growth, precision
 
 EVERY = (*NAMES, *libraries.NETWORKS)
-WHAT = ("attribution", "glocal", "render", "memory", "growth", "precision")
+WHAT = ("attribution", "pass", "glocal", "render", "memory", "growth", "precision")
 ROWS = {  # of the table: what is measured, which of its ratios
     "one target, lcrp / plain gradient": ("attribution", "lcrp / plain"),
     "one target, zennit / plain gradient": ("attribution", "zennit / plain"),
     "a further target / the first": ("attribution", "further target / first"),
+    "dataset pass, 3 targets per image, lcrp / 2 forward passes and 3 gradients": ("pass, 3 targets", "lcrp / floor"),
     "dataset pass, 1 target per image, zennit-crp / lcrp": ("glocal, 1 targets", "zennit-crp / lcrp"),
     "dataset pass, 3 targets per image, zennit-crp / lcrp": ("glocal, 3 targets", "zennit-crp / lcrp"),
     "dataset pass, 8 targets per image, zennit-crp / lcrp": ("glocal, 8 targets", "zennit-crp / lcrp"),
@@ -43,8 +44,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="lcrp beside the plain network, zennit and zennit-crp")
     parser.add_argument("--models", nargs="+", choices=EVERY, default=list(EVERY))
     parser.add_argument("--what", nargs="+", choices=WHAT, default=list(WHAT))
-    parser.add_argument("--targets", nargs="+", type=int, default=[1, 3, 8], help="per image, for glocal")
-    parser.add_argument("--images", type=int, default=1, help="of a chunk, for glocal and memory")
+    parser.add_argument("--targets", nargs="+", type=int, default=[1, 3, 8], help="per image, for pass and glocal")
+    parser.add_argument("--images", type=int, default=1, help="of a chunk, for pass, glocal and memory")
     parser.add_argument("--pictures", type=int, default=2_000, help="of the pass, for growth")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
@@ -74,6 +75,8 @@ def measurements(name: str, options: argparse.Namespace) -> Iterator[tuple[str, 
     one = subject(name)
     if "attribution" in options.what:
         yield "attribution", partial(contests.attribution, one, turns)
+    for count in options.targets if "pass" in options.what else ():
+        yield f"pass, {count} targets", partial(contests.dataset_pass, one, count, turns, num_images=options.images)
     for count in options.targets if "glocal" in options.what else ():
         yield f"glocal, {count} targets", partial(contests.glocal, one, count, turns, num_images=options.images)
     if "render" in options.what:

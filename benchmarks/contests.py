@@ -6,6 +6,7 @@ Axes: B image, C concept, N reference, H W picture.
 import tempfile
 import time
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
@@ -101,18 +102,57 @@ def glocal(one: Subject, num_targets: int, turns: int, *, num_images: int) -> Re
     return {"seconds": spreads(seconds), "zennit-crp / lcrp": ratio(seconds, "zennit-crp", "lcrp")}
 
 
+def dataset_pass(one: Subject, num_targets: int, turns: int, *, num_images: int) -> Report:
+    """A chunk in the midst of a pass beside its floor: what each must compute, two forward passes and the gradients."""
+    images, plain_network = one.images(num_images), Logits(deepcopy(one.network), num_targets)
+    accumulator: StatisticsAccumulator | None = None
+
+    def ours() -> Mapping[str, float]:
+        def run() -> None:
+            nonlocal accumulator
+            accumulator = gathered(attributor, images, num_targets, accumulator)
+
+        return {"lcrp": timed(run)}
+
+    def floor() -> Mapping[str, float]:
+        def run() -> None:
+            with torch.no_grad():
+                plain_network(images)
+            x = images.clone().requires_grad_()
+            for column in plain_network(x).sum(dim=0):
+                torch.autograd.grad(column, x, retain_graph=True)
+
+        return {"floor": timed(run)}
+
+    with _attributor_of_all(one) as attributor:
+        seconds = in_turn([ours, floor], turns)
+    return {"seconds": spreads(seconds), "lcrp / floor": ratio(seconds, "lcrp", "floor")}
+
+
 def glocal_of_lcrp(one: Subject, images: torch.Tensor, num_targets: int) -> None:
     """A pass over one chunk of images [B, 3, H, W] with statistics of all convolutions."""
-    names = layer_names(one.network)
-    with Attributor(one.network, one.composite, one.task, layers=names, mean=MEAN, std=STD) as attributor:
-        accumulator, size = None, images_at_once(images.shape, images.device)
-        for start in range(0, len(images), size):
-            chunk = chunk_of(attributor, images[start : start + size])
-            if accumulator is None:
-                accumulator = StatisticsAccumulator(chunk.activations.shapes, device=images.device)
-            gather(attributor, chunk, fixed_queues(num_targets)(chunk, start), accumulator)
-        assert accumulator is not None
+    with _attributor_of_all(one) as attributor:
+        accumulator = gathered(attributor, images, num_targets, None)
         assert list(accumulator.results())
+
+
+def gathered(
+    attributor: Attributor, images: torch.Tensor, num_targets: int, accumulator: StatisticsAccumulator | None
+) -> StatisticsAccumulator:
+    """What a chunk of images [B, 3, H, W] adds to the statistics, which its first part begins."""
+    size = images_at_once(images.shape, images.device)
+    for start in range(0, len(images), size):
+        chunk = chunk_of(attributor, images[start : start + size])
+        if accumulator is None:
+            accumulator = StatisticsAccumulator(chunk.activations.shapes, device=images.device)
+        gather(attributor, chunk, fixed_queues(num_targets)(chunk, start), accumulator)
+    assert accumulator is not None
+    return accumulator
+
+
+def _attributor_of_all(one: Subject) -> Attributor:
+    """Explains the network and records all of its convolutions."""
+    return Attributor(one.network, one.composite, one.task, layers=layer_names(one.network), mean=MEAN, std=STD)
 
 
 def render(one: Subject, turns: int) -> Report:
