@@ -107,9 +107,9 @@ class NeuronMaps:
         """
         for concept in {one.concept for one in ranked} - self._known.keys():
             self._known[concept] = self._cached.read(concept) if self._cached else {}
-        missing = [one for one in ranked if one.neuron not in self._known[one.concept]]
+        missing = {(one.concept, one.neuron): one for one in ranked if one.neuron not in self._known[one.concept]}
         if missing:
-            self._compute(missing)
+            self._compute(list(missing.values()))
         return [self._known[one.concept].get(one.neuron) for one in ranked]
 
     def _compute(self, missing: Sequence[RankedNeuron]) -> None:
@@ -118,12 +118,16 @@ class NeuronMaps:
             by_target.setdefault(one.neuron[:3], []).append(one)
         queues = sorted(by_target.values(), key=len, reverse=True)
         self._count.extend(len(missing))
+        for queue in queues:
+            queue.sort(key=lambda one: one.neuron.peak)  # rounds of a batch reach alike parts of their maps
         computed: dict[int, dict[NeuronKey, Heatmap]] = {}
         at_once = BATCHES_READ * self._batch_size
-        for start in range(0, len(queues), at_once):
-            for one, heatmap in self._of_queues(queues[start : start + at_once]):
-                computed.setdefault(one.concept, {})[one.neuron] = heatmap
-        self._remember(computed)
+        try:
+            for start in range(0, len(queues), at_once):
+                for one, heatmap in self._of_queues(queues[start : start + at_once]):
+                    computed.setdefault(one.concept, {})[one.neuron] = heatmap
+        finally:  # also what an interrupted run has computed
+            self._remember(computed)
 
     def _of_queues(self, queues: Sequence[list[RankedNeuron]]) -> Iterator[tuple[RankedNeuron, Heatmap]]:
         """Heatmaps of the neurons of some targets, one queue a target."""

@@ -4,12 +4,10 @@ Axes: C concept, N reference, H W picture.
 """
 
 import logging
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from lcrp.attribution.concepts import only_neuron, relevance_scores
@@ -19,7 +17,8 @@ from lcrp.data.dataset import Dataset
 from lcrp.data.recalled import Recalled
 from lcrp.decisions.concept_choice import ConceptChoice
 from lcrp.decisions.counting import GrowingCount, StartCounting
-from lcrp.decisions.neuron_maps import Heatmap, Mode, NeuronMaps, RankedNeuron
+from lcrp.decisions.neuron_maps import Mode, NeuronMaps, RankedNeuron
+from lcrp.decisions.reference_choice import ReferenceChoice
 from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.explanation import NOTHING_LOST, Lost, Reference
@@ -28,7 +27,6 @@ from lcrp.values.sample import Sample
 from lcrp.values.statistics import TopTable
 
 CACHE_FOLDER = "references"  # beside the statistics
-SAME_OBJECT = 0.5  # overlap of two heatmaps of one picture from which on they show one object
 
 log = logging.getLogger(__name__)
 
@@ -114,15 +112,6 @@ class References:
     lost: Lost = NOTHING_LOST
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
-    """A ranked neuron with its sample and heatmap."""
-
-    ranked: RankedNeuron
-    sample: Sample
-    heatmap: Heatmap
-
-
 def reference_samples(
     attributor: Attributor,
     source: ReferenceSource,
@@ -150,7 +139,33 @@ def reference_samples(
         start_counting: opens a count of the heatmaps that are to be computed; it grows where others take the place of
             those that are left out.
     """
-    chosen = {concept: _Choice(source, concept, explained) for concept in concepts}
+    (found,) = references_by_ranking(attributor, [(source, concepts)], explained, start_counting)
+    return found
+
+
+def references_by_ranking(
+    attributor: Attributor,
+    rankings: Sequence[tuple[ReferenceSource, Sequence[int]]],
+    explained: Sample | None = None,
+    start_counting: StartCounting | None = None,
+) -> list[dict[int, References]]:
+    """Reference samples by several rankings of one layer, as `reference_samples` of each; pictures pass once for all.
+
+    Args:
+        attributor: within its context and recording the layer; its last trace ends here.
+        rankings: sources that differ in table and number of references alone, and the concepts of each; at least one.
+        explained: the picture for which references are shown.
+        start_counting: as of `reference_samples`.
+    """
+    source = rankings[0][0]
+    chosen = [
+        {
+            concept: ReferenceChoice(_in_order(own, concept), own.num_references, own.boxes, explained)
+            for concept in concepts
+        }
+        for own, concepts in rankings
+    ]
+    choices = [choice for own in chosen for choice in own.values()]
     with GrowingCount(start_counting, "references", "heatmaps") as count:
         maps = NeuronMaps(
             attributor,
@@ -162,15 +177,19 @@ def reference_samples(
             cached=source.cache,
             count=count,
         )
-        while wanted := [ranked for choice in chosen.values() for ranked in choice.wanted()]:
-            for ranked, heatmap in zip(wanted, maps.heatmaps(wanted), strict=True):
-                chosen[ranked.concept].offer(ranked, maps.sample(ranked), heatmap)
-    lost = sum((choice.lost for choice in chosen.values()), NOTHING_LOST)
+        while wanted := [(choice, ranked) for choice in choices for ranked in choice.wanted()]:
+            heatmaps = maps.heatmaps([ranked for _, ranked in wanted])
+            for (choice, ranked), heatmap in zip(wanted, heatmaps, strict=True):
+                choice.offer(ranked, maps.sample(ranked), heatmap)
+    lost = sum((choice.lost for choice in choices), NOTHING_LOST)
     if lost != NOTHING_LOST:
-        num_tried = sum(choice.num_tried for choice in chosen.values())
+        num_tried = sum(choice.num_tried for choice in choices)
         log.warning("of %d reference samples some are left out: %s", num_tried, lost)
     names = attributor.task.class_names if source.mode == "relevance" else None
-    return {concept: References(shown=choice.references(names), lost=choice.lost) for concept, choice in chosen.items()}
+    return [
+        {concept: References(shown=choice.references(names), lost=choice.lost) for concept, choice in own.items()}
+        for own in chosen
+    ]
 
 
 def seen_through(trace: Trace, layer: str, sample: Sample, relevance: torch.Tensor, concept: int) -> Reference:
@@ -198,47 +217,6 @@ def seen_through(trace: Trace, layer: str, sample: Sample, relevance: torch.Tens
     )
 
 
-class _Choice:
-    """The references of one concept, chosen one after the other from the ranking."""
-
-    def __init__(self, source: ReferenceSource, concept: int, explained: Sample | None) -> None:
-        self._most, self._boxes = source.num_references, source.boxes
-        self._explained = explained
-        self._waiting = deque(_in_order(source, concept))
-        self._kept: list[_Candidate] = []
-        self._of_explained: list[_Candidate] = []
-        self.lost, self.num_tried = NOTHING_LOST, 0
-
-    def wanted(self) -> list[RankedNeuron]:
-        """The next ones to look at: as many as are missing."""
-        count = min(self._most - len(self._kept), len(self._waiting))
-        self.num_tried += count
-        return [self._waiting.popleft() for _ in range(count)]
-
-    def offer(self, ranked: RankedNeuron, sample: Sample | None, heatmap: Heatmap | None) -> None:
-        """Keep a reference if it shows something new."""
-        if sample is None or heatmap is None:
-            self.lost += Lost(unreadable=1) if sample is None else Lost(not_found=1)
-            return
-        shelf = self._of_explained if self._is_explained(sample) else self._kept
-        of_picture = [one for one in shelf if one.sample.index == sample.index]
-        if all(_overlap(one.heatmap, heatmap) < SAME_OBJECT for one in of_picture):
-            shelf.append(_Candidate(ranked=ranked, sample=sample, heatmap=heatmap))
-
-    def references(self, class_names: Sequence[str] | None) -> tuple[Reference, ...]:
-        """What was kept, best first, and at the end the explained picture, if there is room."""
-        others = sorted(self._kept, key=lambda one: -one.ranked.score)
-        itself = self._of_explained[: self._most - len(others)]
-        return tuple(
-            _reference(one, class_names, self._boxes, is_explained_picture=place >= len(others))
-            for place, one in enumerate([*others, *itself])
-        )
-
-    def _is_explained(self, sample: Sample) -> bool:
-        """Whether a sample shows the explained picture, be it under another name."""
-        return self._explained is not None and torch.equal(sample.image, self._explained.image)
-
-
 def _in_order(source: ReferenceSource, concept: int) -> list[RankedNeuron]:
     """Ranked neurons of a concept, best first; of every picture the best one first, if pictures are to be distinct.
 
@@ -259,42 +237,3 @@ def _in_order(source: ReferenceSource, concept: int) -> list[RankedNeuron]:
         return ranked
     firsts = {one.neuron.sample: one for one in reversed(ranked)}
     return sorted(ranked, key=lambda one: firsts[one.neuron.sample] is not one)
-
-
-def _overlap(one: Heatmap, other: Heatmap) -> float:
-    """How far two heatmaps [H, W] lie on one another, in [0, 1]: sum of min over sum of max of their shares.
-
-    Those without positive relevance are the same: figures show the whole picture for them.
-    """
-    if not (one > 0.0).any() or not (other > 0.0).any():
-        return float((one > 0.0).any() == (other > 0.0).any())
-    total, total_other = np.abs(one).sum(dtype=np.float64), np.abs(other).sum(dtype=np.float64)
-    shares, shares_other = np.abs(one) / total, np.abs(other) / total_other
-    return float(np.minimum(shares, shares_other).sum() / np.maximum(shares, shares_other).sum())
-
-
-def _reference(
-    one: _Candidate,
-    class_names: Sequence[str] | None,
-    boxes: Mapping[tuple[int, int, int], Box],
-    *,
-    is_explained_picture: bool,
-) -> Reference:
-    sample = one.sample
-    top, left, bottom, right = sample.geometry.content()
-    box = boxes.get(one.ranked.neuron[:3])
-    width, height = right - left, bottom - top
-    return Reference(
-        key=sample.key,
-        sample=sample.index,
-        class_name="" if class_names is None else class_names[one.ranked.neuron.class_id],
-        score=one.ranked.score,
-        picture=sample.image.permute(1, 2, 0).numpy()[top:bottom, left:right],
-        heatmap=one.heatmap[top:bottom, left:right],
-        pixel_aspect=sample.geometry.pixel_aspect,
-        is_explained_picture=is_explained_picture,
-        class_id=one.ranked.neuron.class_id,
-        item=one.ranked.neuron.item,
-        box=box
-        and ((box[0] - left) / width, (box[1] - top) / height, (box[2] - left) / width, (box[3] - top) / height),
-    )

@@ -16,7 +16,8 @@ from toy import named
 
 from lcrp.attribution.concepts import only_neuron
 from lcrp.attribution.engine import Attributor, Trace
-from lcrp.decisions.references import ReferenceSource, _overlap, reference_samples
+from lcrp.decisions.reference_choice import _overlap
+from lcrp.decisions.references import ReferenceSource, reference_samples
 from lcrp.runs.run import Run
 from lcrp.storage.reference_cache import ReferenceCache
 from lcrp.values.explanation import Lost, Reference

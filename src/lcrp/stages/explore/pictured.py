@@ -4,7 +4,7 @@ Axes: K class, C concept, N rank, h w crop.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from lcrp.attribution.engine import Attributor
 from lcrp.decisions.counting import StartCounting
-from lcrp.decisions.references import ReferenceSource, reference_samples
+from lcrp.decisions.references import ReferenceSource, references_by_ranking
+from lcrp.errors import DataError
 from lcrp.figures.content import in_proportion
 from lcrp.figures.crops import marked_crop, reference_crop
 from lcrp.page.content import ReferenceContent, Target
@@ -26,7 +27,7 @@ from lcrp.values.statistics import LayerStatistics, TopTable
 
 Array = npt.NDArray[Any]
 
-AT_ONCE = 24  # concepts whose reference samples are looked up together
+PIXELS_AT_ONCE = 1 << 27  # of reference samples that are looked up together: 512 MiB of heatmaps
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,14 +99,16 @@ def pictured(
         wanted: concepts.
         progress: counts `wanted.count` references.
     """
-    result, concepts = Pictured(), wanted.concepts
-    for start in range(0, len(concepts), AT_ONCE):
-        some = concepts[start : start + AT_ONCE]
+    result = Pictured()
+    for some in _parts(source, found, wanted):
+        crops: dict[int, dict[Target, Array]] = {concept: {} for concept in some}
+        tables = list(wanted.tables(found, some))
+        rankings = [(replace(source, table=table, num_references=most), own) for _, table, most, own in tables]
         with _part(progress, wanted.count(found, some)) as part:
-            crops: dict[int, dict[Target, Array]] = {concept: {} for concept in some}
-            for row, table, most, own in wanted.tables(found, some):
-                of_row = replace(source, table=table, num_references=most)
-                for concept, references in reference_samples(attributor, of_row, own, start_counting=part).items():
+            for (row, *_), by_concept in zip(
+                tables, references_by_ranking(attributor, rankings, start_counting=part), strict=True
+            ):
+                for concept, references in by_concept.items():
                     contents = []
                     for one in references.shown:
                         crop, content = cropped(one)
@@ -120,6 +123,29 @@ def pictured(
             if further:
                 result.further_strips[concept] = strip(further)
     return result
+
+
+def _parts(source: ReferenceSource, found: LayerStatistics, wanted: Wanted) -> Iterator[list[int]]:
+    """The concepts in parts whose heatmaps lie in memory together."""
+    pixels, size = _picture_size(source), 0
+    part: list[int] = []
+    for concept in wanted.concepts:
+        own = pixels * wanted.count(found, [concept])
+        if part and size + own > PIXELS_AT_ONCE:
+            yield part
+            part, size = [], 0
+        part.append(concept)
+        size += own
+    if part:
+        yield part
+
+
+def _picture_size(source: ReferenceSource) -> int:
+    """Pixels of a ranked sample, as large as most."""
+    for index in np.unique(source.table.sample[source.table.sample >= 0]).tolist():
+        with suppress(DataError):
+            return source.dataset[index].image[0].numel()
+    return 1
 
 
 class _Part:
