@@ -124,14 +124,14 @@ def dataset_pass(one: Subject, num_targets: int, turns: int, *, num_images: int)
 
         return {"floor": timed(run)}
 
-    with _attributor_of_all(one) as attributor:
+    with attributor_of_all(one) as attributor:
         seconds = in_turn([ours, floor], turns)
     return {"seconds": spreads(seconds), "lcrp / floor": ratio(seconds, "lcrp", "floor")}
 
 
 def glocal_of_lcrp(one: Subject, images: torch.Tensor, num_targets: int) -> None:
     """A pass over one chunk of images [B, 3, H, W] with statistics of all convolutions."""
-    with _attributor_of_all(one) as attributor:
+    with attributor_of_all(one) as attributor:
         accumulator = gathered(attributor, images, num_targets, None)
         assert list(accumulator.results())
 
@@ -150,7 +150,7 @@ def gathered(
     return accumulator
 
 
-def _attributor_of_all(one: Subject) -> Attributor:
+def attributor_of_all(one: Subject) -> Attributor:
     """Explains the network and records all of its convolutions."""
     return Attributor(one.network, one.composite, one.task, layers=layer_names(one.network), mean=MEAN, std=STD)
 

@@ -1,7 +1,8 @@
 """Networks of torchvision and transformers at their own sizes, with random weights: lcrp beside the plain gradient."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from torchvision.models import detection
 
 import lcrp
+from lcrp.attribution.layers import layer_names
 from lcrp.decisions.explainer import Explainer
 from lcrp.values.geometry import Geometry
 from lcrp.values.normalisation import Normalisation
@@ -68,6 +70,26 @@ def attribution(name: str, turns: int) -> Report:
         "lcrp / plain": ratio(seconds, "lcrp", "plain"),
         "further target / first": ratio(seconds, "further target", "lcrp"),
     }
+
+
+@contextmanager
+def rounds(name: str, num_targets: int) -> Iterator[Callable[[], object]]:
+    """A pass over one picture, and so many targets explained, with all layers recorded that relevance reaches."""
+    explainer = _explainer(name)
+    image = torch.rand(
+        1, 3, explainer.transform.height, explainer.transform.width, generator=torch.Generator().manual_seed(3)
+    )
+    decisions = _decisions(explainer, image)[:num_targets]
+    with explainer.attributor(layer_names(explainer.network)) as attributor:
+        layers = list(attributor.readable(image))
+    with explainer.attributor(layers) as attributor:
+
+        def work() -> None:
+            trace = attributor.forward(image)
+            for one in decisions:
+                trace.explain([one])
+
+        yield work
 
 
 def _explainer(name: str) -> Explainer:

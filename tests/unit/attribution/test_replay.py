@@ -12,6 +12,7 @@ import lcrp
 from lcrp.attribution.ablation import ablated_outputs
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.replay.replayed import Replayed
+from lcrp.attribution.replay.rows import RowsOnce
 from lcrp.data.scenes import ScenesDataset
 from lcrp.decisions.auto import layers_with_places
 from lcrp.decisions.explainer import Explainer
@@ -243,6 +244,55 @@ def taken_away(attributor: Attributor, image: torch.Tensor, layer: str, read: Fu
         expected = function(keep)
         torch.testing.assert_close(again(keep), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
     assert again.is_cut
+
+
+def expanded(row: torch.Tensor, count: int) -> torch.Tensor:
+    return row[:1].expand(count, *row.shape[1:])
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_rows_that_are_one_are_computed_once(*, inplace: bool) -> None:
+    network, maps = branches(inplace=inplace), expanded(drawn(1, 4, 32, 32), 5)
+    whole = torch.cat(network(maps.contiguous()), dim=1)
+    with torch.no_grad(), RowsOnce():
+        once = torch.cat(network(maps.clone()), dim=1)
+    torch.testing.assert_close(once, whole, rtol=0, atol=1e-12)
+    assert once.stride(0) == 0
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        lambda maps: maps + drawn(5, 4, 8, 8),
+        lambda maps: torch.cat([maps, drawn(5, 4, 8, 8)], dim=1),
+        lambda maps: torch.cat([maps, drawn(5, 4, 8, 8)], dim=0),
+        lambda maps: nn.functional.batch_norm(maps, None, None, training=True) + drawn(5, 1, 1, 1),
+        lambda maps: nn.functional.dropout(maps + 0, 0.5),
+        lambda maps: maps.flatten(1).cumsum(dim=0),
+        lambda maps: maps.where(drawn(5, 4, 1, 1) > 0, 0),
+    ],
+)
+def test_rows_that_differ_stay_different(kernel: Function) -> None:
+    maps = expanded(drawn(1, 4, 8, 8), 5)
+    torch.manual_seed(0)
+    whole = kernel(maps.contiguous())
+    torch.manual_seed(0)
+    with torch.no_grad(), RowsOnce():
+        found = kernel(maps)
+    torch.testing.assert_close(found, whole, rtol=0, atol=1e-12)
+    assert not torch.equal(found[0], found[-1])
+
+
+def test_rows_that_are_written_one_by_one_are_recorded_one_by_one() -> None:
+    offset = drawn(3, 4)
+
+    def read(values: torch.Tensor) -> torch.Tensor:
+        maps = drawn(1, 4).expand(3, 4) * 2
+        maps = maps + values
+        maps[:, 1] += offset[:, 1]
+        return maps.sin().sum(dim=1)
+
+    assert after_three_calls(read, 3, 4).is_checked
 
 
 def test_a_tape_like_a_checked_one_is_compared_for_its_first_tensor():

@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from lcrp.composites.arithmetic import convolved
 
-_FASTER = {torch.ops.aten.convolution.default: convolved}
+FASTER = {torch.ops.aten.convolution.default: convolved}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +46,4 @@ class Call:
             return value(leaf.number)
 
         args, kwargs = tree_map_only(Value, given, (self.args, dict(self.kwargs)))
-        return _FASTER.get(self.function, self.function)(*args, **kwargs)
+        return FASTER.get(self.function, self.function)(*args, **kwargs)

@@ -15,8 +15,8 @@ from lcrp.composites.arithmetic import convolved
 from lcrp.composites.windowed import Part
 
 _aten = torch.ops.aten
-_NORMS = {_aten.native_batch_norm, _aten._native_batch_norm_legit_no_training}
-_AS_IT_IS = {_aten.clone, _aten._to_copy, _aten.alias, _aten.detach}
+NORMS = {_aten.native_batch_norm, _aten._native_batch_norm_legit_no_training}
+AS_IT_IS = {_aten.clone, _aten._to_copy, _aten.alias, _aten.detach}
 _AXES = {_aten.cat: 1, _aten.slice: 1, _aten.split: 2, _aten.split_with_sizes: 2}  # place of `dim` among arguments
 
 
@@ -109,7 +109,7 @@ def within_map(first: int, end: int, size: int) -> slice:
 
 def treats_elements_alone(call: Call) -> bool:
     """Whether every element that a call gives is made of the same element of what it takes."""
-    return torch.Tag.pointwise in call.function.tags or call.function.overloadpacket in _AS_IT_IS
+    return torch.Tag.pointwise in call.function.tags or call.function.overloadpacket in AS_IT_IS
 
 
 def treats_places_alone(call: Call, shapes: Sequence[torch.Size]) -> bool:
@@ -123,8 +123,8 @@ def treats_places_alone(call: Call, shapes: Sequence[torch.Size]) -> bool:
         axis = call.args[place] if len(call.args) > place else call.kwargs.get("dim", 0)
         if axis not in {1, -3}:
             return False
-    elif not (packet in _NORMS or treats_elements_alone(call)):
+    elif not (packet in NORMS or treats_elements_alone(call)):
         return False
-    taken = tree_leaves((call.args[:1] if packet in _NORMS else call.args, dict(call.kwargs)))
+    taken = tree_leaves((call.args[:1] if packet in NORMS else call.args, dict(call.kwargs)))
     sizes = [shapes[leaf.number] if isinstance(leaf, Value) else getattr(leaf, "shape", ()) for leaf in taken]
     return all(not size or size.numel() == 1 or tuple(size[-2:]) in {tuple(shape[2:]), (1, 1)} for size in sizes)

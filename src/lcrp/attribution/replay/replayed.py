@@ -17,8 +17,10 @@ from torch.utils.weak import WeakIdKeyDictionary
 from lcrp.attribution.replay.calls import Call, Value
 from lcrp.attribution.replay.needs import needed_places, parts_of
 from lcrp.attribution.replay.pieces import Piece, replayed
+from lcrp.attribution.replay.rows import RowsOnce
 
-TOLERANCE = 1e-5  # of the largest result: how far kernels may differ for maps of other sizes
+CHECKS = 2  # how often a tape is compared with the function
+TOLERANCE = 1e-5  # of the largest result, or of 1: how far kernels may differ for maps of other sizes
 
 log = logging.getLogger(__name__)
 
@@ -37,43 +39,57 @@ _READING = (  # values that become numbers, sizes or places in memory, of which 
 class Replayed:
     """A function of a tensor, which runs again for other values of the same shape.
 
-    The first call runs the function. The second one runs it, and what its tape says; if these differ, or if values of
-    the tensor were looked at on the way, the function runs every time.
+    What the function says of the first row of the first values, given for all rows, is recorded, so that what treats
+    rows alone runs for one of them. Then the first call and the second one run the function, and what its tape says; if
+    these differ, or if values of the tensor were looked at on the way, the function runs every time.
 
     Args:
-        function: of a tensor. Its result is a tensor; everything else that it looks at must stay as it is.
-        is_like_checked: whether the tape of such a function, with other constants, was right for a second tensor: then
-            this one is compared for the first tensor alone.
+        function: of a tensor [V, ...]. Its result is a tensor; everything else that it looks at must stay as it is.
+        is_like_checked: whether the tape of such a function, with other constants, was right for two tensors: then
+            this one is compared with what was recorded alone.
     """
 
     def __init__(self, function: Callable[[torch.Tensor], torch.Tensor], *, is_like_checked: bool = False) -> None:
         self._function, self._is_like_checked = function, is_like_checked
         self._tape: _Tape | None = None
         self._shape: torch.Size | None = None
-        self._is_checked = False
+        self._num_checks = 0
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
         """The function's result."""
         if self._shape is None:
             self._shape = values.shape
-            with torch.no_grad(), _Recording(values) as recording:
-                result = self._function(values)
-            self._tape = recording.tape(result)
-            if self._is_like_checked:
-                self._check(result, values)
-            return result
+            self._record(values)
         if self._tape is None or values.shape != self._shape:
             return self._function(values)
-        if self._is_checked:
+        if self.is_checked:
             return self._tape.run(values)
         result = self._function(values)
         self._check(result, values)
         return result
 
+    def _record(self, values: torch.Tensor) -> None:
+        """Keep a tape that tells what was recorded, if there is one."""
+        alike = values[:1].expand_as(values) if values.ndim else values
+        try:
+            with torch.no_grad(), RowsOnce(), _Recording(alike) as recording:
+                result = self._function(alike)
+        except RuntimeError as error:  # rows that are one are written one by one
+            log.debug("%s", error)
+            alike = values
+            with torch.no_grad(), _Recording(alike) as recording:
+                result = self._function(alike)
+        self._tape = recording.tape(result)
+        if self._tape is not None and self._is_like_checked:
+            with RowsOnce():
+                self._check(result, alike)
+            self._num_checks = CHECKS
+
     def _check(self, result: torch.Tensor, values: torch.Tensor) -> None:
         """Keep the tape only if it tells the result."""
-        self._is_checked = self._tape is not None and self._tells(result, values)
-        self._tape = self._tape if self._is_checked else None
+        self._num_checks += 1
+        if not self._tells(result, values):
+            self._tape = None
 
     def _tells(self, result: torch.Tensor, values: torch.Tensor) -> bool:
         """Whether the tape tells a result; what it cannot run, it does not."""
@@ -83,7 +99,7 @@ class Replayed:
         except RuntimeError as error:  # a view of values that lie otherwise in memory
             log.debug("%s", error)
             return False
-        scale = float(result.detach().abs().max()) if result.numel() else 0.0
+        scale = max(1.0, float(result.detach().abs().max()) if result.numel() else 0.0)
         return again.shape == result.shape and torch.allclose(again, result, rtol=0, atol=TOLERANCE * scale)
 
     @property
@@ -93,8 +109,8 @@ class Replayed:
 
     @property
     def is_checked(self) -> bool:
-        """Whether its tape was right."""
-        return self._is_checked
+        """Whether its tape was right, as often as it was compared."""
+        return self._tape is not None and self._num_checks >= CHECKS
 
 
 class _Tape:

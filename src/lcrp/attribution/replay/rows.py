@@ -1,0 +1,84 @@
+"""Variants that do not differ yet: kernels run for one of them.
+
+Axes: V variant, C channel, h w place.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
+
+from lcrp.attribution.replay.calls import FASTER
+from lcrp.attribution.replay.kernels import AS_IT_IS, NORMS
+
+_aten = torch.ops.aten
+_WRITING = {_aten.copy_, _aten.fill_, _aten.masked_fill_, _aten.zero_}  # place by place
+_OF_FIRST = {  # kernels that treat every row of their first input alone
+    *NORMS,
+    *(_aten.convolution, _aten.max_pool2d_with_indices, _aten.avg_pool2d, _aten._adaptive_avg_pool2d),
+    *(_aten.upsample_nearest2d, _aten.upsample_bilinear2d),
+}
+
+
+class RowsOnce(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Kernels within the block run once for rows that lie in the same memory, as those of an expanded picture do.
+
+    What they give is expanded again, so that the rows stay one until something is done that tells them apart. A network
+    that writes single values into such rows ends in a RuntimeError.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """One call to a kernel."""
+        options, kernel = dict(kwargs or {}), FASTER.get(func, func)
+        if not _treats_rows_alone(func, args, options):
+            return kernel(*args, **options)
+        num_rows = len(next(filter(_is_repeated, _tensors((args, options)))))
+        cut = 1 if func.overloadpacket in _OF_FIRST else len(args)
+        result = kernel(*tree_map(_first_row, args[:cut]), *args[cut:], **tree_map(_first_row, options))
+        if func._schema.is_mutable:
+            return args[0]
+        return tree_map_only(torch.Tensor, lambda out: _repeated(out, num_rows), result)
+
+
+def _treats_rows_alone(func: Any, args: Sequence[Any], options: Mapping[str, Any]) -> bool:
+    """Whether a kernel is given repeated rows and nothing that differs from row to row, and makes each of its own."""
+    packet = func.overloadpacket
+    if packet in _OF_FIRST:
+        return _is_repeated(args[0]) and not (packet is _aten.native_batch_norm and args[5])
+    if packet is _aten.cat:
+        axis = args[1] if len(args) > 1 else options.get("dim", 0)
+        return axis % max(1, args[0][0].ndim) != 0 and all(map(_is_repeated, args[0]))
+    if torch.Tag.nondeterministic_seeded in func.tags or not (
+        torch.Tag.pointwise in func.tags or packet in AS_IT_IS | _WRITING
+    ):
+        return False
+    tensors = _tensors((args, options))
+    repeated = [one for one in tensors if _is_repeated(one)]
+    most = max((one.ndim for one in tensors), default=0)
+    differing = [one for one in tensors if not _is_repeated(one) and one.ndim == most > 0 and len(one) > 1]
+    is_written_alone = not func._schema.is_mutable or _is_repeated(args[0])
+    return bool(repeated) and is_written_alone and not differing and all(one.ndim == most for one in repeated)
+
+
+def _tensors(tree: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
+
+
+def _is_repeated(leaf: Any) -> bool:
+    return isinstance(leaf, torch.Tensor) and leaf.ndim > 1 and len(leaf) > 1 and leaf.stride(0) == 0
+
+
+def _repeated(out: torch.Tensor, num_rows: int) -> torch.Tensor:
+    """A kernel's result [1, ...] for all rows; statistics [C] are nobody's."""
+    return out.expand(num_rows, *out.shape[1:]) if out.ndim > 1 else out
+
+
+def _first_row(leaf: Any) -> Any:
+    return leaf[:1] if _is_repeated(leaf) else leaf
