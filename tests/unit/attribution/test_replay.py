@@ -244,6 +244,7 @@ def taken_away(attributor: Attributor, image: torch.Tensor, layer: str, read: Fu
         expected = function(keep)
         torch.testing.assert_close(again(keep), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
     assert again.is_cut
+    assert not attributor._order.is_own  # it would be slow from then on
 
 
 def expanded(row: torch.Tensor, count: int) -> torch.Tensor:
@@ -269,6 +270,7 @@ def test_rows_that_are_one_are_computed_once(*, inplace: bool) -> None:
         lambda maps: nn.functional.batch_norm(maps, None, None, training=True) + drawn(5, 1, 1, 1),
         lambda maps: nn.functional.dropout(maps + 0, 0.5),
         lambda maps: maps.flatten(1).cumsum(dim=0),
+        lambda maps: maps.transpose(1, 2).reshape(20, 64).reshape(5, 4, 64).softmax(dim=0) * drawn(5, 1, 1),
         lambda maps: maps.where(drawn(5, 4, 1, 1) > 0, 0),
     ],
 )

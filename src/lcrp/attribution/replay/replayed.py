@@ -7,6 +7,7 @@ altered runs again only from that layer on, and only as far, and as wide, as the
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from lcrp.attribution.replay.calls import Call, Value
 from lcrp.attribution.replay.needs import needed_places, parts_of
 from lcrp.attribution.replay.pieces import Piece, replayed
-from lcrp.attribution.replay.rows import RowsOnce
+from lcrp.attribution.replay.rows import RowsOnce, first_row, is_repeated
 
 CHECKS = 2  # how often a tape is compared with the function
 TOLERANCE = 1e-5  # of the largest result, or of 1: how far kernels may differ for maps of other sizes
@@ -126,7 +127,8 @@ class _Tape:
     def __init__(self, calls: list[Call], result: int, blanks: list[torch.Tensor], memory: list[int]) -> None:
         self._result, self._blanks = result, blanks
         self._shapes = shapes = [blank.shape for blank in blanks]
-        self._calls, needed = needed_places(calls, result, shapes, memory)
+        cut, needed = needed_places(calls, result, shapes, memory)
+        self._calls = _with_own_rows(cut)
         self._last = {number: place for place, call in enumerate(self._calls) for number in call.inputs()}
         self._parts = parts_of(self._calls, needed, shapes, memory)
 
@@ -204,6 +206,21 @@ class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if argument.alias_info is not None and argument.alias_info.is_write
         )
         return func._schema.is_mutable and not all(isinstance(self._value(value), Value) for value in written)
+
+
+def _with_own_rows(calls: list[Call]) -> list[Call]:
+    """The calls, whose constants have a place for every row, in the order in which kernels are fast."""
+    own: Any = WeakIdKeyDictionary()
+
+    def constant(leaf: Any) -> Any:
+        if not is_repeated(leaf):
+            return leaf
+        if leaf not in own:
+            is_last = leaf.ndim == 4 and first_row(leaf).is_contiguous(memory_format=torch.channels_last)
+            own[leaf] = leaf.contiguous(memory_format=torch.channels_last if is_last else torch.contiguous_format)
+        return own[leaf]
+
+    return [replace(one, args=tree_map(constant, one.args), kwargs=tree_map(constant, one.kwargs)) for one in calls]
 
 
 def _blank(like: torch.Tensor) -> torch.Tensor:

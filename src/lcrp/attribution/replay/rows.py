@@ -37,33 +37,36 @@ class RowsOnce(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """One call to a kernel."""
         options, kernel = dict(kwargs or {}), FASTER.get(func, func)
-        if not _treats_rows_alone(func, args, options):
-            return kernel(*args, **options)
-        num_rows = len(next(filter(_is_repeated, _tensors((args, options)))))
-        cut = 1 if func.overloadpacket in _OF_FIRST else len(args)
-        result = kernel(*tree_map(_first_row, args[:cut]), *args[cut:], **tree_map(_first_row, options))
-        if func._schema.is_mutable:
-            return args[0]
-        return tree_map_only(torch.Tensor, lambda out: _repeated(out, num_rows), result)
+        with torch._C.DisableTorchFunction():  # what looks at strides here is not the network
+            if func in (_aten.view.default, _aten._unsafe_view.default) and is_repeated(args[0]):
+                return _viewed(*args)
+            if not _treats_rows_alone(func, args, options):
+                return kernel(*args, **options)
+            num_rows = len(next(filter(is_repeated, _tensors((args, options)))))
+            cut = 1 if func.overloadpacket in _OF_FIRST else len(args)
+            result = kernel(*tree_map(first_row, args[:cut]), *args[cut:], **tree_map(first_row, options))
+            if func._schema.is_mutable:
+                return args[0]
+            return tree_map_only(torch.Tensor, lambda out: _repeated(out, num_rows), result)
 
 
 def _treats_rows_alone(func: Any, args: Sequence[Any], options: Mapping[str, Any]) -> bool:
     """Whether a kernel is given repeated rows and nothing that differs from row to row, and makes each of its own."""
     packet = func.overloadpacket
     if packet in _OF_FIRST:
-        return _is_repeated(args[0]) and not (packet is _aten.native_batch_norm and args[5])
+        return is_repeated(args[0]) and not (packet is _aten.native_batch_norm and args[5])
     if packet is _aten.cat:
         axis = args[1] if len(args) > 1 else options.get("dim", 0)
-        return axis % max(1, args[0][0].ndim) != 0 and all(map(_is_repeated, args[0]))
+        return axis % max(1, args[0][0].ndim) != 0 and all(map(is_repeated, args[0]))
     if torch.Tag.nondeterministic_seeded in func.tags or not (
         torch.Tag.pointwise in func.tags or packet in AS_IT_IS | _WRITING
     ):
         return False
     tensors = _tensors((args, options))
-    repeated = [one for one in tensors if _is_repeated(one)]
+    repeated = [one for one in tensors if is_repeated(one)]
     most = max((one.ndim for one in tensors), default=0)
-    differing = [one for one in tensors if not _is_repeated(one) and one.ndim == most > 0 and len(one) > 1]
-    is_written_alone = not func._schema.is_mutable or _is_repeated(args[0])
+    differing = [one for one in tensors if not is_repeated(one) and one.ndim == most > 0 and len(one) > 1]
+    is_written_alone = not func._schema.is_mutable or is_repeated(args[0])
     return bool(repeated) and is_written_alone and not differing and all(one.ndim == most for one in repeated)
 
 
@@ -71,8 +74,20 @@ def _tensors(tree: Any) -> list[torch.Tensor]:
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
 
 
-def _is_repeated(leaf: Any) -> bool:
+def is_repeated(leaf: Any) -> bool:
+    """Whether something is a tensor whose rows lie in the same memory."""
     return isinstance(leaf, torch.Tensor) and leaf.ndim > 1 and len(leaf) > 1 and leaf.stride(0) == 0
+
+
+def _viewed(rows: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """A view of repeated rows; where it joins them, of a copy in which each has a place of its own."""
+    try:
+        view: torch.Tensor = _aten.view(rows, shape)
+    except RuntimeError:
+        row = first_row(rows)
+        own = rows.new_empty_strided(rows.shape, row.stride()).copy_(rows)
+        view = _aten.view(own, shape)
+    return view
 
 
 def _repeated(out: torch.Tensor, num_rows: int) -> torch.Tensor:
@@ -80,5 +95,9 @@ def _repeated(out: torch.Tensor, num_rows: int) -> torch.Tensor:
     return out.expand(num_rows, *out.shape[1:]) if out.ndim > 1 else out
 
 
-def _first_row(leaf: Any) -> Any:
-    return leaf[:1] if _is_repeated(leaf) else leaf
+def first_row(leaf: Any) -> Any:
+    """The row [1, ...] that repeated rows are, as if others lay behind it: kernels tell channels last by that."""
+    if not is_repeated(leaf):
+        return leaf
+    size = max(length * step for length, step in zip(leaf.shape[1:], leaf.stride()[1:], strict=True))
+    return leaf.as_strided((1, *leaf.shape[1:]), (size, *leaf.stride()[1:]), leaf.storage_offset())
