@@ -12,7 +12,7 @@ import lcrp
 from lcrp.attribution.ablation import ablated_outputs
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.replay.replayed import Replayed
-from lcrp.attribution.replay.rows import RowsOnce
+from lcrp.attribution.replay.rows import RowsError, RowsOnce
 from lcrp.data.scenes import ScenesDataset
 from lcrp.decisions.auto import layers_with_places
 from lcrp.decisions.explainer import Explainer
@@ -283,6 +283,25 @@ def test_rows_that_differ_stay_different(kernel: Function) -> None:
         found = kernel(maps)
     torch.testing.assert_close(found, whole, rtol=0, atol=1e-12)
     assert not torch.equal(found[0], found[-1])
+
+
+@pytest.mark.parametrize(
+    "write", [lambda maps: maps[:, 1].mul_(drawn(5, 1, 1)), lambda maps: maps.add_(drawn(5, 1, 1, 1))]
+)
+def test_rows_that_are_one_are_not_written_apart(write: Function) -> None:
+    with torch.no_grad(), RowsOnce(), pytest.raises(RowsError):
+        write(expanded(drawn(1, 4, 8, 8), 5) * 2)
+
+
+@pytest.mark.parametrize("place", [0, slice(1, None)])
+@pytest.mark.parametrize("is_constant", [False, True])
+def test_rows_that_are_written_apart_are_never_taken_for_one(place: int | slice, *, is_constant: bool) -> None:
+    def read(values: torch.Tensor) -> torch.Tensor:
+        maps = drawn(1, 4).expand(3, 4) * 2 if is_constant else values * 2
+        maps[place] = 3.0
+        return (maps + values).sum(dim=1)
+
+    assert after_three_calls(read, 3, 4).is_checked is not is_constant
 
 
 def test_rows_that_are_written_one_by_one_are_recorded_one_by_one() -> None:

@@ -18,7 +18,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from lcrp.attribution.replay.calls import Call, Value
 from lcrp.attribution.replay.needs import needed_places, parts_of
 from lcrp.attribution.replay.pieces import Piece, replayed
-from lcrp.attribution.replay.rows import RowsOnce, first_row, is_repeated
+from lcrp.attribution.replay.rows import RowsError, RowsOnce, first_row, is_repeated
 
 CHECKS = 2  # how often a tape is compared with the function
 TOLERANCE = 1e-5  # of the largest result, or of 1: how far kernels may differ for maps of other sizes
@@ -75,7 +75,7 @@ class Replayed:
         try:
             with torch.no_grad(), RowsOnce(), _Recording(alike) as recording:
                 result = self._function(alike)
-        except RuntimeError as error:  # rows that are one are written one by one
+        except RowsError as error:  # one of the rows that are one is written
             log.debug("%s", error)
             alike = values
             with torch.no_grad(), _Recording(alike) as recording:
@@ -97,7 +97,7 @@ class Replayed:
         assert self._tape is not None
         try:
             again = self._tape.run(values)
-        except RuntimeError as error:  # a view of values that lie otherwise in memory
+        except (RuntimeError, RowsError) as error:  # a view of values that lie otherwise in memory
             log.debug("%s", error)
             return False
         scale = max(1.0, float(result.detach().abs().max()) if result.numel() else 0.0)

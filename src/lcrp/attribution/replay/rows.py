@@ -22,11 +22,16 @@ _OF_FIRST = {  # kernels that treat every row of their first input alone
 }
 
 
+class RowsError(Exception):
+    """A kernel cannot take rows that lie in the same memory."""
+
+
 class RowsOnce(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Kernels within the block run once for rows that lie in the same memory, as those of an expanded picture do.
 
     What they give is expanded again, so that the rows stay one until something is done that tells them apart. A network
-    that writes single values into such rows ends in a RuntimeError.
+    that writes other values into each ends in a RowsError; one that writes into some of them alone writes into all, so
+    that what is found is to be compared.
     """
 
     def __init__(self) -> None:
@@ -36,18 +41,28 @@ class RowsOnce(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """One call to a kernel."""
-        options, kernel = dict(kwargs or {}), FASTER.get(func, func)
+        options = dict(kwargs or {})
         with torch._C.DisableTorchFunction():  # what looks at strides here is not the network
-            if func in (_aten.view.default, _aten._unsafe_view.default) and is_repeated(args[0]):
-                return _viewed(*args)
-            if not _treats_rows_alone(func, args, options):
-                return kernel(*args, **options)
-            num_rows = len(next(filter(is_repeated, _tensors((args, options)))))
-            cut = 1 if func.overloadpacket in _OF_FIRST else len(args)
-            result = kernel(*tree_map(first_row, args[:cut]), *args[cut:], **tree_map(first_row, options))
-            if func._schema.is_mutable:
-                return args[0]
-            return tree_map_only(torch.Tensor, lambda out: _repeated(out, num_rows), result)
+            try:
+                return _computed(func, args, options)
+            except RuntimeError as error:
+                if any(0 in one.stride() for one in _tensors((args, options))):
+                    raise RowsError(str(error)) from error
+                raise
+
+
+def _computed(func: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    kernel = FASTER.get(func, func)
+    if func in (_aten.view.default, _aten._unsafe_view.default) and is_repeated(args[0]):
+        return _viewed(*args)
+    if not _treats_rows_alone(func, args, options):
+        return kernel(*args, **options)
+    num_rows = len(next(filter(is_repeated, _tensors((args, options)))))
+    cut = 1 if func.overloadpacket in _OF_FIRST else len(args)
+    result = kernel(*tree_map(first_row, args[:cut]), *args[cut:], **tree_map(first_row, options))
+    if func._schema.is_mutable:
+        return args[0]
+    return tree_map_only(torch.Tensor, lambda out: _repeated(out, num_rows), result)
 
 
 def _treats_rows_alone(func: Any, args: Sequence[Any], options: Mapping[str, Any]) -> bool:
@@ -85,7 +100,7 @@ def _viewed(rows: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
         view: torch.Tensor = _aten.view(rows, shape)
     except RuntimeError:
         row = first_row(rows)
-        own = rows.new_empty_strided(rows.shape, row.stride()).copy_(rows)
+        own = rows.new_empty_strided(rows.shape, row.stride()).copy_(rows) if all(row.stride()) else rows.contiguous()
         view = _aten.view(own, shape)
     return view
 
