@@ -4,11 +4,12 @@ Axes: C concept, H W picture.
 """
 
 import argparse
+import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -21,10 +22,11 @@ from lcrp.attribution.engine import Attributor
 from lcrp.composites.spec import GRADIENT
 from lcrp.evidence.curves import channel_counts
 from subjects import MEAN, STD, Pictures, subject, targets
+from timing import timed
 
 Work = Callable[[], object]
 KINDS = {  # parts of the names of kernels, in the order in which they are looked for
-    "convolutions and products": ("conv", "mm", "attention", "linear"),
+    "convolutions and products": ("conv", "mm", "attention", "::linear"),
     "sums and extremes": ("sum", "amax", "amin", "::max", "::min", "sort", "topk", "mean", "any", "all", "norm"),
     "moving and filling": (
         *("copy", "cat", "fill", "zero", "index", "gather", "pad", "slice", "select", "as_strided", "empty", "resize"),
@@ -35,6 +37,7 @@ KINDS = {  # parts of the names of kernels, in the order in which they are looke
 }
 WHAT = ("pass", "figure", "evaluate")
 STEPS = 10  # of a curve
+TURNS = 3
 
 
 def main() -> None:
@@ -58,13 +61,12 @@ def main() -> None:
 
 
 def shared(work: Work) -> tuple[float, dict[str, float]]:
-    """Seconds without a profiler, and the share of every kind in the time with one; the work runs once before."""
+    """Median seconds without a profiler, and the share of every kind in the time with one; it runs once before."""
     work()
-    start = time.perf_counter()
-    work()
-    seconds = time.perf_counter() - start
+    seconds = statistics.median(timed(work) for _ in range(TURNS))
     with profile(activities=[ProfilerActivity.CPU]) as found:
-        work()
+        for _ in range(TURNS):
+            work()
     times = dict.fromkeys(KINDS, 0.0)
     for event in found.key_averages():
         times[kind_of(event.key)] += event.self_cpu_time_total
@@ -93,7 +95,7 @@ def _work(name: str, what: str) -> Iterator[Work]:
         attributor = Attributor(one.network, one.composite, one.task, layers=[one.layer], mean=MEAN, std=STD)
         ranking = contests.reference_table(one, attributor, pictures, contests.REFERENCES)
         with tempfile.TemporaryDirectory() as folder:
-            numbered = iter(range(3))
+            numbered = count()
             yield lambda: contests.render_of_lcrp(
                 one, attributor, pictures, ranking, Path(folder) / str(next(numbered))
             )

@@ -44,7 +44,7 @@ class AblatedLogits:
             Logits of other numbers differ by rounding.
 
     A tape of the network behind the layer (`Replayed`) is compared with the whole network for two batches of variants
-    of the layer's first decision, and for one of every further decision.
+    of the layer's first decision, and for one variant of every further decision.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from toy import named
 from lcrp.attribution.concepts import only_neuron
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.decisions.reference_choice import _overlap
-from lcrp.decisions.references import ReferenceSource, reference_samples
+from lcrp.decisions.references import ReferenceSource, reference_samples, references_by_ranking
 from lcrp.runs.run import Run
 from lcrp.storage.reference_cache import ReferenceCache
 from lcrp.values.explanation import Lost, Reference
@@ -141,6 +141,63 @@ def test_heatmaps_are_computed_once_in_a_lifetime(tmp_path: Path) -> None:
     for concept in (0, 1):
         for one, other in zip(first[concept], second[concept], strict=True):
             np.testing.assert_array_equal(one.heatmap, other.heatmap)
+
+
+def test_pictures_pass_once_for_all_rankings() -> None:
+    dataset = Squares()
+    rankings = [(source(dataset), [0, 2]), (source(dataset, num_references=2), [0, 1]), (source(dataset), [3])]
+    with attributor() as engine:
+        found = references_by_ranking(engine, rankings)
+        assert engine.num_forward == 3  # as for one ranking of all of them
+        assert dataset.num_read == 6
+        alone = [reference_samples(engine, *one) for one in rankings]
+    assert [list(one) for one in found] == [[0, 2], [0, 1], [3]]
+    assert [len(found[number][0].shown) for number in (0, 1)] == [3, 2]
+    for together, apart in zip(found, alone, strict=True):
+        for concept in together:
+            pairs = zip(together[concept].shown, apart[concept].shown, strict=True)
+            for one, other in pairs:
+                assert (one.sample, one.class_id, one.score) == (other.sample, other.class_id, other.score)
+                np.testing.assert_allclose(one.heatmap, other.heatmap, atol=1e-7)
+
+
+def test_a_neuron_that_two_rankings_name_has_one_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[int] = []
+    conditional = Trace.conditional
+
+    def counted(self: Trace, layer: str, relevance: torch.Tensor) -> torch.Tensor:
+        rounds.append(int((relevance != 0).sum()))
+        return conditional(self, layer, relevance)
+
+    monkeypatch.setattr(Trace, "conditional", counted)
+    with attributor() as engine:
+        references_by_ranking(engine, [(source(), [0]), (source(num_references=2), [0])])
+    assert sum(rounds) == 3
+
+
+def test_an_interrupted_run_keeps_what_it_computed(tmp_path: Path) -> None:
+    cache = ReferenceCache(folder=tmp_path, config_hash="abc", layer=LAYER, mode="relevance")
+
+    class Interrupting:
+        left = 2
+
+        def advance(self, count: int = 1) -> None:
+            self.left -= count
+            if not self.left:
+                raise KeyboardInterrupt
+
+        def extend(self, count: int) -> None:
+            """Nothing is told."""
+
+    with attributor() as engine:
+        with pytest.raises(KeyboardInterrupt):
+            references(engine, source(cache=cache), [0], start_counting=lambda *_: nullcontext(Interrupting()))
+        kept = cache.read(0)
+        assert len(kept) == 2
+        again = references(engine, source(cache=cache), [0])
+    for reference in again[0]:
+        known = [heatmap for neuron, heatmap in kept.items() if neuron.sample == reference.sample]
+        assert all(np.array_equal(reference.heatmap, heatmap) for heatmap in known)
 
 
 def test_fewer_references_than_the_table_holds() -> None:
