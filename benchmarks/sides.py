@@ -22,14 +22,14 @@ from torch import nn
 
 import lcrp
 from lcrp.attribution.sides import SIDES
-from lcrp.composites.composites import epsilon_flat, epsilon_gamma_flat
+from lcrp.composites.composites import early_gamma_flat, epsilon_flat, epsilon_gamma_flat
 from lcrp.composites.spec import CompositeSpec
 from lcrp.data.folder import FolderDataset
 from lcrp.decisions.explainer import Explainer
 
 Array = npt.NDArray[np.floating]
 
-RULES = {"epsilon_flat": epsilon_flat, "epsilon_gamma_flat": epsilon_gamma_flat}
+RULES = {"epsilon_flat": epsilon_flat, "epsilon_gamma_flat": epsilon_gamma_flat, "early_gamma_flat": early_gamma_flat}
 MOST_BOXES = 3
 LEAST_CONFIDENCE, LEAST_AREA = 0.4, 40 * 40  # pixels of the input
 LEAST_MOVED = 0.02  # strides, by some channel

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 METHODS = (
-    *("epsilon_plus_flat", "epsilon_gamma_flat", "epsilon_flat", "gradient"),
+    *("epsilon_plus_flat", "epsilon_gamma_flat", "early_gamma_flat", "epsilon_flat", "gradient"),
     *("gradcam", "activation", "random"),
 )
 

@@ -8,7 +8,11 @@ linear map, as BatchNorm does in evaluation mode, they are merged into it, exact
 network first, for composites that look at it.
 """
 
+from dataclasses import replace
+from glob import escape
+
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from lcrp.composites.arithmetic import STABILIZER
 from lcrp.composites.closed_form import Rule
@@ -47,8 +51,28 @@ def epsilon_gamma_flat(
     attention: Attention = "cp",
     resize: Resize = "gradient",
 ) -> RuleTable:
-    """Flat for the first layer, generalised gamma for convolutions, epsilon for the rest; YOLO's default."""
+    """Flat for the first layer, generalised gamma for convolutions, epsilon for the rest; YOLOv6's default."""
     return lrp(GeneralisedGamma(gamma), epsilon=epsilon, first=Flat(), attention=attention, resize=resize)
+
+
+def early_gamma_flat(
+    network: nn.Module,
+    *,
+    gamma: float = 1.0,
+    epsilon: float = STABILIZER,
+    attention: Attention = "cp",
+    resize: Resize = "gradient",
+) -> RuleTable:
+    """Flat for the first layer, generalised gamma for the rest of the first third of all linear maps, epsilon behind.
+
+    Robust near the picture and close to the gradient towards the output, as Montavon et al. (2019) advise; YOLO's
+    default. Linear maps are convolutions and fully connected layers, in the order in which the network lists them.
+    """
+    robust, epsilons = GeneralisedGamma(gamma), Epsilon(epsilon)
+    table = lrp(robust, epsilon=epsilon, first=Flat(), attention=attention, resize=resize)
+    maps = [name for name, module in network.named_modules() if isinstance(module, (_ConvNd, nn.Linear))]
+    later = {escape(name): epsilons for name in maps[round(len(maps) / 3) :]}
+    return replace(table, families={**table.families, "linear": robust}, layers=later)
 
 
 def epsilon_flat(

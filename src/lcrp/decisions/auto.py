@@ -9,10 +9,14 @@ from itertools import chain, islice
 from math import exp, isclose, log, nan
 from statistics import fmean
 
+from torch.nn.modules.conv import _ConvNd
+
 from lcrp.attribution.layers import AUTO, layer_names
 from lcrp.attribution.trace import Trace
-from lcrp.composites.composites import epsilon_plus_flat
+from lcrp.composites.composites import epsilon_gamma_flat
+from lcrp.composites.rules import Epsilon
 from lcrp.composites.spec import CompositeSpec
+from lcrp.composites.table import RuleTable
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.beside import without_background
 from lcrp.decisions.counting import GrowingCount, StartCounting
@@ -29,7 +33,7 @@ NEARLY_ALL = 0.99  # of a layer's relevance, in a single channel: the output tha
 ENOUGH = 0.5  # of the relevance, that a layer of the deeper half carries, or earlier ones take part
 AS_MUCH = 0.9  # of the largest share, from which on layers count as carrying as much
 
-_LRP = CompositeSpec(name="epsilon_plus_flat", build=epsilon_plus_flat)  # where gradients are asked for
+_GAMMA = CompositeSpec(name="epsilon_gamma_flat", build=epsilon_gamma_flat)
 
 Layers = Mapping[str, int]  # number of channels by name, in the order in which layers run
 Shares = Mapping[str, float]  # of a decision's relevance, by layer
@@ -51,7 +55,8 @@ def chosen_layer(
     the output that is explained where there is nothing else.
 
     Args:
-        explainer: the network; gradients are no relevance, so epsilon_plus_flat takes their place.
+        explainer: the network; epsilon_gamma_flat takes the place of a composite whose relevance is no share, as that
+            of gradients is none, nor that of epsilon in convolutions, where relevance for and against cancels.
         samples: read in order until there are decisions enough, 64 at most.
         targets: which decisions; what is annotated where it is, else what is predicted.
         start_counting: opens a count of what is looked at, as `Run.progress` does.
@@ -64,12 +69,21 @@ def chosen_layer(
     """
     explainer = replace(
         explainer,
-        composite=explainer.composite if explainer.composite.is_lrp else _LRP,
+        composite=explainer.composite if _gives_shares(explainer) else _GAMMA,
         unaccounted="accept",  # explaining itself tells
     )
     with GrowingCount(start_counting, "choosing the layer", "explanations") as count:
         count.extend(NUM_DECISIONS)
         return _chosen(explainer, iter(samples), targets, count)
+
+
+def _gives_shares(explainer: Explainer) -> bool:
+    """Whether what a layer holds under its composite is about a share of the decision."""
+    rules = explainer.composite(explainer.network) if explainer.composite.is_lrp else None
+    if not isinstance(rules, RuleTable):
+        return explainer.composite.is_lrp
+    layers = [name for name, module in explainer.network.named_modules() if isinstance(module, _ConvNd)]
+    return not any(isinstance(rules.rule("convolution", name), Epsilon) for name in layers)
 
 
 def _chosen(

@@ -31,6 +31,7 @@ pytestmark = [
 RULES = {  # nodes of `EveryLayer`, by composite; a layer with a norm behind it has one for each
     "epsilon_plus_flat": 12,
     "epsilon_gamma_flat": 12,
+    "early_gamma_flat": 12,
     "epsilon_flat": 12,
     "epsilon_plus": 12,
     "all_flat": 13,  # the max pool, too

@@ -1,6 +1,7 @@
 """The engine against zennit-crp, and the state it leaves a network in."""
 
 import weakref
+from functools import partial
 
 import pytest
 import torch
@@ -9,12 +10,12 @@ from crp.concepts import ChannelConcept
 from torch import nn
 from toy import named
 from zennit.core import Composite
-from zennit.rules import ZPlus
+from zennit.rules import Epsilon, ZPlus
 
 from lcrp.attribution.concepts import only_concept, only_neuron
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus_flat, gradient
+from lcrp.composites.composites import early_gamma_flat, epsilon_gamma_flat, epsilon_plus_flat, gradient
 from lcrp.errors import LayerError
 from lcrp.models.layers import Concat
 from lcrp.values.target import ExplainedTarget, Target
@@ -22,9 +23,23 @@ from zennits import ExactMerge, Sum, generalised_gamma, zennits_composite
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 LAYERS = ["first.0", "left", "right", "unused", "head"]
+EARLY = partial(early_gamma_flat, gamma=0.25)  # of five convolutions, two are the first third
+
+
+def zennits_early(network):
+    """zennit's epsilon rule for all but the first two convolutions."""
+    gamma = zennits_composite(generalised_gamma)(network).module_map
+    later = ("right", "unused", "head")
+    return Composite(
+        lambda context, name, module: Epsilon() if name in later else gamma(context, name, module),
+        canonizers=[ExactMerge()],
+    )
+
+
 ZENNITS = {  # our composites of zennit's own rules
     epsilon_plus_flat: zennits_composite(ZPlus),
     epsilon_gamma_flat: zennits_composite(generalised_gamma),
+    EARLY: zennits_early,
     gradient: lambda _: Composite(canonizers=[ExactMerge()]),
 }
 
@@ -94,7 +109,7 @@ def oracle(network, images, composite, seed, conditions, **arguments):
     return CondAttribution(network)(normalised(images), conditions, theirs, init_rel=seed, **arguments)
 
 
-@pytest.mark.parametrize("composite", [epsilon_plus_flat, epsilon_gamma_flat, gradient])
+@pytest.mark.parametrize("composite", [epsilon_plus_flat, epsilon_gamma_flat, EARLY, gradient])
 def test_heatmap_and_layers_are_those_of_zennit_crp(network, images, composite):
     """A layer with a norm behind it is read behind the norm, where zennit has the norm's own output."""
     with attributor(network, composite) as engine:

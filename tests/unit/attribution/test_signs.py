@@ -10,7 +10,13 @@ from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.kept import KeptDetectionTask
 from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.composites.composites import epsilon_flat, epsilon_gamma_flat, epsilon_plus, epsilon_plus_flat
+from lcrp.composites.composites import (
+    early_gamma_flat,
+    epsilon_flat,
+    epsilon_gamma_flat,
+    epsilon_plus,
+    epsilon_plus_flat,
+)
 from lcrp.composites.spec import GRADIENT, CompositeSpec
 from lcrp.values.prediction import DetectorOutput, KeptBoxes, KeptOutput
 from lcrp.values.target import ExplainedTarget, Target
@@ -20,7 +26,7 @@ SIZE = 4
 ROW = 5  # of 16
 EPSILON, *OTHERS = (
     CompositeSpec(name=build.__name__, build=build)
-    for build in (epsilon_flat, epsilon_plus, epsilon_plus_flat, epsilon_gamma_flat)
+    for build in (epsilon_flat, epsilon_plus, epsilon_plus_flat, epsilon_gamma_flat, early_gamma_flat)
 )
 
 

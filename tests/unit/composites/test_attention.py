@@ -19,7 +19,7 @@ from lcrp.config.compose import composed
 from lcrp.config.composite import build_composite
 from lcrp.errors import ConfigError
 
-LRP = ("epsilon_plus_flat", "epsilon_gamma_flat", "epsilon_flat", "epsilon_plus")
+LRP = ("epsilon_plus_flat", "epsilon_gamma_flat", "early_gamma_flat", "epsilon_flat", "epsilon_plus")
 OTHERS = ("all_flat", "gradient", "guided_backprop")
 
 

@@ -95,6 +95,7 @@ FLAT = {"conv": Flat, "merged": Flat, "first": Flat, "up": Flat, "add": Flat, "p
 EXPECTED = {
     "epsilon_plus_flat": COMMON | {"first": Flat} | LRP,
     "epsilon_gamma_flat": COMMON | {"first": Flat} | dict.fromkeys(LRP, GeneralisedGamma),
+    "early_gamma_flat": COMMON | {"first": Flat} | dict.fromkeys(LRP, Epsilon),  # one linear map of four is flat
     "epsilon_flat": COMMON | {"first": Flat} | dict.fromkeys(LRP, Epsilon),
     "epsilon_plus": COMMON | {"first": ZPlus} | LRP,
     "all_flat": COMMON | FLAT | {"norm": Pass, "linear": Flat},
@@ -111,11 +112,28 @@ def test_rules_of_every_layer(name):
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_settings_of_every_rule(name):
-    """Those of L-CRP: gamma 0.25 for YOLOv6, zennit's stabilizer for epsilon."""
+    """Those of L-CRP: gamma 0.25 for YOLOv6, zennit's stabilizer for epsilon. And 1 where gamma comes early."""
     table = getattr(composites, name)(Network())
     found = [*table.families.values(), table.first]
-    assert {rule.gamma for rule in found if isinstance(rule, GeneralisedGamma)} <= {0.25}
+    gamma = 1.0 if name == "early_gamma_flat" else 0.25
+    assert {rule.gamma for rule in found if isinstance(rule, GeneralisedGamma)} <= {gamma}
     assert {rule.epsilon for rule in found if isinstance(rule, Epsilon)} <= {1e-6}
+
+
+def test_gamma_ends_behind_the_first_third_of_linear_maps():
+    """In the order of modules, whatever lies between them and whatever their names are."""
+    maps = {"a[0]": nn.Conv2d(3, 4, 1), "b": nn.Conv2d(4, 4, 1), "a0": nn.Conv2d(4, 4, 1), "*": nn.Linear(4, 4)}
+    parts = [(name, part) for own, one in maps.items() for name, part in ((own, one), (f"{own}_act", nn.ReLU()))]
+    network = nn.Sequential()
+    for name, part in (*parts, ("last", nn.Linear(4, 2))):
+        network.add_module(name, part)
+    table = composites.early_gamma_flat(network, gamma=0.5, epsilon=1e-3)
+    kinds = {name: "linear" if isinstance(part, nn.Linear) else "convolution" for name, part in network.named_modules()}
+    found = {name: table.rule(kinds[name], name) for name in (*maps, "last")}
+    assert [type(rule) for rule in found.values()] == [GeneralisedGamma] * 2 + [Epsilon] * 3
+    assert (found["b"].gamma, found["last"].epsilon, table.families["norm"].epsilon) == (0.5, 1e-3, 1e-3)
+    assert isinstance(table.rule("convolution", "a[0]", is_first=True), Flat)
+    assert isinstance(table.rule("linear", "b"), GeneralisedGamma)
 
 
 def test_layers_by_name_come_first():

@@ -15,6 +15,7 @@ from colour_world import CLASS_NAMES, SIDE, Squares
 from torch import nn
 
 import lcrp
+from lcrp.composites.composites import early_gamma_flat, epsilon_flat, epsilon_gamma_flat
 from lcrp.composites.spec import GRADIENT
 from lcrp.data.scenes import draw, plan
 from lcrp.decisions.auto import NUM_DECISIONS, chosen_layer, layers_of, layers_with_places, named, read_samples
@@ -39,17 +40,20 @@ def test_the_deep_wide_layer_that_hardly_takes_part_is_not_chosen() -> None:
     assert str(found) == "'strong', through which 97% of the relevance of the first 16 decisions passes"
 
 
+def boats() -> list[Sample]:
+    return [
+        Sample(index=0, key=str(number), image=boat, annotation=None, geometry=Geometry.identity((256, 256)))
+        for number in (34, 36)
+        for boat in [torch.from_numpy(draw(plan("val", number)).image).permute(2, 0, 1) / 255]
+    ]
+
+
 @pytest.mark.parametrize("asked", [{"instead": "horse"}, {"instead": "boat"}, {"read": "left"}])
 def test_logits_that_are_set_against_each_other_are_no_concepts(asked: dict[str, str]) -> None:
     """The classes' own logits were the layer of a contrast; a decision for the other class itself ended the choice."""
     explainer = lcrp.load("embedded:yolo_scenes")
     explainer = replace(explainer, task=Thresholds(**asked).of(explainer.task))
-    photographs = [
-        Sample(index=0, key=str(number), image=boat, annotation=None, geometry=Geometry.identity((256, 256)))
-        for number in (34, 36)
-        for boat in [torch.from_numpy(draw(plan("val", number)).image).permute(2, 0, 1) / 255]
-    ]
-    found = chosen_layer(explainer, photographs)
+    found = chosen_layer(explainer, boats())
     assert found is not None
     assert not re.search(r"\.cv[23]\.\d\.2$", found.name)
     assert isnan(found.share) == ("read" in asked)
@@ -169,8 +173,40 @@ def test_layers_that_run_behind_themselves_or_not_at_all_are_passed_over() -> No
 
 
 def test_gradients_choose_by_relevance() -> None:
-    found = chosen_layer(replace(forked.explainer(), composite=GRADIENT), samples())
-    assert found == chosen_layer(forked.explainer(), samples())
+    found = [
+        chosen_layer(replace(forked.explainer(), composite=one), samples())
+        for one in (GRADIENT, toy.composite(epsilon_gamma_flat))
+    ]
+    assert found[0] == found[1] is not None
+
+
+def test_layers_are_chosen_by_shares_where_relevance_cancels() -> None:
+    """By epsilon the wide layer holds all of the decision, and 'strong' 1.2 of it, which 'against' takes back."""
+
+    class Cancelling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Sequential(*(nn.Conv2d(3, 3, 1, bias=False) for _ in range(4)))
+            self.wide, self.strong, self.against = (nn.Conv2d(3, 3 * n, 1, bias=False) for n in (4, 2, 2))
+            self.head = nn.Conv2d(24, 3, 1, bias=False)
+            with torch.no_grad():
+                for one in (*self.stem, self.wide, self.strong, self.against):
+                    one.weight[:, :, 0, 0] = torch.eye(3).repeat(len(one.weight) // 3, 1)
+                logits = torch.tensor([*[0.25] * 4, *[0.6] * 2, *[-0.6] * 2]).kron(torch.eye(3))
+                self.head.weight[:, :, 0, 0] = logits[[2, 0, 1]]  # blue is the background
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.stem(x)
+            out: torch.Tensor = self.head(torch.cat((self.wide(x), self.strong(x), self.against(x)), dim=1))
+            return out
+
+    explainer = toy.explainer(Cancelling(), CLASS_NAMES, SIDE)
+    found = [
+        chosen_layer(replace(explainer, composite=toy.composite(one)), samples(3))
+        for one in (epsilon_gamma_flat, early_gamma_flat, epsilon_flat)
+    ]
+    assert [one and one.name for one in found] == ["strong"] * 3
+    assert found[0] == found[1] == found[2]
 
 
 def test_the_network_is_left_as_it_was() -> None:

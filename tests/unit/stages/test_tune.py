@@ -254,7 +254,7 @@ def test_candidates_begin_with_the_default_and_are_drawn_by_the_seed() -> None:
     assert depth.thirds == (("0",), ("2",), ("4",))
     assert (depth.has_linear, depth.has_attention, depth.has_gates) == (False, False, False)
     found = candidates(toy.composite(epsilon_flat), depth, 24, 0)
-    assert [one.label for one in found[:8]] == [
+    assert [one.label for one in found[:9]] == [
         "epsilon_flat",
         "gamma 0.25 / epsilon / epsilon, flat first",
         "z_plus / gamma 0.25 / epsilon, flat first",
@@ -262,16 +262,17 @@ def test_candidates_begin_with_the_default_and_are_drawn_by_the_seed() -> None:
         "z_plus / z_plus / epsilon, flat first",
         "epsilon_plus_flat",
         "epsilon_gamma_flat",
+        "early_gamma_flat",
         "epsilon_plus",
     ]
     assert found == candidates(toy.composite(epsilon_flat), depth, 24, 0)
     assert found[:12] == candidates(toy.composite(epsilon_flat), depth, 12, 0)
-    assert found[8:] != candidates(toy.composite(epsilon_flat), depth, 24, 1)[8:]
-    assert all(one.is_usual for one in found[8:])
+    assert found[9:] != candidates(toy.composite(epsilon_flat), depth, 24, 1)[9:]
+    assert all(one.is_usual for one in found[9:])
     assert {"z_plus / gamma 1 / gamma 0.1, flat first", "gamma 0.5, flat first"} <= usual(depth)
     assert not {"epsilon / gamma 0.1 / epsilon, flat first", "z_plus / gamma 1 / gamma 0.1"} & usual(depth)
     every = candidates(toy.composite(epsilon_flat), depth, 10_000, 0)
-    assert len(every) == len({one.label for one in every}) == 4 + 6**3 * 2 - 4  # what is named is no draw
+    assert len(every) == len({one.label for one in every}) == 5 + 6**3 * 2 - 5  # what is named is no draw
 
 
 def test_attention_is_searched_where_there_is_some() -> None:

@@ -10,7 +10,14 @@ import torch
 from torch import nn
 
 from lcrp.composites.closed_form import Rule
-from lcrp.composites.composites import epsilon_flat, epsilon_gamma_flat, epsilon_plus, epsilon_plus_flat, lrp
+from lcrp.composites.composites import (
+    early_gamma_flat,
+    epsilon_flat,
+    epsilon_gamma_flat,
+    epsilon_plus,
+    epsilon_plus_flat,
+    lrp,
+)
 from lcrp.composites.families import LINEAR_MAPS, Family
 from lcrp.composites.rules import Epsilon
 from lcrp.composites.settings import Attention, Gate
@@ -28,7 +35,9 @@ ADVISED = (  # Montavon et al. 2019: z+ or gamma near the picture, epsilon near 
 )
 FIRST = ("flat", None)
 NAME = "tuned"
-NAMED = {one.__name__: one for one in (epsilon_plus_flat, epsilon_gamma_flat, epsilon_flat, epsilon_plus)}
+NAMED = {
+    one.__name__: one for one in (epsilon_plus_flat, epsilon_gamma_flat, early_gamma_flat, epsilon_flat, epsilon_plus)
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +128,14 @@ def _pool(depth: Depth) -> Iterator[Candidate]:
     for words, first, attention, gate in product(product(RULES, repeat=3), FIRST, attentions, gates):
         is_default = attention == "cp" and gate == "constant"
         is_advised = words in ADVISED and first == "flat"
-        is_named = (words[0], first) in _NAMED_RULES and len(set(words)) == 1 and not depth.has_linear
+        is_named = (words, first) == _EARLY or (
+            (words[0], first) in _NAMED_RULES and len(set(words)) == 1 and not depth.has_linear
+        )
         if not (is_default and (is_advised or is_named)):
             yield _candidate(words, first, depth, attention, gate)
 
 
+_EARLY = (("gamma 1", "epsilon", "epsilon"), "flat")  # early_gamma_flat, but for where the first third ends
 _NAMED_RULES = (("z_plus", "flat"), ("gamma 0.25", "flat"), ("epsilon", "flat"), ("z_plus", None))
 
 

@@ -59,7 +59,7 @@ def tune(subject: Subject, statistics: StatisticsSettings, settings: TuneSetting
     if statistics.targets == "annotated":
         check_classes(subject)
     subject = settled(subject, statistics, run, statistics.layers)
-    layers, decisions = _decisions(subject, statistics, settings)
+    layers, decisions = drawn(subject, statistics, settings)
     identity = {
         **subject.identity,
         "layers": layers,
@@ -107,9 +107,7 @@ def tune(subject: Subject, statistics: StatisticsSettings, settings: TuneSetting
     return [run.folder / FILE, *files, run.folder / FIGURE_FILE]
 
 
-def _decisions(
-    subject: Subject, statistics: StatisticsSettings, settings: TuneSettings
-) -> tuple[list[str], list[Decision]]:
+def drawn(subject: Subject, statistics: StatisticsSettings, settings: TuneSettings) -> tuple[list[str], list[Decision]]:
     """Layers that lead to decisions, and decisions for search and confirmation, one per picture, in random order.
 
     Raises:
@@ -128,9 +126,9 @@ def _decisions(
     flipping = Flipping(subject, statistics, drawing, layers)
     wanted, found = settings.num_targets + settings.num_confirmed, list[Decision]()
     for number in range(flipping.num_chunks):
-        _, drawn = flipping.chunk(number)
+        _, chosen = flipping.chunk(number)
         found += [
-            Decision(sample=one.explained.target.sample, explained=one.explained, mask=one.mask.cpu()) for one in drawn
+            Decision(sample=one.explained.target.sample, explained=one.explained, mask=one.mask.cpu()) for one in chosen
         ]
         if len(found) >= wanted:
             break
