@@ -13,7 +13,7 @@ from zennit.core import Hook
 
 from lcrp.attribution.detection import DetectionTask
 from lcrp.attribution.segmentation import SegmentationTask
-from lcrp.composites.composites import early_gamma_flat, epsilon_gamma_flat, epsilon_plus_flat
+from lcrp.composites.composites import epsilon_gamma_flat, epsilon_plus_flat
 from lcrp.composites.table import RuleTable
 from lcrp.models.deeplabv3plus import DeepLabV3Plus
 from lcrp.models.ssd import SSD
@@ -81,13 +81,13 @@ def subject(name: str, scale: float = 1.0) -> Subject:
     prepare = getattr(network, "prepare", None)
     if callable(prepare):
         prepare()
-    gamma, is_yolo11 = name.startswith("yolov6"), name.startswith("yolo11")
+    gamma = name.startswith(("yolov6", "yolo11"))
     return Subject(
         network=network.eval().requires_grad_(False),
         size=(height, width),
         num_classes=num_classes,
-        composite=early_gamma_flat if is_yolo11 else epsilon_gamma_flat if gamma else epsilon_plus_flat,
-        convolution=None if is_yolo11 else generalised_gamma if gamma else zennit_rules.ZPlus,
+        composite=epsilon_gamma_flat if gamma else epsilon_plus_flat,
+        convolution=None if name.startswith("yolo11") else generalised_gamma if gamma else zennit_rules.ZPlus,
         layer=layer,
     )
 

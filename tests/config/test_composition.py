@@ -116,7 +116,7 @@ def test_without_arguments_the_embedded_pictures_are_analysed() -> None:
 
 SCENES, BACKBONE = (256, 256, "letterbox"), "backbone.ERBlock_5.0.rbr_dense.conv"
 OFFICIAL = {  # of every model but on scenes: checkpoint, input, layer, composite
-    "yolo": (None, (640, 640, "letterbox"), "auto", "early_gamma_flat"),
+    "yolo": (None, (640, 640, "letterbox"), "auto", "epsilon_gamma_flat"),
     "yolov5": ("official:yolov5m", (640, 640, "letterbox"), "model.8.cv3.conv", "epsilon_plus_flat"),
     "yolov6": ("official:yolov6s", (640, 640, "letterbox"), BACKBONE, "epsilon_gamma_flat"),
     "ssd": ("official:ssd512", (512, 512, "stretch"), "backbone.vgg.28", "epsilon_plus_flat"),
@@ -131,7 +131,7 @@ OFFICIAL = {  # of every model but on scenes: checkpoint, input, layer, composit
 EMBEDDED = {
     "yolov5": ("embedded:yolov5_scenes", SCENES, "model.6.cv3.conv", "epsilon_plus_flat"),
     "yolov6": ("embedded:yolov6_scenes", SCENES, "backbone.ERBlock_4.0.rbr_dense.conv", "epsilon_gamma_flat"),
-    "yolo": ("embedded:yolo_scenes", SCENES, "model.6.cv2.conv", "early_gamma_flat"),
+    "yolo": ("embedded:yolo_scenes", SCENES, "model.6.cv2.conv", "epsilon_gamma_flat"),
     "ssd": ("embedded:ssd_scenes", SCENES, "backbone.vgg.21", "epsilon_plus_flat"),
     "unet": ("embedded:unet_scenes", SCENES, "encoder.features.15", "epsilon_plus_flat"),
     "deeplabv3plus": ("embedded:deeplabv3plus_scenes", SCENES, "backbone.layer4.0.conv3", "epsilon_plus_flat"),

@@ -77,7 +77,7 @@ def test_a_picture_of_ones_own_needs_no_statistics(lcrp: Run, tmp_path: Path) ->
     outcome = lcrp(*given, *SURE)
     assert numbers(outcome)["concepts"]
     (told,) = [line for line in outcome.out if "no samples" in line]
-    assert "there are no statistics in 'outputs/statistics/yolo_folder_early_gamma_flat'. Make them: " in told
+    assert "there are no statistics in 'outputs/statistics/yolo_folder_epsilon_gamma_flat'. Make them: " in told
     asked_for = lcrp(*given, *SURE, "stage.image=null", "stage.samples=[0]")
     assert asked_for.code == 1
     assert "there are no statistics" in asked_for.err[-1]

@@ -21,7 +21,7 @@ NAMES, SIZE = ("boat", "car", "kite"), 256
 NETWORKS: dict[str, tuple[str, Callable[[], nn.Module]]] = {
     "yolov5": ("epsilon_plus_flat", lambda: YOLOv5(num_classes=3, depth=0.33, width=0.125)),
     "yolov6": ("epsilon_gamma_flat", lambda: YOLOv6(num_classes=3, depth=0.17, width=0.125)),
-    "yolo": ("early_gamma_flat", lambda: yolo(version="11", scale="n", task="detect", num_classes=3)),
+    "yolo": ("epsilon_gamma_flat", lambda: yolo(version="11", scale="n", task="detect", num_classes=3)),
     "ssd": ("epsilon_plus_flat", lambda: SSD(num_classes=3, size=SIZE, width=0.1875)),
     "unet": ("epsilon_plus_flat", lambda: UNet(num_classes=3, width=0.125)),
     "deeplabv3plus": ("epsilon_plus_flat", lambda: DeepLabV3Plus(num_classes=3, width=0.1875)),

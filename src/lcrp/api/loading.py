@@ -84,7 +84,7 @@ def load(
             and transformers, and folders of their save_pretrained, are known.
         task: 'detection' or 'segmentation'; needed for a module, known for the families and libraries.
         checkpoint: weights of the family that `model` names, where the file does not tell the family.
-        composite: name of the rules: epsilon_plus_flat, early_gamma_flat, ...; or name and settings, such as
+        composite: name of the rules: epsilon_plus_flat, epsilon_gamma_flat, ...; or name and settings, such as
             ``{"name": "epsilon_plus_flat", "attention": "attn"}``; what `tune` found, or the path of its tuned.yaml;
             None takes the family's own.
         layer: whose concepts are shown by default. For a module None is 'auto': the layer through which most of the

@@ -56,22 +56,24 @@ def by_composite(methods: Iterable[Method]) -> dict[CompositeSpec, list[Method]]
     return groups
 
 
-def concept_vectors(method: Method, attribution: Attribution, layer: str, noise: torch.Tensor) -> torch.Tensor:
+def concept_vectors(
+    method: Method, relevance: torch.Tensor, activation: torch.Tensor, noise: torch.Tensor
+) -> torch.Tensor:
     """Signed score of every concept, divided by the scores' L1 norm (Dreyer et al. 2023, section 4), [T, C].
 
     Args:
-        method: its composite gave the attribution.
-        attribution: of T targets.
-        layer: name of a recorded layer.
+        method: its composite gave the relevance.
+        relevance: of T targets at a layer, [T, C, h, w].
+        activation: of the layer, for each of them, [T, C, h, w].
         noise: [T, C] random numbers, the scores of 'random'.
     """
     match method.reading:
         case "relevance":
-            return relevance_scores(attribution.relevance[layer]).score
+            return relevance_scores(relevance).score
         case "activation":
-            return activation_scores(attribution.activation[layer]).score
+            return activation_scores(activation).score
         case "gradcam":
-            return relevance_scores(_grad_cam(attribution, layer)).score
+            return relevance_scores(_grad_cam(relevance, activation)).score
         case "random":
             return relevance_scores(noise[:, :, None, None]).score
 
@@ -103,7 +105,7 @@ def positive_heatmaps(method: Method, attribution: Attribution, layer: str, nois
         case "activation":
             maps = at_least_float32(attribution.activation[layer]).clamp(min=0).sum(dim=1)
         case "gradcam":
-            maps = _grad_cam(attribution, layer).sum(dim=1).clamp(min=0)
+            maps = _grad_cam(attribution.relevance[layer], attribution.activation[layer]).sum(dim=1).clamp(min=0)
         case "random":
             maps = noise.to(heatmap)
     size = tuple(heatmap.shape[-2:])
@@ -122,7 +124,6 @@ def noise_for(explained: ExplainedTarget, shape: tuple[int, ...], seed: int) -> 
     return torch.from_numpy(numbers)
 
 
-def _grad_cam(attribution: Attribution, layer: str) -> torch.Tensor:
+def _grad_cam(gradient: torch.Tensor, activation: torch.Tensor) -> torch.Tensor:
     """Positive activation times the spatial mean of the gradient, [T, C, h, w] (Selvaraju et al. 2017, per channel)."""
-    activation, gradient = (at_least_float32(part[layer]) for part in (attribution.activation, attribution.relevance))
-    return activation.clamp(min=0) * gradient.mean(dim=(2, 3), keepdim=True)
+    return at_least_float32(activation).clamp(min=0) * at_least_float32(gradient).mean(dim=(2, 3), keepdim=True)

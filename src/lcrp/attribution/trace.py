@@ -165,6 +165,21 @@ class Trace:
         """
         return self.seeded_relevance(layer, *self._seed(explained))
 
+    def relevances(self, explained: Sequence[ExplainedTarget | None]) -> dict[str, torch.Tensor]:
+        """Relevance [B, C, h, w] of every recorded layer, by a round that goes no further than these.
+
+        Args:
+            explained: B targets; images without one get zeros.
+
+        Raises:
+            LayerError: the relevance of a layer is NaN or infinite.
+        """
+        explained_output, seed = self._seed(explained)
+        names = [name for name, record in self._recorded.items() for _ in record.calls]
+        calls = [call for record in self._recorded.values() for call in record.calls]
+        parts = iter(self._checked(names, self._backward([explained_output], [seed], calls)))
+        return {name: record.joined([next(parts) for _ in record.calls]) for name, record in self._recorded.items()}
+
     def seeded_relevance(self, layer: str, explained_output: torch.Tensor, seed: torch.Tensor) -> torch.Tensor:
         """The same of a seed of one's own.
 

@@ -51,7 +51,7 @@ def epsilon_gamma_flat(
     attention: Attention = "cp",
     resize: Resize = "gradient",
 ) -> RuleTable:
-    """Flat for the first layer, generalised gamma for convolutions, epsilon for the rest; YOLOv6's default."""
+    """Flat for the first layer, generalised gamma for convolutions, epsilon for the rest; YOLO's default."""
     return lrp(GeneralisedGamma(gamma), epsilon=epsilon, first=Flat(), attention=attention, resize=resize)
 
 
@@ -65,8 +65,8 @@ def early_gamma_flat(
 ) -> RuleTable:
     """Flat for the first layer, generalised gamma for the rest of the first third of all linear maps, epsilon behind.
 
-    Robust near the picture and close to the gradient towards the output, as Montavon et al. (2019) advise; YOLO's
-    default. Linear maps are convolutions and fully connected layers, in the order in which the network lists them.
+    Robust near the picture and close to the gradient towards the output, as Montavon et al. (2019) advise. Linear
+    maps are convolutions and fully connected layers, in the order in which the network lists them.
     """
     robust, epsilons = GeneralisedGamma(gamma), Epsilon(epsilon)
     table = lrp(robust, epsilon=epsilon, first=Flat(), attention=attention, resize=resize)

@@ -37,7 +37,8 @@ def method(reading: Reading) -> Method:
 )
 def test_scores_of_concepts_by_hand(reading: Reading, expected: list[list[float]]) -> None:
     noise = torch.tensor([[0.4, 0.6, 1.0], [0.1, 0.3, 0.0]])
-    torch.testing.assert_close(concept_vectors(method(reading), ROUND, "layer", noise), torch.tensor(expected))
+    maps = ROUND.relevance["layer"], ROUND.activation["layer"]
+    torch.testing.assert_close(concept_vectors(method(reading), *maps, noise), torch.tensor(expected))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ import torch
 from toy import composite
 
 from lcrp.attribution.methods import Method
+from lcrp.attribution.trace import Trace
 from lcrp.composites.composites import epsilon_plus_flat
 from lcrp.composites.spec import GRADIENT
 from lcrp.evidence.curves import channel_counts
+from lcrp.stages.evaluate import flipping as flipping_module
 from lcrp.stages.evaluate.flipping import Drawn, Flipping
 from lcrp.stages.evaluate.settings import EvaluateSettings
 
@@ -70,3 +72,19 @@ def test_every_target_is_filled_from_its_own_pictures_neighbour(monkeypatch: pyt
         for one, its in zip(found[1:], vectors, strict=True)
     ]
     np.testing.assert_allclose(unit["curves_0"], expected, atol=1e-5)  # [T, ablations, S, 2, X]
+
+
+def test_later_rounds_go_no_further_than_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of every composite go on to the picture; the order of concepts is the same."""
+    subject, layers = noise_world.subject(), ["0", LAYER]
+    expected = Flipping(subject, STATISTICS, SETTINGS, layers).unit("000000")
+    monkeypatch.setattr(flipping_module, "ROUNDS_LOOKED_AT", 1)
+    flipping, whole = Flipping(subject, STATISTICS, SETTINGS, layers), []
+    explain = Trace.explain
+    monkeypatch.setattr(Trace, "explain", lambda trace, own: [whole.append(len(own)), explain(trace, own)][1])
+    for _ in range(3):
+        found = flipping.unit("000000")
+        assert len(whole) == 2, "the first round of each of two composites, and no other"
+        assert found.keys() == expected.keys()
+        for name, values in found.items():
+            np.testing.assert_allclose(values, expected[name], rtol=1e-6, atol=1e-7, err_msg=name)

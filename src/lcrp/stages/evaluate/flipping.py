@@ -6,6 +6,7 @@ read out.
 Axes: B image of a chunk, T target, S method, X step, C concept, H W picture, h w feature map.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +19,8 @@ from lcrp.attribution.ablated_logits import AblatedLogits, LookedAt
 from lcrp.attribution.ablation import fills, flipping_masks
 from lcrp.attribution.methods import Method, by_composite, concept_vectors, noise_for, plays_part
 from lcrp.attribution.task import Prediction
-from lcrp.composites.spec import GRADIENT
+from lcrp.attribution.trace import ROUNDS_LOOKED_AT
+from lcrp.composites.spec import GRADIENT, CompositeSpec
 from lcrp.data.loader import chunks, num_chunks
 from lcrp.decisions.beside import without_background
 from lcrp.decisions.rounds import few_images
@@ -26,11 +28,11 @@ from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import LayerError, refuse
 from lcrp.evidence.curves import channel_counts
 from lcrp.stages.evaluate.settings import EvaluateSettings
-from lcrp.values.attribution import Attribution
 from lcrp.values.sample import Batch, Sample
 from lcrp.values.target import ExplainedTarget
 
 Array = npt.NDArray[Any]
+Maps = dict[str, tuple[torch.Tensor, torch.Tensor]]  # relevance and activation of layers, [B, C, h, w] each
 
 NEUTRAL = Method(name="gradient", reading="relevance", composite=GRADIENT)  # it leaves forward passes alone
 
@@ -65,6 +67,7 @@ class Flipping:
     ) -> None:
         self.subject, self.settings = subject, settings
         self._layers = list(layers)
+        self._accounted = Counter[CompositeSpec]()  # rounds that went on to the picture
         if not subject.dataset.transform.is_of_one_size:
             statistics = replace(statistics, batch_size=1)
             refuse(
@@ -134,10 +137,10 @@ class Flipping:
         for number in range(self.num_chunks):
             images, found = self.chunk(number)
             if found:
-                attribution = self._attributed(NEUTRAL, images, _queue(images, found))
-                if not attribution.relevance:
-                    _check_layers(self._layers, attribution)
-                return [layer for layer, maps in attribution.relevance.items() if bool(plays_part(maps).any())]
+                maps = self._maps(NEUTRAL, images, _queue(images, found))
+                if not maps:
+                    _check_layers(self._layers, maps)
+                return [layer for layer, (relevance, _) in maps.items() if bool(plays_part(relevance).any())]
         return []
 
     def _batch(self, number: int) -> Batch:
@@ -180,33 +183,40 @@ class Flipping:
         plays: dict[str, torch.Tensor] = {}
         activation: dict[str, torch.Tensor] = {}
         for methods in by_composite((NEUTRAL, *self.settings.methods)).values():
-            attribution = self._attributed(methods[0], images, queue)
-            _check_layers(self._layers, attribution)
+            maps = self._maps(methods[0], images, queue)
+            _check_layers(self._layers, maps)
             for number, layer in enumerate(self._layers):
-                own = _of_images(attribution, [one.image for one in found])
+                relevance, own = (one[[drawn.image for drawn in found]] for one in maps[layer])
                 if NEUTRAL in methods:
-                    plays[layer] = plays_part(own.relevance[layer])
-                    activation[layer] = attribution.activation[layer]
-                noise = self._noise(found, own.activation[layer], number)
+                    plays[layer], activation[layer] = plays_part(relevance), maps[layer][1]
+                noise = self._noise(found, own, number)
                 for method in [method for method in methods if method is not NEUTRAL]:
-                    scores.setdefault(layer, {})[method.name] = concept_vectors(method, own, layer, noise)
+                    scores.setdefault(layer, {})[method.name] = concept_vectors(method, relevance, own, noise)
         names = [method.name for method in self.settings.methods]
         vectors = {layer: torch.stack([own[name] for name in names], dim=1) for layer, own in scores.items()}
         return vectors, plays, activation
 
-    def _attributed(self, method: Method, images: torch.Tensor, queue: Sequence[ExplainedTarget | None]) -> Attribution:
-        """One backward round for every image, few of them at once; without layers of other places in every picture."""
-        parts, start = [], 0
+    def _maps(self, method: Method, images: torch.Tensor, queue: Sequence[ExplainedTarget | None]) -> Maps:
+        """One backward round for every image, few of them at once; without layers of other places in every picture.
+
+        The first rounds of a composite go on to the picture, so that what becomes of all relevance is known.
+        """
+        found: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {layer: [] for layer in self._layers}
+        start = 0
         with self.subject.explainer.attributor(self._layers, composite=method.composite) as attributor:
             for part in few_images(images, attributor):
-                parts.append(attributor.forward(part).explain(queue[start : start + len(part)]))
+                trace, own = attributor.forward(part), queue[start : start + len(part)]
+                is_accounted = self._accounted[method.composite] < ROUNDS_LOOKED_AT
+                relevance = trace.explain(own).relevance if is_accounted else trace.relevances(own)
+                self._accounted[method.composite] += 1
+                for layer in self._layers:
+                    found[layer].append((relevance[layer], trace.activation[layer]))
                 start += len(part)
-        alike = [layer for layer in self._layers if len({part.relevance[layer].shape[2:] for part in parts}) == 1]
-        return Attribution(
-            heatmap=torch.cat([part.heatmap for part in parts]),
-            relevance={layer: torch.cat([part.relevance[layer] for part in parts]) for layer in alike},
-            activation={layer: torch.cat([part.activation[layer] for part in parts]) for layer in alike},
-        )
+        alike = {layer: own for layer, own in found.items() if len({maps.shape[2:] for maps, _ in own}) == 1}
+        return {
+            layer: (torch.cat([maps for maps, _ in own]), torch.cat([maps for _, maps in own]))
+            for layer, own in alike.items()
+        }
 
     def _noise(self, found: Sequence[Drawn], activation: torch.Tensor, layer: int) -> torch.Tensor:
         """[T, C] random numbers in [0, 1)."""
@@ -234,9 +244,9 @@ class Flipping:
         return curves
 
 
-def _check_layers(layers: Sequence[str], attribution: Attribution) -> None:
+def _check_layers(layers: Sequence[str], maps: Maps) -> None:
     """Whether layers can be compared among pictures."""
-    missing = [layer for layer in layers if layer not in attribution.relevance]
+    missing = [layer for layer in layers if layer not in maps]
     if missing:
         raise LayerError(
             f"layer '{missing[0]}' sees other regions of interest in every picture, and none has a place in another "
@@ -251,12 +261,3 @@ def _queue(images: torch.Tensor, found: Sequence[Drawn]) -> list[ExplainedTarget
     for one in found:
         queue[one.image] = one.explained
     return queue
-
-
-def _of_images(attribution: Attribution, images: list[int]) -> Attribution:
-    """Those rows of an attribution."""
-    return Attribution(
-        heatmap=attribution.heatmap[images],
-        relevance={layer: maps[images] for layer, maps in attribution.relevance.items()},
-        activation={layer: maps[images] for layer, maps in attribution.activation.items()},
-    )

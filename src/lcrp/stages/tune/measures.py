@@ -117,7 +117,8 @@ class Look:
         try:
             attribution = self._attribution(method)
             noise = {layer: self._noise(layer, attribution) for layer in self._layers}
-            vectors = [concept_vectors(method, attribution, layer, noise[layer])[0] for layer in self._layers]
+            maps = {layer: (attribution.relevance[layer], attribution.activation[layer]) for layer in self._layers}
+            vectors = [concept_vectors(method, *maps[layer], noise[layer])[0] for layer in self._layers]
         except LcrpError as error:
             log.debug("%s fails: %s", method.name, error)
             nothing = np.full(len(self._layers), np.nan)
