@@ -331,3 +331,9 @@ def test_a_tape_that_is_wrong_for_its_first_tensor_runs_nothing(monkeypatch):
     for seed in range(3):
         assert torch.equal(again(drawn(3, seed=seed)), drawn(3, seed=seed).sin())
     assert not again.is_checked
+
+
+def test_a_result_may_be_a_map() -> None:
+    weight = drawn(6, 4, 3, 3)
+    again = after_three_calls(lambda maps: nn.functional.conv2d(maps, weight, padding=1)[:, :, 3:6, 2:4], 3, 4, 8, 8)
+    assert again.is_cut

@@ -45,7 +45,7 @@ def needed_places(
         The calls, and bool masks by number: [h, w] of maps [V, C, h, w], of others every element. Values of which
         nothing is needed are left out.
     """
-    needed, kept = {result: torch.ones(shapes[result], dtype=torch.bool)}, []
+    needed, kept = {result: _everything(shapes[result])}, []
     memories = {memory[result]}  # of values that calls further on need
     shared = seen_after_writing(calls, memory)
     for call in reversed(calls):
