@@ -10,7 +10,6 @@ what the others are set against: + or - where they are ahead of it or behind by 
 import argparse
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from lcrp.stages.tune.settings import TuneSettings
 from lcrp.stages.tune.tune import drawn
 from lcrp.stages.tune.work import closely, compared
 from lcrp.storage.units import Units
-from tuning import COCO, EMBEDDED, MEASURES, explainer_of, told
+from tuning import COCO, EMBEDDED, MEASURES, add_settings, explainer_of, sign, told
 
 COMPARED = ("epsilon_gamma_flat", "early_gamma_flat", "epsilon_flat")
 
@@ -61,8 +60,9 @@ def lines(name: str, scores: Any) -> Iterator[str]:
         cells = []
         for number, one in enumerate(scores):
             mean, lead = mean_interval(one[:, place], images), leads[number][place]
-            sign = "" if number == 0 else " +" if lead.low > 0 else " -" if lead.high < 0 else ""
-            cells.append(told({"mean": mean.value, "mean_low": mean.low, "mean_high": mean.high}) + sign)
+            row = {"mean": mean.value, "mean_low": mean.low, "mean_high": mean.high}
+            row |= {"lead_low": lead.low, "lead_high": lead.high}  # of itself 0
+            cells.append(told(row) + sign(row))
         yield f"| {name} | {measure} | {' | '.join(cells)} |"
 
 
@@ -71,15 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+", choices=(*EMBEDDED, *COCO))
     parser.add_argument("--composites", nargs="+", default=COMPARED, help="names of lcrp's own")
-    parser.add_argument("--checkpoints", type=Path, default=Path(), help="folder of the COCO networks")
-    parser.add_argument("--coco", type=Path, default=Path("datasets/coco2017"), help="folder of its pictures")
-    parser.add_argument("--folder", type=Path, default=Path("outputs/tuning"), help="where what was measured is kept")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--side", type=int, default=None, help="of the COCO networks' input")
-    parser.add_argument("--targets", type=int, default=16, help="decisions that tuning.py searches, passed over here")
-    parser.add_argument("--confirmed", type=int, default=40, help="decisions after these")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    add_settings(parser)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     for number, name in enumerate(given.names):

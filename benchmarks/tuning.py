@@ -143,10 +143,8 @@ def count(found: Sequence[Row], other: str, measure: str) -> tuple[int, int]:
     return signs.count(" +"), signs.count(" -")
 
 
-def main() -> None:
-    """Tune networks, and print what was measured."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join((*EMBEDDED, 'shuffled', *COCO))}")
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Those of networks, pictures and decisions."""
     parser.add_argument("--checkpoints", type=Path, default=Path(), help="folder of the COCO networks")
     parser.add_argument("--coco", type=Path, default=Path("datasets/coco2017"), help="folder of its pictures")
     parser.add_argument("--folder", type=Path, default=Path("outputs/tuning"), help="where results are kept")
@@ -154,10 +152,17 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=None, help="of the COCO networks' input")
     parser.add_argument("--targets", type=int, default=16, help="decisions of the search")
     parser.add_argument("--confirmed", type=int, default=40, help="other decisions")
-    parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=None, help="for each network; without it there is no end")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+
+
+def main() -> None:
+    """Tune networks, and print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join((*EMBEDDED, 'shuffled', *COCO))}")
+    add_settings(parser)
+    parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=None, help="for each network; without it there is no end")
     parser.add_argument("--table", action="store_true", help="of what is there alone")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)

@@ -67,14 +67,16 @@ def chosen_layer(
     Raises:
         LayerError: no layer has places and carries relevance.
     """
+    gives_shares = _gives_shares(explainer)
     explainer = replace(
         explainer,
-        composite=explainer.composite if _gives_shares(explainer) else _GAMMA,
+        composite=explainer.composite if gives_shares else _GAMMA,
         unaccounted="accept",  # explaining itself tells
     )
     with GrowingCount(start_counting, "choosing the layer", "explanations") as count:
         count.extend(NUM_DECISIONS)
-        return _chosen(explainer, iter(samples), targets, count)
+        found = _chosen(explainer, iter(samples), targets, count)
+    return found if found is None or gives_shares else replace(found, rules=_GAMMA.name)
 
 
 def _gives_shares(explainer: Explainer) -> bool:

@@ -2,7 +2,8 @@
 
 /                      format, format_version, complete, config (YAML), config_hash, class_names,
                        dataset_fingerprint, num_samples, coverage; in a checkpoint also threads; where 'auto'
-                       stands for a layer also auto_layer, auto_share, auto_decisions;
+                       stands for a layer also auto_layer, auto_share, auto_decisions
+                       (and auto_rules, if the share is of the relevance of other rules);
                        of labelled pictures also data: what was read of them, in words
 /targets               one row per explained target, ordered by (sample, class, item); boxes (left, top, right, bottom)
                        and areas of masks are in pixels of the network's input, as its attribute `frame` says

@@ -197,6 +197,8 @@ def _write_header(file: NewGroup, header: StatisticsHeader) -> None:
         file.attrs["auto_layer"] = header.chosen.name
         file.attrs["auto_share"] = header.chosen.share
         file.attrs["auto_decisions"] = header.chosen.num_decisions
+        if header.chosen.rules:
+            file.attrs["auto_rules"] = header.chosen.rules
     if header.reading:
         file.attrs["data"] = header.reading
 
@@ -234,4 +236,5 @@ def _chosen(attributes: Mapping[str, Any]) -> ChosenLayer | None:
         name=str(attributes["auto_layer"]),
         share=float(attributes["auto_share"]),
         num_decisions=int(attributes["auto_decisions"]),
+        rules=str(attributes.get("auto_rules", "")),
     )

@@ -40,20 +40,17 @@ def test_the_deep_wide_layer_that_hardly_takes_part_is_not_chosen() -> None:
     assert str(found) == "'strong', through which 97% of the relevance of the first 16 decisions passes"
 
 
-def boats() -> list[Sample]:
-    return [
-        Sample(index=0, key=str(number), image=boat, annotation=None, geometry=Geometry.identity((256, 256)))
-        for number in (34, 36)
-        for boat in [torch.from_numpy(draw(plan("val", number)).image).permute(2, 0, 1) / 255]
-    ]
-
-
 @pytest.mark.parametrize("asked", [{"instead": "horse"}, {"instead": "boat"}, {"read": "left"}])
 def test_logits_that_are_set_against_each_other_are_no_concepts(asked: dict[str, str]) -> None:
     """The classes' own logits were the layer of a contrast; a decision for the other class itself ended the choice."""
     explainer = lcrp.load("embedded:yolo_scenes")
     explainer = replace(explainer, task=Thresholds(**asked).of(explainer.task))
-    found = chosen_layer(explainer, boats())
+    photographs = [
+        Sample(index=0, key=str(number), image=boat, annotation=None, geometry=Geometry.identity((256, 256)))
+        for number in (34, 36)
+        for boat in [torch.from_numpy(draw(plan("val", number)).image).permute(2, 0, 1) / 255]
+    ]
+    found = chosen_layer(explainer, photographs)
     assert found is not None
     assert not re.search(r"\.cv[23]\.\d\.2$", found.name)
     assert isnan(found.share) == ("read" in asked)
@@ -177,7 +174,9 @@ def test_gradients_choose_by_relevance() -> None:
         chosen_layer(replace(forked.explainer(), composite=one), samples())
         for one in (GRADIENT, toy.composite(epsilon_gamma_flat))
     ]
-    assert found[0] == found[1] is not None
+    assert found[1] is not None
+    assert found[0] == replace(found[1], rules="epsilon_gamma_flat")
+    assert str(found[0]).endswith(" of the first 16 decisions passes by epsilon_gamma_flat")
 
 
 def test_layers_are_chosen_by_shares_where_relevance_cancels() -> None:
@@ -206,7 +205,8 @@ def test_layers_are_chosen_by_shares_where_relevance_cancels() -> None:
         for one in (epsilon_gamma_flat, early_gamma_flat, epsilon_flat)
     ]
     assert [one and one.name for one in found] == ["strong"] * 3
-    assert found[0] == found[1] == found[2]
+    assert found[0] is not None
+    assert found[1] == found[2] == replace(found[0], rules="epsilon_gamma_flat")
 
 
 def test_the_network_is_left_as_it_was() -> None:

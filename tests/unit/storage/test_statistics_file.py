@@ -12,6 +12,7 @@ import statistics_samples as samples
 from lcrp.errors import StoreError
 from lcrp.storage import schema
 from lcrp.storage.statistics import StatisticsFile, read_header, write_statistics
+from lcrp.values.chosen_layer import ChosenLayer
 from lcrp.values.statistics import LayerStatistics, TargetLog
 
 
@@ -31,6 +32,13 @@ def test_everything_comes_back(path: Path) -> None:
                 for field in fields(getattr(found, part)):
                     values = (getattr(getattr(layer, part), field.name) for layer in (found, expected))
                     np.testing.assert_array_equal(*values, strict=True, err_msg=f"{part}.{field.name}")
+
+
+@pytest.mark.parametrize("rules", ["", "epsilon_gamma_flat"])
+def test_the_chosen_layer_comes_back(tmp_path: Path, rules: str) -> None:
+    path, chosen = tmp_path / "chosen.h5", ChosenLayer(name="conv", share=0.75, num_decisions=16, rules=rules)
+    write_statistics(path, replace(samples.header(), chosen=chosen), samples.log(), [("conv", samples.layer())])
+    assert read_header(path).chosen == chosen
 
 
 def test_targets_come_back_in_order_and_records_follow_them(path: Path) -> None:
