@@ -1,11 +1,11 @@
 """Calls to kernels as they are kept on a tape."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map
 
 from lcrp.composites.arithmetic import convolved
 
@@ -19,31 +19,42 @@ class Value:
     number: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A kernel, what it takes, and the numbers of what it gives; None for what is no tensor."""
+    """A kernel, what it takes, and the numbers of what it gives.
 
-    function: Any
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    results: tuple[int | None, ...]
+    Args:
+        function: the kernel.
+        args: what it takes, with a `Value` in the place of what differs, itself or within a list.
+        kwargs: by name.
+        results: numbers of what it gives; None for what is no tensor.
+    """
 
-    def inputs(self) -> Iterator[int]:
-        """Numbers of the values that it takes."""
-        for leaf in tree_leaves((self.args, dict(self.kwargs))):
-            if isinstance(leaf, Value):
-                yield leaf.number
+    def __init__(
+        self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], results: tuple[int | None, ...]
+    ) -> None:
+        self.function, self.args, self.kwargs, self.results = function, args, kwargs, results
+        self.inputs = tuple(leaf.number for leaf in tree_leaves((args, dict(kwargs))) if isinstance(leaf, Value))
+        self._kernel = FASTER.get(function, function)
 
     @property
     def writes(self) -> bool:
         """Whether it writes into what it takes."""
         return bool(self.function._schema.is_mutable)
 
+    def with_constants(self, constant: Callable[[Any], Any]) -> "Call":
+        """The call with something in the place of everything that it takes but values."""
+
+        def given(leaf: Any) -> Any:
+            return leaf if isinstance(leaf, Value) else constant(leaf)
+
+        return Call(self.function, tree_map(given, self.args), tree_map(given, dict(self.kwargs)), self.results)
+
     def with_values(self, value: Callable[[int], Any]) -> Any:
         """What the kernel gives, with something in the place of every value."""
 
-        def given(leaf: Value) -> Any:
-            return value(leaf.number)
+        def given(leaf: Any) -> Any:
+            if isinstance(leaf, Value):
+                return value(leaf.number)
+            return [given(one) for one in leaf] if isinstance(leaf, list | tuple) else leaf
 
-        args, kwargs = tree_map_only(Value, given, (self.args, dict(self.kwargs)))
-        return FASTER.get(self.function, self.function)(*args, **kwargs)
+        return self._kernel(*map(given, self.args), **{name: given(leaf) for name, leaf in self.kwargs.items()})

@@ -38,7 +38,7 @@ class Local:
 
 def local_kernel(call: Call, shapes: Sequence[torch.Size]) -> Local | None:
     """A convolution, a pool or an enlargement; None for anything else, or one of another kind."""
-    inputs = list(call.inputs())
+    inputs = call.inputs
     if len(inputs) != 1 or not isinstance(call.args[0], Value) or len(shapes[inputs[0]]) != 4:
         return None
     match call.function:

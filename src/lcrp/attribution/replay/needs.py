@@ -49,13 +49,13 @@ def needed_places(
     memories = {memory[result]}  # of values that calls further on need
     shared = seen_after_writing(calls, memory)
     for call in reversed(calls):
-        own = memory[next(call.inputs())]
+        own = memory[call.inputs[0]]
         if needed.keys() & set(call.results) or (call.writes and own in memories):
             kept.append(call)
             is_shared = call.writes and own in shared
             found = _all_of(call, shapes) if is_shared else _needed_by(call, needed, shapes)
             for number, mask in found:
-                if mask.any():
+                if _is_any(mask):
                     needed[number] = needed[number] | mask if number in needed else mask
                     memories.add(memory[number])
     return kept[::-1], needed
@@ -84,7 +84,7 @@ def parts_of(
 
 def _all_of(call: Call, shapes: Sequence[torch.Size]) -> Iterator[tuple[int, torch.Tensor]]:
     """All of the values that a call takes."""
-    for number in set(call.inputs()):
+    for number in set(call.inputs):
         yield number, _everything(shapes[number])
 
 
@@ -103,7 +103,7 @@ def _needed_by(
         yield from _moved(call, needed, shapes)
         return
     is_alike = bool(outputs) and treats_elements_alone(call)
-    for number in set(call.inputs()):
+    for number in set(call.inputs):
         shape = shapes[number]
         if local is not None:
             (output,) = outputs
@@ -121,6 +121,11 @@ def _needed_by(
         yield number, mask
 
 
+def _is_any(mask: torch.Tensor) -> bool:
+    """Whether something is needed: numpy ends at the first, and torch looks at all."""
+    return bool(mask.numpy().any())
+
+
 def _is_moving(call: Call) -> bool:
     """Whether a call only moves elements, to places that do not depend on values."""
     packet = call.function.overloadpacket
@@ -135,7 +140,7 @@ def _moved(
     call: Call, needed: Mapping[int, torch.Tensor], shapes: Sequence[torch.Size]
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """What is needed of values whose elements a call moves around: where a view of them, or their derivative, is."""
-    (first, *others) = set(call.inputs())
+    (first, *others) = set(call.inputs)
     if not others and call.function.overloadpacket in _VIEWS:
         mask = torch.zeros(shapes[first], dtype=torch.bool)
         views = tree_leaves(call.with_values(lambda _: mask))
@@ -147,9 +152,7 @@ def _moved(
     constants = [leaf for leaf in tree_leaves((call.args, dict(call.kwargs))) if isinstance(leaf, torch.Tensor)]
     device = constants[0].device if constants else torch.device("cpu")
     with torch.enable_grad():
-        taken = {
-            number: torch.zeros(shapes[number], device=device, requires_grad=True) for number in set(call.inputs())
-        }
+        taken = {number: torch.zeros(shapes[number], device=device, requires_grad=True) for number in set(call.inputs)}
         moved = tree_leaves(call.with_values(lambda number: taken[number]))
         pairs = [
             (leaf, _elements(needed[number], shapes[number]))
@@ -194,11 +197,11 @@ def seen_after_writing(calls: Sequence[Call], memory: Sequence[int]) -> set[int]
         memory: group of every value, by number.
     """
     made = {number: place for place, call in enumerate(calls) for number in call.results if number is not None}
-    last = {number: place for place, call in enumerate(calls) for number in call.inputs()}
+    last = {number: place for place, call in enumerate(calls) for number in call.inputs}
     found = set()
     for place, call in enumerate(calls):
         if call.writes:
-            own = next(call.inputs())
+            own = call.inputs[0]
             found |= {
                 memory[number]
                 for number, use in last.items()

@@ -7,7 +7,6 @@ altered runs again only from that layer on, and only as far, and as wide, as the
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,8 +16,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from lcrp.attribution.replay.calls import Call, Value
 from lcrp.attribution.replay.needs import needed_places, parts_of
-from lcrp.attribution.replay.pieces import Piece, replayed
-from lcrp.attribution.replay.rows import RowsError, RowsOnce, first_row, is_repeated
+from lcrp.attribution.replay.pieces import Piece, Step
+from lcrp.attribution.replay.rows import RowsError, RowsOnce, is_repeated
 
 CHECKS = 2  # how often a tape is compared with the function
 TOLERANCE = 1e-5  # of the largest result, or of 1: how far kernels may differ for maps of other sizes
@@ -125,25 +124,30 @@ class _Tape:
     """
 
     def __init__(self, calls: list[Call], result: int, blanks: list[torch.Tensor], memory: list[int]) -> None:
-        self._result, self._blanks = result, blanks
-        self._shapes = shapes = [blank.shape for blank in blanks]
+        shapes = [blank.shape for blank in blanks]
         cut, needed = needed_places(calls, result, shapes, memory)
-        self._calls = _with_own_rows(cut)
-        self._last = {number: place for place, call in enumerate(self._calls) for number in call.inputs()}
-        self._parts = parts_of(self._calls, needed, shapes, memory)
+        cut = _with_own_rows(cut)
+        parts = parts_of(cut, needed, shapes, memory)
+        self._result = result
+        self._steps = [Step(call, parts, shapes, blanks) for call in cut]
+        last = {number: place for place, call in enumerate(cut) for number in call.inputs}
+        self._used = {*last, result}
+        self._done = [
+            [number for number in set(call.inputs) if last[number] == place and number != result]
+            for place, call in enumerate(cut)
+        ]
 
     def run(self, values: torch.Tensor) -> torch.Tensor:
         """The result for other values."""
         known = {0: Piece(values, None, values.shape)}
         with torch.no_grad():
-            for place, call in enumerate(self._calls):
-                found = replayed(call, known, self._parts, self._shapes, self._blanks)
-                for taken in call.inputs():  # memory is given back as soon as it can be
-                    if self._last[taken] == place and taken != self._result:
-                        known.pop(taken, None)
-                for number, leaf in zip(call.results, found, strict=False):
-                    if number is not None and (number in self._last or number == self._result):
-                        known[number] = leaf
+            for step, done in zip(self._steps, self._done, strict=True):
+                found = step(known)
+                for number in done:  # memory is given back as soon as it can be
+                    known.pop(number, None)
+                for number, piece in zip(step.call.results, found, strict=False):
+                    if number is not None and piece is not None and number in self._used:
+                        known[number] = piece
         return known[self._result].whole()
 
 
@@ -174,7 +178,7 @@ class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]
         is_shared = any(one.alias_info is not None for one in func._schema.returns)
         memory = self._memory[numbers[0]] if is_shared else None
         results = tuple(self._numbered(leaf, memory) for leaf in tree_leaves(result))
-        self._calls.append(Call(function=func, args=told[0], kwargs=told[1], results=results))
+        self._calls.append(Call(func, *told, results))
         return result
 
     def tape(self, result: torch.Tensor) -> _Tape | None:
@@ -216,11 +220,11 @@ def _with_own_rows(calls: list[Call]) -> list[Call]:
         if not is_repeated(leaf):
             return leaf
         if leaf not in own:
-            is_last = leaf.ndim == 4 and first_row(leaf).is_contiguous(memory_format=torch.channels_last)
+            is_last = leaf.ndim == 4 and leaf.stride(1) == 1  # a part of the channels included
             own[leaf] = leaf.contiguous(memory_format=torch.channels_last if is_last else torch.contiguous_format)
         return own[leaf]
 
-    return [replace(one, args=tree_map(constant, one.args), kwargs=tree_map(constant, one.kwargs)) for one in calls]
+    return [one.with_constants(constant) for one in calls]
 
 
 def _blank(like: torch.Tensor) -> torch.Tensor:

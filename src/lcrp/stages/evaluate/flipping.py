@@ -68,6 +68,7 @@ class Flipping:
         self.subject, self.settings = subject, settings
         self._layers = list(layers)
         self._accounted = Counter[CompositeSpec]()  # rounds that went on to the picture
+        self._checked: set[object] = set()  # tapes of layers, as the first decisions showed
         if not subject.dataset.transform.is_of_one_size:
             statistics = replace(statistics, batch_size=1)
             refuse(
@@ -230,6 +231,7 @@ class Flipping:
         counts = channel_counts(vectors.shape[2], self.settings.num_steps).tolist()
         curves = np.empty((len(found), len(self.settings.ablations), vectors.shape[1], 2, len(counts)))
         with self.subject.explainer.reader() as attributor:
+            attributor.checked = self._checked
             for kind, ablation in enumerate(self.settings.ablations):
                 fill = fills(activation, ablation)
                 for number, one in enumerate(found):
