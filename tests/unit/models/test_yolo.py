@@ -136,6 +136,24 @@ def test_attention_is_that_of_the_places() -> None:
     torch.testing.assert_close(attention(x)[0, 0, 0], weights @ value + value)
 
 
+def test_attention_of_several_heads_gives_channels_last_beside_a_literal_restatement() -> None:
+    """In another order of memory, all that follows would be slower."""
+    heads, key_dim, head_dim = 2, 3, 4
+    parts = {name: Part(kind="Identity") for name in ("qkv", "proj", "pe")}
+    settings = {"num_heads": heads, "key_dim": key_dim, "head_dim": head_dim, "scale": 0.7}
+    attention = build(Part(kind="Attention", settings=settings, parts=parts))
+    x = torch.randn(2, heads * (2 * key_dim + head_dim), 3, 5)
+    for order in (torch.contiguous_format, torch.channels_last):
+        found = attention(x.contiguous(memory_format=order))
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        for image in range(2):
+            expected = []
+            for own in x[image].flatten(1).chunk(heads):  # [2 key_dim + head_dim, places]
+                query, key, value = own.split([key_dim, key_dim, head_dim])
+                expected.append(value @ (0.7 * query.T @ key).softmax(dim=1).T + value)
+            torch.testing.assert_close(found[image].flatten(1), torch.cat(expected))
+
+
 def test_an_unknown_block_is_named_with_its_layer() -> None:
     part = with_layer(network_part("8", size_of("8", "n"), 3, "detect"), 4, Part(kind="GhostConv"))
     with pytest.raises(CheckpointError, match=r"layer 4 of the network, GhostConv, cannot be built: .*not known here"):

@@ -1,6 +1,7 @@
 """Curves of flipping and insertion beside a literal restatement: picture by picture, step by step."""
 
 from dataclasses import replace
+from typing import Any
 
 import noise_world
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 import torch
 from toy import composite
 
+from lcrp.attribution import ablated_logits
 from lcrp.attribution.methods import Method
+from lcrp.attribution.task import NetworkOutput
 from lcrp.attribution.trace import Trace
 from lcrp.composites.composites import epsilon_plus_flat
 from lcrp.composites.spec import GRADIENT
@@ -88,3 +91,23 @@ def test_later_rounds_go_no_further_than_the_layers(monkeypatch: pytest.MonkeyPa
         assert found.keys() == expected.keys()
         for name, values in found.items():
             np.testing.assert_allclose(values, expected[name], rtol=1e-6, atol=1e-7, err_msg=name)
+
+
+def test_a_layers_tape_is_compared_in_its_first_chunk_and_with_one_variant_a_decision_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flipping, whole = Flipping(noise_world.subject(), STATISTICS, SETTINGS, [LAYER]), []
+    outputs = ablated_logits.ablated_outputs
+
+    def counted(*given: Any) -> NetworkOutput:
+        whole.append(len(given[3]))
+        return outputs(*given)
+
+    monkeypatch.setattr(ablated_logits, "ablated_outputs", counted)
+    monkeypatch.setattr(ablated_logits, "VARIANT_PIXELS", 2 * flipping.chunk(0)[0][0, 0].numel())
+    expected, first = flipping.unit("000000"), len(whole)
+    num_decisions = len(expected["sample"]) * len(SETTINGS.ablations)
+    found = flipping.unit("000000")
+    assert len(whole) - first == num_decisions < first
+    assert set(whole) == {2}
+    np.testing.assert_allclose(found["curves_0"], expected["curves_0"], atol=1e-6)

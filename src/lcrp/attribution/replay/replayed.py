@@ -143,8 +143,8 @@ class _Tape:
         with torch.no_grad():
             for step, done in zip(self._steps, self._done, strict=True):
                 found = step(known)
-                for number in done:  # memory is given back as soon as it can be
-                    known.pop(number, None)
+                for taken in done:  # memory is given back as soon as it can be
+                    known.pop(taken, None)
                 for number, piece in zip(step.call.results, found, strict=False):
                     if number is not None and piece is not None and number in self._used:
                         known[number] = piece

@@ -128,8 +128,9 @@ class Attention(Block):
         split = self.qkv(x).view(batch, self.num_heads, 2 * self.key_dim + self.head_dim, height * width)
         query, key, value = split.split([self.key_dim, self.key_dim, self.head_dim], dim=2)  # [B, A, ., N]
         weights = ((query * self.scale).transpose(2, 3) @ key).softmax(dim=-1)  # [B, A, N, N]
-        seen = (value @ weights.transpose(2, 3)).reshape(batch, -1, height, width)
-        out: Tensor = self.proj(seen + self.pe(value.reshape(batch, -1, height, width)))
+        values = value.transpose(2, 3)  # [B, A, N, .]
+        seen, own = (one.transpose(1, 2).reshape(batch, height, width, -1) for one in (weights @ values, values))
+        out: Tensor = self.proj(seen.movedim(-1, 1) + self.pe(own.movedim(-1, 1)))  # in memory channels last
         return out
 
 
