@@ -23,6 +23,7 @@ VERSION: Final = 1
 FILE = "tuned.yaml"
 _HEAD = """# What lcrp stage=tune chose for this network, with the evidence.
 #   lcrp stage=glocal composite=tuned composite.file=tuned.yaml
+# lead: how far what was chosen is ahead of a method in a measure, with the ends of its 95 % interval
 """
 _LARGEST = 1_000_000  # bytes
 _MOST = 100_000  # values

@@ -346,6 +346,18 @@ def test_half_of_the_channels_of_constant_maps_stays_channels_last_beside_others
     assert seen.found == [True]
 
 
+@pytest.mark.parametrize("is_like_checked", [False, True])
+def test_a_function_that_writes_the_values_that_it_is_given_is_told_rightly(*, is_like_checked: bool) -> None:
+    def read(values: torch.Tensor) -> torch.Tensor:
+        return values.mul_(2).sum(dim=1)
+
+    again = Replayed(read, is_like_checked=is_like_checked)
+    for seed in range(3):
+        values = drawn(3, 4, seed=seed)
+        expected = 2 * values.sum(dim=1)
+        torch.testing.assert_close(again(values), expected, rtol=0, atol=1e-12)
+
+
 def test_values_of_a_call_may_lie_in_a_list():
     again = after_three_calls(lambda maps: torch.cat([maps[:, :1], maps[:, :1].sin(), drawn(3, 1)], dim=1).sum(1), 3, 4)
     assert again.is_checked

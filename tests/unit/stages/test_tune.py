@@ -351,6 +351,22 @@ def test_few_decisions_are_shared(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert {row["decisions"] for row in rows(tmp_path, "confirmation")} == {"3"}
 
 
+def test_what_keeps_a_winner_from_being_chosen_is_told_by_its_measures() -> None:
+    """Ahead in one and behind in another, each for certain: 'not better by its intervals' would be said of neither."""
+    winner = np.zeros((8, 3)) + np.linspace(-0.01, 0.01, 8)[:, None]
+    winner[:, 1] -= 3.5
+    winner[:, 2] += 0.6
+    scores, images = np.stack((winner, 0 * winner)), np.arange(8)
+    found = Confirmation(names=["a", "b"], default=1, scores=scores, images=images, unit="logits")
+    assert not found.is_kept
+    assert found.headline == "The default 'b' stays: 'a' is behind it in pixels"
+    assert "the winner of the search, 'a', is ahead in agreement, but behind in pixels: " in found.sentences()[0]
+    winner[:, 2] = -1.0
+    behind = replace(found, scores=np.stack((winner, 0 * winner)))
+    assert "'a', is behind in pixels and agreement: " in behind.sentences()[0]
+    assert behind.headline == "The default 'b' stays: 'a' is behind it in pixels and agreement"
+
+
 def test_a_lead_that_is_no_proof_is_told_as_such() -> None:
     """Its 95 % interval lies above zero, but it is one of four ways to be ahead."""
     winner = np.zeros((8, 3))

@@ -70,13 +70,13 @@ class Replayed:
 
     def _record(self, values: torch.Tensor) -> None:
         """Keep a tape that tells what was recorded, if there is one."""
-        alike = values[:1].expand_as(values) if values.ndim else values
+        alike = values[:1].clone().expand_as(values) if values.ndim else values.clone()  # a function may write it
         try:
             with torch.no_grad(), RowsOnce(), _Recording(alike) as recording:
                 result = self._function(alike)
         except RowsError as error:  # one of the rows that are one is written
             log.debug("%s", error)
-            alike = values
+            alike = values.clone()
             with torch.no_grad(), _Recording(alike) as recording:
                 result = self._function(alike)
         self._tape = recording.tape(result)

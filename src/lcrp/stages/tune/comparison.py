@@ -89,8 +89,11 @@ class Confirmation:
         name = self.names[self.chosen]
         if self.is_kept:
             return f"'{name}' is more faithful than the default"
-        is_beside = self.default != 0
-        return f"The default '{name}' stays" + (f": '{self.names[0]}' is not better for certain" if is_beside else "")
+        if self.default == 0:
+            return f"The default '{name}' stays"
+        behind = self._told_apart()[1]
+        doubt = f"is behind it in {_listed(behind)}" if behind else "is not better for certain"
+        return f"The default '{name}' stays: '{self.names[0]}' {doubt}"
 
     def sentences(self) -> list[str]:
         """What is chosen, why, and what it is ahead of and behind."""
@@ -103,7 +106,7 @@ class Confirmation:
             told = [f"no candidate was better than the default '{default}' in the search: it stays"]
         else:
             told = [
-                f"the default '{default}' stays: on {decisions} the winner of the search, '{winner}', is not better "
+                f"the default '{default}' stays: on {decisions} the winner of the search, '{winner}', "
                 f"{self._doubt()}: {self._told(0, self.default)}"
             ]
         others = [number for number, name in enumerate(self.names) if name in COMPARED and number != self.chosen]
@@ -111,13 +114,23 @@ class Confirmation:
 
     def _doubt(self) -> str:
         """Why the winner of the search is not kept, as the intervals that are told may all be fine."""
-        leads = self.leads(0, self.default)
+        ahead, behind = self._told_apart()
         if len(self.images) < FEWEST:
-            return f"for certain, as it takes {FEWEST} decisions to tell"
-        if any(one.low > 0 for one in leads) and not any(one.high < 0 for one in leads):
-            ways = len(MEASURES) + 1
-            return f"for certain, as it takes wider intervals than these to tell, with {ways} ways to be ahead"
-        return "by its intervals"
+            return f"is not better for certain, as it takes {FEWEST} decisions to tell"
+        if behind:
+            return (f"is ahead in {_listed(ahead)}, but " if ahead else "is ") + f"behind in {_listed(behind)}"
+        if ahead:
+            wider = "it takes wider intervals than these to tell"
+            return f"is not better for certain, as {wider}, with {len(MEASURES) + 1} ways to be ahead"
+        return "is not better by its intervals"
+
+    def _told_apart(self) -> tuple[list[str], list[str]]:
+        """Measures in which the winner of the search is ahead of the default by its interval, and in which behind."""
+        if len(self.images) < FEWEST:
+            return [], []
+        leads = dict(zip(MEASURES, self.leads(0, self.default), strict=True))
+        ahead = [measure for measure, lead in leads.items() if lead.low > 0]
+        return ahead, [measure for measure, lead in leads.items() if lead.high < 0]
 
     def _words(self, measure: str) -> str:
         return WORDS[measure].format(unit=self.unit)
@@ -143,6 +156,10 @@ class Confirmation:
             if names
         ]
         return "is " + "; ".join(told)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(names)
 
 
 def _number(lead: Interval) -> str:

@@ -98,7 +98,8 @@ def tune(subject: Subject, statistics: StatisticsSettings, settings: TuneSetting
     draw_tuning(
         run.folder / FIGURE_FILE, *tables[:2], verdict=confirmation.headline, title=title, unit=confirmation.unit
     )
-    log.info("use it: composite=tuned composite.file=%s", shown(run.folder / FILE))
+    use = "use it" if confirmation.is_kept else "the default with this evidence"
+    log.info("%s: composite=tuned composite.file=%s", use, shown(run.folder / FILE))
     if tuned.composite is None:
         log.warning(
             "'%s' is nothing that a file can name: with composite=tuned the model's default is taken instead",
