@@ -33,9 +33,8 @@ class Piece(NamedTuple):
         return self.values if self.part is None else self.within(everywhere(self.shape[-2:]))
 
     def within(self, part: Part) -> torch.Tensor:
-        """Part of the map, zero where nothing is known; a view of what is known where that is all of it."""
-        around = self.part or everywhere(self.shape[-2:])
-        return cut(self.values, around, part)
+        """Part of the map, zero where nothing is known."""
+        return cut(self.values, self.part or everywhere(self.shape[-2:]), part)
 
 
 class Step:
