@@ -23,7 +23,7 @@ from lcrp.composites.operations.audit import follows_sign
 from lcrp.composites.spec import CompositeSpec
 from lcrp.decisions.auto import NEARLY_ALL
 from lcrp.decisions.explainer import Explainer
-from lcrp.decisions.sightings import things_seen
+from lcrp.decisions.things import things_seen
 from lcrp.errors import ConfigError
 from lcrp.models.library import opened
 from lcrp.values.geometry import Box

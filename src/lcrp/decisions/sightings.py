@@ -1,36 +1,51 @@
 """What is seen in pictures, and how much of every concept's relevance lies there.
 
-Axes: C concept, F thing, H W picture.
+Axes: B picture, C concept, F thing, H W picture, h w feature map.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from lcrp.attribution.pixels import centred_pixels
-from lcrp.attribution.segmentation import BACKGROUND
-from lcrp.data.scenes import CONTEXT_NAMES
-from lcrp.decisions.concept_choice import MAX_CONCEPTS, ConceptChoice
+from lcrp.attribution.concepts import only_concept, relevance_scores
+from lcrp.attribution.engine import Attributor
+from lcrp.attribution.task import Prediction, Task
+from lcrp.attribution.trace import Trace
+from lcrp.data.dataset import Dataset
+from lcrp.decisions.beside import annotated
+from lcrp.decisions.concept_choice import MAX_CONCEPTS, ConceptChoice, top_concepts
 from lcrp.decisions.counting import StartCounting
-from lcrp.decisions.decision import explained_decisions
 from lcrp.decisions.many import annotated_names
-from lcrp.decisions.selection import Selection
+from lcrp.decisions.rounds import images_at_once
+from lcrp.decisions.selection import Selection, chosen_targets
 from lcrp.decisions.subject import Subject
+from lcrp.decisions.things import Mask, things_seen
 from lcrp.errors import DataError, TargetError
-from lcrp.evidence.localisation import areas, shares
+from lcrp.evidence.localisation import areas
+from lcrp.evidence.localisation import shares as shares_inside
 from lcrp.evidence.naming import Sighting
-from lcrp.values.explanation import Explanation
-from lcrp.values.sample import VOID, Annotation, Sample
+from lcrp.values.prediction import at_least_float32
+from lcrp.values.sample import Sample
+from lcrp.values.target import ExplainedTarget
 
 log = logging.getLogger(__name__)
 
-SURROUNDINGS = "surroundings"  # all that is no annotated object, where the data do not name contexts
 PER_PICTURE = 2  # decisions: more pictures say more than more decisions of one picture
+PICTURES_AT_ONCE = 8  # at most, that go through the network together
 
-Mask = npt.NDArray[np.bool_]
+Heatmap = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A picture, and all that is annotated in it."""
+
+    sample: Sample
+    things: Mapping[str, Mask]
 
 
 def sightings(
@@ -53,30 +68,133 @@ def sightings(
         samples: indices of pictures; None spreads over the dataset.
     """
     dataset, data_names = subject.dataset, annotated_names(subject.dataset)
-    selection = Selection(image=None, samples=None, class_name=None, max_targets=PER_PICTURE)
-    choice = ConceptChoice(mode="relevance", layer=layer, n_concepts=MAX_CONCEPTS, n_references=0)
     num_left = num_decisions
     order = _spread(min(len(dataset), num_samples or len(dataset)), num_decisions) if samples is None else samples
     with (
         subject.explainer.attributor([layer]) as attributor,
         start_counting(num_decisions, "names of concepts", "decisions") as progress,
     ):
-        for index in order:
-            if not num_left:
-                return
-            try:
-                sample = dataset[index]
-                if sample.annotation is None:
-                    return
-                things = things_seen(sample, data_names)
-                found = explained_decisions(attributor, sample, selection, choice, data_names) if things else []
-            except (TargetError, DataError) as error:
-                log.debug("%s", error)
-                continue
-            found = found[:num_left]
+        for part in _together(_annotated(dataset, order, data_names), attributor):
+            found = _sightings(attributor, part, layer, data_names, num_left)
             num_left -= len(found)
             progress.advance(len(found))
-            yield from (sighting(one, sample, things) for one in found)
+            yield from found
+            if not num_left:
+                return
+
+
+def _annotated(dataset: Dataset, order: Iterable[int], data_names: Sequence[str]) -> Iterator[_Seen]:
+    """Pictures in which something is annotated, until one says that none is."""
+    for index in order:
+        try:
+            sample = dataset[index]
+        except DataError as error:
+            log.debug("%s", error)
+            continue
+        if sample.annotation is None:
+            return
+        if things := things_seen(sample, data_names):
+            yield _Seen(sample=sample, things=things)
+
+
+def _together(pictures: Iterable[_Seen], attributor: Attributor) -> Iterator[list[_Seen]]:
+    """Pictures of one size that follow one another, in parts that go through the network together."""
+    part: list[_Seen] = []
+    for one in pictures:
+        shape = one.sample.image.shape
+        if part and part[0].sample.image.shape != shape:
+            yield part
+            part = []
+        part.append(one)
+        if len(part) == images_at_once((PICTURES_AT_ONCE, *shape), attributor.device, takes_one=attributor.takes_one):
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _sightings(
+    attributor: Attributor, part: Sequence[_Seen], layer: str, data_names: Sequence[str], most: int
+) -> list[Sighting]:
+    """The decisions of some pictures, in their order, at most so many."""
+    trace = attributor.forward(torch.stack([one.sample.image for one in part]))
+    predictions = attributor.task.predictions(trace.output)
+    queues = _queues(attributor.task, predictions, part, most)
+    found: list[list[Sighting]] = [[] for _ in part]
+    for number in range(max(map(len, queues))):
+        rows = [row for row, queue in enumerate(queues) if number < len(queue)]
+        chosen = [queue[number] if number < len(queue) else None for queue in queues]
+        relevance = trace.relevance(layer, chosen)  # [B, C, h, w]
+        shares = relevance_scores(relevance).score.cpu()  # [B, C]
+        maps = _concept_maps(trace, layer, relevance, {row: _shown(shares[row], layer) for row in rows})
+        for row in rows:
+            one = chosen[row]
+            assert one is not None
+            found[row].append(
+                sighting(
+                    part[row].sample,
+                    part[row].things,
+                    shares=shares[row].float().numpy().astype(np.float32),
+                    maps=maps[row],
+                    own=_own(attributor.task, predictions[row], part[row].sample, one, data_names),
+                )
+            )
+    return [one for of_picture in found for one in of_picture]
+
+
+def _queues(
+    task: Task, predictions: Sequence[Prediction], part: Sequence[_Seen], most: int
+) -> list[list[ExplainedTarget]]:
+    """The decisions of every picture that are looked at, at most so many of all."""
+    selection = Selection(image=None, samples=None, class_name=None, max_targets=PER_PICTURE)
+    queues: list[list[ExplainedTarget]] = []
+    for one, prediction in zip(part, predictions, strict=True):
+        try:
+            chosen = chosen_targets(task, prediction, one.sample, selection, None)
+        except TargetError as error:
+            log.debug("%s", error)
+            chosen = []
+        queues.append(chosen[: most - sum(map(len, queues))])
+    return queues
+
+
+def _shown(shares: torch.Tensor, layer: str) -> list[int]:
+    """The concepts that count most for a decision, from their shares [C]."""
+    choice = ConceptChoice(mode="relevance", layer=layer, n_concepts=MAX_CONCEPTS, n_references=0)
+    return top_concepts(shares, choice, layer)
+
+
+def _concept_maps(
+    trace: Trace, layer: str, relevance: torch.Tensor, shown: Mapping[int, Sequence[int]]
+) -> dict[int, dict[int, Heatmap]]:
+    """Of some pictures' decisions the conditional heatmaps [H, W], by concept: one concept of every picture a round.
+
+    Args:
+        trace: of the pictures.
+        layer: its name.
+        relevance: [B, C, h, w] of the decisions at the layer.
+        shown: the concepts, by picture.
+    """
+    maps: dict[int, dict[int, Heatmap]] = {row: {} for row in shown}
+    for number in range(max(map(len, shown.values()))):
+        rows = [row for row, concepts in shown.items() if number < len(concepts)]
+        concepts = [shown[row][number] for row in rows]
+        restart = torch.zeros_like(relevance)
+        restart[rows] = only_concept(relevance[rows], torch.tensor(concepts, device=relevance.device))
+        heatmaps = at_least_float32(trace.conditional(layer, restart)[rows]).cpu().numpy()
+        for row, concept, heatmap in zip(rows, concepts, heatmaps, strict=True):
+            maps[row][concept] = heatmap
+    return maps
+
+
+def _own(
+    task: Task, prediction: Prediction, sample: Sample, explained: ExplainedTarget, data_names: Sequence[str]
+) -> str:
+    """The class of the annotated object that a decision is about; '' if there is none."""
+    height, width = sample.image.shape[-2:]
+    mask = np.asarray(task.object_mask(prediction, explained, (height, width)).cpu().numpy())
+    known = annotated(task, sample, explained, mask, data_names)
+    return known.class_name if known is not None and known.verdict == "hit" else ""
 
 
 def _spread(total: int, count: int) -> Iterator[int]:
@@ -85,69 +203,28 @@ def _spread(total: int, count: int) -> Iterator[int]:
     yield from (index for start in range(step) for index in range(start, total, step))
 
 
-def sighting(explanation: Explanation, sample: Sample, things: Mapping[str, Mask]) -> Sighting:
+def sighting(
+    sample: Sample,
+    things: Mapping[str, Mask],
+    *,
+    shares: npt.NDArray[np.float32],
+    maps: Mapping[int, Heatmap],
+    own: str,
+) -> Sighting:
     """What of the concepts' relevance for one decision lies in every thing.
 
     Args:
-        explanation: of the decision, with conditional heatmaps of some concepts.
         sample: its picture.
         things: [H, W] masks by name.
+        shares: [C] of the decision's relevance.
+        maps: [H, W] conditional heatmaps of some concepts.
+        own: class of the annotated object that the decision is about; '' if there is none.
     """
-    assert explanation.all_shares is not None
     top, left, bottom, right = sample.geometry.content()
     masks = np.stack([mask[top:bottom, left:right] for mask in things.values()])  # [F, H, W]
-    beyond = np.zeros((len(masks), len(explanation.all_shares)))
+    beyond = np.zeros((len(masks), len(shares)))
     chance = areas(masks)
-    for one in explanation.concepts:
-        inside = shares(one.heatmap[top:bottom, left:right], masks)
-        beyond[:, one.concept] = np.nan_to_num(inside - chance)  # NaN where nothing is positive
-    known = explanation.annotated
-    return Sighting(
-        sample=sample.index,
-        own=known.class_name if known is not None and known.verdict == "hit" else "",
-        shares=explanation.all_shares,
-        beyond=dict(zip(things, beyond, strict=True)),
-    )
-
-
-def things_seen(sample: Sample, class_names: Sequence[str]) -> dict[str, Mask]:
-    """Everything in a picture that is annotated: classes, parts, contexts; masks [H, W] by name.
-
-    Args:
-        sample: the picture.
-        class_names: of the annotation; index = label.
-
-    Returns:
-        Of a class its pixels, or its filled boxes; where contexts are not named, what surrounds all objects. Nothing
-        where no object is annotated.
-    """
-    annotation = sample.annotation
-    if annotation is None:
-        return {}
-    found = {name: mask for name, mask in _classes(annotation, class_names, sample.image) if mask.any()}
-    if not found:
-        return {}
-    found |= {name: mask.numpy() for name, mask in annotation.parts.items() if mask.any()}
-    covered = np.logical_or.reduce(list(found.values()))
-    if annotation.context is None:
-        contexts = {SURROUNDINGS: ~covered}
-    else:
-        context = annotation.context.numpy()
-        contexts = {name: (context == number) & ~covered for number, name in enumerate(CONTEXT_NAMES)}
-    return found | {name: mask for name, mask in contexts.items() if mask.any()}
-
-
-def _classes(annotation: Annotation, class_names: Sequence[str], image: torch.Tensor) -> Iterator[tuple[str, Mask]]:
-    if annotation.class_mask is not None and not len(annotation.boxes):
-        labels = annotation.class_mask.numpy()
-        for label in np.unique(labels[labels != VOID]).tolist():
-            if class_names[label] != BACKGROUND:
-                yield class_names[label], labels == label
-        return
-    for label in sorted(set(annotation.labels.tolist())):
-        rows = annotation.labels == label
-        if annotation.masks is not None:
-            yield class_names[label], annotation.masks[rows].any(dim=0).numpy()
-        else:
-            filled = [centred_pixels(tuple(box), image[0]) for box in annotation.boxes[rows].tolist()]
-            yield class_names[label], torch.stack(filled).any(dim=0).cpu().numpy()
+    for concept, heatmap in maps.items():
+        inside = shares_inside(heatmap[top:bottom, left:right], masks)
+        beyond[:, concept] = np.nan_to_num(inside - chance)  # NaN where nothing is positive
+    return Sighting(sample=sample.index, own=own, shares=shares, beyond=dict(zip(things, beyond, strict=True)))

@@ -1,7 +1,7 @@
 """What is seen in a picture, and how much of a concept's relevance lies there."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,15 @@ import torch
 from lcrp.config.build import build_subject
 from lcrp.config.compose import composed, composition
 from lcrp.data.scenes import CLASS_NAMES, ScenesDataset
-from lcrp.decisions.concept_choice import ConceptChoice
+from lcrp.decisions.concept_choice import MAX_CONCEPTS, ConceptChoice
 from lcrp.decisions.decision import explained_decisions
 from lcrp.decisions.selection import Selection
-from lcrp.decisions.sightings import PER_PICTURE, SURROUNDINGS, sighting, sightings, things_seen
+from lcrp.decisions.sightings import PER_PICTURE, sighting, sightings
 from lcrp.decisions.subject import Subject
+from lcrp.decisions.things import SURROUNDINGS, things_seen
+from lcrp.errors import TargetError
 from lcrp.runs.run import Run
+from lcrp.values.explanation import Explanation
 from lcrp.values.geometry import Geometry
 from lcrp.values.sample import Annotation, Sample
 
@@ -80,18 +83,24 @@ def test_scenes_have_classes_parts_and_contexts() -> None:
             assert not (sample.annotation.class_mask.numpy()[found[name]] > 0).any()
 
 
+def explained_alone(subject: Subject, sample: Sample, most: int, n_concepts: int) -> list[Explanation]:
+    layer, names = subject.explainer.layer, subject.explainer.class_names
+    choice = ConceptChoice(mode="relevance", layer=layer, n_concepts=n_concepts, n_references=0)
+    selection = Selection(image=None, samples=None, class_name=None, max_targets=most)
+    with subject.explainer.attributor([layer]) as attributor:
+        return explained_decisions(attributor, sample, selection, choice, names)
+
+
 def test_relevance_beyond_chance_beside_loops(subject: Subject) -> None:
-    """p_F - a_F of the shown concepts, 0 of all others; the object that is hit is the decision's own."""
+    """p_F - a_F of the shown concepts, 0 of all others."""
     sample, names = subject.dataset[3], subject.explainer.class_names
-    choice = ConceptChoice(mode="relevance", layer=subject.explainer.layer, n_concepts=3, n_references=0)
-    selection = Selection(image=None, samples=None, class_name=None, max_targets=1)
-    with subject.explainer.attributor([subject.explainer.layer]) as attributor:
-        explanation = explained_decisions(attributor, sample, selection, choice, names)[0]
+    (explanation,) = explained_alone(subject, sample, most=1, n_concepts=3)
     things = things_seen(sample, names)
-    found = sighting(explanation, sample, things)
-    assert explanation.annotated is not None
-    assert (found.own, explanation.annotated.verdict) == (explanation.class_name, "hit")
     shown = {one.concept: one.heatmap for one in explanation.concepts}
+    assert explanation.all_shares is not None
+    found = sighting(sample, things, shares=explanation.all_shares, maps=shown, own="boat")
+    assert (found.sample, found.own) == (3, "boat")
+    assert np.array_equal(found.shares, explanation.all_shares)
     for name, mask in things.items():
         for concept, value in enumerate(found.beyond[name].tolist()):
             expected = 0.0
@@ -99,8 +108,33 @@ def test_relevance_beyond_chance_beside_loops(subject: Subject) -> None:
                 positive = np.maximum(shown[concept], 0.0).astype(np.float64)
                 expected = positive[mask].sum() / positive.sum() - mask.mean()
             assert value == pytest.approx(expected, abs=1e-6)
-    missed = replace(explanation, annotated=replace(explanation.annotated, verdict="false alarm"))
-    assert sighting(missed, sample, things).own == ""
+
+
+def test_pictures_side_by_side_say_the_same_as_each_alone(subject: Subject, tmp_path: Path) -> None:
+    """Decisions, their order, their shares and where they lie; the object that is hit is the decision's own."""
+    run, samples = Run(folder=tmp_path, output_root=tmp_path, on_progress=lambda *_: None), [3, 8, 0, 7, 20, 34, 5]
+    most = 9  # so that not all of the last part are looked at
+    found = list(sightings(subject, subject.explainer.layer, run.progress, num_decisions=most, samples=samples))
+    alone = []
+    for index in samples:
+        sample = subject.dataset[index]
+        with suppress(TargetError):
+            alone += [(sample, one) for one in explained_alone(subject, sample, PER_PICTURE, MAX_CONCEPTS)]
+    assert len(found) == most < len(alone)
+    for one, (sample, explanation) in zip(found, alone, strict=False):
+        known = explanation.annotated
+        assert known is not None
+        assert one.sample == sample.index
+        assert one.own == (known.class_name if known.verdict == "hit" else "")
+        maps = {part.concept: part.heatmap for part in explanation.concepts}
+        assert explanation.all_shares is not None
+        things = things_seen(sample, subject.explainer.class_names)
+        expected = sighting(sample, things, shares=explanation.all_shares, maps=maps, own=one.own)
+        assert np.allclose(one.shares, expected.shares, atol=1e-6)
+        assert one.beyond.keys() == expected.beyond.keys()
+        for name, values in expected.beyond.items():
+            assert np.allclose(one.beyond[name], values, atol=1e-5)
+    assert {"", "boat"} < {one.own for one in found}
 
 
 def test_decisions_are_spread_and_no_more_than_asked_for(subject: Subject, tmp_path: Path) -> None:

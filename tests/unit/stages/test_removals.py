@@ -10,7 +10,8 @@ import torch
 from lcrp.config.build import build_subject
 from lcrp.config.compose import composed, composition
 from lcrp.data.scenes import CONTEXT_NAMES, ScenesDataset, without_object, without_part
-from lcrp.decisions.sightings import PER_PICTURE, things_seen
+from lcrp.decisions.sightings import PER_PICTURE
+from lcrp.decisions.things import things_seen
 from lcrp.stages.truth.removals import OTHER_CONTEXTS, concept_falls, removals
 
 

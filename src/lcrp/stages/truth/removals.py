@@ -19,7 +19,8 @@ from lcrp.data.scenes import (
     without_object,
     without_part,
 )
-from lcrp.decisions.sightings import PER_PICTURE, things_seen
+from lcrp.decisions.sightings import PER_PICTURE
+from lcrp.decisions.things import things_seen
 
 Array = npt.NDArray[np.float64]
 
