@@ -20,8 +20,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: environment ## statistics of a few embedded pictures, a figure, and a page to browse; the last lines are their paths
-	@$(BIN)/python -m lcrp stage=glocal $(DEMO)
-	@$(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[34] stage.class_name=boat
+	@$(BIN)/python -m lcrp stage=render $(DEMO) stage.make_statistics=true stage.samples=[34] stage.class_name=boat
 	@$(BIN)/python -m lcrp stage=explore $(DEMO) stage.output=outputs/demo.html
 	@printf '%s\n' "what to try next:" \
 		"  $(BIN)/python -m lcrp stage=render $(DEMO) stage.samples=[3]   # other decisions" \

@@ -22,7 +22,7 @@ from lcrp.values.target import ExplainedTarget, Target
 
 Member = TypeVar("Member")
 
-PIXELS_AT_ONCE = 1 << 18  # that go through a network together, on CPUs
+PIXELS_AT_ONCE = 1 << 19  # that go through a network together, on CPUs
 FORWARD_COST = 1.5  # of a forward pass and what its rounds share, in rounds; measured on all five networks
 
 Queue = Sequence[ExplainedTarget]
