@@ -1,4 +1,4 @@
-"""How fast lcrp is, beside the plain network, zennit and zennit-crp, and what it needs: `make bench`.
+"""How fast lcrp is, beside the plain network, its rivals and zennit-crp, and what it needs: `make bench`.
 
 Everything is measured in one process, the rivals in turn; memory in processes of its own. Told are medians and
 quartiles; a ratio is the median of the ratios within each turn.
@@ -27,6 +27,8 @@ WHAT = ("attribution", "pass", "glocal", "render", "memory", "growth", "precisio
 ROWS = {  # of the table: what is measured, which of its ratios
     "one target, lcrp / plain gradient": ("attribution", "lcrp / plain"),
     "one target, zennit / plain gradient": ("attribution", "zennit / plain"),
+    "one target, yolo-heatmaps' rules restated / plain gradient": ("attribution", "yolo-heatmaps / plain"),
+    "one target, LXT's efficient form / plain gradient": ("attribution", "lxt / plain"),
     "a further target / the first": ("attribution", "further target / first"),
     "dataset pass, 3 targets per image, lcrp / 2 forward passes and 3 gradients": ("pass, 3 targets", "lcrp / floor"),
     "dataset pass, 1 target per image, zennit-crp / lcrp": ("glocal, 1 targets", "zennit-crp / lcrp"),
@@ -41,7 +43,7 @@ ROWS = {  # of the table: what is measured, which of its ratios
 
 def main() -> None:
     """Measure what is asked for, write all numbers, print a table of the ratios."""
-    parser = argparse.ArgumentParser(description="lcrp beside the plain network, zennit and zennit-crp")
+    parser = argparse.ArgumentParser(description="lcrp beside the plain network, its rivals and zennit-crp")
     parser.add_argument("--models", nargs="+", choices=EVERY, default=list(EVERY))
     parser.add_argument("--what", nargs="+", choices=WHAT, default=list(WHAT))
     parser.add_argument("--targets", nargs="+", type=int, default=[1, 3, 8], help="per image, for pass and glocal")

@@ -1,4 +1,4 @@
-"""lcrp beside the plain network, zennit and zennit-crp, at the published sizes with random weights.
+"""lcrp beside the plain network, its rivals and zennit-crp, at the published sizes with random weights.
 
 Axes: B image, C concept, N reference, H W picture.
 """
@@ -25,6 +25,7 @@ from lcrp.values.explanation import Reference
 from lcrp.values.statistics import TopTable
 from passes import fixed_queues, gather
 from peer import Neuron, glocal_of_zennit_crp, heatmap_of_zennit, render_of_zennit_crp
+from rivals import yolo_heatmap
 from subjects import MEAN, STD, Logits, Pictures, Subject, targets
 from timing import Report, in_turn, ratio, spreads, timed
 
@@ -34,7 +35,10 @@ Ranking = tuple[list[int], TopTable]  # shown concepts of a layer, and its ranki
 
 
 def attribution(one: Subject, turns: int) -> Report:
-    """One target of one image: the plain network's gradient, ours, zennit's; and a further target of ours."""
+    """One target of one image: the plain network's gradient, ours, a rival's; and a further target of ours.
+
+    The rival is zennit, and where zennit has no rules for the network, yolo-heatmaps restated.
+    """
     images, plain_network = one.images(1), Logits(one.network, 2)
     attributor = Attributor(one.network, one.composite, one.task, layers=(), mean=MEAN, std=STD)
     heatmaps = {}
@@ -59,8 +63,18 @@ def attribution(one: Subject, turns: int) -> Report:
                 further += timed(partial(trace.explain, [both[1 - number]]))
         return {"lcrp": first / 2, "further target": further / 2}
 
+    def restated() -> Mapping[str, float]:
+        def seeded(target: int, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            logit = plain_network(x)[0, target]
+            return logit, torch.ones_like(logit)
+
+        both = (timed(partial(yolo_heatmap, partial(seeded, target), images)) for target in (0, 1))
+        return {"yolo-heatmaps": sum(both) / 2}
+
     contenders = [plain, ours]
-    if one.convolution is not None:
+    if one.convolution is None:
+        contenders.append(restated)
+    else:
         zennits = heatmap_of_zennit(one, images)
 
         def theirs() -> Mapping[str, float]:
@@ -76,12 +90,10 @@ def attribution(one: Subject, turns: int) -> Report:
         "lcrp / plain": ratio(seconds, "lcrp", "plain"),
         "further target / first": ratio(seconds, "further target", "lcrp"),
     }
-    if one.convolution is not None:
-        found |= {
-            "zennit / plain": ratio(seconds, "zennit", "plain"),
-            "zennit / lcrp": ratio(seconds, "zennit", "lcrp"),
-            "deviation from zennit": deviation(heatmaps["lcrp"], heatmaps["zennit"]),
-        }
+    rival = "yolo-heatmaps" if one.convolution is None else "zennit"
+    found |= {f"{rival} / {other}": ratio(seconds, rival, other) for other in ("plain", "lcrp")}
+    if "zennit" in heatmaps:
+        found["deviation from zennit"] = deviation(heatmaps["lcrp"], heatmaps["zennit"])
     return found
 
 

@@ -1,4 +1,7 @@
-"""Networks of torchvision and transformers at their own sizes, with random weights: lcrp beside the plain gradient."""
+"""Networks of torchvision and transformers at their own sizes, with random weights: lcrp beside the plain gradient.
+
+Those of transformers also beside LXT's efficient form, restated.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +19,7 @@ from lcrp.values.geometry import Geometry
 from lcrp.values.normalisation import Normalisation
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
+from rivals import attnlrp_heatmap
 from timing import Report, in_turn, ratio, spreads, timed
 
 
@@ -39,19 +43,24 @@ NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
     "rtdetr": partial(_transformers, "RTDetrForObjectDetection"),
 }
 
+WITH_ATTENTION = ("segformer", "rtdetr")
+
 
 def attribution(name: str, turns: int) -> Report:
-    """One target of one picture: the plain network's gradient of its logit, and ours; and a further target of ours."""
+    """One target of one picture: the plain network's gradient of its logit, ours, LXT's; a further target of ours."""
     explainer = _explainer(name)
     size = explainer.transform.height, explainer.transform.width
     image = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(3))
     both = _decisions(explainer, image)[:2]
     normalise = Normalisation(mean=explainer.mean, std=explainer.std)
 
+    def seeded(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return explainer.task.seed(explainer.network(x), both[:1])
+
     def plain() -> Mapping[str, float]:
         def gradient() -> None:
             x = normalise(image).requires_grad_()
-            logit, seed = explainer.task.seed(explainer.network(x), both[:1])
+            logit, seed = seeded(x)
             torch.autograd.grad(logit, x, seed)
 
         return {"plain": timed(gradient)}
@@ -64,12 +73,18 @@ def attribution(name: str, turns: int) -> Report:
             first = time.perf_counter() - start
             return {"lcrp": first, "further target": timed(lambda: trace.explain(both[1:]))}
 
-    seconds = in_turn([plain, ours], turns)
-    return {
+    def theirs() -> Mapping[str, float]:
+        return {"lxt": timed(lambda: attnlrp_heatmap(seeded, normalise(image)))}
+
+    seconds = in_turn([plain, ours, *([theirs] if name in WITH_ATTENTION else [])], turns)
+    found: Report = {
         "seconds": spreads(seconds),
         "lcrp / plain": ratio(seconds, "lcrp", "plain"),
         "further target / first": ratio(seconds, "further target", "lcrp"),
     }
+    if "lxt" in seconds:
+        found |= {f"lxt / {other}": ratio(seconds, "lxt", other) for other in ("plain", "lcrp")}
+    return found
 
 
 @contextmanager
