@@ -74,6 +74,7 @@ def attribution(name: str, turns: int) -> Report:
             return {"lcrp": first, "further target": timed(lambda: trace.explain(both[1:]))}
 
     def theirs() -> Mapping[str, float]:
+        """The seed is that of the plain gradient: what is compared is what it takes."""
         return {"lxt": timed(lambda: attnlrp_heatmap(seeded, normalise(image)))}
 
     seconds = in_turn([plain, ours, *([theirs] if name in WITH_ATTENTION else [])], turns)

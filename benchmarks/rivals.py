@@ -1,7 +1,7 @@
 """Two rivals whose rules are written as derivatives: autograd computes relevance while they are switched on.
 
 Both are restated here from descriptions of what they do, to measure what it costs; neither is its authors' code, and
-whether they would get the same numbers was not compared. They replace functions of torch in one forward pass, wherever
+their authors' numbers were not compared. They replace functions of torch in one forward pass, wherever
 a network calls them, and nothing of the network itself; what they do not name keeps its derivative.
 
 Axes: B image, H W picture; N, M, P sizes of a product of matrices.
@@ -35,7 +35,7 @@ class _Replaced(TorchFunctionMode):
 
 
 def attnlrp_heatmap(seeded: Seeded, x: Tensor) -> Tensor:
-    """Input times gradient under `EfficientAttnLRP`, [B, H, W] of pictures [B, 3, H, W]."""
+    """Input times gradient under `EfficientAttnLRP`, [B, H, W] of pictures [B, 3, H, W]; seeds are gradients."""
     x = x.detach().requires_grad_()
     with EfficientAttnLRP():
         logits, seed = seeded(x)
@@ -44,7 +44,7 @@ def attnlrp_heatmap(seeded: Seeded, x: Tensor) -> Tensor:
 
 
 def yolo_heatmap(seeded: Seeded, x: Tensor) -> Tensor:
-    """What reaches the picture under `YoloHeatmaps`, [B, H, W] of pictures [B, 3, H, W]."""
+    """What reaches the picture under `YoloHeatmaps`, [B, H, W] of pictures [B, 3, H, W]; seeds are relevance."""
     x = x.detach().requires_grad_()
     with YoloHeatmaps():
         logits, seed = seeded(x)
@@ -139,9 +139,10 @@ class EfficientAttnLRP(_Replaced):
     Restated from Arras et al. (2025, arXiv 2502.15886) and a description of LXT; for transformers' SegFormer and
     RT-DETR, which LXT has no recipe for. Activations have the derivative f(x) / x (that of ReLU is its own), layer
     norms hold their standard deviation constant, factors of a product take half of its gradient each: q and k a
-    quarter, v half. Linear maps and batch norms stay as they are, which is the epsilon rule.
+    quarter, v half. Linear maps and batch norms stay as they are, which is the epsilon rule without a stabiliser.
 
-    Ours alone: the places that RT-DETR's deformable attention samples are constants.
+    Ours alone: the places that RT-DETR's deformable attention samples are constants. The library detaches its queries,
+    where a gradient ends: heatmaps of RT-DETR show what is left, and only their cost is of interest here.
     """
 
     rules: Mapping[Operation, Operation] = {

@@ -8,11 +8,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers_small import SEGFORMER, SIDE, picture, small
+from transformers_small import NAMES, SEGFORMER, SIDE, picture, small
 
 import contests
 import libraries
+from lcrp.attribution.engine import Attributor
+from lcrp.attribution.segmentation import SegmentationTask
+from lcrp.composites import composites
+from lcrp.composites.rules import Epsilon
+from lcrp.composites.spec import CompositeSpec
+from lcrp.models.transformers_readers import library_network
 from lcrp.models.yolo.blocks import Attention
+from lcrp.values.geometry import Geometry
+from lcrp.values.sample import Sample
 from rivals import EPSILON, EfficientAttnLRP, YoloHeatmaps, attnlrp_heatmap, yolo_heatmap
 from subjects import Logits, subject
 
@@ -137,24 +145,42 @@ def test_sampled_values_and_their_weights_take_half_each_and_places_nothing() ->
 
 
 @pytest.mark.parametrize("architecture", [SEGFORMER, RT_DETR])
-def test_a_transformer_answers_as_without_and_its_heatmap_is_another(architecture: str) -> None:
+def test_a_transformer_answers_as_without_and_nothing_is_left_behind(architecture: str) -> None:
     network, x = small(architecture), picture()[None] - 0.45
 
-    def seeded(x: Tensor) -> tuple[Tensor, Tensor]:
-        logits = network(x).logits
-        return logits, noise(*logits.shape, seed=2).float()
+    def gradient() -> Tensor:
+        leaf = x.clone().requires_grad_()
+        (found,) = torch.autograd.grad(network(leaf).logits[0, 0].sum(), leaf)
+        return found
 
-    expected = network(x).logits
+    expected, plain = network(x).logits, gradient()
     with EfficientAttnLRP():
         torch.testing.assert_close(network(x.clone().requires_grad_()).logits, expected, rtol=0, atol=0)
-    found = attnlrp_heatmap(seeded, x)
-    assert found.shape == (1, SIDE, SIDE)
-    x.requires_grad_()
-    logits, seed = seeded(x)
-    (gradient,) = torch.autograd.grad(logits, x, seed)
-    plain = (x * gradient).sum(dim=1)
-    assert (found - plain).norm() > 0.1 * plain.norm() > 0
-    assert torch.equal(network(x).logits, expected)  # nothing is left behind
+        assert (gradient() - plain).norm() > 0.1 * plain.norm() > 0
+    assert torch.equal(gradient(), plain)
+
+
+def test_heatmap_of_segformer_is_that_of_lcrp_by_the_same_rules() -> None:
+    """Epsilon everywhere, AttnLRP, interpolations by what they contribute: relevance by rules is input times this."""
+    network, task, x = library_network(small(SEGFORMER).double(), SEGFORMER), SegmentationTask(NAMES), picture()[None]
+    x = x.double()
+    spec = CompositeSpec(
+        name="same",
+        build=lambda _: composites.lrp(Epsilon(1e-12), epsilon=1e-12, attention="attn", resize="contribution"),
+    )
+    sample = Sample(index=0, key="0", image=x[0], annotation=None, geometry=Geometry.identity((SIDE, SIDE)))
+    with Attributor(network, spec, task, layers=[], mean=[0.45] * 3, std=[1.0] * 3) as attributor:
+        trace = attributor.forward(x)
+        explained = task.predicted_targets(task.predictions(trace.output)[0], sample)[0][:1]
+        expected = trace.attribute(*task.seed(trace.output, explained)).heatmap
+
+    def seeded(x: Tensor) -> tuple[Tensor, Tensor]:
+        logits, relevance = task.seed(network(x), explained)
+        return logits, torch.where(relevance == 0, 0, relevance / logits.detach())
+
+    found = attnlrp_heatmap(seeded, x - 0.45)
+    assert found.shape == expected.shape == (1, SIDE, SIDE)
+    assert (found - expected).norm() < 1e-3 * expected.norm()
 
 
 CONVOLUTIONS = [
