@@ -4,13 +4,11 @@ Axes: B batch, C concept, H W picture, h w feature map.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from lcrp.attribution.concepts import only_neuron
@@ -20,15 +18,14 @@ from lcrp.attribution.trace import Trace
 from lcrp.data.dataset import Dataset
 from lcrp.data.recalled import Recalled
 from lcrp.decisions.counting import GrowingCount
-from lcrp.decisions.rounds import few_samples
+from lcrp.decisions.rounds import few_samples, images_at_once
 from lcrp.errors import DataError
 from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
+from lcrp.values.compact_map import CompactMap
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
 
 Mode = Literal["relevance", "activation"]
-Heatmap = npt.NDArray[np.floating]
-
 BATCHES_READ = 4  # pictures that are read before the first heatmap is computed
 
 log = logging.getLogger(__name__)
@@ -88,7 +85,8 @@ class NeuronMaps:
         self._map_width = map_width
         self._cached = cached
         self._count = count or GrowingCount(None, "", "")
-        self._known: dict[int, dict[NeuronKey, Heatmap]] = {}
+        self._known: dict[int, dict[NeuronKey, CompactMap]] = {}
+        self._passed: tuple[list[int], Trace] | None = None
         self._samples = dataset if isinstance(dataset, Recalled) else Recalled(dataset)
 
     def sample(self, ranked: RankedNeuron) -> Sample | None:
@@ -99,14 +97,16 @@ class NeuronMaps:
             log.debug("%s", error)
             return None
 
-    def heatmaps(self, ranked: Sequence[RankedNeuron]) -> list[Heatmap | None]:
+    def heatmaps(self, ranked: Sequence[RankedNeuron]) -> list[CompactMap | None]:
         """Heatmap [H, W] of every neuron; None where its target is not found, or its picture cannot be read.
 
-        Concepts share samples: each target is explained once, and has one further backward round per neuron. Targets
-        with many neurons go together, so that few rounds run for a part of a batch only.
+        Concepts share samples: each target is explained once, and has one further backward round per neuron. Where
+        samples pass the network one by one, the targets of one share its forward pass; else targets with many neurons
+        go together, so that few rounds run for a part of a batch only.
         """
         for concept in {one.concept for one in ranked} - self._known.keys():
-            self._known[concept] = self._cached.read(concept) if self._cached else {}
+            known = self._cached.read(concept) if self._cached else {}
+            self._known[concept] = {neuron: CompactMap.of(heatmap) for neuron, heatmap in known.items()}
         missing = {(one.concept, one.neuron): one for one in ranked if one.neuron not in self._known[one.concept]}
         if missing:
             self._compute(list(missing.values()))
@@ -116,23 +116,26 @@ class NeuronMaps:
         by_target: dict[tuple[int, int, int], list[RankedNeuron]] = {}
         for one in missing:
             by_target.setdefault(one.neuron[:3], []).append(one)
-        queues = sorted(by_target.values(), key=len, reverse=True)
         self._count.extend(len(missing))
-        for queue in queues:
+        for queue in by_target.values():
             queue.sort(key=lambda one: one.neuron.peak)  # rounds of a batch reach alike parts of their maps
-        computed: dict[int, dict[NeuronKey, Heatmap]] = {}
+        queues = _by_picture(by_target.values())
+        computed: dict[int, dict[NeuronKey, CompactMap]] = {}
         at_once = BATCHES_READ * self._batch_size
         try:
             for start in range(0, len(queues), at_once):
                 for one, heatmap in self._of_queues(queues[start : start + at_once]):
                     computed.setdefault(one.concept, {})[one.neuron] = heatmap
         finally:  # also what an interrupted run has computed
+            self._passed = None
             self._remember(computed)
 
-    def _of_queues(self, queues: Sequence[list[RankedNeuron]]) -> Iterator[tuple[RankedNeuron, Heatmap]]:
+    def _of_queues(self, queues: Sequence[list[RankedNeuron]]) -> Iterator[tuple[RankedNeuron, CompactMap]]:
         """Heatmaps of the neurons of some targets, one queue a target."""
         readable = [(sample, queue) for queue in queues if (sample := self.sample(queue[0])) is not None]
         self._count.advance(sum(map(len, queues)) - sum(len(queue) for _, queue in readable))
+        if readable and self._at_once(readable[0][0]) > 1:
+            readable.sort(key=lambda pair: -len(pair[1]))
         for part in few_samples(readable, itemgetter(0), self._batch_size, self._attributor):
             samples, queues_of_batch = zip(*part, strict=True)
             batch = _Batch(samples=list(samples), queues=list(queues_of_batch))
@@ -143,15 +146,20 @@ class NeuronMaps:
                 num_left -= 1
             self._count.advance(num_left)  # not found any more
 
-    def _remember(self, computed: Mapping[int, Mapping[NeuronKey, Heatmap]]) -> None:
+    def _at_once(self, sample: Sample) -> int:
+        """How many samples of this size go through the network together."""
+        shape, attributor = (self._batch_size, *sample.image.shape), self._attributor
+        return images_at_once(shape, attributor.device, takes_one=attributor.takes_one)
+
+    def _remember(self, computed: Mapping[int, Mapping[NeuronKey, CompactMap]]) -> None:
         for concept, heatmaps in computed.items():
             self._known[concept].update(heatmaps)
             if self._cached is not None:
-                self._cached.write(concept, heatmaps)
+                self._cached.write(concept, {neuron: heatmap.whole() for neuron, heatmap in heatmaps.items()})
 
-    def _of_batch(self, batch: _Batch) -> Iterator[tuple[RankedNeuron, Heatmap]]:
+    def _of_batch(self, batch: _Batch) -> Iterator[tuple[RankedNeuron, CompactMap]]:
         """Heatmaps of all neurons of a batch: one neuron of every row per round."""
-        trace = self._attributor.forward(torch.stack([sample.image for sample in batch.samples]), is_for_few=True)
+        trace = self._forward(batch.samples)
         restart, found = self._restart(trace, batch)  # [B, C, h, w]
         for number in range(max(map(len, batch.queues))):
             rows = [row for row, queue in enumerate(batch.queues) if number < len(queue) and found[row]]
@@ -165,7 +173,15 @@ class NeuronMaps:
             )
             seed[rows] = only_neuron(restart[rows], concepts, peaks)
             maps = trace.conditional(self._layer, seed)[rows].float().cpu().numpy()
-            yield from zip(ranked, maps, strict=True)
+            yield from zip(ranked, map(CompactMap.of, maps), strict=True)
+
+    def _forward(self, samples: Sequence[Sample]) -> Trace:
+        """The pass of some samples; that of the batch before, if its samples were the same."""
+        indices = [sample.index for sample in samples]
+        if self._passed is None or self._passed[0] != indices:
+            images = torch.stack([sample.image for sample in samples])
+            self._passed = indices, self._attributor.forward(images, is_for_few=True)
+        return self._passed[1]
 
     def _own_peak(self, peak: int, width: int) -> int:
         """A neuron's place y * w + x on a map of its sample's own width."""
@@ -188,3 +204,12 @@ def _targets(task: Task, trace: Trace, batch: _Batch) -> list[ExplainedTarget | 
     neurons = [queue[0].neuron for queue in batch.queues]
     rows = zip(batch.samples, neurons, task.predictions(trace.output), strict=True)
     return [task.found(prediction, sample, neuron.class_id, neuron.item) for sample, neuron, prediction in rows]
+
+
+def _by_picture(queues: Collection[list[RankedNeuron]]) -> list[list[RankedNeuron]]:
+    """Queues of targets, those of one picture together; pictures with a long queue first."""
+    longest: dict[int, int] = {}
+    for queue in queues:
+        sample = queue[0].neuron.sample
+        longest[sample] = max(longest.get(sample, 0), len(queue))
+    return sorted(queues, key=lambda queue: (-longest[queue[0].neuron.sample], queue[0].neuron.sample, -len(queue)))

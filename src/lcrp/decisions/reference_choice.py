@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lcrp.decisions.neuron_maps import Heatmap, RankedNeuron
+from lcrp.decisions.neuron_maps import RankedNeuron
+from lcrp.values.compact_map import CompactMap, Heatmap
 from lcrp.values.explanation import NOTHING_LOST, Lost, Reference
 from lcrp.values.geometry import Box
 from lcrp.values.sample import Sample
@@ -24,7 +25,7 @@ class _Candidate:
 
     ranked: RankedNeuron
     sample: Sample
-    heatmap: Heatmap
+    heatmap: CompactMap
 
 
 class ReferenceChoice:
@@ -60,14 +61,14 @@ class ReferenceChoice:
         self.num_tried += count
         return [self._waiting.popleft() for _ in range(count)]
 
-    def offer(self, ranked: RankedNeuron, sample: Sample | None, heatmap: Heatmap | None) -> None:
+    def offer(self, ranked: RankedNeuron, sample: Sample | None, heatmap: CompactMap | None) -> None:
         """Keep a reference if it shows something new."""
         if sample is None or heatmap is None:
             self.lost += Lost(unreadable=1) if sample is None else Lost(not_found=1)
             return
         shelf = self._of_explained if self._is_explained(sample) else self._kept
         of_picture = [one for one in shelf if one.sample.index == sample.index]
-        if all(_overlap(one.heatmap, heatmap) < SAME_OBJECT for one in of_picture):
+        if all(_overlap(one.heatmap.whole(), heatmap.whole()) < SAME_OBJECT for one in of_picture):
             shelf.append(_Candidate(ranked=ranked, sample=sample, heatmap=heatmap))
 
     def references(self, class_names: Sequence[str] | None) -> tuple[Reference, ...]:
@@ -113,7 +114,7 @@ def _reference(
         class_name="" if class_names is None else class_names[one.ranked.neuron.class_id],
         score=one.ranked.score,
         picture=sample.image.permute(1, 2, 0).numpy()[top:bottom, left:right],
-        heatmap=one.heatmap[top:bottom, left:right],
+        heatmap=one.heatmap.whole()[top:bottom, left:right],
         pixel_aspect=sample.geometry.pixel_aspect,
         is_explained_picture=is_explained_picture,
         class_id=one.ranked.neuron.class_id,

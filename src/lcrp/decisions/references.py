@@ -4,7 +4,7 @@ Axes: C concept, N reference, H W picture.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,7 +140,7 @@ def reference_samples(
             those that are left out.
     """
     (found,) = references_by_ranking(attributor, [(source, concepts)], explained, start_counting)
-    return found
+    return dict(found)
 
 
 def references_by_ranking(
@@ -148,8 +148,11 @@ def references_by_ranking(
     rankings: Sequence[tuple[ReferenceSource, Sequence[int]]],
     explained: Sample | None = None,
     start_counting: StartCounting | None = None,
-) -> list[dict[int, References]]:
+) -> list[Iterator[tuple[int, References]]]:
     """Reference samples by several rankings of one layer, as `reference_samples` of each; pictures pass once for all.
+
+    References are made whole one concept after the other, as they are taken: their heatmaps need not lie in memory side
+    by side.
 
     Args:
         attributor: within its context and recording the layer; its last trace ends here.
@@ -186,10 +189,14 @@ def references_by_ranking(
         num_tried = sum(choice.num_tried for choice in choices)
         log.warning("of %d reference samples some are left out: %s", num_tried, lost)
     names = attributor.task.class_names if source.mode == "relevance" else None
-    return [
-        {concept: References(shown=choice.references(names), lost=choice.lost) for concept, choice in own.items()}
-        for own in chosen
-    ]
+    return [_made_whole(own, names) for own in chosen]
+
+
+def _made_whole(
+    chosen: Mapping[int, ReferenceChoice], class_names: Sequence[str] | None
+) -> Iterator[tuple[int, References]]:
+    for concept, choice in chosen.items():
+        yield concept, References(shown=choice.references(class_names), lost=choice.lost)
 
 
 def seen_through(trace: Trace, layer: str, sample: Sample, relevance: torch.Tensor, concept: int) -> Reference:

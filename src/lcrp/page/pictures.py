@@ -7,13 +7,23 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from lcrp.values.explanation import Picture
 
+Bytes = npt.NDArray[np.uint8]
+
 SIDE = 96  # of a crop, in pixels
 LONGEST = 480  # side of a photograph
 QUALITY = 78
+
+
+def in_bytes(picture: Picture | Bytes) -> Bytes:
+    """A picture [H, W, 3] in [0, 1] in an eighth of the memory; one in bytes as it is."""
+    if picture.dtype == np.uint8:
+        return np.asarray(picture, dtype=np.uint8)
+    return np.round(255.0 * np.clip(picture, 0.0, 1.0)).astype(np.uint8)
 
 
 def photograph(picture: Picture) -> bytes:
@@ -26,8 +36,8 @@ def photograph(picture: Picture) -> bytes:
     return _webp(image)
 
 
-def strip(crops: Sequence[Picture], side: int = SIDE) -> bytes:
-    """Crops [h, w, 3] side by side, each in the middle of a square of `side` pixels."""
+def strip(crops: Sequence[Picture | Bytes], side: int = SIDE) -> bytes:
+    """Crops [h, w, 3], in [0, 1] or in bytes, side by side, each in the middle of a square of `side` pixels."""
     sheet = Image.new("RGBA", (side * len(crops), side), (0, 0, 0, 0))
     for number, crop in enumerate(crops):
         image = _image(crop)
@@ -38,8 +48,8 @@ def strip(crops: Sequence[Picture], side: int = SIDE) -> bytes:
     return _webp(sheet)
 
 
-def _image(picture: Picture) -> Image.Image:
-    return Image.fromarray(np.round(255.0 * np.clip(picture, 0.0, 1.0)).astype(np.uint8))
+def _image(picture: Picture | Bytes) -> Image.Image:
+    return Image.fromarray(in_bytes(picture))
 
 
 def _webp(image: Image.Image) -> bytes:

@@ -118,6 +118,22 @@ def test_samples_are_explained_once_for_all_concepts() -> None:
     assert dataset.num_read == 6
 
 
+def test_targets_of_a_picture_share_its_pass_where_pictures_pass_alone() -> None:
+    """Concept 3 counts for the background of pictures in which concept 0 counts for boats."""
+    two = table()
+    two.class_id[3] = 0
+    with attributor() as engine:
+        found = references(engine, source(table=two, batch_size=1), [0, 3])
+        assert engine.num_forward == 4  # pictures 0, 1, 3 and 5, of six targets
+        together = references(engine, source(table=two, batch_size=6), [0, 3])
+    assert [one.class_id for one in found[3]] == [0, 0, 0]
+    for concept in (0, 3):
+        for one, other in zip(found[concept], together[concept], strict=True):
+            assert one.sample == other.sample
+            np.testing.assert_allclose(one.heatmap, other.heatmap, atol=1e-7)
+    assert all((one.heatmap != 0).any() for one in found[0])
+
+
 def test_lost_targets_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     wrong = table()
     wrong.class_id[0, 1] = 2  # no green square in sample 3
@@ -147,7 +163,7 @@ def test_pictures_pass_once_for_all_rankings() -> None:
     dataset = Squares()
     rankings = [(source(dataset), [0, 2]), (source(dataset, num_references=2), [0, 1]), (source(dataset), [3])]
     with attributor() as engine:
-        found = references_by_ranking(engine, rankings)
+        found = [dict(one) for one in references_by_ranking(engine, rankings)]
         assert engine.num_forward == 3  # as for one ranking of all of them
         assert dataset.num_read == 6
         alone = [reference_samples(engine, *one) for one in rankings]

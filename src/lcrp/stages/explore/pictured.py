@@ -18,16 +18,18 @@ from lcrp.errors import DataError
 from lcrp.figures.content import in_proportion
 from lcrp.figures.crops import marked_crop, reference_crop
 from lcrp.page.content import ReferenceContent, Target
-from lcrp.page.pictures import SIDE, strip
+from lcrp.page.pictures import SIDE, Bytes, in_bytes, strip
 from lcrp.ranking.entries import class_row
 from lcrp.runs.progress import Progress
+from lcrp.values.compact_map import CompactMap
 from lcrp.values.explanation import Reference
 from lcrp.values.geometry import Box
 from lcrp.values.statistics import LayerStatistics, TopTable
 
 Array = npt.NDArray[Any]
 
-PIXELS_AT_ONCE = 1 << 27  # of reference samples that are looked up together: 512 MiB of heatmaps
+BYTES_AT_ONCE = 1 << 30  # of pictures and heatmaps of reference samples that are looked up together
+MARGIN = 1.5  # heatmaps of a part may be so much larger than those of the part before
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,6 +79,25 @@ class Wanted:
             for _, table, most, own in self.tables(found, concepts)
         )
 
+    def samples(self, found: LayerStatistics, concepts: Sequence[int]) -> set[int]:
+        """Samples of these references."""
+        named: set[int] = set()
+        for _, table, most, own in self.tables(found, concepts):
+            named.update(table.sample[own, :most][table.score[own, :most] > 0.0].tolist())
+        return named
+
+
+@dataclass(slots=True, kw_only=True)
+class _Extent:
+    """How much of a picture heatmaps cover, as the part before had it: a map lies in memory where it is not zero."""
+
+    share: float = 1.0
+
+    def learn(self, shares: Sequence[float]) -> None:
+        """Heatmaps of a part cover so much."""
+        if shares:
+            self.share = min(1.0, MARGIN * float(np.mean(shares)))
+
 
 def ranked(found: LayerStatistics, wanted: Wanted, key_of: Callable[[int], str]) -> Pictured:
     """References without pictures, as they were ranked."""
@@ -99,22 +120,25 @@ def pictured(
         wanted: concepts.
         progress: counts `wanted.count` references.
     """
-    result = Pictured()
-    for some in _parts(source, found, wanted):
-        crops: dict[int, dict[Target, Array]] = {concept: {} for concept in some}
+    result, extent = Pictured(), _Extent()
+    for some in _parts(source, found, wanted, extent):
+        covered: list[float] = []
+        crops: dict[int, dict[Target, Bytes]] = {concept: {} for concept in some}
         tables = list(wanted.tables(found, some))
         rankings = [(replace(source, table=table, num_references=most), own) for _, table, most, own in tables]
         with _part(progress, wanted.count(found, some)) as part:
             for (row, *_), by_concept in zip(
                 tables, references_by_ranking(attributor, rankings, start_counting=part), strict=True
             ):
-                for concept, references in by_concept.items():
+                for concept, references in by_concept:
                     contents = []
                     for one in references.shown:
+                        covered.append(CompactMap.of(one.heatmap).window.size / one.heatmap.size)
                         crop, content = cropped(one)
                         contents.append(content)
-                        crops[concept].setdefault(content.target, crop)
+                        crops[concept].setdefault(content.target, in_bytes(crop))
                     _shelve(result, found, concept, row, tuple(contents))
+        extent.learn(covered)
         for concept in some:
             shown = [one.target for one in result.references[concept]]
             if shown:
@@ -125,17 +149,17 @@ def pictured(
     return result
 
 
-def _parts(source: ReferenceSource, found: LayerStatistics, wanted: Wanted) -> Iterator[list[int]]:
-    """The concepts in parts whose heatmaps lie in memory together."""
-    pixels, size = _picture_size(source), 0
+def _parts(source: ReferenceSource, found: LayerStatistics, wanted: Wanted, extent: _Extent) -> Iterator[list[int]]:
+    """The concepts in parts whose pictures and heatmaps lie in memory together: the larger, the fewer pass again."""
+    pixels = _picture_size(source)
     part: list[int] = []
     for concept in wanted.concepts:
-        own = pixels * wanted.count(found, [concept])
-        if part and size + own > PIXELS_AT_ONCE:
+        longer = [*part, concept]
+        of_pictures = 3 * len(wanted.samples(found, longer))
+        if part and 4 * pixels * (of_pictures + extent.share * wanted.count(found, longer)) > BYTES_AT_ONCE:
             yield part
-            part, size = [], 0
+            part = []
         part.append(concept)
-        size += own
     if part:
         yield part
 
