@@ -4,6 +4,7 @@ Axes: B batch, C concept, H W picture, h w feature map.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -26,6 +27,7 @@ from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
 
 Mode = Literal["relevance", "activation"]
+FEW_ROUNDS = 6  # of a picture: for more, rules prepare the whole of it, and not what each round reaches
 BATCHES_READ = 4  # pictures that are read before the first heatmap is computed
 
 log = logging.getLogger(__name__)
@@ -86,6 +88,7 @@ class NeuronMaps:
         self._cached = cached
         self._count = count or GrowingCount(None, "", "")
         self._known: dict[int, dict[NeuronKey, CompactMap]] = {}
+        self._num_rounds = Counter[int]()  # by picture
         self._passed: tuple[list[int], Trace] | None = None
         self._samples = dataset if isinstance(dataset, Recalled) else Recalled(dataset)
 
@@ -116,6 +119,7 @@ class NeuronMaps:
         by_target: dict[tuple[int, int, int], list[RankedNeuron]] = {}
         for one in missing:
             by_target.setdefault(one.neuron[:3], []).append(one)
+        self._num_rounds = Counter(one.neuron.sample for one in missing)
         self._count.extend(len(missing))
         for queue in by_target.values():
             queue.sort(key=lambda one: one.neuron.peak)  # rounds of a batch reach alike parts of their maps
@@ -159,7 +163,7 @@ class NeuronMaps:
 
     def _of_batch(self, batch: _Batch) -> Iterator[tuple[RankedNeuron, CompactMap]]:
         """Heatmaps of all neurons of a batch: one neuron of every row per round."""
-        trace = self._forward(batch.samples)
+        trace = self._forward(batch)
         restart, found = self._restart(trace, batch)  # [B, C, h, w]
         for number in range(max(map(len, batch.queues))):
             rows = [row for row, queue in enumerate(batch.queues) if number < len(queue) and found[row]]
@@ -175,12 +179,13 @@ class NeuronMaps:
             maps = trace.conditional(self._layer, seed)[rows].float().cpu().numpy()
             yield from zip(ranked, map(CompactMap.of, maps), strict=True)
 
-    def _forward(self, samples: Sequence[Sample]) -> Trace:
-        """The pass of some samples; that of the batch before, if its samples were the same."""
-        indices = [sample.index for sample in samples]
+    def _forward(self, batch: _Batch) -> Trace:
+        """The pass of a batch; that of the batch before, if its samples were the same."""
+        indices = [sample.index for sample in batch.samples]
         if self._passed is None or self._passed[0] != indices:
-            images = torch.stack([sample.image for sample in samples])
-            self._passed = indices, self._attributor.forward(images, is_for_few=True)
+            num_rounds = self._num_rounds[indices[0]] if len(indices) == 1 else max(map(len, batch.queues))
+            images = torch.stack([sample.image for sample in batch.samples])
+            self._passed = indices, self._attributor.forward(images, is_for_few=num_rounds <= FEW_ROUNDS)
         return self._passed[1]
 
     def _own_peak(self, peak: int, width: int) -> int:

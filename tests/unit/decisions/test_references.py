@@ -16,6 +16,7 @@ from toy import named
 
 from lcrp.attribution.concepts import only_neuron
 from lcrp.attribution.engine import Attributor, Trace
+from lcrp.decisions import neuron_maps
 from lcrp.decisions.reference_choice import _overlap
 from lcrp.decisions.references import ReferenceSource, reference_samples, references_by_ranking
 from lcrp.runs.run import Run
@@ -28,12 +29,13 @@ LAYER = "2"
 
 
 class CountingAttributor(Attributor):
-    """Counts its forward passes."""
+    """Counts its forward passes, and those after which few rounds are to come."""
 
-    num_forward = 0
+    num_forward = num_for_few = 0
 
     def forward(self, images: torch.Tensor, **options: bool) -> Trace:
         self.num_forward += 1
+        self.num_for_few += options.get("is_for_few", False)
         return super().forward(images, **options)
 
 
@@ -132,6 +134,17 @@ def test_targets_of_a_picture_share_its_pass_where_pictures_pass_alone() -> None
             assert one.sample == other.sample
             np.testing.assert_allclose(one.heatmap, other.heatmap, atol=1e-7)
     assert all((one.heatmap != 0).any() for one in found[0])
+
+
+@pytest.mark.parametrize(("few", "count"), [(0, 0), (1, 2), (2, 4), (3, 5)])
+def test_rules_prepare_whole_pictures_where_many_rounds_are_to_come(
+    few: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Concepts 0, 2 and 3 have three neurons in picture 1, two in pictures 0 and 3, one in 2 and 5."""
+    monkeypatch.setattr(neuron_maps, "FEW_ROUNDS", few)
+    with attributor() as engine:
+        references(engine, source(batch_size=1), [0, 2, 3])
+    assert (engine.num_forward, engine.num_for_few) == (5, count)
 
 
 def test_lost_targets_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
