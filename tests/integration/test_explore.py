@@ -145,6 +145,7 @@ def test_two_statistics_are_compared(made: PageData, lcrp: Callable[..., Outcome
     outcome = lcrp(*again, f"stage.statistics=[{path},{other}]")
     assert outcome.code == 1
     assert "ranks other samples than the statistics" in outcome.err[-1]
+    assert not any("decisions" in line for line in outcome.err[:-1])  # refused before anything is computed
 
 
 def test_misses_and_kinds_of_false_alarms_are_those_of_missed(lcrp: Callable[..., Outcome], tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ class NeuronMaps:
         self._cached = cached
         self._count = count or GrowingCount(None, "", "")
         self._known: dict[int, dict[NeuronKey, CompactMap]] = {}
+        self._tried: set[tuple[int, NeuronKey]] = set()  # what was not found is not asked for again
         self._num_rounds = Counter[int]()  # by picture
         self._passed: tuple[list[int], Trace] | None = None
         self._samples = dataset if isinstance(dataset, Recalled) else Recalled(dataset)
@@ -110,9 +111,11 @@ class NeuronMaps:
         for concept in {one.concept for one in ranked} - self._known.keys():
             known = self._cached.read(concept) if self._cached else {}
             self._known[concept] = {neuron: CompactMap.of(heatmap) for neuron, heatmap in known.items()}
-        missing = {(one.concept, one.neuron): one for one in ranked if one.neuron not in self._known[one.concept]}
+        wanted = {(one.concept, one.neuron): one for one in ranked if one.neuron not in self._known[one.concept]}
+        missing = [one for key, one in wanted.items() if key not in self._tried]
+        self._tried |= wanted.keys()
         if missing:
-            self._compute(list(missing.values()))
+            self._compute(missing)
         return [self._known[one.concept].get(one.neuron) for one in ranked]
 
     def _compute(self, missing: Sequence[RankedNeuron]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from lcrp.decisions.neuron_maps import RankedNeuron
+from lcrp.storage.reference_cache import NeuronKey
 from lcrp.values.compact_map import CompactMap, Heatmap
 from lcrp.values.explanation import NOTHING_LOST, Lost, Reference
 from lcrp.values.geometry import Box
@@ -38,8 +39,7 @@ class ReferenceChoice:
         explained: the picture for which references are shown; it comes last.
 
     Attributes:
-        lost: ranked samples that could not be shown.
-        num_tried: ranked samples that were asked for.
+        tried: what was asked for, and what was lost of it.
     """
 
     def __init__(
@@ -53,19 +53,25 @@ class ReferenceChoice:
         self._waiting = deque(ranked)
         self._kept: list[_Candidate] = []
         self._of_explained: list[_Candidate] = []
-        self.lost, self.num_tried = NOTHING_LOST, 0
+        self.tried: dict[tuple[int, NeuronKey], Lost] = {}
+
+    @property
+    def lost(self) -> Lost:
+        """Ranked samples that could not be shown."""
+        return sum(self.tried.values(), NOTHING_LOST)
 
     def wanted(self) -> list[RankedNeuron]:
         """The next ones to look at: as many as are missing."""
         count = min(self._most - len(self._kept), len(self._waiting))
-        self.num_tried += count
         return [self._waiting.popleft() for _ in range(count)]
 
     def offer(self, ranked: RankedNeuron, sample: Sample | None, heatmap: CompactMap | None) -> None:
         """Keep a reference if it shows something new."""
+        key = ranked.concept, ranked.neuron
         if sample is None or heatmap is None:
-            self.lost += Lost(unreadable=1) if sample is None else Lost(not_found=1)
+            self.tried[key] = Lost(unreadable=1) if sample is None else Lost(not_found=1)
             return
+        self.tried[key] = NOTHING_LOST
         shelf = self._of_explained if self._is_explained(sample) else self._kept
         of_picture = [one for one in shelf if one.sample.index == sample.index]
         if all(_overlap(one.heatmap.whole(), heatmap.whole()) < SAME_OBJECT for one in of_picture):

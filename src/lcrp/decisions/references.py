@@ -184,10 +184,10 @@ def references_by_ranking(
             heatmaps = maps.heatmaps([ranked for _, ranked in wanted])
             for (choice, ranked), heatmap in zip(wanted, heatmaps, strict=True):
                 choice.offer(ranked, maps.sample(ranked), heatmap)
-    lost = sum((choice.lost for choice in choices), NOTHING_LOST)
+    tried = {key: lost for choice in choices for key, lost in choice.tried.items()}  # what two rankings name, once
+    lost = sum(tried.values(), NOTHING_LOST)
     if lost != NOTHING_LOST:
-        num_tried = sum(choice.num_tried for choice in choices)
-        log.warning("of %d reference samples some are left out: %s", num_tried, lost)
+        log.warning("of %d reference samples some are left out: %s", len(tried), lost)
     names = attributor.task.class_names if source.mode == "relevance" else None
     return [_made_whole(own, names) for own in chosen]
 

@@ -158,6 +158,17 @@ def test_lost_targets_are_left_out_and_counted(caplog: pytest.LogCaptureFixture)
     assert f"of 3 reference samples {told}" in caplog.text
 
 
+def test_what_two_rankings_lose_is_told_once_and_looked_for_once(caplog: pytest.LogCaptureFixture) -> None:
+    wrong = table()
+    wrong.class_id[0, 1:] = 2  # no green square in samples 3 and 5
+    both = [(source(table=wrong, batch_size=3, num_references=count), [0]) for count in (3, 2)]
+    with attributor() as engine, caplog.at_level(logging.WARNING):
+        found = [dict(one) for one in references_by_ranking(engine, both)]
+        assert engine.num_forward == 1
+    assert [one[0].lost for one in found] == [Lost(not_found=2)] * 2  # the second ranking came to sample 5 later
+    assert "of 3 reference samples some are left out: the decisions of 2 are not found again" in caplog.text
+
+
 def test_heatmaps_are_computed_once_in_a_lifetime(tmp_path: Path) -> None:
     cache = ReferenceCache(folder=tmp_path, config_hash="abc", layer=LAYER, mode="relevance")
     with attributor() as engine:

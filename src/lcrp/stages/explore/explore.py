@@ -19,7 +19,7 @@ from lcrp.decisions.explainer import Explainer
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import StoreError
-from lcrp.page.content import Comparison, Content, Finding, LayerContent, LeftOut
+from lcrp.page.content import Comparison, Content, Finding, LeftOut
 from lcrp.page.html import folder_files, one_file
 from lcrp.page.pack import Packed, packed
 from lcrp.runs.provenance import commit, versions
@@ -86,6 +86,7 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
     own = layer_of(subject.explainer, None)
     shown = own if own in layers else layers[0]
     model.names_of(shown)  # says whose names there are
+    compared = _compared(settings, path, shown)  # refused before anything is computed
     found = decided(subject, settings, shown, statistics.num_samples, run)
     evidence = {name: measured(name, getattr(settings, name, None), header, run.output_root) for name in _COMMANDS}
     missed = evidence["missed"]
@@ -114,7 +115,14 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
         audited=audited(evidence["audit"], is_pictured=settings.pictures),
         findings=tuple(_findings(evidence, path, background_of(model.task))),
         left_out=tuple(_left_out(settings, found, has_spread=any(one.spread is not None for one in shown_layers))),
-        comparison=_compared(settings, path, subject, next(one for one in shown_layers if one.name == shown), run),
+        comparison=None
+        if compared is None
+        else with_references(
+            *(compared, settings.statistics[1], subject.dataset),
+            concepts=sorted(next(one.references for one in shown_layers if one.name == shown)),
+            run=run,
+            is_pictured=settings.pictures,
+        ),
     )
     page = packed(content, settings.max_megabytes * MEGABYTE)
     for one in page.index["left_out"]:
@@ -144,16 +152,12 @@ def _target(settings: ExploreSettings, run: Run) -> Path:
     return settings.output
 
 
-def _compared(
-    settings: ExploreSettings, path: Path, subject: Subject, layer: LayerContent, run: Run
-) -> Comparison | None:
+def _compared(settings: ExploreSettings, path: Path, layer: str) -> Comparison | None:
     """The layer beside that of the other file, if there is one."""
     if len(settings.statistics) < 2:
         return None
-    other = settings.statistics[1]
     with StatisticsFile(path) as file:
-        found = comparison(other, file.header, layer.name, file.layer(layer.name))
-    return with_references(found, other, subject.dataset, sorted(layer.references), run, is_pictured=settings.pictures)
+        return comparison(settings.statistics[1], file.header, layer, file.layer(layer))
 
 
 def _is_a_persons(folder: Path) -> bool:
