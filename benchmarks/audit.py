@@ -25,8 +25,8 @@ from lcrp.api.data import given_data
 from lcrp.api.passing import subject_of
 from lcrp.api.runs import own_run
 from lcrp.data.scenes import COMPANIONS, CONTEXT_NAMES, OWN_CONTEXT, Scene, with_context_swapped, without_part
-from lcrp.decisions.rounds import few_images
 from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.decisions.together import few_images
 from lcrp.evidence.correlation import spearman
 from lcrp.evidence.intervals import mean_interval
 from lcrp.evidence.reliance import LEAST

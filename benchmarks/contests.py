@@ -17,7 +17,8 @@ from lcrp.attribution.concepts import only_concept, relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import layer_names
 from lcrp.decisions.references import ReferenceSource, reference_samples
-from lcrp.decisions.rounds import chunk_of, images_at_once
+from lcrp.decisions.rounds import chunk_of
+from lcrp.decisions.together import images_at_once
 from lcrp.figures.crops import reference_crop
 from lcrp.ranking.accumulator import StatisticsAccumulator
 from lcrp.storage.reference_cache import ReferenceCache

@@ -28,7 +28,7 @@ from lcrp.attribution.concepts import only_concept
 from lcrp.attribution.engine import Attributor
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.regions import outside_shares
-from lcrp.decisions.rounds import few_images
+from lcrp.decisions.together import few_images
 from lcrp.evidence.context import relative_change
 from lcrp.evidence.correlation import pearson
 from lcrp.stages.context.backgrounds import variants

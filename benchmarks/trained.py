@@ -13,8 +13,9 @@ from lcrp.attribution.layers import layer_names
 from lcrp.config.build import build_subject, set_precision
 from lcrp.config.compose import composed
 from lcrp.data.loader import chunks
-from lcrp.decisions.rounds import chunk_of, parts_of
+from lcrp.decisions.rounds import chunk_of
 from lcrp.decisions.subject import Subject
+from lcrp.decisions.together import parts_of
 from lcrp.ranking.accumulator import StatisticsAccumulator
 from lcrp.values.target import ExplainedTarget
 from passes import gather

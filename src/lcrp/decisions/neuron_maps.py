@@ -5,7 +5,7 @@ Axes: B batch, C concept, H W picture, h w feature map.
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Literal
@@ -19,7 +19,7 @@ from lcrp.attribution.trace import Trace
 from lcrp.data.dataset import Dataset
 from lcrp.data.recalled import Recalled
 from lcrp.decisions.counting import GrowingCount
-from lcrp.decisions.rounds import few_samples, images_at_once
+from lcrp.decisions.together import LastPass, by_picture, few_samples, images_at_once
 from lcrp.errors import DataError
 from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
 from lcrp.values.compact_map import CompactMap
@@ -90,7 +90,7 @@ class NeuronMaps:
         self._known: dict[int, dict[NeuronKey, CompactMap]] = {}
         self._tried: set[tuple[int, NeuronKey]] = set()  # what was not found is not asked for again
         self._num_rounds = Counter[int]()  # by picture
-        self._passed: tuple[list[int], Trace] | None = None
+        self._last = LastPass(attributor)
         self._samples = dataset if isinstance(dataset, Recalled) else Recalled(dataset)
 
     def sample(self, ranked: RankedNeuron) -> Sample | None:
@@ -126,15 +126,15 @@ class NeuronMaps:
         self._count.extend(len(missing))
         for queue in by_target.values():
             queue.sort(key=lambda one: one.neuron.peak)  # rounds of a batch reach alike parts of their maps
-        queues = _by_picture(by_target.values())
+        queues = by_picture(by_target.values(), lambda queue: queue[0].neuron.sample, len)
         computed: dict[int, dict[NeuronKey, CompactMap]] = {}
+        self._last = LastPass(self._attributor)
         at_once = BATCHES_READ * self._batch_size
         try:
             for start in range(0, len(queues), at_once):
                 for one, heatmap in self._of_queues(queues[start : start + at_once]):
                     computed.setdefault(one.concept, {})[one.neuron] = heatmap
         finally:  # also what an interrupted run has computed
-            self._passed = None
             self._remember(computed)
 
     def _of_queues(self, queues: Sequence[list[RankedNeuron]]) -> Iterator[tuple[RankedNeuron, CompactMap]]:
@@ -183,13 +183,10 @@ class NeuronMaps:
             yield from zip(ranked, map(CompactMap.of, maps), strict=True)
 
     def _forward(self, batch: _Batch) -> Trace:
-        """The pass of a batch; that of the batch before, if its samples were the same."""
-        indices = [sample.index for sample in batch.samples]
-        if self._passed is None or self._passed[0] != indices:
-            num_rounds = self._num_rounds[indices[0]] if len(indices) == 1 else max(map(len, batch.queues))
-            images = torch.stack([sample.image for sample in batch.samples])
-            self._passed = indices, self._attributor.forward(images, is_for_few=num_rounds <= FEW_ROUNDS)
-        return self._passed[1]
+        """The pass of a batch."""
+        first, *others = batch.samples
+        num_rounds = max(map(len, batch.queues)) if others else self._num_rounds[first.index]
+        return self._last.of(batch.samples, is_for_few=num_rounds <= FEW_ROUNDS)
 
     def _own_peak(self, peak: int, width: int) -> int:
         """A neuron's place y * w + x on a map of its sample's own width."""
@@ -212,12 +209,3 @@ def _targets(task: Task, trace: Trace, batch: _Batch) -> list[ExplainedTarget | 
     neurons = [queue[0].neuron for queue in batch.queues]
     rows = zip(batch.samples, neurons, task.predictions(trace.output), strict=True)
     return [task.found(prediction, sample, neuron.class_id, neuron.item) for sample, neuron, prediction in rows]
-
-
-def _by_picture(queues: Collection[list[RankedNeuron]]) -> list[list[RankedNeuron]]:
-    """Queues of targets, those of one picture together; pictures with a long queue first."""
-    longest: dict[int, int] = {}
-    for queue in queues:
-        sample = queue[0].neuron.sample
-        longest[sample] = max(longest.get(sample, 0), len(queue))
-    return sorted(queues, key=lambda queue: (-longest[queue[0].neuron.sample], queue[0].neuron.sample, -len(queue)))

@@ -3,9 +3,9 @@
 Axes: B image, T target, C concept, h w feature map.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 import torch
 
@@ -17,12 +17,8 @@ from lcrp.ranking.accumulator import LayerShape
 from lcrp.values import devices
 from lcrp.values.attribution import ConceptScores
 from lcrp.values.ledger import Ledger
-from lcrp.values.sample import Batch, Sample
 from lcrp.values.target import ExplainedTarget, Target
 
-Member = TypeVar("Member")
-
-PIXELS_AT_ONCE = 1 << 19  # that go through a network together, on CPUs
 FORWARD_COST = 1.5  # of a forward pass and what its rounds share, in rounds; measured on all five networks
 
 Queue = Sequence[ExplainedTarget]
@@ -93,67 +89,6 @@ class Chunk:
     images: torch.Tensor
     trace: Trace
     activations: Activations
-
-
-def images_at_once(shape: Sequence[int], device: torch.device, *, takes_one: bool = False) -> int:
-    """How many images of a batch [B, 3, H, W] go through the network together.
-
-    CPUs are as fast with few, which bounds the memory: what all rounds share is kept for these alone.
-
-    Args:
-        shape: [B, 3, H, W].
-        device: where the network lies.
-        takes_one: whether the network takes one at a time (`Attributor.takes_one`).
-    """
-    num_images, _, height, width = shape
-    if takes_one:
-        return 1
-    if device.type != "cpu":
-        return num_images
-    return max(1, min(num_images, PIXELS_AT_ONCE // (height * width)))
-
-
-def few_images(images: torch.Tensor, attributor: Attributor) -> tuple[torch.Tensor, ...]:
-    """Images [B, 3, H, W] in parts that go through the network together."""
-    return torch.split(images, images_at_once(images.shape, attributor.device, takes_one=attributor.takes_one))
-
-
-def few_samples(
-    members: Sequence[Member], sample_of: Callable[[Member], Sample], most: int, attributor: Attributor
-) -> Iterator[Sequence[Member]]:
-    """What comes with one sample each, in parts whose inputs, of one size, go through the network together.
-
-    Args:
-        members: what is cut into parts.
-        sample_of: the sample that one comes with.
-        most: of a part.
-        attributor: of the network.
-    """
-    by_size: dict[tuple[int, ...], list[Member]] = {}
-    for member in members:
-        by_size.setdefault(tuple(sample_of(member).image.shape), []).append(member)
-    for shape, same in by_size.items():
-        count = images_at_once((most, *shape), attributor.device, takes_one=attributor.takes_one)
-        for start in range(0, len(same), count):
-            yield same[start : start + count]
-
-
-def parts_of(batch: Batch, device: torch.device, *, takes_one: bool = False) -> Iterator[Batch]:
-    """The parts of a batch that go through the network together; those without a sample are left out.
-
-    Args:
-        batch: of samples.
-        device: as of `images_at_once`.
-        takes_one: as of `images_at_once`.
-    """
-    for same in batch.of_one_size():
-        size = images_at_once(same.images.shape, device, takes_one=takes_one)
-        for start in range(0, len(same.images), size):
-            pairs = zip(same.samples, same.rows, strict=True)
-            members = [(sample, row - start) for sample, row in pairs if start <= row < start + size]
-            if members:
-                samples, rows = zip(*members, strict=True)
-                yield replace(same, samples=samples, rows=rows, images=same.images[start : start + size])
 
 
 def counted_on(scores: ConceptScores, maps: torch.Tensor, shape: LayerShape) -> ConceptScores:

@@ -20,10 +20,10 @@ from lcrp.decisions.beside import annotated
 from lcrp.decisions.concept_choice import MAX_CONCEPTS, ConceptChoice, top_concepts
 from lcrp.decisions.counting import StartCounting
 from lcrp.decisions.many import annotated_names
-from lcrp.decisions.rounds import images_at_once
 from lcrp.decisions.selection import Selection, chosen_targets
 from lcrp.decisions.subject import Subject
 from lcrp.decisions.things import Mask, things_seen
+from lcrp.decisions.together import images_at_once
 from lcrp.errors import DataError, TargetError
 from lcrp.evidence.localisation import areas
 from lcrp.evidence.localisation import shares as shares_inside

@@ -3,11 +3,8 @@
 import itertools
 
 import pytest
-import torch
 
-from lcrp.decisions.rounds import FORWARD_COST, Pass, images_at_once, parts_of, planned_passes
-from lcrp.values.geometry import Geometry
-from lcrp.values.sample import Batch, Sample
+from lcrp.decisions.rounds import FORWARD_COST, Pass, planned_passes
 
 
 def cost(counts, begins):
@@ -38,26 +35,3 @@ def test_full_rounds_share_one_pass_and_crowds_have_their_own():
         Pass(images=(0, 1, 2, 3), rounds=range(1)),
         Pass(images=(0,), rounds=range(1, 20)),
     ]
-
-
-@pytest.mark.parametrize(("side", "count"), [(64, 16), (256, 8), (512, 2), (640, 1)])
-def test_cpus_take_few_images_at_once(side, count):
-    assert images_at_once((16, 3, side, side), torch.device("cpu")) == count
-    assert images_at_once((16, 3, side, side), torch.device("cuda")) == 16
-
-
-def test_parts_hold_every_sample_once_in_its_row():
-    """Of nine rows at four at once, with a broken one and a padded end."""
-    images = torch.arange(9.0)[:, None, None, None].expand(9, 3, 256, 512)
-    rows = (0, 1, 3, 4)
-    samples = tuple(
-        Sample(index=row, key=str(row), image=images[row], annotation=None, geometry=Geometry.identity((256, 512)))
-        for row in rows
-    )
-    batch = Batch(samples=samples, rows=rows, images=images, broken=(), chunk=0)
-    parts = list(parts_of(batch, torch.device("cpu")))
-    assert [len(part.images) for part in parts] == [4, 4]  # the third has no samples
-    for part in parts:
-        for sample, row in zip(part.samples, part.rows, strict=True):
-            assert part.images[row, 0, 0, 0] == sample.index
-    assert [sample.index for part in parts for sample in part.samples] == list(rows)

@@ -25,12 +25,15 @@ from lcrp.decisions.subject import Subject
 from lcrp.errors import DataError, Interrupted, LayerError, StoreError, TargetError
 from lcrp.stages.context import views as context_views
 from lcrp.stages.context.context import context
+from lcrp.stages.context.pairs import LayerPairs
 from lcrp.stages.context.report import studied_class
+from lcrp.stages.context.scores import ContextScores
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage.evidence import read_evidence
 from lcrp.storage.statistics import StatisticsFile
 from lcrp.values.evidence import Table
 from lcrp.values.sample import Sample
+from lcrp.values.target import Target
 
 
 @pytest.fixture(autouse=True)
@@ -201,6 +204,44 @@ def test_context_scores_are_those_of_concepts_explained_one_by_one(tmp_path: Pat
         seen += 1
     assert seen >= 4
     assert max(column(concepts, "context")) > 0.05
+
+
+def test_targets_of_a_picture_share_its_pass_where_pictures_pass_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Picture 1 is looked at as a boat and as background, picture 3 as a boat: the same shares, by two passes."""
+    named = [Target(sample=1, class_id=1, item=0), Target(sample=1, class_id=0, item=0)]
+    more = Target(sample=3, class_id=1, item=0)
+    pairs = LayerPairs(
+        layer="2",
+        num_concepts=4,
+        class_id=np.array([0, 1, 1]),
+        concept=np.array([3, 0, 1]),
+        relevance=np.ones(3),
+        references=((named[1],), (named[0], more), (more,)),
+    )
+    num_forward, forward = 0, Attributor.forward
+
+    def counted(self: Attributor, *given: Any, **options: bool) -> Trace:
+        nonlocal num_forward
+        num_forward += 1
+        return forward(self, *given, **options)
+
+    monkeypatch.setattr(Attributor, "forward", counted)
+    found = []
+    subject = colour_world.subject()
+    for pixels, count in ((1 << 19, 1), (1, 2)):
+        monkeypatch.setattr("lcrp.decisions.together.PIXELS_AT_ONCE", pixels)
+        num_forward = 0
+        with subject.explainer.attributor(["2"]) as attributor:
+            (name,) = (looking := ContextScores(attributor, subject.dataset, [pairs])).units
+            part = looking.unit(name)
+        assert num_forward == count
+        order = np.lexsort((part["image"], part["pair"]))
+        found.append({name: part[name][order] for name in ("pair", "image", "value")})
+        assert sorted(zip(part["sample"].tolist(), part["class_id"].tolist(), strict=True)) == [(1, 0), (1, 1), (3, 1)]
+    together, alone = found
+    assert together["pair"].tolist() == alone["pair"].tolist() == [0, 1, 1, 2]
+    assert np.isfinite(together["value"]).sum() >= 2
+    np.testing.assert_allclose(together["value"], alone["value"], atol=1e-6)
 
 
 def test_one_round_of_a_variant_prepares_no_more_than_it_reaches(

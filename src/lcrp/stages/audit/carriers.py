@@ -15,7 +15,7 @@ import torch
 from lcrp.attribution.elsewhere import Elsewhere
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.pixels import content_mask
-from lcrp.decisions.rounds import few_images
+from lcrp.decisions.together import few_images
 from lcrp.stages.audit.differences import SMALLEST, logit
 from lcrp.stages.audit.grounds import Ground
 from lcrp.stages.audit.reading import readouts

@@ -16,7 +16,7 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import NetworkOutput
 from lcrp.decisions.annotated_objects import MIN_IOU
 from lcrp.decisions.misses import LEAST_SCORE, read_candidates
-from lcrp.decisions.rounds import few_images
+from lcrp.decisions.together import few_images
 from lcrp.evidence.matching import overlaps
 from lcrp.stages.audit.grounds import Ground
 from lcrp.stages.audit.objects import is_of_class

@@ -10,9 +10,9 @@ import numpy as np
 from lcrp.attribution.boxes import BoxDecisions
 from lcrp.attribution.engine import Attributor
 from lcrp.decisions.many import annotated_names
-from lcrp.decisions.rounds import parts_of
 from lcrp.decisions.spans import batches, spans
 from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.decisions.together import parts_of
 from lcrp.errors import ConfigError, DataError, TargetError
 from lcrp.runs.kept_units import kept_units
 from lcrp.runs.run import Run

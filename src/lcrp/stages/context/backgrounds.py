@@ -13,7 +13,7 @@ import torch
 from lcrp.attribution.engine import Attributor
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.regions import outside_shares
-from lcrp.decisions.rounds import few_images
+from lcrp.decisions.together import few_images
 from lcrp.evidence.context import Terms, relative_change
 from lcrp.stages.context.pairs import LayerPairs
 from lcrp.stages.context.scores import Found, detection_columns, found_target, read

@@ -46,7 +46,7 @@ Array = npt.NDArray[Any]
 Parts = list[dict[str, Array]]
 
 EVIDENCE_FILE = "context.h5"
-UNIT_VERSION = 2  # raised when kept results hold something else
+UNIT_VERSION = 3  # raised when kept results hold something else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

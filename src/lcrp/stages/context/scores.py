@@ -19,7 +19,7 @@ from lcrp.attribution.task import Prediction, Task
 from lcrp.attribution.trace import Trace
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.regions import outside_shares
-from lcrp.decisions.rounds import few_samples
+from lcrp.decisions.together import LastPass, by_picture, few_samples, images_at_once
 from lcrp.errors import DataError
 from lcrp.evidence.context import Terms
 from lcrp.stages.context.pairs import LayerPairs
@@ -72,8 +72,9 @@ class ConceptMap:
 class ContextScores:
     """Looks at the reference samples of all pairs, a few targets at a time.
 
-    Every target is explained once, and has one further backward round per concept that it is a reference of. Targets
-    with many concepts go together, so that few rounds run for a part of a batch only.
+    Every target is explained once, and has one further backward round per concept that it is a reference of. Where
+    pictures pass the network one by one, the targets of one share its forward pass; else targets with many concepts go
+    together, so that few rounds run for a part of a batch only.
 
     Args:
         attributor: within its context and recording the layers.
@@ -83,7 +84,10 @@ class ContextScores:
 
     def __init__(self, attributor: Attributor, dataset: Dataset, layers: Sequence[LayerPairs]) -> None:
         self._attributor, self._dataset, self._layers = attributor, dataset, layers
-        self._queues = sorted(_queues(layers).items(), key=lambda entry: (-sum(map(len, entry[1])), entry[0]))
+        queues, size = _queues(layers).items(), (3, dataset.transform.height, dataset.transform.width)
+        self._queues = sorted(queues, key=lambda entry: (-_num_rounds(entry), entry[0]))
+        if images_at_once((TARGETS_AT_ONCE, *size), attributor.device, takes_one=attributor.takes_one) == 1:
+            self._queues = by_picture(self._queues, lambda entry: entry[0].sample, _num_rounds)
 
     @property
     def units(self) -> list[str]:
@@ -137,8 +141,9 @@ class ContextScores:
     ) -> Iterator[tuple[list[tuple[Found, float]], list[ConceptMap]]]:
         """Decisions with their shares outside, and the maps of their concepts, batch by batch."""
         readable = [(sample, target) for target in queues if (sample := read(self._dataset, target.sample)) is not None]
+        last = LastPass(self._attributor)
         for batch in few_samples(readable, itemgetter(0), len(readable), self._attributor):
-            trace = self._attributor.forward(torch.stack([sample.image for sample, _ in batch]))
+            trace = last.of([sample for sample, _ in batch])
             predictions = self._attributor.task.predictions(trace.output)
             found = [
                 found_target(self._attributor.task, prediction, sample, target)
@@ -212,6 +217,11 @@ def read(dataset: Dataset, index: int) -> Sample | None:
     except DataError as error:
         log.debug("%s", error)
         return None
+
+
+def _num_rounds(entry: tuple[Target, Sequence[Sequence[int]]]) -> int:
+    """Pairs that a target is a reference of."""
+    return sum(map(len, entry[1]))
 
 
 def _queues(layers: Sequence[LayerPairs]) -> dict[Target, list[list[int]]]:

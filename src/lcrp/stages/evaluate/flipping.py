@@ -23,8 +23,8 @@ from lcrp.attribution.trace import ROUNDS_LOOKED_AT
 from lcrp.composites.spec import GRADIENT, CompositeSpec
 from lcrp.data.loader import chunks, num_chunks
 from lcrp.decisions.beside import without_background
-from lcrp.decisions.rounds import few_images
 from lcrp.decisions.subject import StatisticsSettings, Subject
+from lcrp.decisions.together import few_images
 from lcrp.errors import LayerError, refuse
 from lcrp.evidence.curves import channel_counts
 from lcrp.stages.evaluate.settings import EvaluateSettings

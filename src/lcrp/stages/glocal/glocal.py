@@ -16,8 +16,9 @@ from lcrp.attribution.task import Targets
 from lcrp.attribution.trace import Trace
 from lcrp.data.loader import OnError, Shard, chunks, num_chunks
 from lcrp.decisions.auto import is_auto, layers_of, undecided
-from lcrp.decisions.rounds import Shapes, chunk_of, parts_of, shapes_of_largest
+from lcrp.decisions.rounds import Shapes, chunk_of, shapes_of_largest
 from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes, statistics_header, statistics_key
+from lcrp.decisions.together import parts_of
 from lcrp.errors import ConfigError, InaccessibleError, Interrupted, StoreError, at_least, one_of, refuse
 from lcrp.runs.interruption import StopRequest, stop_request
 from lcrp.runs.run import Run

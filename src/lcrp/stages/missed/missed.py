@@ -16,10 +16,10 @@ from lcrp.decisions.explained import layer_of
 from lcrp.decisions.many import annotated_names
 from lcrp.decisions.missed_decisions import explained_miss
 from lcrp.decisions.misses import Filter
-from lcrp.decisions.rounds import parts_of
 from lcrp.decisions.selection import class_id_of
 from lcrp.decisions.spans import batches, spans
 from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes
+from lcrp.decisions.together import parts_of
 from lcrp.errors import ConfigError, DataError, refuse
 from lcrp.figures.explanation import draw_explanation
 from lcrp.runs.kept_units import kept_units

@@ -10,7 +10,7 @@ from torch.nn.functional import conv2d, pad
 
 from lcrp.attribution.ablated_logits import LookedAt
 from lcrp.attribution.engine import Attributor
-from lcrp.decisions.rounds import few_images
+from lcrp.decisions.together import few_images
 
 GREY = 0.5
 BLUR = 1 / 20  # of the shorter side: sigma

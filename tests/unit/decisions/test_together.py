@@ -1,0 +1,63 @@
+"""Which pictures go through the network together, and which share a forward pass."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from lcrp.decisions.together import LastPass, by_picture, images_at_once, parts_of
+from lcrp.values.geometry import Geometry
+from lcrp.values.sample import Batch, Sample
+
+
+def sample(index: int) -> Sample:
+    image = torch.full((3, 4, 4), float(index))
+    return Sample(index=index, key=str(index), image=image, annotation=None, geometry=Geometry.identity((4, 4)))
+
+
+def test_what_comes_with_one_picture_is_together_and_pictures_with_many_rounds_come_first() -> None:
+    """(picture, rounds): picture 7 has the longest; of two alike pictures the first comes first."""
+    members = [(3, 2), (7, 1), (2, 2), (7, 5), (3, 1)]
+    ordered = by_picture(members, lambda one: one[0], lambda one: one[1])
+    assert ordered == [(7, 5), (7, 1), (2, 2), (3, 2), (3, 1)]
+
+
+def test_the_same_samples_share_a_pass_until_others_come() -> None:
+    told: list[tuple[float, bool]] = []
+
+    class Passes:
+        def forward(self, images: torch.Tensor, *, is_for_few: bool) -> object:
+            told.append((float(images[0, 0, 0, 0]), is_for_few))
+            return object()
+
+    attributor: Any = Passes()
+    last = LastPass(attributor)
+    one = last.of([sample(1)], is_for_few=True)
+    assert last.of([sample(1)]) is one
+    both = last.of([sample(1), sample(2)])
+    assert both is not one
+    assert last.of([sample(2), sample(1)]) is not both
+    assert told == [(1.0, True), (1.0, False), (2.0, False)]
+
+
+@pytest.mark.parametrize(("side", "count"), [(64, 16), (256, 8), (512, 2), (640, 1)])
+def test_cpus_take_few_images_at_once(side, count):
+    assert images_at_once((16, 3, side, side), torch.device("cpu")) == count
+    assert images_at_once((16, 3, side, side), torch.device("cuda")) == 16
+
+
+def test_parts_hold_every_sample_once_in_its_row():
+    """Of nine rows at four at once, with a broken one and a padded end."""
+    images = torch.arange(9.0)[:, None, None, None].expand(9, 3, 256, 512)
+    rows = (0, 1, 3, 4)
+    samples = tuple(
+        Sample(index=row, key=str(row), image=images[row], annotation=None, geometry=Geometry.identity((256, 512)))
+        for row in rows
+    )
+    batch = Batch(samples=samples, rows=rows, images=images, broken=(), chunk=0)
+    parts = list(parts_of(batch, torch.device("cpu")))
+    assert [len(part.images) for part in parts] == [4, 4]  # the third has no samples
+    for part in parts:
+        for sample, row in zip(part.samples, part.rows, strict=True):
+            assert part.images[row, 0, 0, 0] == sample.index
+    assert [sample.index for part in parts for sample in part.samples] == list(rows)
