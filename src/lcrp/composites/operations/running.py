@@ -1,9 +1,9 @@
 """Which module of a network runs."""
 
-from contextlib import ExitStack
 from types import TracebackType
 
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from lcrp.composites.operations.written import Written
 
@@ -19,23 +19,22 @@ class RunningModules:
 
     def __init__(self, network: nn.Module) -> None:
         self._network = network
-        self._undo = ExitStack()
+        self._hooks: list[RemovableHandle] = []
         self.calls = 0
         self.stack: list[tuple[str, int]] = []
         self.written = Written()
 
     def __enter__(self) -> "RunningModules":
         for name, module in self._network.named_modules():
-            entered = module.register_forward_pre_hook(self._enter(name), prepend=True)
-            left = module.register_forward_hook(self._leave, always_call=True)
-            for handle in (entered, left):
-                self._undo.callback(handle.remove)
+            self._hooks.append(module.register_forward_pre_hook(self._enter(name), prepend=True))
+            self._hooks.append(module.register_forward_hook(self._leave, always_call=True))
         return self
 
     def __exit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._undo.close()
+        while self._hooks:
+            self._hooks.pop().remove()
         self.stack.clear()
 
     @property
