@@ -118,7 +118,7 @@ def _subject(model: str, split: str, *more: str) -> Subject:
 
 def _sightings(subject: Subject, samples: Sequence[int]) -> Iterator[Sighting]:
     num = PER_PICTURE * len(samples)
-    return sightings(subject, subject.explainer.layer, RUN.progress, num_decisions=num, samples=samples)
+    return sightings(subject, subject.explainer.layer, RUN.progress, num_decisions=num, batch_size=8, samples=samples)
 
 
 def _falls(subject: Subject, samples: Sequence[int]) -> list[Falls]:

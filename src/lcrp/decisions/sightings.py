@@ -6,6 +6,7 @@ Axes: B picture, C concept, F thing, H W picture, h w feature map.
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ from lcrp.decisions.many import annotated_names
 from lcrp.decisions.selection import Selection, chosen_targets
 from lcrp.decisions.subject import Subject
 from lcrp.decisions.things import Mask, things_seen
-from lcrp.decisions.together import images_at_once
+from lcrp.decisions.together import few_samples
 from lcrp.errors import DataError, TargetError
 from lcrp.evidence.localisation import areas
 from lcrp.evidence.localisation import shares as shares_inside
@@ -35,7 +36,6 @@ from lcrp.values.target import ExplainedTarget
 log = logging.getLogger(__name__)
 
 PER_PICTURE = 2  # decisions: more pictures say more than more decisions of one picture
-PICTURES_AT_ONCE = 8  # at most, that go through the network together
 
 Heatmap = npt.NDArray[np.floating]
 
@@ -54,6 +54,7 @@ def sightings(
     start_counting: StartCounting,
     *,
     num_decisions: int,
+    batch_size: int,
     num_samples: int | None = None,
     samples: Sequence[int] | None = None,
 ) -> Iterator[Sighting]:
@@ -64,6 +65,7 @@ def sightings(
         layer: whose concepts.
         start_counting: opens a count of the decisions, as `Run.progress` does.
         num_decisions: at most.
+        batch_size: pictures that go through the network together, at most.
         num_samples: of the dataset, the first so many; None for all.
         samples: indices of pictures; None spreads over the dataset.
     """
@@ -74,13 +76,13 @@ def sightings(
         subject.explainer.attributor([layer]) as attributor,
         start_counting(num_decisions, "names of concepts", "decisions") as progress,
     ):
-        for part in _together(_annotated(dataset, order, data_names), attributor):
-            found = _sightings(attributor, part, layer, data_names, num_left)
-            num_left -= len(found)
-            progress.advance(len(found))
-            yield from found
-            if not num_left:
-                return
+        pictures = _annotated(dataset, order, data_names)
+        while some := list(islice(pictures, min(batch_size, -(-num_left // PER_PICTURE)))):
+            for part in few_samples(some, lambda one: one.sample, batch_size, attributor):
+                found = _sightings(attributor, part, layer, data_names, num_left)
+                num_left -= len(found)
+                progress.advance(len(found))
+                yield from found
 
 
 def _annotated(dataset: Dataset, order: Iterable[int], data_names: Sequence[str]) -> Iterator[_Seen]:
@@ -95,22 +97,6 @@ def _annotated(dataset: Dataset, order: Iterable[int], data_names: Sequence[str]
             return
         if things := things_seen(sample, data_names):
             yield _Seen(sample=sample, things=things)
-
-
-def _together(pictures: Iterable[_Seen], attributor: Attributor) -> Iterator[list[_Seen]]:
-    """Pictures of one size that follow one another, in parts that go through the network together."""
-    part: list[_Seen] = []
-    for one in pictures:
-        shape = one.sample.image.shape
-        if part and part[0].sample.image.shape != shape:
-            yield part
-            part = []
-        part.append(one)
-        if len(part) == images_at_once((PICTURES_AT_ONCE, *shape), attributor.device, takes_one=attributor.takes_one):
-            yield part
-            part = []
-    if part:
-        yield part
 
 
 def _sightings(

@@ -15,7 +15,7 @@ from lcrp.values.sample import Batch, Sample
 
 Member = TypeVar("Member")
 
-PIXELS_AT_ONCE = 1 << 19  # that go through a network together, on CPUs
+PIXELS_AT_ONCE = 1 << 18  # that go through a network together, on CPUs
 
 
 def images_at_once(shape: Sequence[int], device: torch.device, *, takes_one: bool = False) -> int:

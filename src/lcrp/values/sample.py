@@ -40,7 +40,7 @@ class Annotation:
         return not len(self.boxes) and self.masks is None and self.class_mask is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Sample:
     """One picture, ready for a model but for the normalisation.
 

@@ -30,6 +30,19 @@ def test_the_latest_are_not_read_again() -> None:
     assert dataset.read == [0, 1, 2, 1]  # 1 made way for 2, since 0 was asked for later
 
 
+def test_what_somebody_holds_is_not_read_again() -> None:
+    """Else a picture that a reference holds would lie in memory twice."""
+    dataset = Counted(3)
+    recalled = Recalled(dataset, num_bytes=0)
+    held = recalled[0]
+    recalled[1]
+    assert recalled[0] is held
+    del held
+    recalled[2]
+    recalled[0]
+    assert dataset.read == [0, 1, 2, 0]
+
+
 def test_one_stays_though_it_is_larger_than_what_may_be_kept() -> None:
     dataset = Counted(2)
     recalled = Recalled(dataset, num_bytes=0)

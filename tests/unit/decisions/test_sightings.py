@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from lcrp.attribution.engine import Attributor
+from lcrp.attribution.trace import Trace
 from lcrp.config.build import build_subject
 from lcrp.config.compose import composed, composition
 from lcrp.data.scenes import CLASS_NAMES, ScenesDataset
@@ -114,7 +116,9 @@ def test_pictures_side_by_side_say_the_same_as_each_alone(subject: Subject, tmp_
     """Decisions, their order, their shares and where they lie; the object that is hit is the decision's own."""
     run, samples = Run(folder=tmp_path, output_root=tmp_path, on_progress=lambda *_: None), [3, 8, 0, 7, 20, 34, 5]
     most = 9  # so that not all of the last part are looked at
-    found = list(sightings(subject, subject.explainer.layer, run.progress, num_decisions=most, samples=samples))
+    found = list(
+        sightings(subject, subject.explainer.layer, run.progress, num_decisions=most, batch_size=8, samples=samples)
+    )
     alone = []
     for index in samples:
         sample = subject.dataset[index]
@@ -137,12 +141,39 @@ def test_pictures_side_by_side_say_the_same_as_each_alone(subject: Subject, tmp_
     assert {"", "boat"} < {one.own for one in found}
 
 
+def test_no_more_pictures_pass_than_are_needed(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three decisions are those of two pictures at least; more pass only where these have too few."""
+    run, passed, forward = (
+        Run(folder=tmp_path, output_root=tmp_path, on_progress=lambda *_: None),
+        [],
+        Attributor.forward,
+    )
+
+    def counted(self: Attributor, images: torch.Tensor, **options: bool) -> Trace:
+        passed.append(len(images))
+        return forward(self, images, **options)
+
+    monkeypatch.setattr(Attributor, "forward", counted)
+    samples, layer = [3, 8, 0, 7, 20, 34, 5], subject.explainer.layer
+    found = list(sightings(subject, layer, run.progress, num_decisions=3, batch_size=8, samples=samples))
+    assert len(found) == 3
+    assert passed[0] == 2
+    assert sum(passed) == samples.index(found[-1].sample) + 1
+    passed.clear()
+    found = list(sightings(subject, layer, run.progress, num_decisions=9, batch_size=1, samples=samples))
+    assert set(passed) == {1}
+
+
 def test_decisions_are_spread_and_no_more_than_asked_for(subject: Subject, tmp_path: Path) -> None:
     run = Run(folder=tmp_path, output_root=tmp_path, on_progress=lambda *_: None)
-    found = list(sightings(subject, subject.explainer.layer, run.progress, num_decisions=5))
+    found = list(sightings(subject, subject.explainer.layer, run.progress, num_decisions=5, batch_size=8))
     assert len(found) == 5
     samples = [one.sample for one in found]
     assert max(samples.count(one) for one in samples) <= PER_PICTURE
     assert max(samples) >= 100  # of 500
-    first = list(sightings(subject, subject.explainer.layer, run.progress, num_decisions=3, num_samples=2))
+    first = list(
+        sightings(subject, subject.explainer.layer, run.progress, num_decisions=3, batch_size=8, num_samples=2)
+    )
     assert {one.sample for one in first} <= {0, 1}

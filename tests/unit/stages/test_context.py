@@ -228,7 +228,7 @@ def test_targets_of_a_picture_share_its_pass_where_pictures_pass_alone(monkeypat
     monkeypatch.setattr(Attributor, "forward", counted)
     found = []
     subject = colour_world.subject()
-    for pixels, count in ((1 << 19, 1), (1, 2)):
+    for pixels, count in ((1 << 18, 1), (1, 2)):
         monkeypatch.setattr("lcrp.decisions.together.PIXELS_AT_ONCE", pixels)
         num_forward = 0
         with subject.explainer.attributor(["2"]) as attributor:

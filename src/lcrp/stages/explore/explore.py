@@ -100,7 +100,9 @@ def explore(subject: Subject, statistics: StatisticsSettings, settings: ExploreS
         for name in layers
     )
     moments = next(one.moments for one in shown_layers if one.name == shown)
-    proposed = proposed_names(subject, shown, moments, settings.num_decisions, statistics.num_samples, run)
+    proposed = proposed_names(
+        *(subject, shown, moments), num_decisions=settings.num_decisions, statistics=statistics, run=run
+    )
     shown_layers = tuple(replace(one, proposed=proposed) if one.name == shown else one for one in shown_layers)
     content = Content(
         title=_title(subject),

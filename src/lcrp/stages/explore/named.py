@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lcrp.decisions.sightings import sightings
-from lcrp.decisions.subject import Subject
+from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.evidence.naming import Proposal, proposals
 from lcrp.page.content import Proposed
 from lcrp.runs.run import Run
@@ -17,7 +17,13 @@ PER_DECISION = 4  # as many times more are looked at, of each only where the evi
 
 
 def proposed_names(
-    subject: Subject, layer: str, moments: Moments, num_decisions: int, num_samples: int | None, run: Run
+    subject: Subject,
+    layer: str,
+    moments: Moments,
+    *,
+    num_decisions: int,
+    statistics: StatisticsSettings,
+    run: Run,
 ) -> Proposed | None:
     """Names for a layer's concepts; None where nothing is annotated.
 
@@ -26,13 +32,20 @@ def proposed_names(
         layer: its name.
         moments: of its concepts, over the whole pass.
         num_decisions: that the page shows; names are proposed from four times as many of the dataset.
-        num_samples: of the dataset, the first so many; None for all.
+        statistics: how the concept statistics were made.
         run: shows the progress.
     """
     if not num_decisions:
         return None
     wanted = PER_DECISION * num_decisions
-    found = list(sightings(subject, layer, run.progress, num_decisions=wanted, num_samples=num_samples))
+    found = list(
+        sightings(
+            *(subject, layer, run.progress),
+            num_decisions=wanted,
+            batch_size=statistics.batch_size,
+            num_samples=statistics.num_samples,
+        )
+    )
     if not found:
         return None
     names = agreeing(proposals(found), moments, subject.explainer.class_names, _backgrounds(subject))

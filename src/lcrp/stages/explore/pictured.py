@@ -153,13 +153,15 @@ def _parts(source: ReferenceSource, found: LayerStatistics, wanted: Wanted, exte
     """The concepts in parts whose pictures and heatmaps lie in memory together: the larger, the fewer pass again."""
     pixels = _picture_size(source)
     part: list[int] = []
+    pictures, num_maps = set[int](), 0
     for concept in wanted.concepts:
-        longer = [*part, concept]
-        of_pictures = 3 * len(wanted.samples(found, longer))
-        if part and 4 * pixels * (of_pictures + extent.share * wanted.count(found, longer)) > BYTES_AT_ONCE:
+        own, count = wanted.samples(found, [concept]), wanted.count(found, [concept])
+        size = 3 * len(pictures | own) + extent.share * (num_maps + count)  # in maps of a picture's size
+        if part and 4 * pixels * size > BYTES_AT_ONCE:
             yield part
-            part = []
+            part, pictures, num_maps = [], set(), 0
         part.append(concept)
+        pictures, num_maps = pictures | own, num_maps + count
     if part:
         yield part
 
