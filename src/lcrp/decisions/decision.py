@@ -11,13 +11,14 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import interpolate
 
-from lcrp.attribution.concepts import activation_scores, only_concept, relevance_scores
+from lcrp.attribution.concepts import activation_scores, relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.sides import SIDES
 from lcrp.attribution.task import Prediction, Task
 from lcrp.attribution.trace import Trace
 from lcrp.decisions.beside import annotated, by_confidence, other_decisions, runners_up
 from lcrp.decisions.concept_choice import ConceptChoice, top_concepts
+from lcrp.decisions.concept_maps import concept_maps
 from lcrp.decisions.selection import Selection, chosen_targets, class_id_of
 from lcrp.decisions.unseen import explaining_placing
 from lcrp.decisions.weaker import with_best
@@ -201,11 +202,7 @@ def _concept_maps(
         resized = interpolate(activation, size=size, mode="bilinear", align_corners=False)[0]
         return [_array(one) for one in resized]
     relevance = attribution.relevance[view.layer]
-    maps = []
-    for concept in concepts:
-        restart = only_concept(relevance, torch.tensor([concept], device=relevance.device))
-        maps.append(_array(view.trace.conditional(view.layer, restart)[0]))
-    return maps
+    return [_array(heatmap) for *_, heatmap in concept_maps(view.trace, view.layer, relevance, {0: concepts})]
 
 
 def _array(values: torch.Tensor) -> Heatmap:

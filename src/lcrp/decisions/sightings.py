@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lcrp.attribution.concepts import only_concept, relevance_scores
+from lcrp.attribution.concepts import relevance_scores
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Prediction, Task
-from lcrp.attribution.trace import Trace
 from lcrp.data.dataset import Dataset
 from lcrp.decisions.beside import annotated
 from lcrp.decisions.concept_choice import MAX_CONCEPTS, ConceptChoice, top_concepts
+from lcrp.decisions.concept_maps import concept_maps
 from lcrp.decisions.counting import StartCounting
 from lcrp.decisions.many import annotated_names
 from lcrp.decisions.selection import Selection, chosen_targets
@@ -112,7 +112,10 @@ def _sightings(
         chosen = [queue[number] if number < len(queue) else None for queue in queues]
         relevance = trace.relevance(layer, chosen)  # [B, C, h, w]
         shares = relevance_scores(relevance).score.cpu()  # [B, C]
-        maps = _concept_maps(trace, layer, relevance, {row: _shown(shares[row], layer) for row in rows})
+        shown = {row: _shown(shares[row], layer) for row in rows}
+        maps: dict[int, dict[int, Heatmap]] = {row: {} for row in rows}
+        for row, place, heatmap in concept_maps(trace, layer, relevance, shown):
+            maps[row][shown[row][place]] = at_least_float32(heatmap).cpu().numpy()
         for row in rows:
             one = chosen[row]
             assert one is not None
@@ -148,29 +151,6 @@ def _shown(shares: torch.Tensor, layer: str) -> list[int]:
     """The concepts that count most for a decision, from their shares [C]."""
     choice = ConceptChoice(mode="relevance", layer=layer, n_concepts=MAX_CONCEPTS, n_references=0)
     return top_concepts(shares, choice, layer)
-
-
-def _concept_maps(
-    trace: Trace, layer: str, relevance: torch.Tensor, shown: Mapping[int, Sequence[int]]
-) -> dict[int, dict[int, Heatmap]]:
-    """Of some pictures' decisions the conditional heatmaps [H, W], by concept: one concept of every picture a round.
-
-    Args:
-        trace: of the pictures.
-        layer: its name.
-        relevance: [B, C, h, w] of the decisions at the layer.
-        shown: the concepts, by picture.
-    """
-    maps: dict[int, dict[int, Heatmap]] = {row: {} for row in shown}
-    for number in range(max(map(len, shown.values()))):
-        rows = [row for row, concepts in shown.items() if number < len(concepts)]
-        concepts = [shown[row][number] for row in rows]
-        restart = torch.zeros_like(relevance)
-        restart[rows] = only_concept(relevance[rows], torch.tensor(concepts, device=relevance.device))
-        heatmaps = at_least_float32(trace.conditional(layer, restart)[rows]).cpu().numpy()
-        for row, concept, heatmap in zip(rows, concepts, heatmaps, strict=True):
-            maps[row][concept] = heatmap
-    return maps
 
 
 def _own(

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lcrp.attribution.concepts import only_concept
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.task import Prediction, Task
 from lcrp.attribution.trace import Trace
 from lcrp.data.dataset import Dataset
+from lcrp.decisions.concept_maps import concept_maps
 from lcrp.decisions.regions import outside_shares
 from lcrp.decisions.together import LastPass, by_picture, few_samples, images_at_once
 from lcrp.errors import DataError
@@ -161,19 +161,15 @@ class ContextScores:
         wholes = outside_shares(attribution.heatmap[there], [one.region for one in known]).tolist()
         maps: list[ConceptMap] = []
         for layer, pairs in enumerate(self._layers):
-            restart = attribution.relevance[pairs.layer]  # [B, C, h, w]
-            for number in range(max(len(queues[row][layer]) for row in there)):
-                rows = [row for row in there if number < len(queues[row][layer])]
-                members = [queues[row][layer][number] for row in rows]
-                seed = torch.zeros_like(restart)
-                seed[rows] = only_concept(restart[rows], torch.tensor(pairs.concept[members], device=restart.device))
-                heatmaps = trace.conditional(pairs.layer, seed)[rows]
-                decisions = [one for row in rows if (one := found[row]) is not None]
-                outside = outside_shares(heatmaps, [one.region for one in decisions]).tolist()
-                maps += [
-                    ConceptMap(layer=layer, pair=pair, found=one, heatmap=heatmap, outside=share)
-                    for pair, one, heatmap, share in zip(members, decisions, heatmaps, outside, strict=True)
-                ]
+            own = {row: queues[row][layer] for row in there}
+            concepts = {row: pairs.concept[members].tolist() for row, members in own.items()}
+            relevance = attribution.relevance[pairs.layer]  # [B, C, h, w]
+            for row, place, heatmap in concept_maps(trace, pairs.layer, relevance, concepts):
+                one = found[row]
+                assert one is not None
+                (outside,) = outside_shares(heatmap[None], [one.region]).tolist()
+                pair = own[row][place]
+                maps.append(ConceptMap(layer=layer, pair=pair, found=one, heatmap=heatmap, outside=outside))
         return list(zip(known, wholes, strict=True)), maps
 
 
