@@ -235,6 +235,8 @@ def test_targets_of_a_picture_share_its_pass_where_pictures_pass_alone(monkeypat
             (name,) = (looking := ContextScores(attributor, subject.dataset, [pairs])).units
             part = looking.unit(name)
         assert num_forward == count
+        elsewhere: Any = Mock(device=torch.device("cuda"), takes_one=False)
+        assert ContextScores(elsewhere, subject.dataset, [pairs])._queues == looking._queues  # kept units fit
         order = np.lexsort((part["image"], part["pair"]))
         found.append({name: part[name][order] for name in ("pair", "image", "value")})
         assert sorted(zip(part["sample"].tolist(), part["class_id"].tolist(), strict=True)) == [(1, 0), (1, 1), (3, 1)]

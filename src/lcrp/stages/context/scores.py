@@ -86,7 +86,8 @@ class ContextScores:
         self._attributor, self._dataset, self._layers = attributor, dataset, layers
         queues, size = _queues(layers).items(), (3, dataset.transform.height, dataset.transform.width)
         self._queues = sorted(queues, key=lambda entry: (-_num_rounds(entry), entry[0]))
-        if images_at_once((TARGETS_AT_ONCE, *size), attributor.device, takes_one=attributor.takes_one) == 1:
+        cpu = torch.device("cpu")  # units are kept, so that their order is the same wherever the network lies
+        if images_at_once((TARGETS_AT_ONCE, *size), cpu, takes_one=attributor.takes_one) == 1:
             self._queues = by_picture(self._queues, lambda entry: entry[0].sample, _num_rounds)
 
     @property
