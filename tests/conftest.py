@@ -13,10 +13,14 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Start every test, its fixtures included, at the same random numbers, whatever ran before it."""
+    """Start every test, its fixtures included, at the same random numbers, whatever ran before it.
+
+    With one thread, so that what is counted happens in this process: with several, work is done side by side.
+    """
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,7 @@ class Attributor:
         told: what the log has said of the network's operations, which it says once; kept from context to context.
 
     Attributes:
+        told: what the log has said of the network's operations.
         checked: which parts of the network were seen to run again from a tape as they do (`AblatedLogits`).
 
     Raises:
@@ -80,7 +81,7 @@ class Attributor:
         self._order, self._seen = MemoryOrder(network), Order()
         self._copies = False  # whether rules keep copies, since the network overwrites what they would keep
         self._unaccounted = unaccounted
-        self._told_of: set[str] = set() if told is None else told
+        self.told: set[str] = set() if told is None else told
         self.checked: set[object] = set()
         self._trace: Trace | None = None
         self._undo = ExitStack()
@@ -101,7 +102,7 @@ class Attributor:
                     claims=getattr(self.composite, "conserves", False),
                     losing=built.losing,
                     unaccounted=self._unaccounted,
-                    told=self._told_of,
+                    told=self.told,
                 )
                 self._rules.about_to_write = self._own_state.about_to_write
                 stack.enter_context(self._rules.running)

@@ -21,6 +21,7 @@ from lcrp.data.recalled import Recalled
 from lcrp.decisions.counting import GrowingCount
 from lcrp.decisions.together import LastPass, by_picture, few_samples, images_at_once
 from lcrp.errors import DataError
+from lcrp.runs.processes import in_order, processes_for
 from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
 from lcrp.values.compact_map import CompactMap
 from lcrp.values.sample import Sample
@@ -29,6 +30,7 @@ from lcrp.values.target import ExplainedTarget
 Mode = Literal["relevance", "activation"]
 FEW_ROUNDS = 6  # of a picture: for more, rules prepare the whole of it, and not what each round reaches
 BATCHES_READ = 4  # pictures that are read before the first heatmap is computed
+ROUNDS_AT_ONCE = 32  # after a forward pass, before another process may go on with the same picture
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,21 @@ class _Batch:
 
     samples: list[Sample]
     queues: list[list[RankedNeuron]]
+
+    @property
+    def indices(self) -> list[int]:
+        """Of the samples."""
+        return [sample.index for sample in self.samples]
+
+    @property
+    def num_neurons(self) -> int:
+        """Of all rows."""
+        return sum(map(len, self.queues))
+
+    @property
+    def num_rounds(self) -> int:
+        """In each one neuron of every row."""
+        return max(map(len, self.queues))
 
 
 class NeuronMaps:
@@ -129,29 +146,49 @@ class NeuronMaps:
         queues = by_picture(by_target.values(), lambda queue: queue[0].neuron.sample, len)
         computed: dict[int, dict[NeuronKey, CompactMap]] = {}
         self._last = LastPass(self._attributor)
-        at_once = BATCHES_READ * self._batch_size
+        processes = processes_for(self._attributor.device)
         try:
-            for start in range(0, len(queues), at_once):
-                for one, heatmap in self._of_queues(queues[start : start + at_once]):
+            for batches, found in in_order(self._of_batches, self._passes(queues), processes, self._attributor.told):
+                for one, heatmap in found:
                     computed.setdefault(one.concept, {})[one.neuron] = heatmap
+                self._count.advance(
+                    sum(batch.num_neurons for batch in batches)
+                )  # also those that are not found any more
         finally:  # also what an interrupted run has computed
             self._remember(computed)
 
-    def _of_queues(self, queues: Sequence[list[RankedNeuron]]) -> Iterator[tuple[RankedNeuron, CompactMap]]:
-        """Heatmaps of the neurons of some targets, one queue a target."""
-        readable = [(sample, queue) for queue in queues if (sample := self.sample(queue[0])) is not None]
-        self._count.advance(sum(map(len, queues)) - sum(len(queue) for _, queue in readable))
-        if readable and self._at_once(readable[0][0]) > 1:
-            readable.sort(key=lambda pair: -len(pair[1]))
-        for part in few_samples(readable, itemgetter(0), self._batch_size, self._attributor):
-            samples, queues_of_batch = zip(*part, strict=True)
-            batch = _Batch(samples=list(samples), queues=list(queues_of_batch))
-            num_left = sum(map(len, queues_of_batch))
-            for found in self._of_batch(batch):
-                yield found
-                self._count.advance()
-                num_left -= 1
-            self._count.advance(num_left)  # not found any more
+    def _passes(self, queues: Sequence[list[RankedNeuron]]) -> Iterator[list[_Batch]]:
+        """Batches that share a forward pass, as long as they have few rounds: one queue a target is given."""
+        few: list[_Batch] = []
+        for batch in self._batches(queues):
+            is_another = few and few[0].indices != batch.indices
+            if is_another or sum(one.num_rounds for one in few) >= ROUNDS_AT_ONCE:
+                yield few
+                few = []
+            few.append(batch)
+        if few:
+            yield few
+
+    def _batches(self, queues: Sequence[list[RankedNeuron]]) -> Iterator[_Batch]:
+        """Targets that go through the network together; where several do, those with most neurons first."""
+        at_once = BATCHES_READ * self._batch_size
+        for start in range(0, len(queues), at_once):
+            some = list(queues[start : start + at_once])
+            first = next((sample for queue in some if (sample := self.sample(queue[0])) is not None), None)
+            if first is not None and self._at_once(first) > 1:
+                some.sort(key=lambda queue: -len(queue))
+            for part in few_samples(self._readable(some), itemgetter(0), self._batch_size, self._attributor):
+                samples, queues_of_batch = zip(*part, strict=True)
+                yield _Batch(samples=list(samples), queues=list(queues_of_batch))
+
+    def _readable(self, queues: Sequence[list[RankedNeuron]]) -> Iterator[tuple[Sample, list[RankedNeuron]]]:
+        """Queues with their samples; those of others are counted."""
+        for queue in queues:
+            sample = self.sample(queue[0])
+            if sample is None:
+                self._count.advance(len(queue))
+            else:
+                yield sample, queue
 
     def _at_once(self, sample: Sample) -> int:
         """How many samples of this size go through the network together."""
@@ -164,11 +201,14 @@ class NeuronMaps:
             if self._cached is not None:
                 self._cached.write(concept, {neuron: heatmap.whole() for neuron, heatmap in heatmaps.items()})
 
+    def _of_batches(self, batches: Sequence[_Batch]) -> list[tuple[RankedNeuron, CompactMap]]:
+        return [found for batch in batches for found in self._of_batch(batch)]
+
     def _of_batch(self, batch: _Batch) -> Iterator[tuple[RankedNeuron, CompactMap]]:
         """Heatmaps of all neurons of a batch: one neuron of every row per round."""
         trace = self._forward(batch)
         restart, found = self._restart(trace, batch)  # [B, C, h, w]
-        for number in range(max(map(len, batch.queues))):
+        for number in range(batch.num_rounds):
             rows = [row for row, queue in enumerate(batch.queues) if number < len(queue) and found[row]]
             if not rows:
                 continue
@@ -185,7 +225,7 @@ class NeuronMaps:
     def _forward(self, batch: _Batch) -> Trace:
         """The pass of a batch."""
         first, *others = batch.samples
-        num_rounds = max(map(len, batch.queues)) if others else self._num_rounds[first.index]
+        num_rounds = batch.num_rounds if others else self._num_rounds[first.index]
         return self._last.of(batch.samples, is_for_few=num_rounds <= FEW_ROUNDS)
 
     def _own_peak(self, peak: int, width: int) -> int:

@@ -153,7 +153,12 @@ def shapes_of_largest(attributor: Attributor, transform: InputTransform) -> Shap
 
 
 def explained_chunk(
-    attributor: Attributor, chunk: Chunk, queues: Sequence[Queue], least: LeastScores, *, looked_at: LookedAt = None
+    attributor: Attributor,
+    chunk: Chunk,
+    queues: Sequence[Queue],
+    least: LeastScores | None,
+    *,
+    looked_at: LookedAt = None,
 ) -> ChunkScores:
     """Relevance scores of all targets of a chunk, of which there is at least one.
 
@@ -161,7 +166,8 @@ def explained_chunk(
         attributor: within its context.
         chunk: the images.
         queues: the targets of every image.
-        least: scores [T, C] per layer that relevance must reach to be ranked, for targets of the given classes.
+        least: scores [T, C] per layer that relevance must reach to be ranked, for targets of the given classes;
+            None ranks all.
         looked_at: the round whose ledgers are kept, counted on from 0 after the last one; or all, or None for none.
     """
     found = ChunkScores(explained=[], images=[], relevance={}, ledgers=[])
@@ -194,19 +200,19 @@ def _round(
     trace: Trace,
     chosen: Sequence[ExplainedTarget | None],
     active: Activations,
-    least: LeastScores,
+    least: LeastScores | None,
     *,
     is_accounted: bool,
 ) -> dict[str, ConceptScores]:
     """Scores [T, C] of the targets of one round, zero for layers that do not lead to them."""
     rows = [row for row, one in enumerate(chosen) if one is not None]
-    bounds = least([one.target.class_id for one in chosen if one is not None])
+    bounds = least([one.target.class_id for one in chosen if one is not None]) if least else {}
     scores: dict[str, ConceptScores] = {}
 
     places = None if len(rows) == len(chosen) else _places(rows, trace.device)
 
     def read(name: str, maps: torch.Tensor) -> torch.Tensor:
-        found = relevance_scores(maps if places is None else maps[places], bounds[name])
+        found = relevance_scores(maps if places is None else maps[places], bounds.get(name))
         scores[name] = counted_on(found, maps, active.shapes[name])
         return found.score
 

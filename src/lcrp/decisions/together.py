@@ -42,23 +42,24 @@ def few_images(images: torch.Tensor, attributor: Attributor) -> tuple[torch.Tens
 
 
 def few_samples(
-    members: Sequence[Member], sample_of: Callable[[Member], Sample], most: int, attributor: Attributor
+    members: Iterable[Member], sample_of: Callable[[Member], Sample], most: int, attributor: Attributor
 ) -> Iterator[Sequence[Member]]:
     """What comes with one sample each, in parts whose inputs, of one size, go through the network together.
 
     Args:
-        members: what is cut into parts.
+        members: what is cut into parts; asked for as parts are.
         sample_of: the sample that one comes with.
         most: of a part.
         attributor: of the network.
     """
     by_size: dict[tuple[int, ...], list[Member]] = {}
     for member in members:
-        by_size.setdefault(tuple(sample_of(member).image.shape), []).append(member)
-    for shape, same in by_size.items():
-        count = images_at_once((most, *shape), attributor.device, takes_one=attributor.takes_one)
-        for start in range(0, len(same), count):
-            yield same[start : start + count]
+        shape = tuple(sample_of(member).image.shape)
+        same = by_size.setdefault(shape, [])
+        same.append(member)
+        if len(same) == images_at_once((most, *shape), attributor.device, takes_one=attributor.takes_one):
+            yield by_size.pop(shape)
+    yield from by_size.values()
 
 
 def by_picture(

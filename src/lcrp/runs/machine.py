@@ -16,6 +16,10 @@ else:
 _BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024  # of getrusage's ru_maxrss
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_CGROUPS = Path("/proc/self/cgroup")
+_OWN_STATUS = Path("/proc/self/status")
+_MEMORY = Path("/proc/meminfo")
+_OF_VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_OF_VERSION_2 = ("memory.max", "memory.current", "inactive_file")
 
 
 def peak_memory() -> int | None:
@@ -23,6 +27,29 @@ def peak_memory() -> int | None:
     if not _has_resource:
         return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _BYTES_PER_UNIT
+
+
+def resident_memory() -> tuple[int, int] | None:
+    """Bytes that this process holds in memory now, and held at most; None where the system does not tell."""
+    found = dict(line.split(":", 1) for line in _text(_OWN_STATUS).splitlines() if ":" in line)
+    try:
+        now, most = (int(found[key].split()[0]) * 1024 for key in ("VmRSS", "VmHWM"))
+    except (KeyError, ValueError, IndexError):
+        return None
+    return now, most
+
+
+def free_memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS, machine: Path = _MEMORY) -> int | None:
+    """Bytes of memory that are left to this process; None where the system does not tell.
+
+    Args:
+        cgroups: where Linux tells of control groups, of version 1 or 2.
+        own: says which groups this process is in.
+        machine: says what the machine has.
+    """
+    found = dict(line.split(":", 1) for line in _text(machine).splitlines() if ":" in line)
+    left = [int(size.split()[0]) * 1024 for key, size in found.items() if key == "MemAvailable"]
+    return min([*left, *_left_in_groups(cgroups, own)], default=None)
 
 
 def free_space(folder: Path) -> int | None:
@@ -56,16 +83,34 @@ def cpu_quota(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS) -> float | Non
 
 def _quotas(cgroups: Path, own: Path) -> Iterator[float]:
     """Limits of all groups that this process is in, and of those around them."""
+    for group, is_first_version in _own_groups(cgroups, own, "cpu"):
+        if is_first_version:
+            yield from _quota(_text(group / "cpu.cfs_quota_us"), _text(group / "cpu.cfs_period_us"))
+        else:
+            yield from _quota(*(_text(group / "cpu.max").split() or ["max", ""]))
+
+
+def _left_in_groups(cgroups: Path, own: Path) -> Iterator[int]:
+    """What limits of all groups leave; what the system keeps of files it gives back."""
+    for group, is_first_version in _own_groups(cgroups, own, "memory"):
+        names = _OF_VERSION_1 if is_first_version else _OF_VERSION_2
+        found = dict(line.split(maxsplit=1) for line in _text(group / "memory.stat").splitlines())
+        try:
+            limit, used, of_files = *(int(_text(group / name)) for name in names[:2]), int(found.get(names[2], 0))
+        except ValueError:  # 'max', or not there
+            continue
+        yield max(0, limit - used + of_files)
+
+
+def _own_groups(cgroups: Path, own: Path, controller: str) -> Iterator[tuple[Path, bool]]:
+    """Groups of a controller that this process is in, and those around them; whether of version 1."""
     for line in _text(own).splitlines():
         _, controllers, path = line.split(":", 2)
-        is_first_version = "cpu" in controllers.split(",")
+        is_first_version = controller in controllers.split(",")
         if controllers and not is_first_version:
             continue
-        for group in _groups(cgroups / "cpu" if is_first_version else cgroups, path):
-            if is_first_version:
-                yield from _quota(_text(group / "cpu.cfs_quota_us"), _text(group / "cpu.cfs_period_us"))
-            else:
-                yield from _quota(*(_text(group / "cpu.max").split() or ["max", ""]))
+        for group in _groups(cgroups / controller if is_first_version else cgroups, path):
+            yield group, is_first_version
 
 
 def _groups(root: Path, path: str) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from lcrp.decisions.subject import Subject
 from lcrp.errors import ConfigError, Interrupted, StoreError
 from lcrp.runs.run import Run
 from lcrp.runs.threads import Threads, torch_threads
+from lcrp.stages.glocal import checkpoint
 from lcrp.stages.glocal import glocal as glocal_module
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage import atomic
@@ -216,12 +217,15 @@ def test_progress_is_told_before_the_first_chunk_and_may_interrupt(run: Run, und
     assert path.read_bytes() == undisturbed
 
 
-def test_a_pass_goes_on_with_the_threads_with_which_it_began(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_pass_goes_on_with_the_threads_with_which_it_began(
+    run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "processes_for", lambda _: 1)  # as where copies of a process do not begin
     before = torch.get_num_threads()
     with torch_threads(before + 1), pytest.raises(Killed):
         glocal(stopped(16, Killed()), STATISTICS, EVERY_CHUNK, run)
-    (checkpoint,) = run.output_root.rglob("*.h5")
-    assert read_header(checkpoint).threads == before + 1
+    (begun,) = run.output_root.rglob("*.h5")
+    assert read_header(begun).threads == before + 1
     for threads, reason in (
         (Threads(count=before, is_given=True, most=before + 1), f"set threads={before + 1}"),
         (Threads(count=before, is_given=False, most=before), f"of which this process may use {before}"),

@@ -111,7 +111,8 @@ def _chunk(
     """A chunk of so many samples, as a pass treats it."""
     chunk = chunk_of(attributor, image.expand(count, -1, -1, -1).to(attributor.device))
     queues = [[replace(one, target=replace(one.target, sample=row)) for one in targets] for row in range(count)]
-    Findings(statistics).add(attributor, chunk, queues, range(count))
+    found = Findings(statistics)
+    found.add(found.explained(attributor, chunk, queues, range(count)))
 
 
 def _is_measurable(device: torch.device) -> bool:

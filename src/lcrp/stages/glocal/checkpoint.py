@@ -9,6 +9,7 @@ import torch
 
 from lcrp.decisions.subject import StatisticsSettings
 from lcrp.errors import InaccessibleError, Interrupted, StoreError
+from lcrp.runs.processes import processes_for
 from lcrp.runs.run import Run
 from lcrp.stages.glocal.findings import Findings
 from lcrp.storage.location import checkpoint_path
@@ -46,12 +47,14 @@ class Beginning:
     Attributes:
         found: what an earlier process found.
         first: sample to go on with.
-        threads: CPU threads to go on with.
+        threads: CPU threads to go on with, in every process.
+        processes: that work side by side.
     """
 
     found: Findings
     first: int
     threads: int
+    processes: int
 
 
 def beginning(job: Job, statistics: StatisticsSettings, device: torch.device, run: Run) -> Beginning:
@@ -61,7 +64,9 @@ def beginning(job: Job, statistics: StatisticsSettings, device: torch.device, ru
         InaccessibleError: it cannot be opened now.
         ConfigError: it was made with a number of threads that this process may not or shall not use.
     """
-    anew = Beginning(found=Findings(statistics), first=job.span[0], threads=torch.get_num_threads())
+    processes = processes_for(device)
+    present = 1 if processes > 1 else torch.get_num_threads()
+    anew = Beginning(found=Findings(statistics), first=job.span[0], threads=present, processes=processes)
     if not job.checkpoint.exists():
         return anew
     try:
@@ -76,8 +81,9 @@ def beginning(job: Job, statistics: StatisticsSettings, device: torch.device, ru
         return anew
     first = header.coverage[0][1]
     log.info("going on with sample %d, from '%s' (delete it to begin anew)", first, shown(job.checkpoint))
-    threads = run.resumed_threads(header.threads if device.type == "cpu" else None)  # on a GPU no bit depends on them
-    return Beginning(found=found, first=first, threads=threads)
+    if device.type != "cpu" or header.threads in (None, present):  # on a GPU no bit depends on them
+        return replace(anew, found=found, first=first)
+    return Beginning(found=found, first=first, threads=run.resumed_threads(header.threads), processes=1)
 
 
 def _is_begun(header: StatisticsHeader, job: Job) -> bool:

@@ -3,7 +3,8 @@
 Axes: T target, C concept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,31 @@ import numpy.typing as npt
 import torch
 
 from lcrp.attribution.engine import Attributor
-from lcrp.decisions.rounds import Chunk, LookedAt, Queue, explained_chunk
+from lcrp.decisions.rounds import Chunk, ChunkScores, LookedAt, Queue, Shapes, explained_chunk
 from lcrp.decisions.subject import StatisticsSettings
 from lcrp.ranking.accumulator import StatisticsAccumulator
 from lcrp.storage.statistics import StatisticsFile, write_statistics
+from lcrp.values.attribution import ConceptScores
 from lcrp.values.ledger import Ledger
 from lcrp.values.statistics import StatisticsHeader, TargetLog
 from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget, Target
 
 LOOKED_AT = 16  # samples that are looked at, and then one of so many
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """What was found in a chunk.
+
+    Attributes:
+        shapes: of every layer.
+        activation: of every layer, scores [B, C].
+        scores: relevance of all targets; None where there is none.
+    """
+
+    shapes: Shapes
+    activation: Mapping[str, ConceptScores]
+    scores: ChunkScores | None
 
 
 class Findings:
@@ -69,7 +86,9 @@ class Findings:
         self._skipped_targets += targets
         self._skipped_samples += samples
 
-    def add(self, attributor: Attributor, chunk: Chunk, queues: Sequence[Queue], samples: Sequence[int]) -> None:
+    def explained(
+        self, attributor: Attributor, chunk: Chunk, queues: Sequence[Queue], samples: Sequence[int]
+    ) -> Explained:
         """Explain the targets of every image of a chunk, and look at what becomes of the relevance of some.
 
         Args:
@@ -78,19 +97,26 @@ class Findings:
             queues: the targets of every image.
             samples: which are in the chunk; whether they are looked at depends on nothing else.
         """
-        if not any(queues):
+        scores = None
+        if any(queues):
+            least = None if self.accumulator is None else self.accumulator.least_relevance
+            scores = explained_chunk(attributor, chunk, queues, least, looked_at=_looked_at(samples))
+        return Explained(shapes=chunk.activations.shapes, activation=chunk.activations.scores, scores=scores)
+
+    def add(self, found: Explained) -> None:
+        """Take up what was found in a chunk."""
+        scores = found.scores
+        if scores is None:
             return
         if self.accumulator is None:
             self.accumulator = StatisticsAccumulator(
-                chunk.activations.shapes,
+                found.shapes,
                 top_n=self._statistics.top_n,
                 top_n_per_class=self._statistics.top_n_per_class,
-                device=chunk.images.device,
+                device=next(iter(found.activation.values())).score.device,
             )
-        least = self.accumulator.least_relevance
-        scores = explained_chunk(attributor, chunk, queues, least, looked_at=_looked_at(samples))
         targets = [one.target for one in scores.explained]
-        self.accumulator.update(targets, scores.relevance, chunk.activations.scores, scores.images)
+        self.accumulator.update(targets, scores.relevance, found.activation, scores.images)
         self._explained += scores.explained
         self._ledgers += scores.ledgers
         if self._statistics.record:

@@ -5,7 +5,7 @@ Axes: B image of a chunk, T target, C concept, h w feature map.
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
@@ -21,11 +21,12 @@ from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes, s
 from lcrp.decisions.together import parts_of
 from lcrp.errors import ConfigError, InaccessibleError, Interrupted, StoreError, at_least, one_of, refuse
 from lcrp.runs.interruption import StopRequest, stop_request
+from lcrp.runs.processes import in_order
 from lcrp.runs.run import Run
 from lcrp.runs.threads import torch_threads
 from lcrp.stages.glocal.checkpoint import Job, beginning, keep, stopped
 from lcrp.stages.glocal.estimate import tell_cost
-from lcrp.stages.glocal.findings import Findings
+from lcrp.stages.glocal.findings import Explained, Findings
 from lcrp.stages.glocal.wording import nothing_explained, summary, tell_ledger
 from lcrp.stages.settled import choice, knowing, tell
 from lcrp.storage.location import chosen_layer as known_layer
@@ -34,7 +35,7 @@ from lcrp.storage.lock import sole_writer
 from lcrp.storage.statistics import read_header
 from lcrp.values.paths import shown
 from lcrp.values.sample import Batch, Sample
-from lcrp.values.target import ExplainedTarget, SkippedTarget
+from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,29 @@ class GlocalSettings:
     def __post_init__(self) -> None:
         late = at_least("checkpoint_minutes", self.checkpoint_minutes, 0, is_count=False)
         refuse([*one_of("on_error", self.on_error, get_args(OnError)), *late])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Piece:
+    """What goes through the network together.
+
+    Attributes:
+        part: of a chunk; None where none of it can be read.
+        broken: samples of the chunk that ends with this, which cannot be read.
+        ends: samples of the chunk that ends with this, broken ones included.
+    """
+
+    part: Batch | None
+    broken: tuple[SkippedSample, ...] = ()
+    ends: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What was found in a piece, and the targets that are not there."""
+
+    explained: Explained
+    skipped: Sequence[SkippedTarget]
 
 
 def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, run: Run) -> Path:
@@ -157,9 +181,23 @@ def _passed(
     line = run.progress(total, "glocal", "samples", done=done, stop=stop)
     with attributor, torch_threads(begun.threads), line as progress:
         shapes = shapes_of_largest(attributor, subject.dataset.transform)
-        for batch in _batches(subject, statistics, settings, job, first):
-            _explain(subject, statistics, attributor, batch, found, progress.advance, shapes)
-            first += len(batch.samples) + len(batch.broken)
+
+        def explained(piece: _Piece) -> _Found | None:
+            return (
+                None if piece.part is None else _explained(subject, statistics, attributor, piece.part, found, shapes)
+            )
+
+        pieces = _pieces(_batches(subject, statistics, settings, job, first), subject, attributor)
+        for piece, part in in_order(explained, pieces, begun.processes, subject.explainer.told):
+            if part is not None and piece.part is not None:
+                found.skip(part.skipped, ())
+                found.add(part.explained)
+                progress.advance(len(piece.part.samples))
+            if not piece.ends:
+                continue
+            found.skip((), piece.broken)
+            progress.advance(len(piece.broken))
+            first += piece.ends
             if not is_told and first < job.span[1]:
                 is_told = tell_cost(found, job, statistics, seen=(begun.first, first), seconds=progress.seconds)
             if stop or (first < job.span[1] and time.monotonic() - written >= pause):
@@ -185,24 +223,28 @@ def _batches(
     )
 
 
-def _explain(
+def _pieces(batches: Iterable[Batch], subject: Subject, attributor: Attributor) -> Iterator[_Piece]:
+    """What goes through the network together, of one chunk after the other."""
+    for batch in batches:
+        parts: list[Batch | None] = list(parts_of(batch, subject.explainer.device, takes_one=attributor.takes_one))
+        parts = parts or [None]
+        yield from (_Piece(part=part) for part in parts[:-1])
+        yield _Piece(part=parts[-1], broken=batch.broken, ends=len(batch.samples) + len(batch.broken))
+
+
+def _explained(
     subject: Subject,
     statistics: StatisticsSettings,
     attributor: Attributor,
-    batch: Batch,
+    part: Batch,
     found: Findings,
-    advance: Callable[[int], None],
     shapes: Shapes | None,
-) -> None:
-    """Explain all targets of a chunk; `advance` is told of samples as they are done."""
-    for part in parts_of(batch, subject.explainer.device, takes_one=attributor.takes_one):
-        chunk = chunk_of(attributor, part.images.to(subject.explainer.device, non_blocking=True), shapes)
-        queues, skipped = _queues(subject, statistics, chunk.trace, part)
-        found.skip(skipped, ())
-        found.add(attributor, chunk, queues, [sample.index for sample in part.samples])
-        advance(len(part.samples))
-    found.skip((), batch.broken)
-    advance(len(batch.broken))
+) -> _Found:
+    """Explain all targets of a part of a chunk; what was found before is not altered."""
+    chunk = chunk_of(attributor, part.images.to(subject.explainer.device, non_blocking=True), shapes)
+    queues, skipped = _queues(subject, statistics, chunk.trace, part)
+    explained = found.explained(attributor, chunk, queues, [sample.index for sample in part.samples])
+    return _Found(explained=explained, skipped=skipped)
 
 
 def _queues(

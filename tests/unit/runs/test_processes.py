@@ -1,0 +1,261 @@
+import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lcrp.errors import DataError
+from lcrp.runs import processes as module
+from lcrp.runs.processes import ITEMS_AT_ONCE, in_order, processes_for
+from lcrp.runs.threads import torch_threads
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="copies begin on Linux alone")
+
+
+@pytest.fixture(autouse=True)
+def no_copy_is_left() -> Iterator[None]:
+    before = multiprocessing.active_children()
+    yield
+    assert multiprocessing.active_children() == before
+
+
+def squared(number: int) -> tuple[int, int, int]:
+    return number**2, os.getpid(), torch.get_num_threads()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 20])
+@pytest.mark.parametrize("processes", [2, 3])
+def test_results_come_in_order_from_copies_of_one_thread(count: int, processes: int) -> None:
+    with torch_threads(2):
+        found = list(in_order(squared, range(count), processes))
+        assert torch.get_num_threads() == 2
+    assert [(item, result[0]) for item, result in found] == [(number, number**2) for number in range(count)]
+    assert {threads for _, (_, _, threads) in found} <= {1}
+    pids = [pid for _, (_, pid, _) in found]
+    assert pids[:1] == [os.getpid()][:count]  # the first is worked out here
+    if count > 2:
+        assert os.getpid() not in pids[1:]
+        assert len(set(pids[1:])) <= min(processes, count - 1)
+
+
+def test_one_process_is_this_one_with_its_threads_and_asks_for_items_one_by_one() -> None:
+    asked: list[int] = []
+    items = (asked.append(number) or number for number in range(4))  # type: ignore[func-returns-value]
+    with torch_threads(2):
+        for item, (_, pid, threads) in in_order(squared, items, 1):
+            assert (pid, threads) == (os.getpid(), 2)
+            assert asked == list(range(item + 1))
+
+
+def test_copies_work_side_by_side() -> None:
+    def waiting(number: int) -> float:
+        time.sleep(0.0 if number == 0 else 0.5)
+        return time.monotonic()
+
+    began = time.monotonic()
+    moments = [moment - began for _, moment in in_order(waiting, range(5), 4)]
+    assert min(moments[1:]) >= 0.5
+    assert max(moments[1:]) < 2.0  # one after the other
+
+
+def test_no_more_is_read_ahead_than_there_is_room_for() -> None:
+    asked: list[int] = []
+    items = (asked.append(number) or number for number in range(50))  # type: ignore[func-returns-value]
+    for item, _ in in_order(squared, items, 2):
+        assert len(asked) <= item + 2 + ITEMS_AT_ONCE * 2
+
+
+def test_what_is_prepared_by_the_first_item_is_there_in_all_copies() -> None:
+    prepared: list[int] = []
+
+    def work(_: int) -> int:
+        if not prepared:
+            prepared.append(os.getpid())
+        return prepared[0]
+
+    assert {result for _, result in in_order(work, range(9), 3)} == {os.getpid()}
+
+
+@pytest.mark.parametrize("at", [0, 1, 5, 8])
+def test_an_error_is_raised_as_ever_when_its_turn_comes(at: int) -> None:
+    def work(number: int) -> int:
+        if number == at:
+            raise DataError(f"picture {number}", mend="Leave it out.", path=Path("there"))
+        return number
+
+    found: list[object] = []
+    with pytest.raises(DataError, match=f"picture {at}") as raised:
+        found.extend(item for item, _ in in_order(work, range(9), 3))
+    assert (raised.value.mend, raised.value.path) == ("Leave it out.", Path("there"))
+    assert found == list(range(at))
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 6])
+def test_what_was_read_before_a_failure_to_read_is_worked_out(at: int) -> None:
+    def items() -> Iterator[int]:
+        for number in range(9):
+            if number == at:
+                raise DataError("no more")
+            yield number
+
+    found: list[object] = []
+    with pytest.raises(DataError, match="no more"):
+        found.extend((item, result) for item, (result, *_) in in_order(squared, items(), 2))
+    assert found == [(number, number**2) for number in range(at)]
+
+
+def test_where_the_system_ends_a_copy_this_process_goes_on_alone(caplog: pytest.LogCaptureFixture) -> None:
+    own = os.getpid()
+
+    def work(number: int) -> int:
+        if number == 4 and os.getpid() != own:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number**2
+
+    with caplog.at_level(logging.WARNING):
+        found = list(in_order(work, range(12), 2))
+    assert found == [(number, number**2) for number in range(12)]
+    (message,) = caplog.messages
+    assert message.startswith("the system ended a process")
+
+
+def test_what_copies_say_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    told = {"before"}
+
+    def work(number: int) -> set[str]:
+        before = set(told)
+        if number > 0:
+            told.add("network")
+            logging.getLogger("lcrp.some").warning("%s of all", "once")
+            logging.getLogger("lcrp.some").info("item %d", number)
+            warnings.warn("careful", UserWarning, stacklevel=1)
+        return before
+
+    with caplog.at_level(logging.INFO), pytest.warns(UserWarning, match="careful") as warned:
+        found = list(in_order(work, range(8), 3, told))
+    assert found[1][1] == {"before"}
+    assert told == {"before", "network"}
+    assert caplog.messages.count("once of all") == 1
+    assert [message for message in caplog.messages if message.startswith("item")] == [
+        f"item {number}" for number in range(1, 8)
+    ]
+    assert len(warned) == 1
+
+
+def test_copies_leave_signals_to_the_first_process() -> None:
+    def work(_: int) -> list[bool]:
+        return [signal.getsignal(one) is signal.SIG_IGN for one in (signal.SIGINT, signal.SIGTERM)]
+
+    found = [result for _, result in in_order(work, range(5), 2)]
+    assert found[1:] == [[True, True]] * 4
+    assert found[0] == [False, False]
+
+
+def test_copies_end_with_who_asked_for_them() -> None:
+    found = in_order(squared, range(40), 2)
+    for item, _ in found:
+        if item == 3:
+            break
+    found.close()  # type: ignore[attr-defined]
+    assert not multiprocessing.active_children()
+
+
+def test_tensors_come_back_as_they_were() -> None:
+    kinds = [
+        torch.randn(3, 4, dtype=torch.float64),
+        torch.randn(3, 4).T[1:],
+        torch.tensor(5),
+        torch.zeros(0, 3, dtype=torch.bool),
+        torch.randn(2, 3).to(torch.bfloat16),
+        torch.randn(1, 2, 3, 3).contiguous(memory_format=torch.channels_last),
+    ]
+    for _, found in in_order(lambda _: kinds, range(3), 2):
+        for ours, theirs in zip(kinds, found, strict=True):
+            assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
+            assert torch.equal(ours, theirs)
+            if theirs is not ours:
+                theirs.zero_()  # it can be written to
+
+
+@pytest.mark.parametrize(("free", "expected"), [(10_000, 5), (3.8, 3), (0.5, 1), (None, 5)])
+def test_as_many_copies_as_the_free_memory_holds(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, free: float | None, expected: int
+) -> None:
+    held = iter([(50, 60), (50, 150)])  # an item took 100 bytes
+    monkeypatch.setattr(module, "resident_memory", lambda: next(held))
+    monkeypatch.setattr(module, "free_memory", lambda: None if free is None else int(free * 100))
+
+    def work(_: int) -> int:
+        time.sleep(0.05)
+        return os.getpid()
+
+    with caplog.at_level(logging.INFO):
+        pids = [pid for _, pid in in_order(work, range(31), 5)]
+    others = set(pids[1:])
+    assert len(others) == expected
+    assert (os.getpid() in others) == (expected == 1)
+    assert bool(caplog.messages) == (expected < 5)
+
+
+def test_processes_are_the_threads_where_copies_may_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with torch_threads(3):
+        assert processes_for(cpu) == 3
+        assert processes_for(torch.device("cuda")) == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.cuda, "is_available", lambda: True)
+            assert processes_for(cpu) == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "platform", "darwin")
+            assert processes_for(cpu) == 1
+        waits = threading.Event()
+        other = threading.Thread(target=waits.wait)
+        other.start()
+        try:
+            assert processes_for(cpu) == 1
+        finally:
+            waits.set()
+            other.join()
+        assert [result for _, result in in_order(lambda _: processes_for(cpu), range(4), 2)][1:] == [1] * 3
+
+
+def test_copies_end_when_the_first_process_is_killed(tmp_path: Path) -> None:
+    program = textwrap.dedent(
+        f"""
+        import os, pathlib, time
+        from lcrp.runs.processes import in_order
+        def work(number):
+            pathlib.Path({str(tmp_path)!r}, str(os.getpid())).touch()
+            time.sleep(600 if number else 0)
+        list(in_order(work, range(9), 2))
+        """
+    )
+    first = subprocess.Popen([sys.executable, "-c", program])
+    deadline = time.monotonic() + 60
+    while len(pids := [int(path.name) for path in tmp_path.iterdir()]) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    first.kill()
+    first.wait()
+    while any(_is_running(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"  # dead, and nobody has asked

@@ -1,0 +1,281 @@
+"""Work that copies of a process do side by side: the same bytes as by one process with one thread."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import colour_world
+import noise_world
+import numpy as np
+import pytest
+import torch
+from colour_world import Squares
+from noise_world import Noise
+
+from lcrp.attribution.engine import Attributor
+from lcrp.decisions import neuron_maps
+from lcrp.decisions.concept_choice import ConceptChoice
+from lcrp.decisions.counting import StartCounting
+from lcrp.decisions.neuron_maps import Mode
+from lcrp.decisions.references import reference_source, references_by_ranking
+from lcrp.decisions.subject import Subject
+from lcrp.errors import DataError, Interrupted
+from lcrp.runs import processes as module
+from lcrp.runs.kept_units import kept_units
+from lcrp.runs.processes import processes_for
+from lcrp.runs.progress import Progress
+from lcrp.runs.run import Run
+from lcrp.runs.threads import Threads, torch_threads
+from lcrp.stages.context.pairs import LayerPairs
+from lcrp.stages.context.scores import ContextScores
+from lcrp.stages.glocal.glocal import GlocalSettings, glocal
+from lcrp.storage.statistics import read_header
+from lcrp.storage.units import Units
+from lcrp.values.sample import Sample
+from lcrp.values.target import Target
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or torch.cuda.is_available(), reason="copies begin on Linux, and where no GPU is"
+)
+
+NOISE = Noise(length=25, broken=(0, 4, 17))  # 9 chunks of 3, the last one with one sample
+STATISTICS = replace(noise_world.STATISTICS, record=True)
+
+
+class Stopping(Noise):
+    """Noise during whose reading something happens, at one sample."""
+
+    def __init__(self, at: int, event: signal.Signals | BaseException) -> None:
+        super().__init__(length=25, broken=(0, 4, 17))
+        object.__setattr__(self, "happens", [at, event])
+
+    def __getitem__(self, index: int) -> Sample:
+        at, event = self.happens
+        if index == at:
+            if isinstance(event, BaseException):
+                raise event
+            os.kill(os.getpid(), event)
+        return super().__getitem__(index)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    (tmp_path / "run").mkdir()
+    return Run(folder=tmp_path / "run", output_root=tmp_path / "outputs")
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """How many copies began, each time; none is left."""
+    numbers: list[int] = []
+
+    class Counted(module._Copies):
+        def __init__(self, work: Callable[[object], object], count: int, told: set[str]) -> None:
+            numbers.append(count)
+            super().__init__(work, count, told)
+
+    monkeypatch.setattr(module, "_Copies", Counted)
+    yield numbers
+    assert not multiprocessing.active_children()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("alone")
+    run = Run(folder=folder, output_root=folder)
+    return glocal(noise_world.subject(NOISE), STATISTICS, GlocalSettings(), run).read_bytes()
+
+
+@pytest.mark.parametrize("threads", [2, 3, 16])
+def test_statistics_are_byte_for_byte_those_of_one_thread(
+    run: Run, alone: bytes, begun: list[int], threads: int
+) -> None:
+    heard: list[int] = []
+    own = replace(run, on_progress=lambda done, *_: heard.append(done))
+    with torch_threads(threads):
+        path = glocal(noise_world.subject(NOISE), STATISTICS, GlocalSettings(), own)
+        assert torch.get_num_threads() == threads
+    assert path.read_bytes() == alone
+    assert begun == [min(threads, 8)]  # for all chunks but the first
+    assert heard == sorted(heard)
+    assert (heard[0], heard[-1]) == (0, 25)
+
+
+def test_passes_that_were_killed_go_on_with_any_number_of_processes(run: Run, alone: bytes, begun: list[int]) -> None:
+    settings = GlocalSettings(checkpoint_minutes=0)
+    for at, threads in ((13, 2), (16, 1), (24, 2)):
+        dataset = Stopping(at, KeyboardInterrupt())
+        with torch_threads(threads), pytest.raises(KeyboardInterrupt):
+            glocal(noise_world.subject(dataset), STATISTICS, settings, run)
+    (begun_file,) = run.output_root.rglob("*.checkpoint.h5")
+    assert read_header(begun_file).threads == 1
+    with torch_threads(2):
+        path = glocal(noise_world.subject(NOISE), STATISTICS, settings, run)
+    assert path.read_bytes() == alone
+    assert begun
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("is_given", [False, True])
+def test_a_signal_leaves_a_checkpoint_from_which_the_same_command_goes_on(
+    run: Run, alone: bytes, begun: list[int], number: signal.Signals, is_given: bool
+) -> None:
+    own = replace(run, threads=Threads(count=2, is_given=is_given, most=2))
+    with torch_threads(2), pytest.raises(Interrupted, match=rf"stopped by {number.name} after (\d+) of 25 samples"):
+        glocal(noise_world.subject(Stopping(13, number)), STATISTICS, GlocalSettings(), own)
+    (checkpoint,) = run.output_root.rglob("*.h5")
+    assert 3 <= read_header(checkpoint).coverage[0][1] <= 15
+    with torch_threads(2):
+        path = glocal(noise_world.subject(NOISE), STATISTICS, GlocalSettings(), own)
+    assert path.read_bytes() == alone
+    assert own.notes == {}
+    assert len(begun) == 2
+
+
+def test_what_was_begun_with_several_threads_goes_on_so_alone(
+    run: Run, begun: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with torch_threads(2):
+        with monkeypatch.context() as patch:
+            patch.setattr("lcrp.stages.glocal.checkpoint.processes_for", lambda _: 1)
+            with pytest.raises(Interrupted):
+                glocal(noise_world.subject(Stopping(13, signal.SIGINT)), STATISTICS, GlocalSettings(), run)
+        (checkpoint,) = run.output_root.rglob("*.h5")
+        assert read_header(checkpoint).threads == 2
+        glocal(noise_world.subject(NOISE), STATISTICS, GlocalSettings(), run)
+    assert begun == []
+
+
+def test_a_picture_that_cannot_be_read_ends_the_pass_as_ever(run: Run, begun: list[int]) -> None:
+    subject, settings = noise_world.subject(Noise(length=25, broken=(17,))), GlocalSettings(on_error="raise")
+    with torch_threads(2), pytest.raises(DataError, match="sample 17 'noise/17'"):
+        glocal(subject, STATISTICS, settings, run)
+    assert begun == [2]
+
+
+def test_a_pass_whose_copy_is_ended_ends_with_the_same_bytes(
+    run: Run, alone: bytes, begun: list[int], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, forward = os.getpid(), Attributor.forward
+
+    def killed(self: Attributor, images: torch.Tensor, *given: object, **named: object) -> object:
+        if os.getpid() != own and np.random.default_rng(int(images.sum())).integers(2):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return forward(self, images, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Attributor, "forward", killed)
+    with torch_threads(2), caplog.at_level(logging.WARNING):
+        path = glocal(noise_world.subject(NOISE), STATISTICS, GlocalSettings(), run)
+    assert path.read_bytes() == alone
+    assert begun == [2]
+    assert any(message.startswith("the system ended a process") for message in caplog.messages)
+
+
+@pytest.fixture
+def squares(run: Run) -> tuple[Subject, Path]:
+    """A world of squares, one of which cannot be read any more, and its statistics."""
+    subject = colour_world.subject(Squares(14))
+    path = glocal(subject, colour_world.statistics(), GlocalSettings(), run)
+    return replace(subject, dataset=Squares(14, broken=(3,))), path
+
+
+@pytest.mark.parametrize("mode", ["relevance", "activation"])
+@pytest.mark.parametrize("batch_size", [1, 2])
+@pytest.mark.parametrize("rounds_at_once", [1, 32])
+def test_references_are_bit_for_bit_those_of_one_thread(
+    squares: tuple[Subject, Path],
+    begun: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    mode: Mode,
+    batch_size: int,
+    rounds_at_once: int,
+) -> None:
+    subject, path = squares
+    monkeypatch.setattr(neuron_maps, "ROUNDS_AT_ONCE", rounds_at_once)
+    choice = ConceptChoice(mode=mode, layer="2", n_concepts=4, n_references=3)
+    source = reference_source(path, subject.dataset, colour_world.CLASS_NAMES, choice, batch_size=batch_size)
+    source = replace(source, cache=None)
+
+    def found(threads: int) -> tuple[list[list[Any]], list[int]]:
+        counted: list[int] = []
+        progress = Progress(0, "", "", told=lambda done, total, *_: counted.append(total - done))
+        with torch_threads(threads), subject.explainer.attributor(["2"]) as attributor:
+            rankings = [(source, [0, 1, 2, 3]), (replace(source, num_references=1), [2, 3])]
+            values = [
+                [
+                    (concept, one.key, one.score, one.heatmap.tobytes(), references.lost)
+                    for concept, references in by_concept
+                    for one in references.shown
+                ]
+                for by_concept in references_by_ranking(attributor, rankings, start_counting=progress_of(progress))
+            ]
+        return values, counted
+
+    expected, _ = found(1)
+    assert begun == []
+    values, counted = found(2)
+    assert values == expected
+    assert begun
+    assert counted[-1] == 0  # all are counted, those that cannot be read as well
+    assert sum(map(len, expected)) > 8
+
+
+def progress_of(progress: Progress) -> StartCounting:
+    @contextmanager
+    def start(total: int, *_: str) -> Iterator[Progress]:
+        progress.extend(total)
+        yield progress
+
+    return start
+
+
+def test_units_are_the_same_and_kept_ones_are_not_made_again(
+    squares: tuple[Subject, Path], run: Run, begun: list[int]
+) -> None:
+    subject, _ = squares
+    targets = [Target(sample=index, class_id=2 - index % 2, item=0) for index in range(1, 14)]
+    one, relevance = np.array([1]), np.array([1.0], dtype=np.float32)
+    pairs = LayerPairs(
+        layer="2", num_concepts=4, class_id=one, concept=one, relevance=relevance, references=(tuple(targets),)
+    )
+    found = []
+    for threads in (1, 2):
+        with torch_threads(threads), subject.explainer.attributor(["2"]) as attributor:
+            looking = ContextScores(attributor, subject.dataset, [pairs])
+            names = [f"{start:06d}" for start in range(13)]  # overlapping ones
+            units = Units(run.output_root, f"of {threads}", {}, version=1)
+            units.write("000003", looking.unit("000003"))
+            processes = processes_for(attributor.device)
+            made = list(kept_units(units, names, looking.unit, processes, attributor.told))
+            assert all(units.read(name) is not None for name in names)
+            found.append([{name: values.tobytes() for name, values in unit.items()} for unit in made])
+    assert found[0] == found[1]
+    assert begun == [2]
+
+
+@pytest.mark.usefixtures("begun")
+def test_interrupted_units_are_kept_up_to_there(run: Run) -> None:
+    units, own = Units(run.output_root, "interrupted", {}, version=1), os.getpid()
+
+    def work(name: str) -> dict[str, np.ndarray]:
+        return {"values": np.array([int(name), os.getpid() != own])}
+
+    def names() -> Iterator[str]:
+        for number in range(30):
+            if number == 12:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield f"{number:02d}"
+
+    found: list[list[int]] = []
+    with pytest.raises(Interrupted, match="started again, it goes on from there"):
+        found.extend(unit["values"].tolist() for unit in kept_units(units, names(), work, 2))
+    assert found == [[number, min(number, 1)] for number in range(len(found))]
+    assert 0 < len(found) <= 12
+    assert sum(units.read(f"{number:02d}") is not None for number in range(30)) == len(found)
