@@ -76,17 +76,43 @@ def chunks(
     chosen = range(len(dataset)) if indices is None else indices
     total = num_chunks(len(chosen), batch_size)
     numbers = range(first_chunk, total if end_chunk is None else min(end_chunk, total))
+    cut = [chosen[number * batch_size : (number + 1) * batch_size] for number in numbers]
+    yield from batches_of(dataset, cut, num_rows=batch_size, num_workers=num_workers, on_error=on_error, pinned=pinned)
+
+
+def batches_of(
+    dataset: Dataset,
+    cut: Sequence[Sequence[int]],
+    *,
+    num_rows: int | None = None,
+    num_workers: int,
+    on_error: OnError,
+    pinned: bool = False,
+) -> Iterator[Batch]:
+    """Batches of given samples, in order.
+
+    Args:
+        dataset: the samples.
+        cut: indices of the samples of every batch.
+        num_rows: of every batch, filled up with zeros; None: as many as it has samples.
+        num_workers: as of `chunks`.
+        on_error: as of `chunks`.
+        pinned: as of `chunks`.
+
+    Raises:
+        DataError: as of `chunks`.
+    """
     loader = DataLoader(
         _Readable(dataset),
-        batch_sampler=[list(chosen[number * batch_size : (number + 1) * batch_size]) for number in numbers],
+        batch_sampler=[list(indices) for indices in cut],
         num_workers=num_workers,
         pin_memory=pinned,
         worker_init_fn=_leave_signals,
-        collate_fn=_Collate(batch_size, dataset.transform),
+        collate_fn=_Collate(num_rows, dataset.transform),
         generator=torch.Generator(),  # else the loader draws from, and so alters, the global one
     )
-    for number, parcel in zip(numbers, loader, strict=True):
-        batch = replace(parcel.unpacked(), chunk=number)
+    for parcel in loader:
+        batch = parcel.unpacked()
         if batch.broken and on_error == "raise":
             first = batch.broken[0]
             raise DataError(
@@ -142,16 +168,16 @@ class _Parcel:
 
 @dataclass(frozen=True, slots=True)
 class _Collate:
-    """Puts samples into the rows of one batch."""
+    """Puts samples into the rows of one batch: so many, or as many as there are."""
 
-    batch_size: int
+    num_rows: int | None
     transform: InputTransform
 
     def __call__(self, results: list[Sample | SkippedSample]) -> _Parcel:
         good = [(row, result) for row, result in enumerate(results) if isinstance(result, Sample)]
         nothing = images = torch.empty(0)
         if self.transform.is_of_one_size:
-            images = torch.zeros(self.batch_size, 3, self.transform.height, self.transform.width)
+            images = torch.zeros(self.num_rows or len(results), 3, self.transform.height, self.transform.width)
             for row, sample in good:
                 images[row] = sample.image
         batch = Batch(
@@ -159,6 +185,5 @@ class _Collate:
             rows=tuple(row for row, _ in good),
             images=nothing,
             broken=tuple(result for result in results if isinstance(result, SkippedSample)),
-            chunk=-1,
         )
         return _Parcel(images=images, rest=batch if get_worker_info() is None else pickle.dumps(batch))

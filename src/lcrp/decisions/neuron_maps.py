@@ -131,11 +131,12 @@ class NeuronMaps:
         wanted = {(one.concept, one.neuron): one for one in ranked if one.neuron not in self._known[one.concept]}
         missing = [one for key, one in wanted.items() if key not in self._tried]
         self._tried |= wanted.keys()
-        if missing:
-            self._compute(missing)
+        if missing:  # the numbers are computed alike, however many of them were known
+            processes = processes_for(self._attributor.device, len({one.neuron.sample for one in ranked}))
+            self._compute(missing, processes)
         return [self._known[one.concept].get(one.neuron) for one in ranked]
 
-    def _compute(self, missing: Sequence[RankedNeuron]) -> None:
+    def _compute(self, missing: Sequence[RankedNeuron], processes: int) -> None:
         by_target: dict[tuple[int, int, int], list[RankedNeuron]] = {}
         for one in missing:
             by_target.setdefault(one.neuron[:3], []).append(one)
@@ -146,14 +147,11 @@ class NeuronMaps:
         queues = by_picture(by_target.values(), lambda queue: queue[0].neuron.sample, len)
         computed: dict[int, dict[NeuronKey, CompactMap]] = {}
         self._last = LastPass(self._attributor)
-        processes = processes_for(self._attributor.device)
         try:
             for batches, found in in_order(self._of_batches, self._passes(queues), processes, self._attributor.told):
                 for one, heatmap in found:
                     computed.setdefault(one.concept, {})[one.neuron] = heatmap
-                self._count.advance(
-                    sum(batch.num_neurons for batch in batches)
-                )  # also those that are not found any more
+                self._count.advance(sum(batch.num_neurons for batch in batches))  # with those not found any more
         finally:  # also what an interrupted run has computed
             self._remember(computed)
 

@@ -69,14 +69,12 @@ class Batch:
         images: [B, 3, H, W] float32 RGB in [0, 1]; rows of padding or of broken samples are zero. Without rows where
             the samples' inputs have sizes of their own.
         broken: samples that could not be read.
-        chunk: number of the chunk in the dataset.
     """
 
     samples: tuple[Sample, ...]
     rows: tuple[int, ...]
     images: torch.Tensor
     broken: tuple[SkippedSample, ...]
-    chunk: int
 
     def of_one_size(self) -> tuple["Batch", ...]:
         """The batch in parts whose inputs are of one size, `images` with a row for every sample."""

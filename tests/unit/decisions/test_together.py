@@ -54,7 +54,7 @@ def test_parts_hold_every_sample_once_in_its_row():
         Sample(index=row, key=str(row), image=images[row], annotation=None, geometry=Geometry.identity((256, 256)))
         for row in rows
     )
-    batch = Batch(samples=samples, rows=rows, images=images, broken=(), chunk=0)
+    batch = Batch(samples=samples, rows=rows, images=images, broken=())
     parts = list(parts_of(batch, torch.device("cpu")))
     assert [len(part.images) for part in parts] == [4, 4]  # the third has no samples
     for part in parts:

@@ -182,7 +182,7 @@ def _scored(work: _Work, looking: ContextScores) -> Parts:
     settings, names = work.settings, looking.units
     units = work.units("context_scores", {"n_concepts": settings.n_concepts, "n_references": settings.n_references})
     with work.run.progress(len(names), "context scores", "groups of reference samples") as progress:
-        processes = processes_for(looking.attributor.device)
+        processes = processes_for(looking.attributor.device, looking.num_targets)
         kept = kept_units(units, names, looking.unit, processes, looking.attributor.told)
         parts = list(progress.counted(kept))
     num_found, total = sum(len(part["sample"]) for part in parts), looking.num_targets

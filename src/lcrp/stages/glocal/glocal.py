@@ -5,7 +5,7 @@ Axes: B image of a chunk, T target, C concept, h w feature map.
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
@@ -14,7 +14,7 @@ from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import AUTO
 from lcrp.attribution.task import Targets
 from lcrp.attribution.trace import Trace
-from lcrp.data.loader import OnError, Shard, chunks, num_chunks
+from lcrp.data.loader import OnError, Shard, num_chunks
 from lcrp.decisions.auto import is_auto, layers_of, undecided
 from lcrp.decisions.rounds import Shapes, chunk_of, shapes_of_largest
 from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes, statistics_header, statistics_key
@@ -27,6 +27,7 @@ from lcrp.runs.threads import torch_threads
 from lcrp.stages.glocal.checkpoint import Job, beginning, keep, stopped
 from lcrp.stages.glocal.estimate import tell_cost
 from lcrp.stages.glocal.findings import Explained, Findings
+from lcrp.stages.glocal.pieces import Piece, pieces_of, read
 from lcrp.stages.glocal.wording import nothing_explained, summary, tell_ledger
 from lcrp.stages.settled import choice, knowing, tell
 from lcrp.storage.location import chosen_layer as known_layer
@@ -66,26 +67,18 @@ class GlocalSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Piece:
-    """What goes through the network together.
+class _Found:
+    """What was found in a piece.
 
     Attributes:
-        part: of a chunk; None where none of it can be read.
-        broken: samples of the chunk that ends with this, which cannot be read.
-        ends: samples of the chunk that ends with this, broken ones included.
+        explained: relevance and activations.
+        skipped: targets that are not there.
+        broken: samples that cannot be read.
     """
 
-    part: Batch | None
-    broken: tuple[SkippedSample, ...] = ()
-    ends: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """What was found in a piece, and the targets that are not there."""
-
-    explained: Explained
-    skipped: Sequence[SkippedTarget]
+    explained: list[Explained] = field(default_factory=list)
+    skipped: list[SkippedTarget] = field(default_factory=list)
+    broken: Sequence[SkippedSample] = ()
 
 
 def glocal(subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, run: Run) -> Path:
@@ -182,22 +175,23 @@ def _passed(
     with attributor, torch_threads(begun.threads), line as progress:
         shapes = shapes_of_largest(attributor, subject.dataset.transform)
 
-        def explained(piece: _Piece) -> _Found | None:
-            return (
-                None if piece.part is None else _explained(subject, statistics, attributor, piece.part, found, shapes)
-            )
+        def explained(piece: Piece) -> _Found:
+            (whole,) = [piece] if piece.batch else read(subject, statistics, settings.on_error, [piece], 0)
+            assert whole.batch is not None
+            return _explained(subject, statistics, attributor, whole.batch, found, shapes)
 
-        pieces = _pieces(_batches(subject, statistics, settings, job, first), subject, attributor)
-        for piece, part in in_order(explained, pieces, begun.processes, subject.explainer.told):
-            if part is not None and piece.part is not None:
-                found.skip(part.skipped, ())
-                found.add(part.explained)
-                progress.advance(len(piece.part.samples))
-            if not piece.ends:
+        pieces = pieces_of(subject, statistics, job, attributor, first)
+        coming: Iterable[Piece] = pieces
+        if begun.processes == 1 or subject.num_workers:  # else every process reads its own
+            coming = read(subject, statistics, settings.on_error, pieces, subject.num_workers)
+        for piece, own in in_order(explained, coming, begun.processes, subject.explainer.told):
+            found.skip(own.skipped, own.broken)
+            for one in own.explained:
+                found.add(one)
+            first = piece.indices.stop
+            progress.advance(len(piece.indices))
+            if not piece.is_last:
                 continue
-            found.skip((), piece.broken)
-            progress.advance(len(piece.broken))
-            first += piece.ends
             if not is_told and first < job.span[1]:
                 is_told = tell_cost(found, job, statistics, seen=(begun.first, first), seconds=progress.seconds)
             if stop or (first < job.span[1] and time.monotonic() - written >= pause):
@@ -208,43 +202,22 @@ def _passed(
     return found
 
 
-def _batches(
-    subject: Subject, statistics: StatisticsSettings, settings: GlocalSettings, job: Job, first: int
-) -> Iterator[Batch]:
-    """The chunks of a job, from that of sample `first` on."""
-    return chunks(
-        subject.dataset,
-        batch_size=statistics.batch_size,
-        num_workers=subject.num_workers,
-        on_error=settings.on_error,
-        indices=range(job.span[1]),
-        first_chunk=first // statistics.batch_size,
-        pinned=subject.explainer.device.type == "cuda",
-    )
-
-
-def _pieces(batches: Iterable[Batch], subject: Subject, attributor: Attributor) -> Iterator[_Piece]:
-    """What goes through the network together, of one chunk after the other."""
-    for batch in batches:
-        parts: list[Batch | None] = list(parts_of(batch, subject.explainer.device, takes_one=attributor.takes_one))
-        parts = parts or [None]
-        yield from (_Piece(part=part) for part in parts[:-1])
-        yield _Piece(part=parts[-1], broken=batch.broken, ends=len(batch.samples) + len(batch.broken))
-
-
 def _explained(
     subject: Subject,
     statistics: StatisticsSettings,
     attributor: Attributor,
-    part: Batch,
+    batch: Batch,
     found: Findings,
     shapes: Shapes | None,
 ) -> _Found:
-    """Explain all targets of a part of a chunk; what was found before is not altered."""
-    chunk = chunk_of(attributor, part.images.to(subject.explainer.device, non_blocking=True), shapes)
-    queues, skipped = _queues(subject, statistics, chunk.trace, part)
-    explained = found.explained(attributor, chunk, queues, [sample.index for sample in part.samples])
-    return _Found(explained=explained, skipped=skipped)
+    """Explain all targets of some samples; what was found before is not altered."""
+    own = _Found(broken=batch.broken)
+    for part in parts_of(batch, subject.explainer.device, takes_one=attributor.takes_one):
+        chunk = chunk_of(attributor, part.images.to(subject.explainer.device, non_blocking=True), shapes)
+        queues, skipped = _queues(subject, statistics, chunk.trace, part)
+        own.skipped.extend(skipped)
+        own.explained.append(found.explained(attributor, chunk, queues, [sample.index for sample in part.samples]))
+    return own
 
 
 def _queues(
