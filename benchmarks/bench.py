@@ -31,6 +31,7 @@ ROWS = {  # of the table: what is measured, which of its ratios
     "one target, LXT's efficient form / plain gradient": ("attribution", "lxt / plain"),
     "a further target / the first": ("attribution", "further target / first"),
     "dataset pass, 3 targets per image, lcrp / 2 forward passes and 3 gradients": ("pass, 3 targets", "lcrp / floor"),
+    "the same, pictures side by side": ("pass, 3 targets", "side by side / floor"),
     "dataset pass, 1 target per image, zennit-crp / lcrp": ("glocal, 1 targets", "zennit-crp / lcrp"),
     "dataset pass, 3 targets per image, zennit-crp / lcrp": ("glocal, 3 targets", "zennit-crp / lcrp"),
     "dataset pass, 8 targets per image, zennit-crp / lcrp": ("glocal, 8 targets", "zennit-crp / lcrp"),

@@ -24,7 +24,7 @@ from lcrp.ranking.accumulator import StatisticsAccumulator
 from lcrp.storage.reference_cache import ReferenceCache
 from lcrp.values.explanation import Reference
 from lcrp.values.statistics import TopTable
-from passes import fixed_queues, gather
+from passes import fixed_queues, gather, seconds_side_by_side
 from peer import Neuron, glocal_of_zennit_crp, heatmap_of_zennit, render_of_zennit_crp
 from rivals import yolo_heatmap
 from subjects import MEAN, STD, Logits, Pictures, Subject, targets
@@ -137,9 +137,13 @@ def dataset_pass(one: Subject, num_targets: int, turns: int, *, num_images: int)
 
         return {"floor": timed(run)}
 
+    def beside() -> Mapping[str, float]:
+        return {"side by side": len(images) * seconds_side_by_side(attributor, images, num_targets)}
+
     with attributor_of_all(one) as attributor:
-        seconds = in_turn([ours, floor], turns)
-    return {"seconds": spreads(seconds), "lcrp / floor": ratio(seconds, "lcrp", "floor")}
+        seconds = in_turn([ours, floor, beside], turns)
+    ratios = {f"{name} / floor": ratio(seconds, name, "floor") for name in ("lcrp", "side by side")}
+    return {"seconds": spreads(seconds), **ratios}
 
 
 def glocal_of_lcrp(one: Subject, images: torch.Tensor, num_targets: int) -> None:

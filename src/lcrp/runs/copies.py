@@ -6,10 +6,12 @@ import logging
 import multiprocessing
 import pickle
 import signal
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import islice
 from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection, wait
@@ -25,6 +27,7 @@ ITEMS_AT_ONCE = 3  # for every copy: what it works out, what is read meanwhile, 
 SHARE_OF_MEMORY = 0.8  # of what is free, that further copies may take
 FIRST_COPIES, FIRST_MEMORY = 2, 4 << 30  # as many begin where so much is free, before it is known what they take
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +84,8 @@ class Copies:
         self._given: dict[int, Any] = {}  # items that copies have or had, from that on whose turn it is
         self._busy: dict[Connection, int] = {}  # numbers of the items that they work out
         self._answers: dict[int, _Answer] = {}
+        self._grown = set[Connection]()  # to copies that have answered: their memory is no more free
+        self._is_told = False  # that memory is short
 
     def results(self, items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """Items with their results, until all are worked out or the system ends a copy."""
@@ -106,7 +111,9 @@ class Copies:
 
     def _reason(self) -> str:
         """Why a copy ended."""
-        wait([process.sentinel for process in self._processes])
+        ended = wait([process.sentinel for process in self._processes])
+        for process in self._processes:
+            process.join(None if process.sentinel in ended else 0)
         codes = [process.exitcode for process in self._processes if process.exitcode]
         if -signal.SIGKILL in codes:
             return f"signal {signal.SIGKILL:d}, most likely for want of memory"
@@ -136,7 +143,7 @@ class Copies:
                 raise _EndedError from error
 
     def _begin(self) -> Connection:
-        """One copy more."""
+        """One copy more; signals that arrive meanwhile are the first process's."""
         context = multiprocessing.get_context("fork")
         own, other = context.Pipe()
         self._connections.append(own)
@@ -144,7 +151,11 @@ class Copies:
         process = context.Process(target=_serve, args=arguments, daemon=True)
         with warnings.catch_warnings(), torch_threads(1):
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads: torch's wait, and a copy uses none
-            process.start()
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+            try:
+                process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         self._processes.append(process)
         other.close()
         return own
@@ -152,12 +163,16 @@ class Copies:
     def _fitting(self) -> int:
         """How many copies there may be: as the free memory holds them, if each takes what one took so far."""
         free, count = free_memory(), len(self._connections)
-        if free is None:
+        if free is None or count >= self._most:
             return self._most
         if self._taken is None:
             return min(self._most, FIRST_COPIES if free >= FIRST_MEMORY else 1)
-        further = int(SHARE_OF_MEMORY * free / max(1, self._taken))
-        return min(self._most, max(1, count + further))
+        num_new = count - len(self._grown)  # they have not taken theirs yet
+        fitting = max(1, count + int(SHARE_OF_MEMORY * free / max(1, self._taken)) - num_new)
+        if fitting <= count and not num_new and not self._is_told:
+            self._is_told = True
+            log.info("%d processes side by side, not %d: the memory that is free holds no more", count, self._most)
+        return min(self._most, fitting)
 
     def _read(self, coming: Iterator[tuple[int, Any]]) -> bool:
         """One item more, if there is one and room for it."""
@@ -176,6 +191,7 @@ class Copies:
             except (EOFError, OSError) as error:
                 raise _EndedError from error
             self._answers[self._busy.pop(connection)] = answer
+            self._grown.add(connection)
             if answer.taken is not None:
                 self._taken = max(answer.taken, self._taken or 0)
         return bool(ready)
@@ -207,8 +223,9 @@ def _serve(work: Callable[[Any], Any], connection: Connection, of_first: Sequenc
         told: what was said of the network, as `work` knows it.
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    for number in (signal.SIGINT, signal.SIGTERM):  # signals go to all processes: the first one answers
+    for number in _SIGNALS:  # a terminal signals all processes: the first one answers
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     for one in of_first:
         one.close()
     began = resident_memory()
@@ -217,7 +234,12 @@ def _serve(work: Callable[[Any], Any], connection: Connection, of_first: Sequenc
             item = pickle.loads(connection.recv_bytes())
         except EOFError:
             return
-        connection.send_bytes(_dumped(_answer(work, item, told, began)))
+        answer = _answer(work, item, told, began)
+        try:
+            said = _dumped(answer)
+        except Exception:  # of what it says, not all crosses processes
+            said = _dumped(replace(answer, result=None, records=[], warned=[]))
+        connection.send_bytes(said)
 
 
 def _answer(work: Callable[[Any], Any], item: Any, told: set[str], began: tuple[int, int] | None) -> _Answer:
@@ -228,6 +250,8 @@ def _answer(work: Callable[[Any], Any], item: Any, told: set[str], began: tuple[
         result = _dumped(work(item))
     except Exception:  # raised where the item is worked out again
         result = None
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()  # what a network prints
     memory = resident_memory()
     taken = None if began is None or memory is None else memory[1] - began[0]
     return _Answer(result=result, records=log_records.found, warned=warned, told=told, taken=taken)

@@ -180,27 +180,63 @@ def test_tensors_come_back_as_they_were() -> None:
     ("free", "first", "expected"), [(64 << 30, 2, 5), (5 << 30, 2, 4), (3 << 30, 1, 2), (1 << 29, 1, 1), (None, 5, 5)]
 )
 def test_as_many_copies_as_the_free_memory_holds(
-    monkeypatch: pytest.MonkeyPatch, free: int | None, first: int, expected: int
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    free: int | None,
+    first: int,
+    expected: int,
 ) -> None:
-    """The first ones begin before anybody knows what they take; each takes 1 GiB."""
+    """The first ones begin before anybody knows what they take; each takes 1 GiB with its first item."""
     counts: list[int] = []
+    copies: list[Copies] = []
     begin = Copies._begin
 
     def counted(self: Copies) -> Connection:
-        counts.append(len(self._answers))
+        copies[:] = [self]
+        counts.append(len(self._grown))
         return begin(self)
 
+    def left() -> int | None:
+        return None if free is None else free - sum(len(one._grown) << 30 for one in copies)
+
     monkeypatch.setattr(Copies, "_begin", counted)
-    monkeypatch.setattr(module, "free_memory", lambda: None if free is None else free - (len(counts) << 30))
+    monkeypatch.setattr(module, "free_memory", left)
     held = iter([(0, 0)])
     monkeypatch.setattr(module, "resident_memory", lambda: next(held, (1 << 30, 1 << 30)))  # in every copy anew
 
     def work(_: int) -> None:
         time.sleep(0.1)
 
-    list(in_order(work, range(31), 5))
+    with caplog.at_level(logging.INFO):
+        list(in_order(work, range(31), 5))
     assert len(counts) == expected
     assert counts.count(0) >= first
+    shortage = f"{expected} processes side by side, not 5: the memory that is free holds no more"
+    assert caplog.messages == ([] if expected == 5 else [shortage])
+
+
+def test_what_copies_say_and_cannot_send_is_said_here(caplog: pytest.LogCaptureFixture) -> None:
+    class Own(UserWarning):
+        """No other process knows it by its name."""
+
+    def work(number: int) -> int:
+        warnings.warn("careful", Own, stacklevel=1)
+        return number
+
+    with pytest.warns(Own, match="careful"):
+        assert [result for _, result in in_order(work, range(5), 2)] == list(range(5))
+    assert caplog.messages == []
+
+
+def test_what_is_printed_is_not_lost(tmp_path: Path) -> None:
+    program = textwrap.dedent(
+        """
+        from lcrp.runs.processes import in_order
+        list(in_order(lambda number: print(f"item {number}\\n", end=""), range(9), 2))
+        """
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert sorted(found.stdout.splitlines()) == [f"item {number}" for number in range(9)]
 
 
 def test_processes_are_the_threads_where_copies_may_begin(monkeypatch: pytest.MonkeyPatch) -> None:
