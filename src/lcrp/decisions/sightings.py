@@ -29,6 +29,7 @@ from lcrp.errors import DataError, TargetError
 from lcrp.evidence.localisation import areas
 from lcrp.evidence.localisation import shares as shares_inside
 from lcrp.evidence.naming import Sighting
+from lcrp.runs.processes import in_order, processes_for
 from lcrp.values.prediction import at_least_float32
 from lcrp.values.sample import Sample
 from lcrp.values.target import ExplainedTarget
@@ -76,10 +77,18 @@ def sightings(
         subject.explainer.attributor([layer]) as attributor,
         start_counting(num_decisions, "names of concepts", "decisions") as progress,
     ):
-        pictures = _annotated(dataset, order, data_names)
-        while some := list(islice(pictures, min(batch_size, -(-num_left // PER_PICTURE)))):
-            for part in few_samples(some, lambda one: one.sample, batch_size, attributor):
-                found = _sightings(attributor, part, layer, data_names, num_left)
+        pictures, is_more = _annotated(dataset, order, data_names), True
+        processes = processes_for(attributor.device, num_decisions // PER_PICTURE)
+
+        def looked_at(part: Sequence[_Seen]) -> list[Sighting]:
+            return _sightings(attributor, part, layer, data_names)
+
+        while num_left and is_more:
+            is_more = False
+            needed = islice(pictures, -(-num_left // PER_PICTURE))  # however many decisions they have
+            parts = few_samples(needed, lambda one: one.sample, batch_size, attributor)
+            for _, found in in_order(looked_at, parts, processes, attributor.told):
+                is_more, found = True, found[:num_left]
                 num_left -= len(found)
                 progress.advance(len(found))
                 yield from found
@@ -99,13 +108,11 @@ def _annotated(dataset: Dataset, order: Iterable[int], data_names: Sequence[str]
             yield _Seen(sample=sample, things=things)
 
 
-def _sightings(
-    attributor: Attributor, part: Sequence[_Seen], layer: str, data_names: Sequence[str], most: int
-) -> list[Sighting]:
-    """The decisions of some pictures, in their order, at most so many."""
+def _sightings(attributor: Attributor, part: Sequence[_Seen], layer: str, data_names: Sequence[str]) -> list[Sighting]:
+    """The decisions of some pictures, in their order."""
     trace = attributor.forward(torch.stack([one.sample.image for one in part]))
     predictions = attributor.task.predictions(trace.output)
-    queues = _queues(attributor.task, predictions, part, most)
+    queues = _queues(attributor.task, predictions, part)
     found: list[list[Sighting]] = [[] for _ in part]
     for number in range(max(map(len, queues))):
         rows = [row for row, queue in enumerate(queues) if number < len(queue)]
@@ -131,10 +138,8 @@ def _sightings(
     return [one for of_picture in found for one in of_picture]
 
 
-def _queues(
-    task: Task, predictions: Sequence[Prediction], part: Sequence[_Seen], most: int
-) -> list[list[ExplainedTarget]]:
-    """The decisions of every picture that are looked at, at most so many of all."""
+def _queues(task: Task, predictions: Sequence[Prediction], part: Sequence[_Seen]) -> list[list[ExplainedTarget]]:
+    """The decisions of every picture that are looked at."""
     selection = Selection(image=None, samples=None, class_name=None, max_targets=PER_PICTURE)
     queues: list[list[ExplainedTarget]] = []
     for one, prediction in zip(part, predictions, strict=True):
@@ -143,7 +148,7 @@ def _queues(
         except TargetError as error:
             log.debug("%s", error)
             chosen = []
-        queues.append(chosen[: most - sum(map(len, queues))])
+        queues.append(list(chosen))
     return queues
 
 

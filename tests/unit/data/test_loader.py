@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lcrp.data.folder import FolderDataset
-from lcrp.data.loader import chunks, num_chunks
+from lcrp.data.loader import batches_of, chunks, num_chunks
 from lcrp.data.transforms import InputTransform
 from lcrp.errors import DataError
 from lcrp.values.geometry import Geometry
@@ -137,3 +137,18 @@ def test_reading_leaves_the_random_state_alone():
     before = torch.get_rng_state()
     read(Numbers(5))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_batches_of_given_samples_have_as_many_rows_as_samples_or_as_asked(num_workers):
+    cut = [range(4, 7), [9], range(2)]
+    found = list(batches_of(Numbers(10, broken=(5,)), cut, num_workers=num_workers, on_error="skip"))
+    assert [len(batch.images) for batch in found] == [3, 1, 2]
+    assert [[sample.index for sample in batch.samples] for batch in found] == [[4, 6], [9], [0, 1]]
+    assert found[0].rows == (0, 2)
+    assert not found[0].images[1].any()  # the broken one's
+    assert [one.sample for one in found[0].broken] == [5]
+    filled = batches_of(Numbers(10), cut, num_rows=3, num_workers=num_workers, on_error="skip")
+    assert [len(batch.images) for batch in filled] == [3, 3, 3]
+    with pytest.raises(DataError, match="sample 5 '005'"):
+        list(batches_of(Numbers(10, broken=(5,)), cut, num_workers=num_workers, on_error="raise"))

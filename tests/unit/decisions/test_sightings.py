@@ -1,5 +1,6 @@
 """What is seen in a picture, and how much of a concept's relevance lies there."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,10 @@ from lcrp.decisions.sightings import PER_PICTURE, sighting, sightings
 from lcrp.decisions.subject import Subject
 from lcrp.decisions.things import SURROUNDINGS, things_seen
 from lcrp.errors import TargetError
+from lcrp.runs import processes
+from lcrp.runs.copies import Copies
 from lcrp.runs.run import Run
+from lcrp.runs.threads import torch_threads
 from lcrp.values.explanation import Explanation
 from lcrp.values.geometry import Geometry
 from lcrp.values.sample import Annotation, Sample
@@ -177,3 +181,27 @@ def test_decisions_are_spread_and_no_more_than_asked_for(subject: Subject, tmp_p
         sightings(subject, subject.explainer.layer, run.progress, num_decisions=3, batch_size=8, num_samples=2)
     )
     assert {one.sample for one in first} <= {0, 1}
+
+
+def test_sightings_are_bit_for_bit_those_of_one_thread(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(folder=tmp_path, output_root=tmp_path, on_progress=lambda *_: None)
+    monkeypatch.setattr(processes, "FEW", 2)
+    numbers: list[int] = []
+    begin = Copies._begin
+    monkeypatch.setattr(Copies, "_begin", lambda self: (numbers.append(1), begin(self))[1])
+
+    def found(threads: int) -> list[tuple[object, ...]]:
+        layer = subject.explainer.layer
+        with torch_threads(threads):
+            return [
+                (one.sample, one.own, one.shares.tobytes(), {name: part.tobytes() for name, part in one.beyond.items()})
+                for one in sightings(subject, layer, run.progress, num_decisions=11, batch_size=2)
+            ]
+
+    expected = found(1)
+    assert numbers == []
+    assert found(2) == expected
+    assert len(expected) == 11
+    assert bool(numbers) == (sys.platform == "linux" and not torch.cuda.is_available())

@@ -1,18 +1,21 @@
 """Which pictures go through the network together, and which share a forward pass."""
 
+from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 
-from lcrp.decisions.together import LastPass, by_picture, images_at_once, parts_of
+from lcrp.decisions import together
+from lcrp.decisions.together import LastPass, by_picture, few_samples, images_at_once, parts_of
 from lcrp.values.geometry import Geometry
 from lcrp.values.sample import Batch, Sample
 
 
-def sample(index: int) -> Sample:
-    image = torch.full((3, 4, 4), float(index))
-    return Sample(index=index, key=str(index), image=image, annotation=None, geometry=Geometry.identity((4, 4)))
+def sample(index: int, side: int = 4) -> Sample:
+    image = torch.full((3, side, side), float(index))
+    return Sample(index=index, key=str(index), image=image, annotation=None, geometry=Geometry.identity((side, side)))
 
 
 def test_what_comes_with_one_picture_is_together_and_pictures_with_many_rounds_come_first() -> None:
@@ -61,3 +64,25 @@ def test_parts_hold_every_sample_once_in_its_row():
         for sample, row in zip(part.samples, part.rows, strict=True):
             assert part.images[row, 0, 0, 0] == sample.index
     assert [sample.index for part in parts for sample in part.samples] == list(rows)
+
+
+def test_few_samples_are_asked_for_as_parts_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of one size each, whole ones as soon as they are; those that are left at the end."""
+    monkeypatch.setattr(together, "PIXELS_AT_ONCE", 2 * 8 * 8)
+    asked: list[int] = []
+
+    def members() -> Iterator[Sample]:
+        for number, size in enumerate([8, 4, 8, 8, 4]):
+            asked.append(number)
+            yield sample(number, size)
+
+    attributor: Any = Mock(device=torch.device("cpu"), takes_one=False)
+    found = few_samples(members(), lambda one: one, 4, attributor)
+    first = next(found)
+    assert [one.index for one in first] == [0, 2]
+    assert asked == [0, 1, 2]
+    assert [[one.index for one in part] for part in found] == [[1, 4], [3]]
+    attributor.takes_one = True
+    assert [[one.index for one in part] for part in few_samples(members(), lambda one: one, 4, attributor)] == [
+        [number] for number in range(5)
+    ]

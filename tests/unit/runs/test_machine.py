@@ -1,5 +1,7 @@
 """What the machine gives: memory, CPUs and disk, as the system tells it, where it does."""
 
+import multiprocessing
+import multiprocessing.synchronize
 import os
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lcrp.runs import machine
-from lcrp.runs.machine import allowed_cpus, cpu_quota, free_space, peak_memory
+from lcrp.runs.machine import allowed_cpus, cpu_quota, free_memory, free_space, peak_memory, resident_memory
 
 
 def groups(folder: Path, own: str, **files: str) -> tuple[Path, Path]:
@@ -89,7 +91,7 @@ AS_ON_WINDOWS = """
 
     from pathlib import Path
     from lcrp.errors import StoreError
-    from lcrp.runs.machine import allowed_cpus, cpu_quota, free_space, peak_memory
+    from lcrp.runs.machine import allowed_cpus, cpu_quota, free_memory, free_space, peak_memory, resident_memory
     from lcrp.runs.provenance import write_provenance
     from lcrp.storage.atomic import write_json
     from lcrp.storage.lock import lock_path, sole_writer
@@ -117,3 +119,81 @@ def test_locks_files_and_provenance_without_what_windows_lacks(tmp_path: Path) -
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+MEMORY = "MemTotal:       16000000 kB\nMemFree:          100000 kB\nMemAvailable:    8000000 kB\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "expected"),
+    [
+        ("0::/\n", {}, 8_000_000 * 1024),
+        ("0::/\n", {"memory.max": "max\n", "memory.current": "5\n"}, 8_000_000 * 1024),
+        (
+            "0::/job/step\n",
+            {
+                "job/memory.max": "1000000\n",
+                "job/memory.current": "900000\n",
+                "job/memory.stat": "anon 5\nfile 300000\ninactive_file 250000\n",
+                "job/step/memory.max": "max\n",
+            },
+            350_000,
+        ),
+        (
+            "4:memory:/docker/abc\n0::/\n",
+            {
+                "memory/docker/abc/memory.limit_in_bytes": "1000000\n",
+                "memory/docker/abc/memory.usage_in_bytes": "700000\n",
+                "memory/docker/abc/memory.stat": "inactive_file 1\ntotal_inactive_file 50000\n",
+                "memory/memory.limit_in_bytes": "9223372036854771712\n",
+                "memory/memory.usage_in_bytes": "900000\n",
+            },
+            350_000,
+        ),
+        ("0::/\n", {"memory.max": "100\n", "memory.current": "200\n"}, 0),
+    ],
+)
+def test_free_memory_is_the_least_of_the_machine_and_all_groups_around(
+    tmp_path: Path, own: str, files: dict[str, str], expected: int
+) -> None:
+    (tmp_path / "meminfo").write_text(MEMORY)
+    assert free_memory(*groups(tmp_path, own, **files), tmp_path / "meminfo") == expected
+
+
+def test_free_memory_is_unknown_where_nobody_tells(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    assert free_memory(missing, missing, missing) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="told by Linux alone")
+def test_resident_memory_grows_with_what_is_held() -> None:
+    before = resident_memory()
+    assert before is not None
+    held = bytearray(os.urandom(1 << 20) * 64)
+    after = resident_memory()
+    assert after is not None
+    assert after[1] >= after[0] >= before[0] + len(held) // 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="told by Linux alone")
+def test_peak_memory_counts_what_copies_hold() -> None:
+    def hold(begun: "multiprocessing.synchronize.Event", ends: "multiprocessing.synchronize.Event") -> None:
+        held = bytearray(os.urandom(1 << 20) * 128)
+        begun.set()
+        ends.wait()
+        del held
+
+    context = multiprocessing.get_context("fork")
+    begun, ends = context.Event(), context.Event()
+    before = peak_memory()
+    copy = context.Process(target=hold, args=(begun, ends))
+    copy.start()
+    try:
+        assert begun.wait(60)
+        found = peak_memory()
+    finally:
+        ends.set()
+        copy.join()
+    assert before is not None
+    assert found is not None
+    assert found >= before + (100 << 20)
