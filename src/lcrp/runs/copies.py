@@ -27,6 +27,7 @@ ITEMS_AT_ONCE = 3  # for every copy: what it works out, what is read meanwhile, 
 SHARE_OF_MEMORY = 0.8  # of what is free, that further copies may take
 FIRST_COPIES, FIRST_MEMORY = 2, 4 << 30  # as many begin where so much is free, before it is known what they take
 _PR_SET_PDEATHSIG = 1  # of Linux's prctl
+_WARNED = set[tuple[Any, ...]]()  # what copies warned of, and where: once a process, as Python does
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,8 @@ class Copies:
                         continue
                     self._give(coming)
             except _EndedError:
-                log.warning("a process beside this one ended (%s); this one goes on alone", self._reason())
+                if self._processes:
+                    log.warning("a process beside this one ended (%s); this one goes on alone", self._reason())
                 self.left = [*self._given.values(), *(item for _, item in self._read_ahead)]
                 return
             if not self._given:
@@ -117,48 +119,63 @@ class Copies:
         codes = [process.exitcode for process in self._processes if process.exitcode]
         if -signal.SIGKILL in codes:
             return f"signal {signal.SIGKILL:d}, most likely for want of memory"
-        return ", ".join(f"signal {-code}" if code < 0 else f"exit code {code}" for code in codes)
+        reasons = [f"signal {-code}" if code < 0 else f"exit code {code}" for code in codes]
+        return ", ".join(reasons) or "nobody knows why"
 
     def end(self) -> None:
         """No copy is left, whatever it was doing."""
         for process in self._processes:
             process.kill()
-        for process, connection in zip(self._processes, self._connections, strict=True):
+        for process in self._processes:
             process.join()
-            process.close()
+        for connection in self._connections:
             connection.close()
 
     def _give(self, coming: Iterator[tuple[int, Any]]) -> None:
         """An item for every copy that has none, or may begin; one that is busy would not read it."""
         while self._read_ahead or self._read(coming):
             idle = [one for one in self._connections if one not in self._busy]
-            if not idle and len(self._connections) >= self._fitting():
-                return
-            connection = idle[0] if idle else self._begin()
+            if not idle:
+                if len(self._connections) >= self._fitting():
+                    return
+                try:
+                    self._begin()
+                except OSError as error:
+                    log.info("%d processes side by side, not %d: %s", len(self._connections), self._most, error)
+                    self._most = len(self._connections)
+                    if not self._most:
+                        raise _EndedError from error
+                continue
             number, item = self._read_ahead.popleft()
-            self._given[number], self._busy[connection] = item, number
+            self._given[number], self._busy[idle[0]] = item, number
             try:
-                connection.send_bytes(_dumped(item))
+                idle[0].send_bytes(_dumped(item))
             except OSError as error:
                 raise _EndedError from error
 
-    def _begin(self) -> Connection:
-        """One copy more; signals that arrive meanwhile are the first process's."""
+    def _begin(self) -> None:
+        """One copy more; signals that arrive meanwhile are the first process's.
+
+        Raises:
+            OSError: the system has no room for another process.
+        """
         context = multiprocessing.get_context("fork")
         own, other = context.Pipe()
-        self._connections.append(own)
-        arguments = (self._work, other, tuple(self._connections), self._told)
+        arguments = (self._work, other, (*self._connections, own), self._told)
         process = context.Process(target=_serve, args=arguments, daemon=True)
-        with warnings.catch_warnings(), torch_threads(1):
-            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: torch's wait, and a copy uses none
+        with warnings.catch_warnings(), torch_threads(1), other:
+            # torch's threads wait, and a copy uses none of them
+            warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
             try:
                 process.start()
+                self._processes.append(process)
+                self._connections.append(own)
+            except OSError:
+                own.close()
+                raise
             finally:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        self._processes.append(process)
-        other.close()
-        return own
 
     def _fitting(self) -> int:
         """How many copies there may be: as the free memory holds them, if each takes what one took so far."""
@@ -197,20 +214,18 @@ class Copies:
         return bool(ready)
 
     def _hear(self, answer: _Answer) -> None:
-        """What a copy said is said here, once if several say the same."""
+        """What a copy said is said here; our own words once, if several say the same."""
         self._told |= answer.told
         for record in answer.records:
-            if self._is_new(record.name, record.getMessage()):
+            words = record.name, record.getMessage()
+            if words not in self._heard or not record.name.startswith("lcrp."):
                 logging.getLogger(record.name).handle(record)
-        for warned in answer.warned:
-            if self._is_new(warned[1].__name__, str(warned[0])):
-                warnings.showwarning(*warned)
-
-    def _is_new(self, kind: str, text: str) -> bool:
-        words = kind, text
-        is_new = words not in self._heard
-        self._heard.add(words)
-        return is_new
+            self._heard.add(words)
+        for message, category, file, line in answer.warned:
+            place = str(message), category, file, line
+            if place not in _WARNED:
+                _WARNED.add(place)
+                warnings.warn_explicit(message, category, file, line)
 
 
 def _serve(work: Callable[[Any], Any], connection: Connection, of_first: Sequence[Connection], told: set[str]) -> None:
@@ -228,6 +243,7 @@ def _serve(work: Callable[[Any], Any], connection: Connection, of_first: Sequenc
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     for one in of_first:
         one.close()
+    torch.set_num_threads = _leave  # threads that were not copied would be waited for
     began = resident_memory()
     while True:
         try:
@@ -242,13 +258,17 @@ def _serve(work: Callable[[Any], Any], connection: Connection, of_first: Sequenc
         connection.send_bytes(said)
 
 
+def _leave(nthreads: int) -> None:
+    """In place of `torch.set_num_threads`."""
+
+
 def _answer(work: Callable[[Any], Any], item: Any, told: set[str], began: tuple[int, int] | None) -> _Answer:
     log_records, warned = _Records(), list[tuple[Any, ...]]()
     logging.getLogger().handlers = [log_records]
     warnings.showwarning = lambda *words, **_: warned.append(words[:4])
     try:
         result = _dumped(work(item))
-    except Exception:  # raised where the item is worked out again
+    except BaseException:  # raised where the item is worked out again
         result = None
     with suppress(OSError, ValueError):
         sys.stdout.flush()  # what a network prints

@@ -9,17 +9,14 @@ import numpy.typing as npt
 
 from lcrp.errors import Interrupted
 from lcrp.runs.interruption import stop_request
-from lcrp.runs.processes import in_order
 from lcrp.storage.units import Arrays, Units
-
-_Found = dict[str, npt.NDArray[Any]]
 
 log = logging.getLogger(__name__)
 
 
 def kept_units(
-    units: Units, names: Iterable[str], work: Callable[[str], Arrays], processes: int = 1, told: set[str] | None = None
-) -> Iterator[_Found]:
+    units: Units, names: Iterable[str], work: Callable[[str], Arrays]
+) -> Iterator[dict[str, npt.NDArray[Any]]]:
     """Results of units in order: those kept by an earlier run are read, the others are worked out and kept.
 
     SIGINT and SIGTERM are heeded between units.
@@ -28,21 +25,15 @@ def kept_units(
         units: where results are kept.
         names: of the units; asked for one by one, so that the results of one may tell whether another is needed.
         work: makes the results of a unit.
-        processes: that work side by side; names of further units are asked for before results are there.
-        told: as of `in_order`.
 
     Raises:
         Interrupted: somebody asked to stop; started again, it goes on from there.
     """
-    kept = ((name, units.read(name)) for name in names)
-
-    def made(unit: tuple[str, _Found | None]) -> _Found:
-        name, found = unit
-        return {key: np.asarray(values) for key, values in work(name).items()} if found is None else found
-
     with stop_request() as stop:
-        for (name, before), found in in_order(made, kept, processes, told):
-            if before is None:
+        for name in names:
+            found = units.read(name)
+            if found is None:
+                found = {key: np.asarray(values) for key, values in work(name).items()}
                 units.write(name, found)
             elif not units.is_told:
                 units.is_told = True

@@ -5,6 +5,7 @@ holds (fork), so that only items and results go from one to the other.
 """
 
 import multiprocessing
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -25,14 +26,15 @@ def processes_for(device: torch.device, num_items: int | None = None) -> int:
     """How many processes work side by side for a network: one for each of torch's threads, or this one alone.
 
     Alone for few items, and where a copy might hang: on other systems than Linux, where a GPU is, and in a process that
-    runs further threads of Python (a notebook, a server) or reads samples for another one.
+    runs further threads of Python (a notebook, a server), reads samples for another one, or is not told when one ends.
 
     Args:
         device: where the network lies.
         num_items: that are to be worked out; None: however many, so that the numbers do not depend on it.
     """
+    is_elsewhere = sys.platform != "linux" or device.type != "cpu" or torch.cuda.is_available()
     is_single = threading.active_count() == 1 and not multiprocessing.current_process().daemon
-    if sys.platform != "linux" or device.type != "cpu" or torch.cuda.is_available() or not is_single:
+    if is_elsewhere or not is_single or signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         return 1
     return torch.get_num_threads() if num_items is None or num_items > FEW else 1
 

@@ -9,8 +9,8 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -121,6 +121,7 @@ def test_where_the_system_ends_a_copy_this_process_goes_on_alone(caplog: pytest.
 
 
 def test_what_copies_say_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Of lcrp: what a network logs is as often there as it says it. Warnings come as their filters say."""
     told = {"before"}
 
     def work(number: int) -> set[str]:
@@ -128,18 +129,31 @@ def test_what_copies_say_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
         told.add("network")
         logging.getLogger("lcrp.some").warning("%s of all", "once")
         logging.getLogger("lcrp.some").info("item %d", number)
+        logging.getLogger("network").info("passed")
         warnings.warn("careful", UserWarning, stacklevel=1)
         return before
 
-    with caplog.at_level(logging.INFO), pytest.warns(UserWarning, match="careful") as warned:
-        found = list(in_order(work, range(8), 3, told))
+    shown: list[str] = []
+    module._WARNED.clear()
+    with caplog.at_level(logging.INFO), warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = lambda message, *_, **__: shown.append(str(message))
+        for _ in range(2):
+            found = list(in_order(work, range(8), 3, told))
+            told.discard("network")
     assert found[0][1] == {"before"}
-    assert told == {"before", "network"}
-    assert caplog.messages.count("once of all") == 1
+    assert caplog.messages.count("once of all") == 2  # for each call; what is told is not told again
+    assert caplog.messages.count("passed") == 16
+    assert shown == ["careful"]
     assert [message for message in caplog.messages if message.startswith("item")] == [
-        f"item {number}" for number in range(8)
+        f"item {number}" for number in [*range(8), *range(8)]
     ]
-    assert len(warned) == 1
+
+
+def test_what_copies_have_told_counts_as_told() -> None:
+    told: set[str] = set()
+    list(in_order(lambda number: told.add(f"of {number}"), range(5), 2, told))
+    assert told == {f"of {number}" for number in range(5)}
 
 
 def test_copies_leave_signals_to_the_first_process() -> None:
@@ -191,10 +205,10 @@ def test_as_many_copies_as_the_free_memory_holds(
     copies: list[Copies] = []
     begin = Copies._begin
 
-    def counted(self: Copies) -> Connection:
+    def counted(self: Copies) -> None:
         copies[:] = [self]
         counts.append(len(self._grown))
-        return begin(self)
+        begin(self)
 
     def left() -> int | None:
         return None if free is None else free - sum(len(one._grown) << 30 for one in copies)
@@ -226,6 +240,60 @@ def test_what_copies_say_and_cannot_send_is_said_here(caplog: pytest.LogCaptureF
     with pytest.warns(Own, match="careful"):
         assert [result for _, result in in_order(work, range(5), 2)] == list(range(5))
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("what", ["fork", "pipe"])
+@pytest.mark.parametrize("room", [0, 1])
+def test_where_there_is_no_room_for_processes_there_are_fewer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str, room: int
+) -> None:
+    left = [room]
+    whole = os.fork if what == "fork" else multiprocessing.get_context("fork").Pipe
+
+    def narrow(*given: Any) -> Any:
+        if not left[0]:
+            raise BlockingIOError("no room")
+        left[0] -= 1
+        return whole(*given)
+
+    if what == "fork":
+        monkeypatch.setattr(os, "fork", narrow)
+    else:
+        monkeypatch.setattr(type(multiprocessing.get_context("fork")), "Pipe", lambda _: narrow())
+    with caplog.at_level(logging.INFO):
+        found = list(in_order(squared, range(9), 3))
+    assert [result[0] for _, result in found] == [number**2 for number in range(9)]
+    assert len({result[1] for _, result in found}) == 1
+    assert caplog.messages == [f"{room} processes side by side, not 3: no room"]
+
+
+def test_a_network_that_chooses_threads_does_not_hang() -> None:
+    def work(number: int) -> float:
+        torch.set_num_threads(2)
+        return float(torch.ones(1 << 20).sum()) + number
+
+    with torch_threads(2):
+        torch.ones(1 << 20).sum()  # there are threads, of which copies have none
+        assert [result for _, result in in_order(work, range(5), 2)] == [(1 << 20) + number for number in range(5)]
+
+
+def test_an_exit_is_one(caplog: pytest.LogCaptureFixture) -> None:
+    def work(number: int) -> None:
+        if number == 3:
+            raise SystemExit(7)
+
+    with pytest.raises(SystemExit, match="7"):
+        list(in_order(work, range(9), 2))
+    assert caplog.messages == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_filters_of_warnings_hold_in_copies() -> None:
+    def work(_: int) -> None:
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+
+    with pytest.raises(DeprecationWarning, match="old"):
+        list(in_order(work, range(3), 2))
 
 
 def test_what_is_printed_is_not_lost(tmp_path: Path) -> None:
@@ -260,6 +328,11 @@ def test_processes_are_the_threads_where_copies_may_begin(monkeypatch: pytest.Mo
             waits.set()
             other.join()
         assert [result for _, result in in_order(lambda _: processes_for(cpu), range(4), 2)] == [1] * 4
+        before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # as some supervisors leave it
+        try:
+            assert processes_for(cpu) == 1
+        finally:
+            signal.signal(signal.SIGCHLD, before)
         assert processes_for(cpu, FEW) == 1
         assert processes_for(cpu, FEW + 1) == 3
 

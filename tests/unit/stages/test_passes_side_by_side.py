@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import colour_world
 import noise_world
@@ -29,18 +29,12 @@ from lcrp.decisions.subject import Subject
 from lcrp.errors import DataError, Interrupted
 from lcrp.runs import processes
 from lcrp.runs.copies import Copies
-from lcrp.runs.kept_units import kept_units
-from lcrp.runs.processes import processes_for
 from lcrp.runs.progress import Progress
 from lcrp.runs.run import Run
 from lcrp.runs.threads import Threads, torch_threads
-from lcrp.stages.context.pairs import LayerPairs
-from lcrp.stages.context.scores import ContextScores
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage.statistics import read_header
-from lcrp.storage.units import Units
 from lcrp.values.sample import Sample
-from lcrp.values.target import Target
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or torch.cuda.is_available(), reason="copies begin on Linux, and where no GPU is"
@@ -82,9 +76,9 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         numbers.append(0)
         made(self, *given)
 
-    def counted_begin(self: Copies) -> Any:
+    def counted_begin(self: Copies) -> None:
         numbers[-1] += 1
-        return begin(self)
+        begin(self)
 
     monkeypatch.setattr(Copies, "__init__", counted_made)
     monkeypatch.setattr(Copies, "_begin", counted_begin)
@@ -244,45 +238,26 @@ def progress_of(progress: Progress) -> StartCounting:
     return start
 
 
-def test_units_are_the_same_and_kept_ones_are_not_made_again(
-    squares: tuple[Subject, Path], run: Run, begun: list[int]
-) -> None:
-    subject, _ = squares
-    targets = [Target(sample=index, class_id=2 - index % 2, item=0) for index in range(1, 14)]
-    one, relevance = np.array([1]), np.array([1.0], dtype=np.float32)
-    pairs = LayerPairs(
-        layer="2", num_concepts=4, class_id=one, concept=one, relevance=relevance, references=(tuple(targets),)
-    )
+class OneFile(Noise):
+    """Noise from a file that is kept open: whoever reads shares the place in it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(length=25)
+        object.__setattr__(self, "file", file)
+
+    def __getitem__(self, index: int) -> Sample:
+        self.file.seek(index * 768)
+        image = torch.frombuffer(bytearray(self.file.read(768)), dtype=torch.float32).reshape(3, 8, 8)
+        return replace(super().__getitem__(index), image=image)
+
+
+def test_a_dataset_may_keep_a_file_open(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "pictures"
+    path.write_bytes(np.random.default_rng(0).random((25, 3, 8, 8), dtype=np.float32).tobytes())
     found = []
-    for threads in (1, 2):
-        with torch_threads(threads), subject.explainer.attributor(["2"]) as attributor:
-            looking = ContextScores(attributor, subject.dataset, [pairs])
-            names = [f"{start:06d}" for start in range(13)]  # overlapping ones
-            units = Units(run.output_root, f"of {threads}", {}, version=1)
-            units.write("000003", looking.unit("000003"))
-            made = list(kept_units(units, names, looking.unit, processes_for(attributor.device), attributor.told))
-            assert all(units.read(name) is not None for name in names)
-            found.append([{name: values.tobytes() for name, values in unit.items()} for unit in made])
-    assert found[0] == found[1]
-    assert begun == [2]
-
-
-@pytest.mark.usefixtures("begun")
-def test_interrupted_units_are_kept_up_to_there(run: Run) -> None:
-    units, own = Units(run.output_root, "interrupted", {}, version=1), os.getpid()
-
-    def work(name: str) -> dict[str, np.ndarray]:
-        return {"values": np.array([int(name), os.getpid() != own])}
-
-    def names() -> Iterator[str]:
-        for number in range(30):
-            if number == 12:
-                os.kill(os.getpid(), signal.SIGINT)
-            yield f"{number:02d}"
-
-    found: list[list[int]] = []
-    with pytest.raises(Interrupted, match="started again, it goes on from there"):
-        found.extend(unit["values"].tolist() for unit in kept_units(units, names(), work, 2))
-    assert found == [[number, 1] for number in range(len(found))]
-    assert 0 < len(found) <= 12
-    assert sum(units.read(f"{number:02d}") is not None for number in range(30)) == len(found)
+    for threads in (1, 2, 3):
+        with torch_threads(threads), path.open("rb") as file:
+            settings = GlocalSettings(output=tmp_path / f"{threads}.h5")
+            statistics = replace(STATISTICS, batch_size=1)
+            found.append(glocal(noise_world.subject(OneFile(file)), statistics, settings, run).read_bytes())
+    assert found[0] == found[1] == found[2]

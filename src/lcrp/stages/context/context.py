@@ -19,7 +19,6 @@ from lcrp.decisions.subject import StatisticsSettings, Subject
 from lcrp.errors import TargetError, at_least, nearest, refuse
 from lcrp.evidence.context import agreement, pair_means
 from lcrp.runs.kept_units import kept_units
-from lcrp.runs.processes import processes_for
 from lcrp.runs.run import Run
 from lcrp.stages.context.backgrounds import Sensitivities, drawn_units, sensitivity_terms
 from lcrp.stages.context.case_study import CaseStudy, Outcome, flipped_groups, outcomes
@@ -182,9 +181,7 @@ def _scored(work: _Work, looking: ContextScores) -> Parts:
     settings, names = work.settings, looking.units
     units = work.units("context_scores", {"n_concepts": settings.n_concepts, "n_references": settings.n_references})
     with work.run.progress(len(names), "context scores", "groups of reference samples") as progress:
-        processes = processes_for(looking.attributor.device, looking.num_targets)
-        kept = kept_units(units, names, looking.unit, processes, looking.attributor.told)
-        parts = list(progress.counted(kept))
+        parts = list(progress.counted(kept_units(units, names, looking.unit)))
     num_found, total = sum(len(part["sample"]) for part in parts), looking.num_targets
     if num_found < total:
         log.warning("%d of %d reference samples are left out: %s", total - num_found, total, looking.lost(parts))

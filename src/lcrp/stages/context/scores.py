@@ -80,13 +80,10 @@ class ContextScores:
         attributor: within its context and recording the layers.
         dataset: the samples that were ranked.
         layers: pairs of every layer.
-
-    Attributes:
-        attributor: as given.
     """
 
     def __init__(self, attributor: Attributor, dataset: Dataset, layers: Sequence[LayerPairs]) -> None:
-        self.attributor, self._dataset, self._layers = attributor, dataset, layers
+        self._attributor, self._dataset, self._layers = attributor, dataset, layers
         queues, size = _queues(layers).items(), (3, dataset.transform.height, dataset.transform.width)
         self._queues = sorted(queues, key=lambda entry: (-_num_rounds(entry), entry[0]))
         cpu = torch.device("cpu")  # units are kept, so that their order is the same wherever the network lies
@@ -145,12 +142,12 @@ class ContextScores:
     ) -> Iterator[tuple[list[tuple[Found, float]], list[ConceptMap]]]:
         """Decisions with their shares outside, and the maps of their concepts, batch by batch."""
         readable = [(sample, target) for target in queues if (sample := read(self._dataset, target.sample)) is not None]
-        last = LastPass(self.attributor)
-        for batch in few_samples(readable, itemgetter(0), len(readable), self.attributor):
+        last = LastPass(self._attributor)
+        for batch in few_samples(readable, itemgetter(0), len(readable), self._attributor):
             trace = last.of([sample for sample, _ in batch])
-            predictions = self.attributor.task.predictions(trace.output)
+            predictions = self._attributor.task.predictions(trace.output)
             found = [
-                found_target(self.attributor.task, prediction, sample, target)
+                found_target(self._attributor.task, prediction, sample, target)
                 for (sample, target), prediction in zip(batch, predictions, strict=True)
             ]
             if any(found):

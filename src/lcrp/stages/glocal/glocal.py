@@ -5,10 +5,12 @@ Axes: B image of a chunk, T target, C concept, h w feature map.
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
+
+import torch
 
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import AUTO
@@ -21,13 +23,13 @@ from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes, s
 from lcrp.decisions.together import parts_of
 from lcrp.errors import ConfigError, InaccessibleError, Interrupted, StoreError, at_least, one_of, refuse
 from lcrp.runs.interruption import StopRequest, stop_request
-from lcrp.runs.processes import in_order
+from lcrp.runs.processes import in_order, processes_for
 from lcrp.runs.run import Run
 from lcrp.runs.threads import torch_threads
 from lcrp.stages.glocal.checkpoint import Job, beginning, keep, stopped
 from lcrp.stages.glocal.estimate import tell_cost
 from lcrp.stages.glocal.findings import Explained, Findings
-from lcrp.stages.glocal.pieces import Piece, pieces_of, read
+from lcrp.stages.glocal.pieces import Piece, pieces_of
 from lcrp.stages.glocal.wording import nothing_explained, summary, tell_ledger
 from lcrp.stages.settled import choice, knowing, tell
 from lcrp.storage.location import chosen_layer as known_layer
@@ -145,7 +147,8 @@ def _settled(subject: Subject, statistics: StatisticsSettings, run: Run, job: Jo
     explainer = subject.explainer
     if is_auto(explainer, (None, *statistics.layers)):
         key = statistics_key(subject, statistics)
-        chosen = known_layer(run.output_root, key, is_exact=True) or choice(subject, statistics, run.progress)
+        with torch_threads(1 if processes_for(explainer.device) > 1 else torch.get_num_threads()):  # as the pass
+            chosen = known_layer(run.output_root, key, is_exact=True) or choice(subject, statistics, run.progress)
         if chosen is None and AUTO in statistics.layers:
             raise undecided(explainer, subject.dataset.name)
         if chosen is not None:
@@ -176,15 +179,10 @@ def _passed(
         shapes = shapes_of_largest(attributor, subject.dataset.transform)
 
         def explained(piece: Piece) -> _Found:
-            (whole,) = [piece] if piece.batch else read(subject, statistics, settings.on_error, [piece], 0)
-            assert whole.batch is not None
-            return _explained(subject, statistics, attributor, whole.batch, found, shapes)
+            return _explained(subject, statistics, attributor, piece.batch, found, shapes)
 
-        pieces = pieces_of(subject, statistics, job, attributor, first)
-        coming: Iterable[Piece] = pieces
-        if begun.processes == 1 or subject.num_workers:  # else every process reads its own
-            coming = read(subject, statistics, settings.on_error, pieces, subject.num_workers)
-        for piece, own in in_order(explained, coming, begun.processes, subject.explainer.told):
+        pieces = pieces_of(subject, statistics, settings.on_error, job, attributor, first)
+        for piece, own in in_order(explained, pieces, begun.processes, subject.explainer.told):
             found.skip(own.skipped, own.broken)
             for one in own.explained:
                 found.add(one)
