@@ -26,12 +26,13 @@ from lcrp.decisions.counting import StartCounting
 from lcrp.decisions.neuron_maps import Mode
 from lcrp.decisions.references import reference_source, references_by_ranking
 from lcrp.decisions.subject import Subject
-from lcrp.errors import DataError, Interrupted
+from lcrp.errors import DataError, Interrupted, LayerError
 from lcrp.runs import processes
 from lcrp.runs.copies import Copies
 from lcrp.runs.progress import Progress
 from lcrp.runs.run import Run
 from lcrp.runs.threads import Threads, torch_threads
+from lcrp.stages.glocal import glocal as glocal_module
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage.statistics import read_header
 from lcrp.values.sample import Sample
@@ -261,3 +262,14 @@ def test_a_dataset_may_keep_a_file_open(run: Run, tmp_path: Path) -> None:
             statistics = replace(STATISTICS, batch_size=1)
             found.append(glocal(noise_world.subject(OneFile(file)), statistics, settings, run).read_bytes())
     assert found[0] == found[1] == found[2]
+
+
+def test_a_layer_is_chosen_with_the_threads_of_the_pass(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its share stands in the file."""
+    used: list[int] = []
+    monkeypatch.setattr(glocal_module, "choice", lambda *_: used.append(torch.get_num_threads()))
+    for threads in (1, 3):
+        with torch_threads(threads), pytest.raises(LayerError):
+            glocal(noise_world.subject(NOISE), replace(STATISTICS, layers=("auto",)), GlocalSettings(), run)
+        assert torch.get_num_threads() == 1
+    assert used == [1, 1]
