@@ -17,10 +17,11 @@ from toy import named
 from lcrp.attribution.concepts import only_neuron
 from lcrp.attribution.engine import Attributor, Trace
 from lcrp.decisions import neuron_maps
+from lcrp.decisions.neuron_maps import RankedNeuron
 from lcrp.decisions.reference_choice import _overlap
 from lcrp.decisions.references import ReferenceSource, reference_samples, references_by_ranking
 from lcrp.runs.run import Run
-from lcrp.storage.reference_cache import ReferenceCache
+from lcrp.storage.reference_cache import NeuronKey, ReferenceCache
 from lcrp.values.explanation import Lost, Reference
 from lcrp.values.sample import Sample
 from lcrp.values.statistics import TopTable
@@ -359,3 +360,25 @@ def test_replacements_are_of_the_same_count(caplog: pytest.LogCaptureFixture, tm
     assert told[-1] == (2, 2)
     assert told == sorted(told)
     assert caplog.messages == ["references: 2 heatmaps in 0:00"]
+
+
+def test_targets_with_many_neurons_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pictures with a target of three neurons and one of a single one each: in pairs three rounds and one."""
+    rounds: list[int] = []
+    conditional = Trace.conditional
+
+    def counted(self: Trace, layer: str, restart: torch.Tensor) -> torch.Tensor:
+        rounds.append(len(restart))
+        return conditional(self, layer, restart)
+
+    monkeypatch.setattr(Trace, "conditional", counted)
+    middle = 10 * colour_world.SIDE
+    ranked = [
+        RankedNeuron(concept=concept, neuron=NeuronKey(sample, class_id, 0, middle + 6 + sample), score=1.0)
+        for sample in (1, 3)
+        for concept, class_id in ((0, 1), (2, 1), (3, 1), (2, 0))
+    ]
+    with attributor() as engine:
+        maps = neuron_maps.NeuronMaps(engine, Squares(), layer=LAYER, mode="relevance", batch_size=2)
+        assert all(one is not None for one in maps.heatmaps(ranked))
+    assert rounds == [2, 2, 2, 2]

@@ -303,7 +303,9 @@ def test_what_is_printed_is_not_lost(tmp_path: Path) -> None:
         list(in_order(lambda number: print(f"item {number}\\n", end=""), range(9), 2))
         """
     )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", program]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=own)
     assert sorted(found.stdout.splitlines()) == [f"item {number}" for number in range(9)]
 
 

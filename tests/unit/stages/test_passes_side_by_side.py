@@ -34,7 +34,7 @@ from lcrp.runs.run import Run
 from lcrp.runs.threads import Threads, torch_threads
 from lcrp.stages.glocal import glocal as glocal_module
 from lcrp.stages.glocal.glocal import GlocalSettings, glocal
-from lcrp.storage.statistics import read_header
+from lcrp.storage.statistics import StatisticsFile, read_header
 from lcrp.values.sample import Sample
 
 pytestmark = pytest.mark.skipif(
@@ -273,3 +273,23 @@ def test_a_layer_is_chosen_with_the_threads_of_the_pass(run: Run, monkeypatch: p
             glocal(noise_world.subject(NOISE), replace(STATISTICS, layers=("auto",)), GlocalSettings(), run)
         assert torch.get_num_threads() == 1
     assert used == [1, 1]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_pass_whose_pictures_go_alone_stops_at_the_end_of_a_chunk(
+    run: Run, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """Else it would go on with other chunks than those of a pass that was not stopped."""
+    monkeypatch.setattr("lcrp.decisions.together.PIXELS_AT_ONCE", 1)
+    statistics = replace(STATISTICS, batch_size=5)
+    with torch_threads(threads):
+        whole = glocal(noise_world.subject(NOISE), statistics, GlocalSettings(), run).read_bytes()
+        other = replace(run, output_root=run.folder)
+        with pytest.raises(Interrupted):
+            glocal(noise_world.subject(Stopping(12, signal.SIGINT)), statistics, GlocalSettings(), other)
+        (checkpoint,) = run.folder.rglob("*.h5")
+        assert read_header(checkpoint).coverage[0][1] in (5, 10, 15)
+        path = glocal(noise_world.subject(NOISE), statistics, GlocalSettings(), other)
+    assert path.read_bytes() == whole
+    with StatisticsFile(path, class_names=noise_world.CLASS_NAMES) as file:
+        assert [one.sample for one in file.targets().skipped_samples] == [0, 4, 17]
