@@ -2,6 +2,7 @@
 
 import os
 import random
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +31,10 @@ def shared() -> Path:
     if not (folder / "goldens").is_dir():
         pytest.skip("the forerunner's recorded outputs are not here; LCRP_SHARED=FOLDER names them")
     return folder
+
+
+@pytest.fixture
+def no_other_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that tests before left behind do not count: beside others no copy of a process begins."""
+    before = set(threading.enumerate())
+    monkeypatch.setattr(threading, "active_count", lambda: 1 + len(set(threading.enumerate()) - before))

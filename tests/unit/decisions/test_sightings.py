@@ -183,6 +183,7 @@ def test_decisions_are_spread_and_no_more_than_asked_for(subject: Subject, tmp_p
     assert {one.sample for one in first} <= {0, 1}
 
 
+@pytest.mark.usefixtures("no_other_thread")
 def test_sightings_are_bit_for_bit_those_of_one_thread(
     subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -309,6 +309,7 @@ def test_what_is_printed_is_not_lost(tmp_path: Path) -> None:
     assert sorted(found.stdout.splitlines()) == [f"item {number}" for number in range(9)]
 
 
+@pytest.mark.usefixtures("no_other_thread")
 def test_processes_are_the_threads_where_copies_may_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

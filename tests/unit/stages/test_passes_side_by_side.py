@@ -37,9 +37,12 @@ from lcrp.stages.glocal.glocal import GlocalSettings, glocal
 from lcrp.storage.statistics import StatisticsFile, read_header
 from lcrp.values.sample import Sample
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or torch.cuda.is_available(), reason="copies begin on Linux, and where no GPU is"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        sys.platform != "linux" or torch.cuda.is_available(), reason="copies begin on Linux, and where no GPU is"
+    ),
+    pytest.mark.usefixtures("no_other_thread"),
+]
 
 NOISE = Noise(length=25, broken=(0, 4, 17))  # 9 chunks of 3, the last one with one sample
 STATISTICS = replace(noise_world.STATISTICS, record=True)
