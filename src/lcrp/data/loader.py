@@ -6,7 +6,7 @@ its number alone: not on how many processes read it, nor on where reading began.
 
 import pickle
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -76,13 +76,13 @@ def chunks(
     chosen = range(len(dataset)) if indices is None else indices
     total = num_chunks(len(chosen), batch_size)
     numbers = range(first_chunk, total if end_chunk is None else min(end_chunk, total))
-    cut = [chosen[number * batch_size : (number + 1) * batch_size] for number in numbers]
+    cut = (chosen[number * batch_size : (number + 1) * batch_size] for number in numbers)
     yield from batches_of(dataset, cut, num_rows=batch_size, num_workers=num_workers, on_error=on_error, pinned=pinned)
 
 
 def batches_of(
     dataset: Dataset,
-    cut: Sequence[Sequence[int]],
+    cut: Iterable[Sequence[int]],
     *,
     num_rows: int | None = None,
     num_workers: int,
@@ -93,7 +93,7 @@ def batches_of(
 
     Args:
         dataset: the samples.
-        cut: indices of the samples of every batch.
+        cut: indices of the samples of every batch; asked for as batches are.
         num_rows: of every batch, filled up with zeros; None: as many as it has samples.
         num_workers: as of `chunks`.
         on_error: as of `chunks`.
@@ -104,7 +104,7 @@ def batches_of(
     """
     loader = DataLoader(
         _Readable(dataset),
-        batch_sampler=[list(indices) for indices in cut],
+        batch_sampler=(list(indices) for indices in cut),
         num_workers=num_workers,
         pin_memory=pinned,
         worker_init_fn=_leave_signals,

@@ -39,6 +39,11 @@ def processes_for(device: torch.device, num_items: int | None = None) -> int:
     return torch.get_num_threads() if num_items is None or num_items > FEW else 1
 
 
+def threads_of_each(device: torch.device) -> int:
+    """Threads of every process that works for a network where many may, and so of what belongs to their work."""
+    return 1 if processes_for(device) > 1 else torch.get_num_threads()
+
+
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item], processes: int, told: set[str] | None = None
 ) -> Iterator[tuple[Item, Result]]:

@@ -149,6 +149,7 @@ def test_what_was_begun_with_several_threads_goes_on_so_alone(
 ) -> None:
     with torch_threads(2):
         with monkeypatch.context() as patch:
+            patch.setattr(processes, "processes_for", lambda _: 1)
             patch.setattr("lcrp.stages.glocal.checkpoint.processes_for", lambda _: 1)
             with pytest.raises(Interrupted):
                 glocal(noise_world.subject(Stopping(13, signal.SIGINT)), STATISTICS, GlocalSettings(), run)
@@ -296,3 +297,19 @@ def test_a_pass_whose_pictures_go_alone_stops_at_the_end_of_a_chunk(
     assert path.read_bytes() == whole
     with StatisticsFile(path, class_names=noise_world.CLASS_NAMES) as file:
         assert [one.sample for one in file.targets().skipped_samples] == [0, 4, 17]
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(1, 3), (2, 6), (3, 9)])
+def test_the_time_left_is_told_when_all_processes_have_begun(
+    run: Run, monkeypatch: pytest.MonkeyPatch, threads: int, expected: int
+) -> None:
+    seen: list[tuple[int, int]] = []
+    monkeypatch.setattr(glocal_module, "tell_cost", lambda *_, seen, seconds: told(seen, seconds))
+
+    def told(span: tuple[int, int], seconds: float) -> bool:
+        seen.append(span)
+        return seconds > 0
+
+    with torch_threads(threads):
+        glocal(noise_world.subject(NOISE), STATISTICS, GlocalSettings(), run)
+    assert seen == [(0, expected)]

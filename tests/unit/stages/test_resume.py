@@ -17,6 +17,7 @@ from noise_world import Noise
 
 from lcrp.decisions.subject import Subject
 from lcrp.errors import ConfigError, Interrupted, StoreError
+from lcrp.runs import processes
 from lcrp.runs.run import Run
 from lcrp.runs.threads import Threads, torch_threads
 from lcrp.stages.glocal import checkpoint
@@ -220,7 +221,8 @@ def test_progress_is_told_before_the_first_chunk_and_may_interrupt(run: Run, und
 def test_a_pass_goes_on_with_the_threads_with_which_it_began(
     run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint, "processes_for", lambda _: 1)  # as where copies of a process do not begin
+    monkeypatch.setattr(processes, "processes_for", lambda _: 1)  # as where copies of a process do not begin
+    monkeypatch.setattr(checkpoint, "processes_for", lambda _: 1)
     before = torch.get_num_threads()
     with torch_threads(before + 1), pytest.raises(Killed):
         glocal(stopped(16, Killed()), STATISTICS, EVERY_CHUNK, run)

@@ -9,7 +9,7 @@ import torch
 
 from lcrp.decisions.subject import StatisticsSettings
 from lcrp.errors import InaccessibleError, Interrupted, StoreError
-from lcrp.runs.processes import processes_for
+from lcrp.runs.processes import processes_for, threads_of_each
 from lcrp.runs.run import Run
 from lcrp.stages.glocal.findings import Findings
 from lcrp.storage.location import checkpoint_path
@@ -64,9 +64,8 @@ def beginning(job: Job, statistics: StatisticsSettings, device: torch.device, ru
         InaccessibleError: it cannot be opened now.
         ConfigError: it was made with a number of threads that this process may not or shall not use.
     """
-    processes = processes_for(device)
-    present = 1 if processes > 1 else torch.get_num_threads()
-    anew = Beginning(found=Findings(statistics), first=job.span[0], threads=present, processes=processes)
+    present = threads_of_each(device)
+    anew = Beginning(found=Findings(statistics), first=job.span[0], threads=present, processes=processes_for(device))
     if not job.checkpoint.exists():
         return anew
     try:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
-import torch
-
 from lcrp.attribution.engine import Attributor
 from lcrp.attribution.layers import AUTO
 from lcrp.attribution.task import Targets
@@ -23,7 +21,7 @@ from lcrp.decisions.subject import StatisticsSettings, Subject, check_classes, s
 from lcrp.decisions.together import parts_of
 from lcrp.errors import ConfigError, InaccessibleError, Interrupted, StoreError, at_least, one_of, refuse
 from lcrp.runs.interruption import StopRequest, stop_request
-from lcrp.runs.processes import in_order, processes_for
+from lcrp.runs.processes import in_order, threads_of_each
 from lcrp.runs.run import Run
 from lcrp.runs.threads import torch_threads
 from lcrp.stages.glocal.checkpoint import Job, beginning, keep, stopped
@@ -42,6 +40,7 @@ from lcrp.values.target import ExplainedTarget, SkippedSample, SkippedTarget
 
 log = logging.getLogger(__name__)
 
+PACE = 4  # samples of every further process, before the time that is left is told: memory of the first ones is new
 _REPLACE = "stage.overwrite=true replaces it."
 
 
@@ -147,7 +146,7 @@ def _settled(subject: Subject, statistics: StatisticsSettings, run: Run, job: Jo
     explainer = subject.explainer
     if is_auto(explainer, (None, *statistics.layers)):
         key = statistics_key(subject, statistics)
-        with torch_threads(1 if processes_for(explainer.device) > 1 else torch.get_num_threads()):  # as the pass
+        with torch_threads(threads_of_each(explainer.device)):
             chosen = known_layer(run.output_root, key, is_exact=True) or choice(subject, statistics, run.progress)
         if chosen is None and AUTO in statistics.layers:
             raise undecided(explainer, subject.dataset.name)
@@ -190,7 +189,8 @@ def _passed(
             progress.advance(len(piece.indices))
             if not piece.is_last:
                 continue
-            if not is_told and first < job.span[1]:
+            is_at_pace = first - begun.first >= PACE * (begun.processes - 1)
+            if is_at_pace and not is_told and first < job.span[1]:
                 is_told = tell_cost(found, job, statistics, seen=(begun.first, first), seconds=progress.seconds)
             if stop or (first < job.span[1] and time.monotonic() - written >= pause):
                 is_kept = keep(found, job, first)

@@ -41,16 +41,22 @@ def pieces_of(
     size, transform = statistics.batch_size, subject.dataset.transform
     shape = (size, 3, transform.height, transform.width)
     at_once = images_at_once(shape, attributor.device, takes_one=attributor.takes_one)
-    chunks = [range(start, min(start + size, job.span[1])) for start in range(first, job.span[1], size)]
-    parts = [(chunk, chunk[start : start + at_once]) for chunk in chunks for start in range(0, len(chunk), at_once)]
+
+    def cut() -> Iterator[tuple[range, bool]]:
+        for start in range(first, job.span[1], size):
+            chunk = range(start, min(start + size, job.span[1]))
+            yield from (
+                (chunk[row : row + at_once], row + at_once >= len(chunk)) for row in range(0, len(chunk), at_once)
+            )
+
     is_on_gpu = attributor.device.type == "cuda"
     batches = batches_of(
         subject.dataset,
-        [part for _, part in parts],
+        (indices for indices, _ in cut()),
         num_rows=size if is_on_gpu else None,
         num_workers=subject.num_workers,
         on_error=on_error,
         pinned=is_on_gpu,
     )
-    for (chunk, part), batch in zip(parts, batches, strict=True):
-        yield Piece(indices=part, is_last=part.stop == chunk.stop, batch=batch)
+    for (indices, is_last), batch in zip(cut(), batches, strict=True):
+        yield Piece(indices=indices, is_last=is_last, batch=batch)
