@@ -36,6 +36,7 @@ from lcrp.config.own_pictures import of_own_pictures
 from lcrp.config.paths import config_dir
 from lcrp.config.schemas import register_schemas
 from lcrp.errors import ConfigError, Interrupted, LcrpError
+from lcrp.runs.machine import keep_freed_memory
 from lcrp.runs.run import OUTPUTS, Run
 from lcrp.runs.threads import chosen_threads
 from lcrp.storage.lock import in_use
@@ -122,6 +123,7 @@ def _perform(config: DictConfig) -> None:
         settings.threads, found=_default_threads(), jobs=_parallel_jobs(), workers=num_workers(settings)
     )
     torch.set_num_threads(threads.count)
+    keep_freed_memory()
     if settings.stage.takes in ("subject", "pupil"):  # the others compute nothing
         log.info("threads: %s", threads)
     run = Run(folder=Path(hydra_config.runtime.output_dir), output_root=origin / OUTPUTS, threads=threads)

@@ -206,6 +206,7 @@ class Step(ABC):
         options: dict[str, Any] = {"norm_epsilon": self.norm_epsilon, "few_rounds": self._prepares_windows}
         sample = type(self)(self.rule, self.operation, inputs, y, **options, bookkeeper=self.bookkeeper, row=row)
         sample.layer = self.layer
+        sample.has_negative = False if self.has_negative is False else sample.has_negative
         return sample
 
     def _part(self, window: Window) -> "Step":

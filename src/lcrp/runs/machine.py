@@ -1,5 +1,6 @@
-"""What the machine gives this process: memory used so far, CPUs that it may use, space on a disk."""
+"""What the machine gives this process: memory, CPUs that it may use, space on a disk."""
 
+import ctypes
 import multiprocessing
 import os
 import shutil
@@ -22,6 +23,10 @@ _MEMORY = Path("/proc/meminfo")
 _PROCESSES = Path("/proc")
 _OF_VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 _OF_VERSION_2 = ("memory.max", "memory.current", "inactive_file")
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+_KEPT_FREE, _OF_ITS_OWN = 1 << 30, 1 << 28  # bytes: of all that is kept, and from which on memory is the system's again
+_MOST_OF_OLD = 1 << 25  # the largest threshold that an old glibc takes
+_OWN_SETTINGS = ("MALLOC_", "GLIBC_TUNABLES")  # variables of the environment begin with
 
 
 def peak_memory() -> int | None:
@@ -59,6 +64,24 @@ def free_memory(cgroups: Path = _CGROUPS, own: Path = _OWN_CGROUPS, machine: Pat
     found = dict(line.split(":", 1) for line in _text(machine).splitlines() if ":" in line)
     left = [int(size.split()[0]) * 1024 for key, size in found.items() if key == "MemAvailable"]
     return min([*left, *_left_in_groups(cgroups, own)], default=None)
+
+
+def keep_freed_memory() -> bool:
+    """Up to 1 GiB that this process frees is kept for what it needs next, where memory is glibc's.
+
+    Else every large map is given back to the system and asked for again, page by page, up to a tenth of the time.
+
+    Returns:
+        Whether it is; not where the environment says how memory is to be kept.
+    """
+    if sys.platform != "linux" or any(name.startswith(_OWN_SETTINGS) for name in os.environ):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # another library of C
+        return False
+    is_known = mallopt(_MMAP_THRESHOLD, _OF_ITS_OWN) == 1 or mallopt(_MMAP_THRESHOLD, _MOST_OF_OLD) == 1
+    return bool(is_known and mallopt(_TRIM_THRESHOLD, _KEPT_FREE) == 1)
 
 
 def free_space(folder: Path) -> int | None:

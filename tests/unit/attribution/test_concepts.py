@@ -35,6 +35,16 @@ def test_the_first_of_equal_neurons_is_the_peak():
         assert (activation_scores(maps.contiguous(memory_format=form)).peak == 3 * 9 + 4).all()
 
 
+@pytest.mark.parametrize("num_concepts", [1, 6, 16, 24, 32, 80])
+@pytest.mark.parametrize("width", [1, 7, 8, 12])
+def test_the_peak_is_the_first_of_the_largest_whatever_the_size(num_concepts, width):
+    """Looked for in runs of channels, and of neighbours; whole numbers, so that many are equal."""
+    maps = torch.randint(-2, 3, (2, num_concepts, 5, width), generator=torch.Generator().manual_seed(1)).float()
+    for form in (torch.contiguous_format, torch.channels_last):
+        found = activation_scores(maps.contiguous(memory_format=form))
+        assert torch.equal(found.peak, maps.flatten(2).max(dim=2).indices)
+
+
 def test_activation_scores_are_shares_of_the_spatial_maxima():
     activation = torch.tensor([[[[1.0, 2.0], [8.0, 0.0]], [[-4.0, -3.0], [-2.0, -2.5]]]], dtype=torch.float64)
     found = activation_scores(activation)

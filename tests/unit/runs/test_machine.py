@@ -3,6 +3,7 @@
 import multiprocessing
 import multiprocessing.synchronize
 import os
+import platform
 import subprocess
 import sys
 import textwrap
@@ -11,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from lcrp.runs import machine
-from lcrp.runs.machine import allowed_cpus, cpu_quota, free_memory, free_space, peak_memory, resident_memory
+from lcrp.runs.machine import (
+    allowed_cpus,
+    cpu_quota,
+    free_memory,
+    free_space,
+    keep_freed_memory,
+    peak_memory,
+    resident_memory,
+)
 
 
 def groups(folder: Path, own: str, **files: str) -> tuple[Path, Path]:
@@ -197,3 +206,67 @@ def test_peak_memory_counts_what_copies_hold() -> None:
     assert before is not None
     assert found is not None
     assert found >= before + (100 << 20)
+
+
+KEEPING = """
+import torch
+from lcrp.runs.machine import keep_freed_memory, resident_memory
+
+def left_of(size):
+    maps = torch.ones(size << 20, dtype=torch.uint8)
+    held = resident_memory()[0]
+    del maps
+    return (size << 20) - (held - resident_memory()[0])
+
+print(keep_freed_memory(), left_of(200) >> 20, left_of(600) >> 20)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the memory of glibc alone")
+def test_memory_that_was_freed_is_kept_but_for_huge_pieces() -> None:
+    """In a process of its own, as a process cannot go back."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    run = subprocess.run([sys.executable, "-c", KEEPING], env=environment, capture_output=True, text=True, check=True)
+    is_kept, of_large, of_huge = run.stdout.split()
+    assert is_kept == "True"
+    assert int(of_large) > 190
+    assert int(of_huge) < 10
+
+
+class _OldLibrary:
+    """Takes no threshold of more than 32 MiB."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, int]] = []
+
+    def mallopt(self, kind: int, value: int) -> int:
+        self.asked.append((kind, value))
+        return int(kind == -1 or value <= 32 << 20)
+
+
+def test_an_old_library_keeps_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own threshold, which follows what a program frees, ends with the first that is set: so both are."""
+    library = _OldLibrary()
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda _: library)
+    monkeypatch.setattr(machine.sys, "platform", "linux")
+    monkeypatch.setattr(machine.os, "environ", {})
+    assert keep_freed_memory()
+    assert library.asked == [(-3, 256 << 20), (-3, 32 << 20), (-1, 1 << 30)]
+
+
+@pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "MALLOC_ARENA_MAX", "GLIBC_TUNABLES"])
+def test_what_the_environment_says_of_memory_stands(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda _: 1 / 0)
+    monkeypatch.setattr(machine.sys, "platform", "linux")
+    monkeypatch.setattr(machine.os, "environ", {name: "1"})
+    assert not keep_freed_memory()
+
+
+def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(machine.sys, "platform", "linux")
+    monkeypatch.setattr(machine.os, "environ", {})
+    assert not keep_freed_memory()
+    monkeypatch.setattr(machine.sys, "platform", "darwin")
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda _: 1 / 0)
+    assert not keep_freed_memory()
