@@ -16,7 +16,6 @@ import torch
 
 import contests
 import libraries
-from lcrp.runs.machine import keep_freed_memory
 from lcrp.runs.provenance import versions
 from memory import memory
 from subjects import NAMES, subject
@@ -56,7 +55,6 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("outputs/bench.json"), help="numbers are added to it")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    keep_freed_memory()
     report = json.loads(options.output.read_text(encoding="utf-8")) if options.output.exists() else {"models": {}}
     report |= {"machine": machine(), "threads": options.threads, "turns": options.turns}
     for name in options.models:

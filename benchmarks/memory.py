@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 
 from contests import glocal_of_lcrp
-from lcrp.runs.machine import keep_freed_memory
 from subjects import Logits, Subject, subject
 from timing import Report
 
@@ -49,7 +48,6 @@ KINDS: dict[str, Callable[[Subject, torch.Tensor], None]] = {
 def main(kind: str, name: str, num_images: int) -> None:
     """Print the bytes by which memory grew at most."""
     torch.set_num_threads(2)
-    keep_freed_memory()
     one = subject(name)
     images = one.images(num_images)
     before = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE

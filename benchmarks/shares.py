@@ -21,7 +21,6 @@ from lcrp.attribution.ablated_logits import AblatedLogits, LookedAt
 from lcrp.attribution.engine import Attributor
 from lcrp.composites.spec import GRADIENT
 from lcrp.evidence.curves import channel_counts
-from lcrp.runs.machine import keep_freed_memory
 from subjects import MEAN, STD, Pictures, subject, targets
 from timing import timed
 
@@ -49,7 +48,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    keep_freed_memory()
     print("| " + " | ".join(("", "seconds", *KINDS)) + " |")
     print("|---" * (2 + len(KINDS)) + "|")
     for name in options.models:
