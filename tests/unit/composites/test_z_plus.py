@@ -8,9 +8,11 @@ from ruled import relevance, ruled, zennits
 from torch import nn
 from zennit import rules as zennit_rules
 
-from lcrp.composites.arithmetic import STABILIZER, is_same
+from lcrp.composites import closed_form
+from lcrp.composites.arithmetic import STABILIZER, has_negative, is_same
 from lcrp.composites.operations.linear_map import LinearMap
-from lcrp.composites.rules import ZPlus
+from lcrp.composites.rules import Epsilon, ZPlus
+from lcrp.composites.table import RuleTable
 
 SIZE = 64  # of maps that are looked at picture by picture
 
@@ -120,6 +122,29 @@ def test_no_bit_depends_on_the_mates():
         rows = slice(row, row + 1)
         alone = relevance(layer, ZPlus(), x[rows].clone().requires_grad_(), upper[rows])
         assert torch.equal(together[rows], alone)
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(8, torch.float32), (SIZE, torch.bfloat16)])
+def test_outputs_that_merged_norms_keep_are_of_no_use_elsewhere(passes, size, dtype):
+    """Small maps pass with their batch, and none may go another way by its mates; others are too coarse."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(8, 16, 3, padding=1), nn.BatchNorm2d(16)).eval().to(dtype)
+    x = torch.cat([picture().detach(), picture(seed=1).detach().abs()])[..., :size, :size].to(dtype)
+    upper = torch.randn(2, 16, size, size, generator=torch.Generator().manual_seed(1)).to(dtype)
+    table = RuleTable(families={"convolution": ZPlus(), "norm": Epsilon()})
+    found = relevance(network, table, x.requires_grad_(), upper)
+    assert not any(bool((weight > 0).all()) for weight in passes)  # |W| / 2
+    assert len(passes) in (2, 3)  # of all together, or of each: the second has one sign
+    assert found.isfinite().all()
+
+
+def test_signs_of_large_maps_are_looked_at_once(monkeypatch):
+    """All of a map behind a ReLU has to be read for that."""
+    looks = []
+    monkeypatch.setattr(closed_form, "has_negative", lambda x: looks.append(x) or has_negative(x))
+    x = picture().detach().abs().requires_grad_()
+    relevance(layer_of(), ZPlus(), x, torch.ones(1, 16, SIZE, SIZE))
+    assert len(looks) == 1
 
 
 def test_an_output_that_the_network_overwrites_is_kept_as_it_was():

@@ -59,7 +59,7 @@ class _ZPlusStep(Step):
         offset = self._offset + STABILIZER
         if self._below is None:
             return self.linear_map(self.x, self._above, offset)
-        if self.row is not None and self._y is not None:
+        if self.row is not None and self._y is not None and self._y.dtype in _PRECISE:
             half = self.weight("|W| / 2", lambda weight: weight.abs() / 2)
             sizes = self.linear_map(self.x.abs(), half, self.map.offset().abs() / 2 + STABILIZER)
             if (self.y / sizes).amin() > 4 * _LEAST - 2:  # as the share is (2 + y / sizes) / 4
