@@ -43,12 +43,6 @@ def is_zero(values: torch.Tensor) -> bool:
     return all(part.amin().item() == 0 and part.amax().item() == 0 for part in _glance_first(values))
 
 
-def is_same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether all values of two tensors of the same shape are equal."""
-    pairs = zip(_glance_first(one), _glance_first(other), strict=True)
-    return all(is_zero(part - another) for part, another in pairs)
-
-
 def _glance_first(values: torch.Tensor) -> Iterator[torch.Tensor]:
     """The row in the middle, which mostly settles a question; then everything; nothing of what is empty."""
     if values.numel() == 0:

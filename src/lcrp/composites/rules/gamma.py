@@ -3,7 +3,7 @@
 import torch
 from typing_extensions import override
 
-from lcrp.composites.arithmetic import STABILIZER, is_same, positive_part
+from lcrp.composites.arithmetic import STABILIZER, positive_part
 from lcrp.composites.closed_form import Rule, Step
 from lcrp.composites.families import LINEAR_MAPS
 from lcrp.composites.operations.values import Operation
@@ -69,7 +69,7 @@ class _GeneralisedGammaStep(Step):
         if self._is_signed:
             lower = self.adjoint(scaled, self._by_sign()).mul_(self.x)
             return lower.addcmul_(self.adjoint(sizes, self._by_size()), self.x.abs())
-        if not devices.waits(scaled) and is_same(scaled, sizes):  # behind a ReLU
+        if not devices.waits(scaled) and torch.equal(scaled, sizes):  # behind a ReLU
             return self.adjoint(scaled, self.weight("W + g W+", self._emphasised)).mul_(self.x)
         return self.adjoint(scaled, self._by_sign()).add_(self.adjoint(sizes, self._by_size())).mul_(self.x)
 
